@@ -1,0 +1,1 @@
+"""Who still calls the withdrawn API."""

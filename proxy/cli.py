@@ -1,0 +1,206 @@
+"""The commands: parse, call, print, exit status."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from proxy import __version__, config, curl, demo, errors
+from proxy.callers.log import operator
+from proxy.gateway import server
+from proxy.withdrawn import endpoints, trigger
+
+OK, FAILED, USAGE = 0, 1, 2
+"""Exit statuses: done; the thing asked for failed; the command line or the configuration is wrong."""
+
+_PLACEHOLDER = "/ORG/REPO/ci_workflows/WORKFLOW/trigger"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except config.ConfigError as error:
+        for problem in error.problems:
+            operator.error(problem)
+        return USAGE
+    except BrokenPipeError:  # the reader of a pipe has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return OK
+
+
+# --- the commands
+
+
+def _serve(options: argparse.Namespace) -> int:
+    try:
+        server.serve(_config(options), announce=sys.stderr.isatty())
+    except server.ServeError as error:
+        operator.error(str(error))
+        return FAILED
+    return OK
+
+
+def _check(options: argparse.Namespace) -> int:
+    print(config.render(_config(options)), end="")
+    return OK
+
+
+def _translate(options: argparse.Namespace) -> int:
+    try:
+        text = sys.stdin.read() if options.file == "-" else Path(options.file).read_text(encoding="utf-8")
+    except OSError as error:
+        operator.error(f"{options.file}: {error.strerror}")
+        return USAGE
+    except UnicodeDecodeError:
+        operator.error(f"{options.file}: not UTF-8")
+        return USAGE
+    try:
+        print(_to_legacy(text) if options.response else _to_successor(text, options))
+    except (errors.ProxyError, curl.CurlError) as error:
+        operator.error(str(error))
+        return FAILED
+    return OK
+
+
+def _demo(_options: argparse.Namespace) -> int:
+    return OK if demo.run() else FAILED
+
+
+def _config(options: argparse.Namespace) -> config.Config:
+    flags: dict[str, Any] = {}
+    if options.listen is not None:
+        flags["listen"] = options.listen
+    if options.upstream is not None:
+        flags["upstream"] = {"url": options.upstream}
+    return config.load(options.config, os.environ, flags)
+
+
+def _to_legacy(text: str) -> str:
+    return _indented(trigger.to_legacy(200, text.encode()).body)
+
+
+def _to_successor(text: str, options: argparse.Namespace) -> str:
+    legacy = _legacy_call(text, options)
+    base, path = _split(legacy.url)
+    match = endpoints.match("POST", path)
+    if match is None or "workflow" not in match.segments:
+        raise curl.CurlError(f"{legacy.url} is not the withdrawn trigger: its path is …{_PLACEHOLDER.lower()}")
+    if legacy.method != "POST":
+        raise curl.CurlError(f"the withdrawn trigger is called with POST, not {legacy.method}")
+    request = trigger.to_successor(legacy.body.encode(), match.workflow)
+    for name in request.ignored_fields:
+        operator.warning(f"{name}: the withdrawn endpoint ignored this field, so it is left out")
+    successor = match.endpoint.successor.format_map(match.segments)
+    if not options.curl:
+        operator.info(f"to be sent with POST {base}{successor}".replace(curl.LITERAL_DOLLAR, "$"))
+        return _indented(request.body).replace(curl.LITERAL_DOLLAR, "$")
+    headers = [h for h in legacy.headers if h[0].lower() not in {"content-type", "content-length"}]
+    headers.append(("Content-Type", "application/json"))
+    return curl.write(curl.Curl("POST", base + successor, tuple(headers), request.body.decode()))
+
+
+def _legacy_call(text: str, options: argparse.Namespace) -> curl.Curl:
+    if text.lstrip().removeprefix("$ ").startswith("curl"):
+        return curl.parse(text)
+    if options.path is None:
+        operator.warning("a body does not say where it went: put your own for ORG, REPO and WORKFLOW, or give --path")
+    literal = text.replace("$", curl.LITERAL_DOLLAR)
+    headers = (("Authorization", "Bearer $SOURCECRAFT_TOKEN"),)
+    return curl.Curl("POST", config.Upstream().url + (options.path or _PLACEHOLDER), headers, literal)
+
+
+def _split(url: str) -> tuple[str, str]:
+    """The base address, which may be a shell variable, and the path."""
+    scheme, separator, rest = url.rpartition("://")
+    host, slash, path = rest.partition("/")
+    return scheme + separator + host, (slash + path).partition("?")[0]
+
+
+def _indented(body: bytes) -> str:
+    return msgspec.json.format(body, indent=2).decode()
+
+
+# --- the command line
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="trigger-shim",
+        description="A reverse proxy that keeps old CI tooling working on a withdrawn SourceCraft endpoint.",
+        epilog="Each command has its own --help, with an example.",
+    )
+    parser.add_argument("--version", action="version", version=f"trigger-shim {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    serve = _command(
+        commands,
+        "serve",
+        _serve,
+        "run the proxy",
+        "trigger-shim serve --config config.yaml --listen 0.0.0.0:8080",
+    )
+    _add_config(serve)
+    check = _command(
+        commands,
+        "check",
+        _check,
+        "say what is wrong with the configuration, or print the effective one",
+        "trigger-shim check --config config.yaml",
+    )
+    _add_config(check)
+
+    translate = _command(
+        commands,
+        "translate",
+        _translate,
+        "turn a legacy body, or a curl command line, into the new request",
+        'echo \'{"revision": "tags:v1.0.0"}\' | trigger-shim translate --path /acme/shop/ci_workflows/build/trigger\n'
+        "  trigger-shim translate --curl old-call.sh",
+    )
+    translate.add_argument("file", nargs="?", default="-", metavar="FILE", help="what to read; - is standard input")
+    translate.add_argument("--path", metavar="PATH", help="the path that a body was sent to")
+    form = translate.add_mutually_exclusive_group()
+    form.add_argument("--curl", action="store_true", help="print a curl command line, to paste into the old script")
+    form.add_argument("--response", action="store_true", help="read a run, and print its legacy answer")
+
+    _command(
+        commands,
+        "demo",
+        _demo,
+        "send four calls through the proxy to a stand-in successor, and show what becomes of each",
+        "trigger-shim demo",
+    )
+    return parser
+
+
+def _command(
+    commands: Any, name: str, function: Callable[[argparse.Namespace], int], summary: str, example: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", metavar="FILE", help="default: config.yaml in the working folder, where there is one"
+    )
+    parser.add_argument("--listen", metavar="HOST:PORT", help="overrides listen")
+    parser.add_argument("--upstream", metavar="URL", help="overrides upstream.url")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

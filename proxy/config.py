@@ -1,0 +1,467 @@
+"""``config.yaml`` to one frozen value: every default, every check, every problem at once.
+
+`load` reads the file, lays the environment over it and the flags over both. Each value is read by the function that
+`_READERS` names for its field's type; a function returns the value or raises `ValueError` with a sentence that says
+what is wrong and how to mend it.
+"""
+
+import dataclasses
+import difflib
+import ipaddress
+import math
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, NewType, TypeVar
+from urllib.parse import urlsplit
+
+import yaml
+
+from proxy.callers.identity import Network
+from proxy.withdrawn import lifecycle
+
+ENVIRONMENT_PREFIX = "TRIGGER_SHIM__"
+DEFAULT_FILE = "config.yaml"
+MASK = "********"
+
+
+class Address(NamedTuple):
+    """Where to listen."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+Url = NewType("Url", str)
+Page = NewType("Page", str)
+Seconds = NewType("Seconds", float)
+Delay = NewType("Delay", float)
+Size = NewType("Size", int)
+Count = NewType("Count", int)
+Moment = NewType("Moment", datetime)
+Networks = NewType("Networks", tuple[Network, ...])
+LogPath = NewType("LogPath", str)
+File = NewType("File", str)
+Secret = NewType("Secret", str)
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """Where the successor is, and how long to wait for it, in seconds."""
+
+    url: Url = Url("https://api.sourcecraft.tech")
+    connect_timeout: Seconds = Seconds(5.0)
+    timeout: Seconds = Seconds(60.0)
+    keepalive: Seconds = Seconds(5.0)
+    max_connections: Count = Count(512)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much the proxy takes on: bytes, calls and seconds."""
+
+    body: Size = Size(1 << 20)
+    in_flight: Count = Count(1024)
+    drain: Seconds = Seconds(30.0)
+
+
+_DEPRECATED = Moment(datetime(2025, 12, 1, tzinfo=UTC))
+
+
+@dataclass(frozen=True)
+class Lifecycle:
+    """The dates of the withdrawal, and the page that explains it."""
+
+    deprecated: Moment | None = _DEPRECATED
+    sunset: Moment | None = None
+    documentation: Page | None = Page("https://sourcecraft.dev/portal/docs/en/api-ref/CICD/RunWorkflows")
+
+    @property
+    def policy(self) -> lifecycle.Policy:
+        """The same, as the pure functions take it."""
+        return lifecycle.Policy(self.deprecated, self.sunset, self.documentation)
+
+
+_LOOPBACK = Networks((ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")))
+
+
+@dataclass(frozen=True)
+class Callers:
+    """How callers are told apart, and where their calls are recorded."""
+
+    log: LogPath = LogPath("logs/callers.jsonl")
+    heartbeat: Seconds = Seconds(3600.0)
+    trusted_proxies: Networks = _LOOPBACK
+    fingerprint_key: Secret | None = None
+
+
+@dataclass(frozen=True)
+class Tls:
+    """What `listen` shows to callers; both files in PEM."""
+
+    certificate: File = File("")
+    key: File = File("")
+
+
+_LISTEN = Address("127.0.0.1", 8080)
+_ADMIN = Address("127.0.0.1", 9901)
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration."""
+
+    listen: Address = _LISTEN
+    admin: Address | None = _ADMIN
+    upstream: Upstream = field(default_factory=Upstream)
+    limits: Limits = field(default_factory=Limits)
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
+    callers: Callers = field(default_factory=Callers)
+    tls: Tls | None = None
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used.
+
+    Attributes:
+        problems: a sentence each, with the key and the fix.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+Values = dict[str, Any]
+T = TypeVar("T")
+
+
+def load(file: str | None, environment: Mapping[str, str], flags: Values | None = None) -> Config:
+    """The effective configuration.
+
+    Args:
+        file: path of the file; None for `DEFAULT_FILE` in the working folder, or the defaults where there is none.
+        environment: of the process; only variables that begin with `ENVIRONMENT_PREFIX` count.
+        flags: values by top-level key or section, which override both.
+
+    Raises:
+        ConfigError: with every problem that was found.
+    """
+    values = _read_file(file)
+    problems = _lay_over(values, _from_environment(environment))
+    _lay_over(values, flags or {})
+    config = _section(Config, values, "", problems)
+    if not problems:
+        problems += _contradictions(config)
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def render(config: Config) -> str:
+    """The configuration as a file that `load` reads, its secrets masked."""
+    return yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True, width=120)
+
+
+# --- sources
+
+
+class _Loader(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        # PyYAML takes the last of two equal keys without a word.
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _yaml(text: str) -> Any:
+    # SafeLoader underneath: it makes plain values only.
+    return yaml.load(text, _Loader)  # noqa: S506
+
+
+def _read_file(file: str | None) -> Values:
+    path = Path(file or DEFAULT_FILE)
+    if file is None and not path.exists():
+        return {}
+    try:
+        values = _yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([f"{path}: {error.strerror}; name the file with --config"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: not UTF-8; save it as UTF-8"]) from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ConfigError([f"{path}: {_one_line(error)}; mend the YAML"]) from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError([f"{path}: holds {_kind(values)}; write keys and values, such as 'listen: 127.0.0.1:8080'"])
+    return values
+
+
+def _one_line(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    place = f"line {mark.line + 1}: " if mark else ""
+    return place + str(getattr(error, "problem", None) or error).replace("\n", " ")
+
+
+def _from_environment(environment: Mapping[str, str]) -> Values:
+    values: Values = {}
+    for name, text in sorted(environment.items()):
+        if not name.startswith(ENVIRONMENT_PREFIX):
+            continue
+        section = values
+        *sections, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        for part in sections:
+            inner = section.setdefault(part, {})
+            section = inner if isinstance(inner, dict) else section
+        try:
+            section[key] = _yaml(text)
+        except (yaml.YAMLError, ValueError) as error:
+            raise ConfigError([f"{name}: {_one_line(error)}; mend the YAML"]) from None
+    return values
+
+
+def _lay_over(values: Values, upper: Values, prefix: str = "") -> list[str]:
+    problems = []
+    for key, value in upper.items():
+        below = values.get(key)
+        if isinstance(value, dict) and isinstance(below, dict):
+            problems += _lay_over(below, value, f"{prefix}{key}.")
+        else:
+            values[key] = value
+    return problems
+
+
+# --- values
+
+
+_LATER: Values = {
+    "workers": 1,
+    "limits.drain_delay": 0,
+    "limits.retry_window": 60,
+    "lifecycle.brownouts": [],
+    "lifecycle.freeze": None,
+    "callers.header": None,
+    "callers.known": [],
+}
+"""Keys whose default is what this version does, and which it cannot do otherwise yet."""
+
+
+def _section(kind: type[T], values: Any, prefix: str, problems: list[str]) -> T:
+    """Build a section, adding what is wrong with it to `problems`; a bad value counts as absent."""
+    hints = typing.get_type_hints(kind)
+    if not isinstance(values, dict):
+        problems.append(f"{prefix.rstrip('.')}: holds {_kind(values)}; write its keys: {', '.join(hints)}")
+        return kind()
+    read = {}
+    for key, value in values.items():
+        where = f"{prefix}{key}"
+        if where in _LATER:
+            if value != _LATER[where]:
+                problems.append(f"{where}: not supported by this version; leave it out")
+        elif key not in hints:
+            near = difflib.get_close_matches(str(key), hints, 1, 0.5)
+            fix = f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(hints)}"
+            problems.append(f"{where}: unknown key; {fix}")
+        else:
+            try:
+                read[key] = _value(hints[key], value, where, problems)
+            except ValueError as error:
+                problems.append(f"{where}: {error}")
+    return kind(**read)
+
+
+def _value(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
+    if typing.get_origin(hint) in {types.UnionType, typing.Union}:
+        if value is None:
+            return None
+        hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
+    if dataclasses.is_dataclass(hint):
+        return _section(typing.cast("type[Any]", hint), value, f"{where}.", problems)
+    return _READERS[hint](value)
+
+
+def _address(value: Any) -> Address:
+    found = (
+        re.fullmatch(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\[\]:\s]+)):(\d{1,5})", value) if isinstance(value, str) else None
+    )
+    if found is None or int(found[3]) > 65535:
+        raise ValueError(f'{_shown(value)} is no address; write HOST:PORT, such as 127.0.0.1:8080 or "[::1]:8080"')
+    return Address(found[1] or found[2], int(found[3]))
+
+
+def _url(value: Any) -> Url:
+    text = value if isinstance(value, str) else ""
+    try:
+        parts = urlsplit(text)
+        sound = parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        sound = False
+    if not sound or not re.fullmatch(r"[!-~]+", text):
+        raise ValueError(f"{_shown(value)} is no URL; write https://HOST, or http://HOST:PORT")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("it must hold no user or password; the proxy has no credentials of its own")
+    if "?" in text or "#" in text:
+        raise ValueError("it must end before any ? or #")
+    return Url(text.rstrip("/"))
+
+
+def _page(value: Any) -> Page:
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[!#-;=?-\[\]_a-z~]+", value):
+        raise ValueError(f"{_shown(value)} is no URL of a page; write https://…, percent-encoded")
+    return Page(value)
+
+
+def _seconds(value: Any) -> Seconds:
+    number = _number(value)
+    if not 0 < number <= 86400 * 366:
+        raise ValueError(f"{_shown(value)} is no time to wait; write seconds, more than 0")
+    return Seconds(number)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"{_shown(value)} is no number; write seconds, such as 5 or 0.5")
+    return float(value)
+
+
+_UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def _size(value: Any) -> Size:
+    text = str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
+    found = re.fullmatch(r"(\d+) ?(\w*)", text)
+    if found is None or found[2] not in _UNITS or int(found[1]) == 0:
+        raise ValueError(f"{_shown(value)} is no size; write bytes, or a number with KiB or MiB, such as 1MiB")
+    return Size(int(found[1]) * _UNITS[found[2]])
+
+
+def _count(value: Any) -> Count:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{_shown(value)} is no count; write a whole number, 1 or more")
+    return Count(value)
+
+
+def _moment(value: Any) -> Moment:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            value = None
+    if isinstance(value, datetime):
+        return Moment(value if value.tzinfo else value.replace(tzinfo=UTC))
+    if isinstance(value, date):
+        return Moment(datetime(value.year, value.month, value.day, tzinfo=UTC))
+    raise ValueError("it is no date; write 2026-12-31, or 2026-12-31T12:00:00+03:00")
+
+
+def _networks(value: Any) -> Networks:
+    if not isinstance(value, list):
+        raise ValueError(f'holds {_kind(value)}; write a list, such as [10.0.0.0/8, "::1/128"]')
+    networks = []
+    for item in value:
+        try:
+            networks.append(ipaddress.ip_network(str(item)))
+        except ValueError:
+            raise ValueError(f"{_shown(item)} is no network; write ADDRESS/BITS, such as 10.0.0.0/8") from None
+    return Networks(tuple(networks))
+
+
+def _log_path(value: Any) -> LogPath:
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError(f'{_shown(value)} is no file; write a path, or "-" for standard output')
+    return LogPath(value)
+
+
+def _file(value: Any) -> File:
+    if not isinstance(value, str) or not Path(value).is_file():
+        raise ValueError(f"{_shown(value)} is no file that can be found; write the path of a PEM file")
+    return File(value)
+
+
+_SHORTEST_SECRET = 16
+
+
+def _secret(value: Any) -> Secret:
+    # The value itself must not show up in a message.
+    if not isinstance(value, str) or len(value) < _SHORTEST_SECRET:
+        raise ValueError(
+            f"it must be a text of {_SHORTEST_SECRET} characters or more, such as 'openssl rand -hex 32' prints"
+        )
+    return Secret(value)
+
+
+_READERS: dict[Any, Callable[[Any], Any]] = {
+    Address: _address,
+    Url: _url,
+    Page: _page,
+    Seconds: _seconds,
+    Size: _size,
+    Count: _count,
+    Moment: _moment,
+    Networks: _networks,
+    LogPath: _log_path,
+    File: _file,
+    Secret: _secret,
+}
+
+
+def _kind(value: Any) -> str:
+    kinds = {
+        dict: "keys and values",
+        list: "a list",
+        str: "a text",
+        bool: "true or false",
+        type(None): "nothing",
+    }
+    return kinds.get(type(value), f"{_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+# --- the whole
+
+
+def _contradictions(config: Config) -> list[str]:
+    problems = []
+    if config.admin is not None and config.admin.port == config.listen.port != 0:
+        problems.append("admin: has the port of listen; give it another one, or null to switch it off")
+    if config.upstream.connect_timeout >= config.upstream.timeout:
+        problems.append("upstream.connect_timeout: must be shorter than upstream.timeout, which covers it")
+    begin, end = config.lifecycle.deprecated, config.lifecycle.sunset
+    if begin is not None and end is not None and end < begin:
+        problems.append("lifecycle.sunset: lies before lifecycle.deprecated; move one of them (RFC 9745, section 4)")
+    if config.tls is not None:
+        problems += [
+            f"tls.{key}: missing; name the PEM file" for key in ("certificate", "key") if not getattr(config.tls, key)
+        ]
+    return problems
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        hints = typing.get_type_hints(type(value))
+        return {
+            key: MASK if Secret in typing.get_args(hint) and getattr(value, key) else _plain(getattr(value, key))
+            for key, hint in hints.items()
+        }
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Address):
+        return str(value)
+    if isinstance(value, tuple):
+        return [str(item) for item in value]
+    return value

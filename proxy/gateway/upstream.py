@@ -1,0 +1,140 @@
+"""One call to the successor."""
+
+import asyncio
+import socket
+import ssl
+import zlib
+from typing import NamedTuple
+
+import httpx
+
+from proxy import config, errors
+from proxy.gateway.engine import AiohttpTransport
+from proxy.gateway.headers import Header
+
+ANSWER_LIMIT = 4 << 20
+"""Bytes of a translated answer, encoded or not."""
+
+
+class Answer(NamedTuple):
+    """What the successor answered, its content encoding undone."""
+
+    status: int
+    headers: list[Header]
+    body: bytes
+
+
+class Upstream:
+    """The successor's address, and the shared transport to it."""
+
+    def __init__(self, settings: config.Upstream, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        base = httpx.URL(settings.url)
+        self._origin = base.copy_with(path="/")
+        self._prefix = base.raw_path.rstrip(b"/")
+        self._timeout = settings.timeout
+        self.transport = transport or AiohttpTransport(
+            connect_timeout=settings.connect_timeout,
+            keepalive=settings.keepalive,
+            max_connections=settings.max_connections,
+        )
+
+    async def post(self, path: str, headers: list[Header], body: bytes) -> Answer:
+        """Send a translated call, exactly once, and read the whole answer within `upstream.timeout`.
+
+        Raises:
+            errors.Unreachable: nothing was sent.
+            errors.Timeout: it was sent, and no whole answer came in time.
+            errors.ConnectionLost: it was sent, and the connection broke.
+            errors.InvalidAnswer: the answer is not HTTP, over `ANSWER_LIMIT`, or in an unknown encoding.
+        """
+        request = httpx.Request(
+            "POST",
+            self._origin,
+            headers=headers,
+            content=body,
+            extensions={"target": self._prefix + path.encode("ascii")},
+        )
+        response = None
+        try:
+            async with asyncio.timeout(self._timeout):
+                response = await self.transport.handle_async_request(request)
+                return Answer(response.status_code, response.headers.raw, await _read(response))
+        except (errors.ProxyError, httpx.HTTPError, TimeoutError) as error:
+            known = self._mapped(error)
+            known.upstream_status = response.status_code if response is not None else None
+            raise known from error
+        finally:
+            if response is not None:
+                await response.aclose()
+
+    def _mapped(self, error: Exception) -> errors.ProxyError:
+        match error:
+            case errors.ProxyError():
+                return error
+            case httpx.ConnectTimeout():
+                return _unreachable("it did not accept a connection in time", "connection_timeout")
+            case httpx.PoolTimeout():
+                return _unreachable("every connection to it is busy", "connection_limit_reached")
+            case httpx.ConnectError():
+                return _no_connection(error.__cause__)
+            case httpx.UnsupportedProtocol() | httpx.ProxyError():
+                return _unreachable("its address cannot be used", "proxy_configuration_error")
+            case httpx.TimeoutException() | TimeoutError():
+                return errors.Timeout(f"The service did not answer within {self._timeout:g} s.")
+            case httpx.LocalProtocolError():
+                return errors.InternalError("The proxy could not write the request.", run_started="no")
+            case httpx.RemoteProtocolError() | httpx.DecodingError() | httpx.TooManyRedirects():
+                return errors.InvalidAnswer("The service's answer is not HTTP.")
+            case _:
+                return errors.ConnectionLost("The connection to the service broke before its answer was whole.")
+
+
+async def _read(response: httpx.Response) -> bytes:
+    content = bytearray()
+    async for chunk in response.stream:  # type: ignore[union-attr]
+        content += chunk
+        if len(content) > ANSWER_LIMIT:
+            raise _too_large()
+    return _decoded(bytes(content), response.headers.get("content-encoding", "").strip().lower())
+
+
+def _decoded(content: bytes, encoding: str) -> bytes:
+    if encoding in {"", "identity"} or not content:
+        return content
+    if encoding not in {"gzip", "x-gzip", "deflate"}:
+        raise errors.InvalidAnswer("The service answered in a content encoding that was not asked for.")
+    inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: gzip or zlib, by the header
+    try:
+        plain = inflate.decompress(content, ANSWER_LIMIT + 1)
+    except zlib.error:
+        raise errors.InvalidAnswer("The service answered with broken compression.") from None
+    if len(plain) > ANSWER_LIMIT:
+        raise _too_large()
+    if not inflate.eof:
+        raise errors.ConnectionLost("The service's answer was cut off.", proxy_error="http_response_incomplete")
+    return plain
+
+
+def _too_large() -> errors.ProxyError:
+    return errors.InvalidAnswer(
+        f"The service's answer is over {ANSWER_LIMIT >> 20} MiB.",
+        proxy_error="http_response_body_size",
+    )
+
+
+def _no_connection(cause: BaseException | None) -> errors.ProxyError:
+    match cause:
+        case socket.gaierror():
+            return _unreachable("its name is not known", "dns_error")
+        case ssl.SSLCertVerificationError():
+            return _unreachable("its certificate is not to be trusted", "tls_certificate_error")
+        case ssl.SSLError():
+            return _unreachable("it does not speak TLS as it must", "tls_protocol_error")
+        case ConnectionRefusedError():
+            return _unreachable("it refused the connection", "connection_refused")
+        case _:
+            return _unreachable("no connection could be made", "destination_unavailable")
+
+
+def _unreachable(why: str, proxy_error: str) -> errors.ProxyError:
+    return errors.Unreachable(f"The service cannot be reached: {why}.", proxy_error=proxy_error)

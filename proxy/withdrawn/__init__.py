@@ -1,0 +1,1 @@
+"""What the withdrawn API was: pure, no I/O."""

@@ -1,0 +1,102 @@
+"""The withdrawn endpoints, and what each has become.
+
+Routing is on the undecoded path: ``release%2Fprod`` is one segment.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from proxy.errors import InvalidPath
+
+
+class Endpoint(NamedTuple):
+    """One withdrawn endpoint: its name in the caller record, how it was called, and its successor."""
+
+    name: str
+    method: str
+    path: str
+    successor: str
+
+
+ENDPOINTS = (
+    # By ID comes first: its path has the shape of the one by slug, too (API.md, section 1).
+    Endpoint(
+        "trigger_by_id",
+        "POST",
+        "/repos/id:{repo_id}/ci_workflows/{workflow}/trigger",
+        "/repos/id:{repo_id}/cicd/runs",
+    ),
+    Endpoint("trigger", "POST", "/{org}/{repo}/ci_workflows/{workflow}/trigger", "/repos/{org}/{repo}/cicd/runs"),
+)
+
+CURRENT = (
+    "repos|orgs|users|me|issues|issue_comments|issue_links|issue_statuses|"
+    "labels|milestones|pulls|pull_comments|releases"
+)
+"""First segments that the current API owns: never an organization (API.md, section 5)."""
+
+_SEGMENT = "[^/]+"
+_SLASH = r"(?:[/\\]|%(?:25)*(?:2[Ff]|5[Cc]))"
+_DOT = r"(?:\.|%(?:25)*2[Ee])"
+_END = rf"(?:$|;|%(?:25)*3[Bb]|{_SLASH})"
+_DOT_SEGMENT = re.compile(rf"(?:^|{_SLASH}){_DOT}{{1,2}}{_END}")
+_SLUG = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+")  # RFC 3986, section 3.3: pchar
+
+
+class Match(NamedTuple):
+    """A call recognised as one of a withdrawn endpoint, with the segments of its path as they came."""
+
+    endpoint: Endpoint
+    segments: Mapping[str, str]
+
+    @property
+    def workflow(self) -> str:
+        """The workflow's name, percent-decoded once.
+
+        Raises:
+            InvalidPath: the name is not UTF-8.
+        """
+        raw = self.segments["workflow"]
+        try:
+            return unquote_to_bytes(raw.encode("latin-1")).decode() if "%" in raw or not raw.isascii() else raw
+        except UnicodeDecodeError:
+            raise InvalidPath("The workflow's name in the path is not UTF-8; percent-encode it as UTF-8.") from None
+
+    @property
+    def successor(self) -> str:
+        """The path of the successor, with this call's own segments.
+
+        Raises:
+            InvalidPath: a segment could lead to another path.
+        """
+        for name, segment in self.segments.items():
+            if name == "workflow":
+                continue
+            if not _SLUG.fullmatch(segment) or _DOT_SEGMENT.search(segment):
+                raise InvalidPath(f"The segment {{{name}}} of the path is not a slug; check the URL.")
+        return self.endpoint.successor.format_map(self.segments)
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    text = path.replace("{org}", f"(?P<org>(?!(?:{CURRENT})/){_SEGMENT})")
+    # Client generators encode the colon; the service takes both.
+    text = text.replace("/id:", "/id(?::|%3[Aa])")
+    return re.compile(re.sub(r"\{(\w+)\}", rf"(?P<\1>{_SEGMENT})", text))
+
+
+_PATTERNS = tuple((endpoint.method, _pattern(endpoint.path), endpoint) for endpoint in ENDPOINTS)
+
+
+def match(method: str, path: str) -> Match | None:
+    """Which withdrawn endpoint a call is for, if any.
+
+    Args:
+        method: as it came, in upper case.
+        path: raw, without the query, decoded as Latin-1 so that every byte has its character.
+    """
+    for expected, pattern, endpoint in _PATTERNS:
+        if method == expected and (found := pattern.fullmatch(path)):
+            return Match(endpoint, found.groupdict())
+    return None

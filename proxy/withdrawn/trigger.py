@@ -1,0 +1,223 @@
+"""The withdrawn trigger: its body into the successor's, and the successor's answer back (API.md, section 4)."""
+
+import re
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from proxy.errors import ErrorBody, InvalidAnswer, InvalidBody, UpstreamError
+
+TriggerStatus = Literal["created", "already_exists", "nothing_to_start"]
+
+NAMES_KEPT = 64
+NAME_LENGTH = 128
+"""How many names of inputs and of ignored fields go into a record, and how many characters of each."""
+
+
+class GitRevision(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The successor's revision: exactly one of the three."""
+
+    branch: str | None = None
+    tag: str | None = None
+    commit: str | None = None
+
+
+class _Item(msgspec.Struct, frozen=True):
+    name: str
+
+
+class _Input(msgspec.Struct, frozen=True):
+    values: list[msgspec.Raw] | None = None
+
+
+class _RunCIBody(msgspec.Struct, frozen=True):
+    revision: str | None = None
+    workflow_revision: str | None = None
+    input: _Input | None = None
+
+
+class _Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
+    name: str
+    # The bytes of each item as they came: what is wrong inside one gets the service's own error.
+    values: list[msgspec.Raw] | None = None
+
+
+class _RunWorkflowsBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    workflows: list[_Workflow]
+    head: GitRevision | None = None
+    config_revision: GitRevision | None = None
+
+
+class _Run(msgspec.Struct, frozen=True):
+    id: str | None = None
+    slug: str | None = None
+    status: str | None = None
+    workflows: list[msgspec.Raw] | None = None
+    user: Any = None
+
+
+class _RunCIWorkflowResponse(msgspec.Struct, frozen=True):
+    flux_id: str
+    flux_public_id: str
+    trigger_status: TriggerStatus
+
+
+class SuccessorRequest(NamedTuple):
+    """The body for the successor, and what the caller record says of the legacy one."""
+
+    body: bytes
+    inputs: list[str]
+    ignored_fields: list[str]
+
+
+class LegacyAnswer(NamedTuple):
+    """The answer for the caller, and what the caller record says of the run or of the error."""
+
+    status: int
+    body: bytes
+    run: str | None = None
+    trigger_status: TriggerStatus | None = None
+    run_user: str | None = None
+    error_code: str | None = None
+
+
+# --- the request
+
+_COMMIT = re.compile("[0-9A-Fa-f]{40}")
+_run_body = msgspec.json.Decoder(_RunCIBody)
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_item = msgspec.json.Decoder(_Item)
+_encode = msgspec.json.Encoder().encode
+
+
+def to_successor(body: bytes, workflow: str) -> SuccessorRequest:
+    """Translate a legacy body.
+
+    Args:
+        body: as it came; its content type is not looked at.
+        workflow: name of the workflow, decoded, from the path.
+
+    Raises:
+        InvalidBody: it is not what the withdrawn endpoint took; the message and ``details.at`` name the place.
+    """
+    if not body.strip(b" \t\r\n"):
+        body = b"{}"
+    try:
+        body.decode()  # msgspec takes items as they are, and would pass bad UTF-8 on
+        legacy = _run_body.decode(body)
+        fields = _object.decode(body)
+        ignored = [name for name in fields if name not in _RunCIBody.__struct_fields__]
+        if legacy.input is not None:
+            ignored += [f"input.{name}" for name in _object.decode(fields["input"]) if name != "values"]
+    except msgspec.ValidationError as error:
+        raise _wrong_type(error) from None
+    except UnicodeDecodeError as error:
+        raise InvalidBody(f"The body is not UTF-8 (byte {error.start}).", at="$") from None
+    except msgspec.DecodeError as error:
+        raise InvalidBody(f"The body is not JSON: {error}.", at="$") from None
+    except RecursionError:
+        raise InvalidBody("The body is nested too deeply.", at="$") from None
+
+    values = legacy.input.values if legacy.input is not None else None
+    request = _RunWorkflowsBody(
+        workflows=[_Workflow(workflow, values or None)],
+        head=revision_to_successor(legacy.revision),
+        config_revision=revision_to_successor(legacy.workflow_revision),
+    )
+    return SuccessorRequest(_encode(request), _names(values or ()), _short(ignored))
+
+
+def revision_to_successor(revision: str | None) -> GitRevision | None:
+    """``tags:v1`` is a tag, 40 hexadecimal digits are a commit, anything else is a branch; empty is the default."""
+    if not revision:
+        return None
+    if revision.startswith("tags:"):
+        return GitRevision(tag=revision.removeprefix("tags:"))
+    if _COMMIT.fullmatch(revision):
+        return GitRevision(commit=revision)
+    return GitRevision(branch=revision)
+
+
+def revision_to_legacy(revision: GitRevision | None) -> str:
+    """How the withdrawn endpoint spelled a revision."""
+    if revision is None:
+        return ""
+    if revision.tag is not None:
+        return f"tags:{revision.tag}"
+    return revision.commit or revision.branch or ""
+
+
+def _wrong_type(error: msgspec.ValidationError) -> InvalidBody:
+    text, _, place = str(error).partition(" - at ")
+    place = place.strip("`") or "$"
+    text = text.replace("Expected", "expected").replace(" | null", "").replace("`str`", "`string`").replace("`", "")
+    return InvalidBody(f"The body is not what this endpoint takes: {text} at {place}.", at=place)
+
+
+def _names(items: list[msgspec.Raw] | tuple[()]) -> list[str]:
+    names = []
+    for item in items[:NAMES_KEPT]:
+        try:
+            names.append(_item.decode(item).name)
+        except (msgspec.DecodeError, RecursionError):
+            continue
+    return _short(names)
+
+
+def _short(names: list[str]) -> list[str]:
+    return [name[:NAME_LENGTH] for name in names[:NAMES_KEPT]]
+
+
+# --- the answer
+
+_KNOWN_STATUSES = frozenset(
+    "created prepared processing success failed canceled timeout skipped awaiting_approval rejected".split()
+)
+_run = msgspec.json.Decoder(_Run)
+_error = msgspec.json.Decoder(ErrorBody)
+
+
+def to_legacy(status: int, body: bytes) -> LegacyAnswer:
+    """Translate the successor's answer.
+
+    Args:
+        status: HTTP status of the answer.
+        body: the answer's body, its content encoding undone.
+
+    Raises:
+        UpstreamError: an error that is not in the schema.
+        InvalidAnswer: neither a run nor an error.
+    """
+    if 400 <= status <= 599:
+        return _error_to_legacy(status, body)
+    if not 200 <= status <= 299:
+        raise InvalidAnswer(
+            f"The service answered with status {status}, which is neither a run nor an error; "
+            "the operator of the proxy should check upstream.url."
+        )
+    try:
+        body.decode()
+        run = _run.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise InvalidAnswer("The service answered with something that is not a run.") from None
+    if not (run.id or run.slug):
+        raise InvalidAnswer("The service answered with a run that has neither an id nor a slug.")
+    nothing = run.status in _KNOWN_STATUSES and run.status != "created" and not run.workflows
+    trigger_status: TriggerStatus = "nothing_to_start" if nothing else "created"
+    user = run.user.get("slug") or run.user.get("id") if isinstance(run.user, dict) else None
+    return LegacyAnswer(
+        200,
+        _encode(_RunCIWorkflowResponse(run.id or run.slug or "", run.slug or "", trigger_status)),
+        run=run.slug or run.id,
+        trigger_status=trigger_status,
+        run_user=user if isinstance(user, str) else None,
+    )
+
+
+def _error_to_legacy(status: int, body: bytes) -> LegacyAnswer:
+    try:
+        body.decode()
+        error = _error.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise UpstreamError(status) from None
+    return LegacyAnswer(status, body, error_code=error.error_code)
