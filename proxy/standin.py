@@ -199,6 +199,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     signal.signal(signal.SIGINT, lambda *_: ended.set())
     with server.background(StandIn(), server.bind("--listen", Address(host, int(port)))):
+        print(f"the stand-in successor on http://{host}:{port}", flush=True)
         ended.wait()
 
 

@@ -132,6 +132,8 @@ def _no_connection(cause: BaseException | None) -> errors.ProxyError:
             return _unreachable("it does not speak TLS as it must", "tls_protocol_error")
         case ConnectionRefusedError():
             return _unreachable("it refused the connection", "connection_refused")
+        case ConnectionError():
+            return _unreachable("it broke the connection off before it was ready", "connection_terminated")
         case _:
             return _unreachable("no connection could be made", "destination_unavailable")
 

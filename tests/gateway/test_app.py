@@ -1,0 +1,318 @@
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from proxy import config
+from proxy.gateway import server
+from proxy.gateway.app import App
+from tests.harness import RUN, TRIGGER, Proxy, Upstream, closes, proxy_for, reply
+
+HEAD = f"POST {TRIGGER} HTTP/1.1\r\nHost: proxy\r\n"
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    """Wait for what is bound to come, and fail where it does not."""
+    deadline = time.monotonic() + 20
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.005)
+    return found
+
+
+def held(release: threading.Event) -> Callable[[socket.socket], None]:
+    """Answer with a run, once released."""
+
+    def script(connection: socket.socket) -> None:
+        assert release.wait(20)
+        reply()(connection)
+
+    return script
+
+
+def test_the_token_goes_through_untouched(upstream: Upstream, proxy: Proxy) -> None:
+    proxy.call(headers={"Authorization": "bEARER  odd==\ttoken"})
+    assert upstream.received[0].all("authorization") == ["bEARER  odd==\ttoken"]
+
+
+def test_no_token_is_added(upstream: Upstream, proxy: Proxy) -> None:
+    with proxy.connect() as connection:
+        connection.sendall(f"{HEAD}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        assert connection.makefile("rb").readline().split()[1] == b"200"
+    assert upstream.received[0].all("authorization") == []
+    assert proxy.records()[0]["caller_source"] == "address"
+
+
+def test_headers_that_are_not_about_the_body_go_through(upstream: Upstream, proxy: Proxy) -> None:
+    proxy.call(
+        headers={"User-Agent": "legacy/1", "X-Custom": "a", "Connection": "x-drop", "X-Drop": "b", "Cookie": "c=d"}
+    )
+    request = upstream.received[0]
+    assert (request.all("user-agent"), request.all("x-custom"), request.all("cookie")) == (["legacy/1"], ["a"], ["c=d"])
+    assert request.all("x-drop") == []
+    assert request.all("accept-encoding") == ["identity"]
+    assert request.all("host") == [upstream.url.removeprefix("http://")]
+
+
+def test_cookies_of_one_caller_do_not_reach_the_next(upstream: Upstream, proxy: Proxy) -> None:
+    upstream.script = reply(headers={"Set-Cookie": "session=first; Path=/"})
+    assert proxy.call().all("set-cookie") == []
+    proxy.call()
+    assert upstream.received[1].all("cookie") == []
+
+
+@pytest.mark.parametrize("given", ["abc-123", "a" * 128, "req:1/2=3+4@5.6~7_8"])
+def test_a_sane_request_id_is_kept_sent_upstream_and_returned(upstream: Upstream, proxy: Proxy, given: str) -> None:
+    assert proxy.call(headers={"X-Request-ID": given}).all("x-request-id") == [given]
+    assert upstream.received[0].all("x-request-id") == [given]
+    assert proxy.records()[0]["request_id"] == given
+
+
+@pytest.mark.parametrize("given", [None, "", "a" * 129, "two words", 'quo"te', "<b>"])
+def test_any_other_request_id_is_made_anew(upstream: Upstream, proxy: Proxy, given: str | None) -> None:
+    headers = {} if given is None else {"X-Request-ID": given}
+    first, second = (proxy.call(headers=headers).header("x-request-id") for _ in range(2))
+    assert first
+    assert first not in {given, second}
+    assert upstream.received[0].all("x-request-id") == [first]
+
+
+def test_every_answer_announces_the_end(upstream: Upstream, tmp_path: Path) -> None:
+    lifecycle = {
+        "deprecated": "2026-01-01",
+        "sunset": "2030-06-01T03:00:00+03:00",
+        "documentation": "https://d.example/",
+    }
+    with proxy_for(upstream.url, tmp_path, lifecycle=lifecycle) as proxy:
+        answers = [proxy.call(body=body) for body in (b"{}", b"[]", b" " * (1 << 21))]
+        upstream.script = closes()
+        answers.append(proxy.call())
+    assert [answer.status for answer in answers] == [200, 400, 413, 502]
+    for answer in answers:
+        assert answer.all("deprecation") == ["@1767225600"]
+        assert answer.all("sunset") == ["Sat, 01 Jun 2030 00:00:00 GMT"]
+        assert answer.all("link") == [
+            f'<{upstream.url}/repos/acme/shop/cicd/runs>; rel="successor-version", '
+            '<https://d.example/>; rel="deprecation"; type="text/html"'
+        ]
+
+
+def test_where_the_path_names_no_successor_the_documentation_is_still_linked(proxy: Proxy) -> None:
+    answer = proxy.call("/acme/../ci_workflows/build/trigger")
+    assert answer.all("link") == [
+        '<https://sourcecraft.dev/portal/docs/en/api-ref/CICD/RunWorkflows>; rel="deprecation"; type="text/html"'
+    ]
+
+
+def test_a_caller_that_hangs_up_does_not_stop_its_forward(upstream: Upstream, proxy: Proxy) -> None:
+    release = threading.Event()
+    upstream.script = held(release)
+    with proxy.connect() as connection:
+        connection.sendall(f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode())
+        assert upstream.arrived.wait(20)
+    # The proxy has seen the end of the connection once it answers somebody who came later.
+    assert proxy.call("/-/healthz", method="GET", body=None).status == 200
+    release.set()
+    [record] = until(proxy.records)
+    assert (record["outcome"], record["run"], record["client_gone"]) == ("forwarded", "7", True)
+
+
+def test_a_caller_that_stays_is_not_gone(proxy: Proxy) -> None:
+    proxy.call()
+    assert "client_gone" not in proxy.records()[0]
+
+
+def test_a_caller_that_hangs_up_in_its_body_starts_nothing(upstream: Upstream, proxy: Proxy) -> None:
+    with proxy.connect() as connection:
+        connection.sendall(f"{HEAD}Content-Length: 20\r\n\r\n{{}}".encode())
+    [record] = until(proxy.records)
+    assert (record["outcome"], record["client_gone"]) == ("rejected", True)
+    assert upstream.received == []
+
+
+def test_a_caller_that_waits_for_100_continue_is_told_to_go_on(proxy: Proxy) -> None:
+    with proxy.connect() as connection:
+        connection.sendall(f"{HEAD}Content-Length: 2\r\nExpect: 100-continue\r\n\r\n".encode())
+        stream = connection.makefile("rb")
+        assert stream.readline() == b"HTTP/1.1 100 Continue\r\n"
+        connection.sendall(b"{}")
+        assert stream.readline() == b"\r\n"
+        assert stream.readline().startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_chunked_body_is_limited_too(upstream: Upstream, proxy: Proxy) -> None:
+    with proxy.connect() as connection:
+        connection.sendall(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode())
+        connection.sendall((b"%x\r\n%b\r\n" % (1 << 20, b" " * (1 << 20))) * 2 + b"0\r\n\r\n")
+        assert connection.makefile("rb").readline().split()[1] == b"413"
+    assert upstream.received == []
+
+
+def test_a_call_is_sent_once_even_where_a_reused_connection_breaks(upstream: Upstream, proxy: Proxy) -> None:
+    assert proxy.call().status == 200
+    upstream.script = closes()
+    answer = proxy.call()
+    assert (answer.status, answer.json()["details"]["run_started"]) == (502, "unknown")
+    assert len(upstream.received) == 2
+    upstream.script = reply()
+    assert proxy.call().status == 200
+
+
+def test_what_follows_an_answer_is_never_taken_for_the_next_ones(upstream: Upstream, proxy: Proxy) -> None:
+    forged = b'{"slug":"forged"}'
+    surplus = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(forged), forged)
+
+    def answers_twice(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b%b" % (len(RUN), RUN, surplus))
+
+    upstream.script = answers_twice
+    assert proxy.call().json()["flux_id"] == "7"
+    upstream.script = reply()
+    assert proxy.call().json()["flux_id"] == "7"
+
+
+def test_more_calls_than_allowed_are_turned_away_and_recorded(upstream: Upstream, tmp_path: Path) -> None:
+    release = threading.Event()
+    upstream.script = held(release)
+    with proxy_for(upstream.url, tmp_path, limits={"in_flight": 1}) as proxy:
+        first = threading.Thread(target=proxy.call)
+        first.start()
+        assert upstream.arrived.wait(20)
+        answer = proxy.call()
+        release.set()
+        first.join()
+        assert proxy.call().status == 200
+    assert (answer.status, answer.header("retry-after")) == (503, "1")
+    assert answer.json()["error_code"] == "Overloaded"
+    assert [record["outcome"] for record in proxy.records()] == ["overloaded", "forwarded", "forwarded"]
+
+
+def test_a_call_of_no_withdrawn_endpoint_is_not_recorded(upstream: Upstream, proxy: Proxy) -> None:
+    answer = proxy.call("/acme/shop/ci_workflows/build/trigger", method="GET", body=None)
+    assert (answer.status, answer.json()["error_code"]) == (404, "NotServed")
+    assert answer.header("deprecation") is None
+    assert (upstream.received, proxy.records()) == ([], [])
+
+
+def test_the_record_names_the_caller_and_its_trace(proxy: Proxy) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    proxy.call(
+        headers={
+            "X-Forwarded-For": "198.51.100.9, 203.0.113.7, 127.0.0.2",
+            "User-Agent": 'evil"\u00ff agent',
+            "traceparent": f"00-{trace}-00f067aa0ba902b7-01",
+        }
+    )
+    [record] = proxy.records()
+    assert record["client_ip"] == "203.0.113.7"
+    assert record["user_agent"].startswith('evil"')
+    assert record["trace_id"] == trace
+    assert record["caller"] == f"token:{record['token']}"
+    assert (record["schema"], record["phase"]) == (1, "deprecated")
+    assert record["duration_ms"] >= record["upstream_ms"] > 0
+
+
+def test_nothing_secret_is_written(upstream: Upstream, proxy: Proxy, capfd: pytest.CaptureFixture[str]) -> None:
+    body = b'{"input":{"values":[{"name":"password","value":"hunter2"}]}}'
+    secrets = {"Authorization": "Bearer tok-SECRET", "Cookie": "session=SECRET", "Proxy-Authorization": "Basic SECRET"}
+    for sent in (body, body + b"hunter2", b'{"revision":{"a":"hunter2"}}'):
+        proxy.call(body=sent, headers=secrets)
+    upstream.script = reply(500, b'{"error_code":"E","message":"value hunter2 is no good for tok-SECRET"}')
+    proxy.call(body=body, headers=secrets)
+    written = proxy.log.read_text() + "".join(capfd.readouterr())
+    assert len(proxy.records()) == 4
+    assert "hunter2" not in written
+    assert "SECRET" not in written
+
+
+def test_a_fault_of_the_proxy_itself_is_told_to_both_sides(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def fail(_request: httpx.Request) -> httpx.Response:
+        raise RuntimeError("about Bearer SECRET")
+
+    public = server.loopback()
+    log = tmp_path / "callers.jsonl"
+    app = App(config.load(None, {}, {"callers": {"log": str(log)}}), transport=httpx.MockTransport(fail))
+    with server.background(app, public):
+        host, port = public.getsockname()
+        proxy = Proxy(host, port, log)
+        answer = proxy.call()
+    assert (answer.status, answer.json()["error_code"]) == (500, "ProxyInternalError")
+    assert answer.json()["details"] == {"run_started": "unknown"}
+    assert [record["outcome"] for record in proxy.records()] == ["interrupted"]
+    [line] = capfd.readouterr().err.splitlines()
+    assert "RuntimeError at " in line
+    assert answer.json()["request_id"] in line
+    assert "SECRET" not in line
+
+
+def test_heartbeats_say_that_the_log_is_being_kept(upstream: Upstream, tmp_path: Path) -> None:
+    with proxy_for(upstream.url, tmp_path, callers={"heartbeat": 0.01}) as proxy:
+        until(lambda: len(proxy.events()) >= 4)
+    beats = proxy.events()
+    assert {beat["event"] for beat in beats} == {"heartbeat"}
+    assert [beat["at"] for beat in (beats[0], beats[-1])] == ["start", "stop"]
+    assert {beat["at"] for beat in beats[1:-1]} == {"interval"}
+    assert {(beat["schema"], beat["interval"]) for beat in beats} == {(1, 0.01)}
+
+
+def test_the_log_may_be_renamed_away_between_calls(proxy: Proxy) -> None:
+    proxy.call()
+    rotated = proxy.log.rename(proxy.log.with_suffix(".1"))
+    proxy.call()
+    assert len(proxy.records()) == 1
+    assert len(rotated.read_text().splitlines()) == 2  # with the first heartbeat
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_health_is_answered_on_both_listeners(upstream: Upstream, tmp_path: Path, path: str) -> None:
+    public, admin = server.loopback(), server.loopback()
+    values = {"callers": {"log": str(tmp_path / "callers.jsonl")}, "upstream": {"url": upstream.url}}
+    with server.background(App(config.load(None, {}, values), admin.getsockname()[1]), public, admin):
+        outside, inside = (Proxy("127.0.0.1", bound.getsockname()[1], tmp_path) for bound in (public, admin))
+        assert inside.call(path, method="GET", body=None).status == 200
+        assert outside.call(f"/-{path}", method="GET", body=None).status == 200
+        assert outside.call(path, method="GET", body=None).status == 404
+        assert inside.call().status == 404
+    assert upstream.received == []
+
+
+def test_a_deadline_covers_the_whole_exchange(upstream: Upstream, tmp_path: Path) -> None:
+    ended = threading.Event()
+
+    def drips(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while not ended.wait(0.02):
+            connection.sendall(b" ")
+
+    upstream.script = drips
+    settings = {"timeout": 0.3, "connect_timeout": 0.2}
+    with proxy_for(upstream.url, tmp_path, upstream=settings) as proxy:
+        answer = proxy.call()
+        ended.set()
+    assert (answer.status, answer.json()["error_code"]) == (504, "UpstreamTimeout")
+
+
+def test_calls_wait_for_a_connection_only_so_long(upstream: Upstream, tmp_path: Path) -> None:
+    release = threading.Event()
+    upstream.script = held(release)
+    settings = {"max_connections": 1, "connect_timeout": 0.2, "timeout": 30}
+    with proxy_for(upstream.url, tmp_path, upstream=settings) as proxy:
+        first = threading.Thread(target=proxy.call)
+        first.start()
+        assert upstream.arrived.wait(20)
+        answer = proxy.call()
+        release.set()
+        first.join()
+    assert (answer.status, answer.json()["details"]["run_started"]) == (502, "no")
+    assert len(upstream.received) == 1
+
+
+def test_the_error_body_is_json_of_strings(proxy: Proxy) -> None:
+    error = json.loads(proxy.call(body=b"[]").body)
+    assert all(isinstance(value, str) for value in error["details"].values())

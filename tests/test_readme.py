@@ -1,0 +1,49 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from proxy.cli import main
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_target_that_the_readme_names_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    named = set(re.findall(r"^make (\w+)", README, re.MULTILINE)) | set(re.findall(r"`make (\w+)`", README))
+    assert named >= {"demo", "test"}
+    for target in named:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_command_and_option_that_the_readme_names_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    calls = re.findall(r"(?:`|bin/|\$ )trigger-shim ([a-z]+)((?: +--[a-z-]+)*)", README)
+    assert {command for command, _ in calls} >= {"serve", "check", "translate", "demo"}
+    for command, options in calls:
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        text = capsys.readouterr().out
+        assert text, command
+        for option in options.split():
+            assert option in text, f"{command} {option}"
+
+
+def test_every_key_that_the_readme_names_exists() -> None:
+    values = yaml.safe_load((ROOT / "config.yaml").read_text())
+    keys = set(values) | {f"{s}.{k}" for s, v in values.items() if isinstance(v, dict) for k in v}
+    sections = "|".join(s for s, v in values.items() if isinstance(v, dict))
+    named = set(re.findall(rf"`((?:{sections})\.\w+)`", README))
+    assert named >= {"limits.in_flight", "callers.log", "lifecycle.sunset"}
+    assert named <= keys
+
+
+def test_the_translation_that_the_readme_shows_is_the_one_that_comes_out() -> None:
+    shown = re.search(r"\$ trigger-shim translate --curl <<'END'\n(.*?)\nEND\n(.*?)```", README, re.DOTALL)
+    assert shown is not None
+    command = [sys.executable, "-m", "proxy.cli", "translate", "--curl"]
+    out = subprocess.run(command, input=shown[1], capture_output=True, text=True, check=True)
+    assert out.stdout == shown[2]

@@ -1,0 +1,126 @@
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from proxy.errors import InvalidAnswer, InvalidBody, UpstreamError
+from proxy.withdrawn import trigger
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=3),
+    max_leaves=8,
+)
+legacy_like = st.fixed_dictionaries(
+    {},
+    optional={
+        "revision": st.text() | json_values,
+        "workflow_revision": st.text() | json_values,
+        "input": json_values | st.fixed_dictionaries({}, optional={"values": json_values | st.lists(json_values)}),
+        "more": json_values,
+    },
+)
+run_like = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": st.text() | json_values,
+        "slug": st.text() | json_values,
+        "status": st.sampled_from(["created", "success", "unheard of"]) | json_values,
+        "workflows": st.lists(json_values) | json_values,
+        "user": json_values,
+        "error_code": json_values,
+    },
+)
+bodies = (
+    st.binary() | st.text().map(str.encode) | (json_values | legacy_like | run_like).map(json.dumps).map(str.encode)
+)
+
+
+@given(body=bodies, workflow=st.text(min_size=1))
+@example(body=b'{"input":' * 5000, workflow="w")
+@example(body=b'{"\\ud800":1}', workflow="w")
+@example(body=b'{"input":{"values":[{"name":"\\ud800"}]}}', workflow="w")
+def test_no_body_makes_the_request_translation_raise_anything_but_its_own_error(body: bytes, workflow: str) -> None:
+    try:
+        request = trigger.to_successor(body, workflow)
+    except InvalidBody as error:
+        assert error.details["at"].startswith("$")
+    else:
+        assert msgspec.json.decode(request.body)["workflows"][0]["name"] == workflow
+
+
+@given(status=st.integers(100, 999), body=bodies)
+@example(status=200, body=b"[" * 100_000)
+def test_no_answer_makes_the_translation_back_raise_anything_but_its_own_errors(status: int, body: bytes) -> None:
+    try:
+        answer = trigger.to_legacy(status, body)
+    except (InvalidAnswer, UpstreamError):
+        return
+    if answer.status == 200:
+        assert set(json.loads(answer.body)) == {"flux_id", "flux_public_id", "trigger_status"}
+    else:
+        assert (answer.status, answer.body) == (status, body)
+
+
+@given(st.text(min_size=1) | st.from_regex("(tags:)?[0-9a-fA-F]{39,41}", fullmatch=True))
+def test_a_revision_survives_the_way_there_and_back(revision: str) -> None:
+    assert trigger.revision_to_legacy(trigger.revision_to_successor(revision)) == revision
+
+
+@given(st.text())
+def test_a_revision_has_exactly_one_of_the_three_kinds(revision: str) -> None:
+    kinds = msgspec.to_builtins(trigger.revision_to_successor(revision)) or {}
+    assert len(kinds) == (1 if revision else 0)
+
+
+@given(st.lists(json_values.map(json.dumps), min_size=1))
+def test_items_come_out_as_the_bytes_they_went_in_as(items: list[str]) -> None:
+    if any(word in item for item in items for word in ("NaN", "Infinity")):
+        return
+    body = '{"input":{"values":[' + " ,\t".join(items) + "]}}"
+    request = trigger.to_successor(body.encode(), "w")
+    assert ('"values":[' + ",".join(items) + "]").encode() in request.body
+
+
+def test_a_record_gets_no_more_names_than_it_can_hold() -> None:
+    values = [{"name": f"{n}" + "x" * 1000, "value": ""} for n in range(1000)]
+    body = {"input": {"values": values}, **{f"field{n}": 1 for n in range(1000)}}
+    request = trigger.to_successor(json.dumps(body).encode(), "w")
+    assert len(request.inputs) == len(request.ignored_fields) == trigger.NAMES_KEPT
+    assert max(map(len, request.inputs)) == trigger.NAME_LENGTH
+    assert len(msgspec.json.decode(request.body)["workflows"][0]["values"]) == 1000
+
+
+@pytest.mark.parametrize(
+    ("body", "at", "words"),
+    [
+        (b'{"revision":1}', "$.revision", "expected string, got int"),
+        (b'{"input":"x"}', "$.input", "expected object, got string"),
+        (b'{"input":{"values":{}}}', "$.input.values", "expected array, got object"),
+        (b"[]", "$", "expected object, got array"),
+    ],
+)
+def test_the_message_names_the_place_and_what_should_be_there(body: bytes, at: str, words: str) -> None:
+    with pytest.raises(InvalidBody) as caught:
+        trigger.to_successor(body, "w")
+    assert caught.value.details == {"at": at}
+    assert f"{words} at {at}." in caught.value.message
+
+
+def test_a_message_never_quotes_the_value_of_an_input() -> None:
+    for wrong in ('"hunter2"', '{"hunter2":1}', '["hunter2"', '[{"name":"a","value":"hunter2"}]}} hunter2'):
+        with pytest.raises(InvalidBody) as caught:
+            trigger.to_successor(b'{"input":{"values":' + wrong.encode(), "w")
+        assert "hunter2" not in caught.value.message
+
+
+@pytest.mark.parametrize("status", ["prepared", "processing", "success", "failed", "canceled", "timeout", "skipped"])
+def test_a_run_past_created_without_workflows_had_nothing_to_start(status: str) -> None:
+    def trigger_status(run: dict[str, Any]) -> str | None:
+        return trigger.to_legacy(200, json.dumps({"slug": "1", **run}).encode()).trigger_status
+
+    assert trigger_status({"status": status}) == "nothing_to_start"
+    assert trigger_status({"status": status, "workflows": [{}]}) == "created"
