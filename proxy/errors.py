@@ -203,7 +203,7 @@ class UpstreamError(ProxyError):
         self.status = status
 
     def proxy_status(self) -> str:
-        """No error of the proxy's own: only the status that came in (RFC 9209, section 2.1.5)."""
+        """No error of the proxy's own: only the status that came in (RFC 9209, section 2.1.4)."""
         return f"{PROXY}; received-status={self.status}"
 
 

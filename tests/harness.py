@@ -169,7 +169,7 @@ class Proxy:
         return socket.create_connection((self.host, self.port), timeout=20)
 
     def events(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        return [json.loads(line) for line in self.log.read_text().split("\n") if line]
 
     def records(self) -> list[dict[str, Any]]:
         return [event for event in self.events() if event["event"] == "deprecated_call"]

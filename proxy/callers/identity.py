@@ -31,9 +31,8 @@ class Identity:
     def __init__(self, trusted_proxies: Iterable[Network], key: bytes) -> None:
         self._trusted = tuple(trusted_proxies)
         self._key = key
-        # The same few peers and tokens come again and again.
+        # The same few peers come again and again.
         self._hop = functools.lru_cache(4096)(self._parse_hop)
-        self._fingerprint = functools.lru_cache(4096)(functools.partial(fingerprint, key))
 
     def identify(
         self,
@@ -54,7 +53,7 @@ class Identity:
         agent = user_agent[:USER_AGENT_LENGTH] if user_agent else None
         secret = token(authorization)
         if secret:
-            print_ = self._fingerprint(secret)
+            print_ = fingerprint(self._key, secret)
             return Caller(f"token:{print_}", "token", print_, client_ip, agent)
         name = " ".join(part for part in (client_ip, agent) if part) or "unknown"
         return Caller(name, "address", None, client_ip, agent)
@@ -67,14 +66,10 @@ class Identity:
         if peer is None:
             return None
         client, trusted = self._hop(peer)
-        hops = ",".join(forwarded_for).split(",") if trusted and forwarded_for else []
-        for hop in reversed(hops):
-            address, trusted = self._hop(hop)
-            if address is None:
-                break
-            client = address
-            if not trusted:
-                break
+        hops = [hop for hop in ",".join(forwarded_for).split(",") if hop.strip()]
+        while trusted and hops:
+            address, trusted = self._hop(hops.pop())
+            client = address or client
         return client or peer
 
     def _parse_hop(self, text: str) -> tuple[str | None, bool]:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,15 @@ from proxy.errors import PROXY
 
 STDOUT = "-"
 _LOG_MODE = 0o640
-_KEY_MODE = 0o600
 _KEY_BYTES = 32
 
 
-class AppendedFile:
-    """A file that grows by whole lines, one ``write`` each, and may be renamed away at any time.
+class _Lines:
+    """Whole lines to a descriptor, one ``write`` each."""
 
-    Raises:
-        OSError: on construction, where the file cannot be opened for appending.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor = -1
-        self._identity: tuple[int, int] | None = None
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
         self._torn = False
-        self._open()
 
     def append(self, line: bytes) -> None:
         """Write one line.
@@ -39,7 +32,6 @@ class AppendedFile:
         Raises:
             OSError: it was not written whole.
         """
-        self._follow_rotation()
         if self._torn:  # the disk was full in the middle of a line: do not glue this one to the fragment
             line = b"\n" + line
         written = os.write(self._descriptor, line)
@@ -47,13 +39,49 @@ class AppendedFile:
         if self._torn:
             raise OSError(f"{written} of {len(line)} bytes written")
 
+
+class StandardOutput(_Lines):
+    """The caller log of a container: lines to standard output, which somebody else keeps."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
     def close(self) -> None:
-        """Close the descriptor; the object cannot be used afterwards."""
+        """Leave standard output open."""
+
+
+class AppendedFile(_Lines):
+    """A file that grows by lines, and may be renamed away at any time.
+
+    Raises:
+        OSError: on construction, where the file cannot be opened for appending.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(-1)
+        self._path = path
+        self._identity: tuple[int, int] | None = None
+        self._open()
+        size = os.fstat(self._descriptor).st_size
+        self._torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
+
+    def append(self, line: bytes) -> None:
+        """Write one line, to a new file where the last one was renamed away.
+
+        Raises:
+            OSError: it was not written whole.
+        """
+        self._follow_rotation()
+        super().append(line)
+
+    def close(self) -> None:
+        """Close the descriptor; what is appended afterwards is refused."""
         os.close(self._descriptor)
+        self._descriptor = -1  # the number is soon another file's
 
     def _open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _LOG_MODE)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _LOG_MODE)
         if self._descriptor >= 0:
             os.close(self._descriptor)
         status = os.fstat(descriptor)
@@ -67,23 +95,6 @@ class AppendedFile:
             if (status.st_dev, status.st_ino) == self._identity:
                 return
         self._open()
-
-
-class StandardOutput:
-    """The caller log of a container: lines to standard output, which somebody else keeps."""
-
-    def append(self, line: bytes) -> None:
-        """Write one line.
-
-        Raises:
-            OSError: it was not written whole.
-        """
-        written = os.write(1, line)
-        if written < len(line):
-            raise OSError(f"{written} of {len(line)} bytes written")
-
-    def close(self) -> None:
-        """Leave standard output open."""
 
 
 class CallerLog:
@@ -145,13 +156,11 @@ def _make_key(path: Path) -> None:
     # Written whole under another name first: workers that start together must all read the same key.
     if path.exists():
         return
-    draft = path.with_suffix(f".{os.getpid()}.tmp")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _KEY_MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_hex(_KEY_BYTES).encode() + b"\n")
-    with contextlib.suppress(FileExistsError):
-        path.hardlink_to(draft)
-    draft.unlink()
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.") as draft:  # mode 600
+        draft.write(secrets.token_hex(_KEY_BYTES).encode() + b"\n")
+        draft.flush()
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft.name)
 
 
 def _line(_logger: Any, method: str, event: structlog.typing.EventDict) -> str:
@@ -163,7 +172,7 @@ class _StandardError:
     """Looks standard error up anew for each line, since tests and supervisors replace it."""
 
     def _write(self, line: str) -> None:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # full, closed, or never there
             sys.stderr.write(line + "\n")
             sys.stderr.flush()
 

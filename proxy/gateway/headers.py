@@ -29,6 +29,7 @@ _REPLACED_IN_REQUEST = frozenset(
         b"content-md5",
         b"digest",
         b"content-digest",
+        b"repr-digest",
         b"accept-encoding",  # the answer is to be read here
         b"expect",  # answered here
         b"x-request-id",  # this call's, made where it was absent or unfit
@@ -45,7 +46,10 @@ KEPT_IN_ERROR = frozenset(
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 _FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+# Version ff and ids of zeros are invalid; only versions after 00 may have more at the end.
+_TRACEPARENT = re.compile(
+    rb"(?!ff|00.{53}-)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
+)
 
 
 def translated(request: Headers, request_id: bytes) -> list[Header]:

@@ -38,11 +38,11 @@ CURRENT = (
 """First segments that the current API owns: never an organization (API.md, section 5)."""
 
 _SEGMENT = "[^/]+"
-_SLASH = r"(?:[/\\]|%(?:25)*(?:2[Ff]|5[Cc]))"
-_DOT = r"(?:\.|%(?:25)*2[Ee])"
-_END = rf"(?:$|;|%(?:25)*3[Bb]|{_SLASH})"
-_DOT_SEGMENT = re.compile(rf"(?:^|{_SLASH}){_DOT}{{1,2}}{_END}")
 _SLUG = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+")  # RFC 3986, section 3.3: pchar
+# Decoded, it would end the segment (/ \ ? #) or be decoded once more (%): nobody's slug.
+_SEPARATOR = re.compile("%(?:2[35Ff]|3[Ff]|5[Cc])")
+# Some servers take what follows a semicolon away, so it must not follow dots or nothing.
+_DOT_SEGMENT = re.compile(r"(?:\.|%2[Ee]){0,2}(?:(?:;|%3[Bb]).*)?")
 
 
 class Match(NamedTuple):
@@ -74,7 +74,7 @@ class Match(NamedTuple):
         for name, segment in self.segments.items():
             if name == "workflow":
                 continue
-            if not _SLUG.fullmatch(segment) or _DOT_SEGMENT.search(segment):
+            if not _SLUG.fullmatch(segment) or _SEPARATOR.search(segment) or _DOT_SEGMENT.fullmatch(segment):
                 raise InvalidPath(f"The segment {{{name}}} of the path is not a slug; check the URL.")
         return self.endpoint.successor.format_map(self.segments)
 

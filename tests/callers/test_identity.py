@@ -1,0 +1,186 @@
+import hashlib
+import hmac
+import ipaddress
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.callers.identity import Caller, Identity, fingerprint, token
+
+TRUSTED = [ipaddress.ip_network(network) for network in ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "fd00::/8")]
+KEY = b"a key of the test"
+TOKEN = "y0_AgAAAAB-secret-of-alice"
+
+
+def identity(key: bytes = KEY) -> Identity:
+    return Identity(TRUSTED, key)
+
+
+def called(authorization: str | None = None, user_agent: str | None = None, peer: str | None = "203.0.113.9") -> Caller:
+    return identity().identify(peer, [], authorization, user_agent)
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded_for", "client"),
+    [
+        pytest.param("203.0.113.9", [], "203.0.113.9", id="nothing is forwarded"),
+        pytest.param("203.0.113.9", ["198.51.100.1"], "203.0.113.9", id="an untrusted peer is not believed"),
+        pytest.param("203.0.113.9", ["127.0.0.1"], "203.0.113.9", id="not even with a trusted address"),
+        pytest.param("127.0.0.1", [], "127.0.0.1", id="a trusted peer calls for itself"),
+        pytest.param("127.0.0.1", ["198.51.100.1"], "198.51.100.1", id="a trusted peer is believed"),
+        pytest.param("127.0.0.1", ["192.0.2.66, 198.51.100.1"], "198.51.100.1", id="first untrusted from the right"),
+        pytest.param("127.0.0.1", ["192.0.2.66, 198.51.100.1, 10.1.2.3"], "198.51.100.1", id="behind a trusted hop"),
+        pytest.param("127.0.0.1", ["198.51.100.1, 10.1.2.3, 10.4.5.6"], "198.51.100.1", id="behind two"),
+        pytest.param("127.0.0.1", ["10.0.0.7, 198.51.100.1"], "198.51.100.1", id="trusted ones on the left are claims"),
+        pytest.param("127.0.0.1", ["10.1.2.3, 10.4.5.6"], "10.1.2.3", id="all trusted: the farthest"),
+        pytest.param("127.0.0.1", ["192.0.2.66", "198.51.100.1"], "198.51.100.1", id="two lines are one list"),
+        pytest.param("127.0.0.1", ["192.0.2.6", "198.51.100.1, 10.1.2.3", "10.4.5.6"], "198.51.100.1", id="three too"),
+        pytest.param("127.0.0.1", ["198.51.100.1:51234"], "198.51.100.1", id="IPv4 with a port"),
+        pytest.param("127.0.0.1", ["198.51.100.1, 10.1.2.3:443"], "198.51.100.1", id="a trusted hop with a port"),
+        pytest.param("127.0.0.1", ["[2001:db8::1]"], "2001:db8::1", id="IPv6 in brackets"),
+        pytest.param("127.0.0.1", ["[2001:db8::1]:51234"], "2001:db8::1", id="IPv6 in brackets with a port"),
+        pytest.param("127.0.0.1", ["2001:db8::1"], "2001:db8::1", id="IPv6 bare"),
+        pytest.param("127.0.0.1", ["2001:DB8:0:0:0:0:0:1"], "2001:db8::1", id="IPv6 in its short form"),
+        pytest.param("::1", ["198.51.100.1, fd00::5"], "198.51.100.1", id="trusted IPv6 hops"),
+        pytest.param("::ffff:127.0.0.1", ["198.51.100.1"], "198.51.100.1", id="IPv4-mapped trusted peer"),
+        pytest.param("::ffff:203.0.113.9", ["198.51.100.1"], "203.0.113.9", id="IPv4-mapped untrusted peer"),
+        pytest.param("127.0.0.1", ["198.51.100.1, ::ffff:10.1.2.3"], "198.51.100.1", id="IPv4-mapped trusted hop"),
+        pytest.param("127.0.0.1", ["[::ffff:198.51.100.1]:80"], "198.51.100.1", id="IPv4-mapped in brackets"),
+        pytest.param("127.0.0.1", ["garbage"], "127.0.0.1", id="garbage is no caller"),
+        pytest.param("127.0.0.1", ["198.51.100.1, garbage"], "127.0.0.1", id="nothing left of garbage is believed"),
+        pytest.param("127.0.0.1", ["198.51.100.1, garbage, 10.1.2.3"], "10.1.2.3", id="the last hop before it"),
+        pytest.param("127.0.0.1", ["garbage, 198.51.100.1"], "198.51.100.1", id="garbage behind is unread"),
+        pytest.param("127.0.0.1", ["198.51.100.1, unknown"], "127.0.0.1", id="unknown is garbage"),
+        pytest.param("127.0.0.1", ["198.51.100.1, _hidden"], "127.0.0.1", id="so is an obfuscated hop"),
+        pytest.param("127.0.0.1", ["198.51.100.1, 10.1.2.300"], "127.0.0.1", id="so is an octet over 255"),
+        pytest.param("127.0.0.1", ["198.51.100.1, 010.1.2.3"], "127.0.0.1", id="so is an octet in octal"),
+        pytest.param("127.0.0.1", ["198.51.100.1, 10.0.0.0/8"], "127.0.0.1", id="so is a network"),
+        pytest.param("127.0.0.1", [""], "127.0.0.1", id="an empty line"),
+        pytest.param("127.0.0.1", ["198.51.100.1,"], "198.51.100.1", id="an empty element is no hop"),
+        pytest.param("127.0.0.1", [", 198.51.100.1, , 10.1.2.3 ,"], "198.51.100.1", id="several empty elements"),
+        pytest.param("127.0.0.1", ["198.51.100.1", ""], "198.51.100.1", id="an empty line after a full one"),
+        pytest.param("127.0.0.1", ["  198.51.100.1\t,10.1.2.3 "], "198.51.100.1", id="whitespace around"),
+        pytest.param("127.0.0.1", [" \t "], "127.0.0.1", id="nothing but whitespace"),
+        pytest.param(None, ["198.51.100.1"], None, id="no peer, nobody to trust"),
+        pytest.param("a-socket", ["198.51.100.1"], "a-socket", id="a peer that is no address is not trusted"),
+    ],
+)
+def test_the_client_is_the_first_hop_from_the_right_that_is_not_trusted(
+    peer: str | None, forwarded_for: list[str], client: str | None
+) -> None:
+    assert identity().client_ip(peer, forwarded_for) == client
+
+
+def test_with_no_trusted_proxies_nobody_is_believed() -> None:
+    assert Identity([], KEY).client_ip("127.0.0.1", ["198.51.100.1"]) == "127.0.0.1"
+
+
+def test_the_same_hops_get_the_same_answer_the_second_time() -> None:
+    same = identity()
+
+    for _ in range(2):
+        assert same.client_ip("127.0.0.1", ["192.0.2.66, 198.51.100.1, 10.1.2.3"]) == "198.51.100.1"
+        assert same.client_ip("203.0.113.9", ["198.51.100.1"]) == "203.0.113.9"
+
+
+@settings(deadline=None)
+@given(st.none() | st.text(), st.lists(st.text(st.characters(max_codepoint=255))))
+def test_no_header_makes_an_untrusted_peer_somebody_else(peer: str | None, forwarded_for: list[str]) -> None:
+    assert identity().client_ip("203.0.113.9", forwarded_for) == "203.0.113.9"
+    identity().client_ip(peer, forwarded_for)
+    identity().client_ip("127.0.0.1", forwarded_for)
+
+
+def test_a_fingerprint_is_the_first_12_hexadecimal_digits_of_the_hmac() -> None:
+    # RFC 4231, test case 2.
+    assert fingerprint(b"Jefe", "what do ya want for nothing?") == "5bdcc146bf60"
+
+
+@settings(deadline=None)
+@given(st.binary(), st.text())
+def test_a_fingerprint_is_hmac_sha256_of_the_token_under_the_key(key: bytes, secret: str) -> None:
+    assert fingerprint(key, secret) == hmac.new(key, secret.encode(), hashlib.sha256).hexdigest()[:12]
+
+
+def test_a_token_that_is_not_utf8_has_the_fingerprint_of_its_bytes() -> None:
+    secret = b"caf\xe9"
+
+    expected = hmac.new(KEY, secret, hashlib.sha256).hexdigest()[:12]
+    assert fingerprint(KEY, secret.decode("utf-8", "surrogateescape")) == expected
+
+
+def test_a_fingerprint_differs_by_key_and_by_token() -> None:
+    assert len({fingerprint(key, secret) for key in (b"1", b"2") for secret in ("a", "b")}) == 4
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        f"Bearer {TOKEN}",
+        f"bearer {TOKEN}",
+        f"BEARER {TOKEN}",
+        f"OAuth {TOKEN}",
+        f"Bearer   {TOKEN}",
+        f"  Bearer {TOKEN}  ",
+        TOKEN,
+    ],
+)
+def test_a_token_has_one_fingerprint_whatever_the_scheme(authorization: str) -> None:
+    caller = called(authorization)
+
+    expected = hmac.new(KEY, TOKEN.encode(), hashlib.sha256).hexdigest()[:12]
+    assert token(authorization) == TOKEN
+    assert caller.token == expected
+    assert caller.source == "token"
+    assert expected in caller.name
+
+
+@pytest.mark.parametrize("authorization", [None, "", "   "])
+def test_a_call_without_a_token_is_named_by_address_and_user_agent(authorization: str | None) -> None:
+    caller = called(authorization, "Jenkins/2.4")
+
+    assert caller.source == "address"
+    assert caller.token is None
+    assert "203.0.113.9" in caller.name
+    assert "Jenkins/2.4" in caller.name
+
+
+def test_callers_behind_one_address_are_told_apart_by_their_user_agents() -> None:
+    assert called(user_agent="Jenkins/2.4").name != called(user_agent="curl/8").name
+
+
+def test_a_caller_of_whom_nothing_is_known_still_has_a_name() -> None:
+    caller = called(peer=None)
+
+    assert caller.name
+    assert caller.client_ip is None
+    assert caller.user_agent is None
+
+
+@pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "OAuth ", "Basic ", ""])
+def test_the_token_is_in_no_field_of_the_caller(scheme: str) -> None:
+    caller = identity().identify("127.0.0.1", ["198.51.100.1"], f"{scheme}{TOKEN}", "agent")
+
+    assert TOKEN not in repr(caller)
+    assert caller.token is not None
+    assert re.fullmatch("[0-9a-f]{12}", caller.token)
+
+
+def test_a_caller_keeps_its_name_when_its_address_or_user_agent_changes() -> None:
+    first = identity().identify("203.0.113.9", [], f"Bearer {TOKEN}", "curl/8")
+    second = identity().identify("198.51.100.1", [], f"Bearer {TOKEN}", "curl/9")
+
+    assert first.name == second.name
+
+
+def test_a_long_user_agent_is_cut_and_a_short_one_is_not() -> None:
+    long = called(user_agent="x" * 100_000)
+    short = "Apache-HttpClient/4.5.13 (Java/11.0.20)"
+
+    assert long.user_agent is not None
+    assert len(long.user_agent) < 1000
+    assert set(long.user_agent) == {"x"}
+    assert len(long.name) < 1100
+    assert called(user_agent=short).user_agent == short

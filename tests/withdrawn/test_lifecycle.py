@@ -1,0 +1,183 @@
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.withdrawn.lifecycle import Phase, Policy, announcement, links, phase
+
+DEPRECATED = datetime(2025, 12, 1, tzinfo=UTC)
+SUNSET = datetime(2026, 6, 30, 23, 59, 59, tzinfo=UTC)
+TICK = timedelta(microseconds=1)
+MOSCOW = timezone(timedelta(hours=3))
+PAGE = "https://docs.example/moving?to=runs&from=trigger"
+SUCCESSOR = "https://api.example/repos/acme/shop,2;a/cicd/runs"
+
+POLICY = Policy(DEPRECATED, SUNSET, PAGE)
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (DEPRECATED - TICK, "announced"),
+        (DEPRECATED, "deprecated"),
+        (DEPRECATED + TICK, "deprecated"),
+        (SUNSET - TICK, "deprecated"),
+        (SUNSET, "sunset"),
+        (SUNSET + TICK, "sunset"),
+        (SUNSET + timedelta(days=36500), "sunset"),
+        (datetime(1970, 1, 1, tzinfo=UTC), "announced"),
+    ],
+)
+def test_a_boundary_belongs_to_the_later_phase(now: datetime, expected: Phase) -> None:
+    assert phase(POLICY, now) == expected
+
+
+def test_a_boundary_is_the_same_moment_in_every_time_zone() -> None:
+    midnight_in_moscow = datetime(2025, 12, 1, tzinfo=MOSCOW)
+
+    assert phase(POLICY, midnight_in_moscow) == "announced"
+    assert phase(POLICY, midnight_in_moscow + timedelta(hours=3)) == "deprecated"
+    assert phase(POLICY._replace(deprecated=midnight_in_moscow), DEPRECATED - timedelta(hours=3)) == "deprecated"
+    assert phase(POLICY._replace(deprecated=midnight_in_moscow), DEPRECATED - timedelta(hours=3) - TICK) == "announced"
+
+
+def test_without_a_sunset_a_deprecated_endpoint_stays_deprecated() -> None:
+    assert phase(POLICY._replace(sunset=None), datetime.max.replace(tzinfo=UTC)) == "deprecated"
+
+
+def test_without_a_deprecation_date_it_is_announced_until_the_sunset() -> None:
+    policy = POLICY._replace(deprecated=None)
+
+    assert phase(policy, SUNSET - TICK) == "announced"
+    assert phase(policy, SUNSET) == "sunset"
+
+
+def test_without_any_date_it_is_announced() -> None:
+    assert phase(Policy(None, None, None), datetime.max.replace(tzinfo=UTC)) == "announced"
+
+
+def test_at_one_moment_for_both_the_sunset_wins() -> None:
+    assert phase(Policy(SUNSET, SUNSET, None), SUNSET) == "sunset"
+
+
+def test_deprecation_is_the_example_of_rfc_9745() -> None:
+    examples = Policy(datetime.fromtimestamp(1688169599, UTC), None, None)
+
+    assert announcement(examples) == [(b"deprecation", b"@1688169599")]
+
+
+@pytest.mark.parametrize(
+    "deprecated",
+    [
+        DEPRECATED,
+        DEPRECATED + timedelta(microseconds=999_999),
+        datetime(2025, 12, 1, 3, tzinfo=MOSCOW),
+        datetime(2025, 11, 30, 19, tzinfo=timezone(timedelta(hours=-5))),
+    ],
+)
+def test_deprecation_is_whole_seconds_since_the_epoch_from_any_time_zone(deprecated: datetime) -> None:
+    assert announcement(Policy(deprecated, None, None)) == [(b"deprecation", b"@1764547200")]
+
+
+@pytest.mark.parametrize(
+    "sunset",
+    [
+        SUNSET,
+        SUNSET + timedelta(microseconds=999_999),
+        datetime(2026, 7, 1, 2, 59, 59, tzinfo=MOSCOW),
+        datetime(2026, 6, 30, 13, 29, 59, tzinfo=timezone(-timedelta(hours=10, minutes=30))),
+    ],
+)
+def test_sunset_is_a_date_of_http_in_gmt_from_any_time_zone(sunset: datetime) -> None:
+    assert announcement(Policy(None, sunset, None)) == [(b"sunset", b"Tue, 30 Jun 2026 23:59:59 GMT")]
+
+
+IMF_FIXDATE = re.compile(
+    rb"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) "
+    rb"\d{4} \d{2}:\d{2}:\d{2} GMT"
+)
+ZONES = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+
+
+@settings(deadline=None)
+@given(st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=ZONES))
+def test_any_date_has_the_syntax_and_the_value_of_both_headers(moment: datetime) -> None:
+    headers = dict(announcement(Policy(moment, moment, None)))
+
+    assert headers[b"deprecation"] == b"@%d" % moment.replace(microsecond=0).timestamp()
+    assert IMF_FIXDATE.fullmatch(headers[b"sunset"])
+    read = datetime.strptime(headers[b"sunset"].decode(), "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
+    assert read == moment.replace(microsecond=0)
+
+
+def test_a_date_that_is_not_set_is_not_announced() -> None:
+    assert announcement(Policy(None, None, PAGE)) == []
+    assert [name for name, _ in announcement(Policy(DEPRECATED, None, PAGE))] == [b"deprecation"]
+    assert [name for name, _ in announcement(Policy(None, SUNSET, PAGE))] == [b"sunset"]
+    assert [name for name, _ in announcement(POLICY)] == [b"deprecation", b"sunset"]
+
+
+Link = tuple[str, dict[str, str]]
+
+TCHAR = r"[!#$%&'*+.^_`|~0-9A-Za-z-]"
+LINK_TARGET = re.compile(r"<([A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+)>")
+LINK_PARAMETER = re.compile(rf'[ \t]*;[ \t]*({TCHAR}+)=(?:({TCHAR}+)|"([^"\\]*)")')
+LINK_COMMA = re.compile(r"[ \t]*,[ \t]*")
+
+
+def parsed(header: str) -> list[Link]:
+    """RFC 8288, section 3, without what it only tolerates."""
+    found: list[Link] = []
+    at = 0
+    while True:
+        target = LINK_TARGET.match(header, at)
+        assert target, header[at:]
+        at = target.end()
+        parameters: dict[str, str] = {}
+        while parameter := LINK_PARAMETER.match(header, at):
+            name, token, quoted = parameter.groups()
+            assert name not in parameters
+            parameters[name] = token if token is not None else quoted
+            at = parameter.end()
+        found.append((target[1], parameters))
+        if at == len(header):
+            return found
+        comma = LINK_COMMA.match(header, at)
+        assert comma, header[at:]
+        at = comma.end()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "<a b>", "<https://a>,", "<https://a> rel=x", "https://a; rel=x", '<https://a>; rel="x']
+)
+def test_the_parser_of_links_used_here_is_strict(wrong: str) -> None:
+    with pytest.raises(AssertionError):
+        parsed(wrong)
+
+
+def test_the_links_are_the_callers_own_successor_and_the_documentation() -> None:
+    [(name, value)] = links(POLICY, SUCCESSOR)
+
+    assert name == b"link"
+    successor, documentation = parsed(value.decode("ascii"))
+    assert successor == (SUCCESSOR, {"rel": "successor-version"})
+    assert documentation[0] == PAGE
+    assert documentation[1]["rel"] == "deprecation"
+
+
+def test_a_call_without_a_successor_is_linked_to_the_documentation_alone() -> None:
+    [(_, value)] = links(POLICY, None)
+
+    assert [parameters["rel"] for _, parameters in parsed(value.decode("ascii"))] == ["deprecation"]
+
+
+def test_without_documentation_the_successor_alone_is_linked() -> None:
+    [(_, value)] = links(POLICY._replace(documentation=None), SUCCESSOR)
+
+    assert parsed(value.decode("ascii")) == [(SUCCESSOR, {"rel": "successor-version"})]
+
+
+def test_without_either_there_is_no_link_header() -> None:
+    assert links(POLICY._replace(documentation=None), None) == []
