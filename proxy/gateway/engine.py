@@ -1,26 +1,36 @@
-"""An httpx transport with aiohttp under it."""
+"""HTTP/1.1 to one origin, behind httpx's transport interface.
+
+httptools parses; what is here is the pool and the exchange. Why not a client library: each that was measured costs five
+times as much a call, changes targets or header values that it cannot spell, or cannot tell a connection that was never
+made from one that broke after the request was sent.
+"""
 
 import asyncio
+import collections
+import contextlib
+import re
 import ssl
-from collections.abc import AsyncIterator
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator, Callable
 
-import aiohttp
+import httptools
 import httpx
-import yarl
 
-HEADERS_LIMIT = 64 << 10
-"""Bytes of one line of the answer's head."""
+HEAD_LIMIT = 64 << 10
+"""Bytes of an answer before its body: interim answers, status line and headers."""
+
+BUFFER_LIMIT = 256 << 10
+"""Bytes of a body that may wait for a slow reader before the connection is read no further."""
 
 
-class AiohttpTransport(httpx.AsyncBaseTransport):
-    """Sends requests over pooled connections; to be entered inside a running loop.
+class Engine(httpx.AsyncBaseTransport):
+    """Pooled connections to one origin.
 
-    The request target is the extension ``target`` (bytes), byte for byte. Nothing is added to a request but ``Host``
-    and its framing; no cookie is kept, no redirect followed, no environment looked at, no content encoding undone.
+    A request is sent once, over an idle connection or a new one. The target is the extension ``target`` (bytes), byte
+    for byte, as are the headers. Nothing is added to them, no cookie is kept, no redirect followed, no environment
+    looked at, no content encoding undone. Interim answers and trailers are dropped.
 
     Args:
+        origin: scheme, host and port; the rest of the URL is not looked at.
         connect_timeout: seconds to wait for a free connection and to establish it.
         keepalive: seconds for which an idle connection may be used again.
         max_connections: at most, busy ones included.
@@ -29,105 +39,351 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     def __init__(
         self,
+        origin: httpx.URL,
         *,
         connect_timeout: float,
         keepalive: float,
         max_connections: int,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout)
+        self._host = origin.raw_host.decode("ascii")
+        self._port = origin.port or (443 if origin.scheme == "https" else 80)
+        self._tls = (tls or _system_trust()) if origin.scheme == "https" else None
+        self._connect_timeout = connect_timeout
         self._keepalive = keepalive
-        self._max_connections = max_connections
-        self._tls = tls
-        self._session: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(
-            limit=self._max_connections, keepalive_timeout=self._keepalive, ssl=self._tls or True
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            timeout=self._timeout,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
-            max_line_size=HEADERS_LIMIT,
-            max_field_size=HEADERS_LIMIT,
-        )
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
+        self._free = max_connections
+        self._idle: collections.deque[_Connection] = collections.deque()
+        self._waiting: collections.deque[asyncio.Future[_Connection | None]] = collections.deque()
+        self._sweep: asyncio.TimerHandle | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request once.
+        """Send a request once, and wait for the head of its answer.
 
         Raises:
             httpx.ConnectError: no connection was made; the cause is the system's own error.
             httpx.ConnectTimeout: no connection was made in time.
+            httpx.PoolTimeout: none became free in time.
+            httpx.LocalProtocolError: the request cannot be written; it was not sent.
             httpx.ReadError: the connection broke after the request was sent.
-            httpx.RemoteProtocolError: the answer is no HTTP.
+            httpx.RemoteProtocolError: the answer is no HTTP/1.1.
         """
-        assert self._session is not None  # noqa: S101 - a programming error, not an input
-        target = request.extensions.get("target") or request.url.raw_path
-        url = yarl.URL(f"{request.url.scheme}://{request.url.netloc.decode()}{target.decode()}", encoded=True)
+        head = _head(request)
+        connection = await self._acquire()
         try:
-            response = await self._session.request(
-                request.method,
-                url,
-                headers=[
-                    (name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in request.headers.raw
-                ],
-                data=await request.aread(),
-                allow_redirects=False,
-            )
-        except (aiohttp.ClientError, OSError) as error:
-            raise _mapped(error) from _cause(error)
-        return httpx.Response(response.status, headers=response.raw_headers, stream=_Body(response))
+            await connection.exchange(head, request)
+        except BaseException:
+            connection.abort()
+            raise
+        body = _Body(connection, self._release)
+        return httpx.Response(connection.status, headers=connection.headers, stream=body)
+
+    async def aclose(self) -> None:
+        """Close the idle connections."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for connection in self._idle:
+            connection.abort()
+
+    async def _acquire(self) -> "_Connection":
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.reusable:
+                return connection
+        deadline = asyncio.get_running_loop().time() + self._connect_timeout
+        if self._free > 0:
+            self._free -= 1
+            return await self._connect(deadline)
+        while True:
+            given = await self._turn(deadline)
+            if given is None:
+                return await self._connect(deadline)
+            if given.reusable:
+                return given
+
+    async def _turn(self, deadline: float) -> "_Connection | None":
+        """Wait for a connection that somebody is done with, or None for the leave to make one."""
+        turn: asyncio.Future[_Connection | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():  # given in the very moment of giving up
+                self._pass_on(turn.result())
+            if isinstance(error, TimeoutError):
+                raise httpx.PoolTimeout("no connection became free in time") from None
+            raise
+
+    async def _connect(self, deadline: float) -> "_Connection":
+        try:
+            async with asyncio.timeout_at(deadline):
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    lambda: _Connection(self._lost),
+                    self._host,
+                    self._port,
+                    ssl=self._tls,
+                    server_hostname=self._host if self._tls is not None else None,
+                    happy_eyeballs_delay=0.25,
+                )
+        except BaseException as error:
+            self._pass_on(None)
+            if isinstance(error, TimeoutError):
+                raise httpx.ConnectTimeout("no connection in time") from error
+            if isinstance(error, OSError):
+                raise httpx.ConnectError(type(error).__name__) from error
+            raise
+        return connection
+
+    def _release(self, connection: "_Connection") -> None:
+        if connection.reusable:
+            self._pass_on(connection)
+        else:
+            connection.abort()
+
+    def _lost(self, connection: "_Connection") -> None:
+        with contextlib.suppress(ValueError):
+            self._idle.remove(connection)
+        self._pass_on(None)
+
+    def _pass_on(self, connection: "_Connection | None") -> None:
+        """Give a connection, or the leave to make one, to whoever has waited longest."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(connection)
+                return
+        if connection is None:
+            self._free += 1
+            return
+        self._idle.append(connection)
+        connection.idle_since = asyncio.get_running_loop().time()
+        if self._sweep is None:
+            self._schedule_sweep()
+
+    def _schedule_sweep(self) -> None:
+        # The oldest stand first: the newest are taken first.
+        loop = asyncio.get_running_loop()
+        self._sweep = loop.call_at(self._idle[0].idle_since + self._keepalive, self._close_expired)
+
+    def _close_expired(self) -> None:
+        self._sweep = None
+        expired = asyncio.get_running_loop().time() - self._keepalive
+        while self._idle and self._idle[0].idle_since <= expired:
+            self._idle.popleft().abort()
+        if self._idle:
+            self._schedule_sweep()
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, and the exchange under way on it.
+
+    Attributes:
+        status, headers: of the answer, once its head is there.
+        idle_since: when it was given back, on the loop's clock.
+    """
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    idle_since: float
+
+    def __init__(self, lost: Callable[["_Connection"], None]) -> None:
+        self._lost = lost
+        self._waiter: asyncio.Future[None] | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._upload: asyncio.Task[None] | None = None
+        self._error: Exception | None = None
+        self._done = True
+        self._keep_alive = True
+
+    # What the engine asks for
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the exchange is over, and the connection fit for another."""
+        return self._done and self._keep_alive and self._upload is None and not self._transport.is_closing()
+
+    async def exchange(self, head: bytes, request: httpx.Request) -> None:
+        """Send a request, and wait for the head of the answer."""
+        self._parser = httptools.HttpResponseParser(self)
+        self._to_head = request.method == "HEAD"
+        self.headers = []
+        self._chunks: list[bytes] = []
+        self._buffered = self._head_size = 0
+        self._answered = self._interim = self._done = self._until_eof = False
+        self._keep_alive = True
+        if isinstance(request.stream, httpx.ByteStream):
+            self._transport.write(head + b"".join(request.stream))
+        else:
+            self._transport.write(head)
+            self._upload = asyncio.create_task(self._send_body(request))
+            self._upload.add_done_callback(self._uploaded)
+        while not self._answered:
+            await self._progress()
+
+    async def read(self) -> bytes:
+        """What has come of the body, or nothing at its end."""
+        while not self._chunks and not self._done:
+            await self._progress()
+        content = b"".join(self._chunks)
+        self._chunks.clear()
+        if self._buffered > BUFFER_LIMIT:
+            self._transport.resume_reading()
+        self._buffered = 0
+        return content
+
+    def abort(self) -> None:
+        """Break the connection off."""
+        if self._upload is not None:
+            self._upload.cancel()
+        self._transport.abort()
+
+    async def _progress(self) -> None:
+        if self._error is not None:
+            raise self._error
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._waiter
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self, error: Exception) -> None:
+        self._error = self._error or error
+        self._keep_alive = False
+        self._wake()
+
+    # The body of the request
+
+    async def _send_body(self, request: httpx.Request) -> None:
+        chunked = b"transfer-encoding" in request.headers
+        async for chunk in request.stream:  # type: ignore[union-attr]
+            if chunk:
+                self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+            await self._writable.wait()
+        if chunked:
+            self._transport.write(b"0\r\n\r\n")
+
+    def _uploaded(self, upload: asyncio.Task[None]) -> None:
+        self._upload = None
+        if not upload.cancelled() and (error := upload.exception()) is not None:
+            self._fail(error if isinstance(error, Exception) else httpx.WriteError(type(error).__name__))
+            self._transport.abort()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_connection makes
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._writable.set()
+        if not self._done:
+            if self._answered and self._until_eof and exc is None:
+                self._done = True
+            else:
+                self._fail(httpx.ReadError("the connection broke"))
+        self._keep_alive = False
+        self._wake()
+        self._lost(self)
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        if self._done:  # nobody asked: whoever comes next must not get it
+            self._keep_alive = False
+            self._transport.abort()
+            return
+        if not self._answered:
+            self._head_size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._keep_alive = False
+            if not self._done:
+                self._fail(httpx.RemoteProtocolError(type(error).__name__))
+        if not self._answered and self._head_size > HEAD_LIMIT:
+            self._fail(httpx.RemoteProtocolError("the head is too large"))
+
+    # httptools
+
+    def on_message_begin(self) -> None:
+        if self._done:
+            self._keep_alive = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._answered:
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._done:
+            return
+        status = self._parser.get_status_code()
+        self._interim = 100 <= status < 200
+        if self._interim:
+            self.headers.clear()
+            return
+        self.status = status
+        self._keep_alive = self._parser.should_keep_alive()
+        self._answered = True
+        codings = [value for name, value in self.headers if name.lower() == b"transfer-encoding"]
+        if codings not in ([], [b"chunked"]):
+            self._fail(httpx.RemoteProtocolError("a transfer coding that was not asked for"))
+        self._until_eof = not codings and all(name.lower() != b"content-length" for name, _ in self.headers)
+        if self._to_head:
+            self._done = True
+        self._wake()
+
+    def on_body(self, body: bytes) -> None:
+        if self._done:
+            self._keep_alive = False
+            return
+        self._chunks.append(body)
+        if self._buffered <= BUFFER_LIMIT < self._buffered + len(body):
+            self._transport.pause_reading()
+        self._buffered += len(body)
+        self._wake()
+
+    def on_message_complete(self) -> None:
+        if not self._interim:
+            self._done = True
+            self._wake()
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
+    def __init__(self, connection: _Connection, release: Callable[[_Connection], None]) -> None:
+        self._connection: _Connection | None = connection
+        self._release = release
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
-        except (aiohttp.ClientError, OSError) as error:
-            raise _mapped(error) from _cause(error)
+        while self._connection is not None and (chunk := await self._connection.read()):
+            yield chunk
 
     async def aclose(self) -> None:
-        self._response.release()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._release(connection)
 
 
-def _mapped(error: Exception) -> httpx.TransportError:
-    # Only the class is told: messages quote headers.
-    text = type(error).__name__
-    match error:
-        case aiohttp.ConnectionTimeoutError():
-            return httpx.ConnectTimeout(text)
-        case aiohttp.ClientConnectorError():
-            return httpx.ConnectError(text)
-        case asyncio.TimeoutError():
-            return httpx.ReadTimeout(text)
-        case aiohttp.ClientResponseError():
-            return httpx.RemoteProtocolError(text)
-        case aiohttp.InvalidURL():
-            return httpx.LocalProtocolError(text)
-        case _:
-            return httpx.ReadError(text)
+_NOT_IN_TARGET = re.compile(rb"[\x00-\x20\x7f]")
 
 
-def _cause(error: Exception) -> BaseException:
-    return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+def _head(request: httpx.Request) -> bytes:
+    target = request.extensions.get("target") or request.url.raw_path
+    lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), target)]
+    lines += [b"%b: %b" % header for header in request.headers.raw]
+    head = b"\r\n".join([*lines, b"", b""])
+    breaks = len(lines) + 1
+    if _NOT_IN_TARGET.search(target) or b"\0" in head or head.count(b"\r") != breaks or head.count(b"\n") != breaks:
+        raise httpx.LocalProtocolError("a control character in the head")
+    return head
+
+
+def _system_trust() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context

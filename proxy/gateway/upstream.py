@@ -9,7 +9,7 @@ from typing import NamedTuple
 import httpx
 
 from proxy import config, errors
-from proxy.gateway.engine import AiohttpTransport
+from proxy.gateway.engine import Engine
 from proxy.gateway.headers import Header
 
 ANSWER_LIMIT = 4 << 20
@@ -32,7 +32,8 @@ class Upstream:
         self._origin = base.copy_with(path="/")
         self._prefix = base.raw_path.rstrip(b"/")
         self._timeout = settings.timeout
-        self.transport = transport or AiohttpTransport(
+        self.transport = transport or Engine(
+            base,
             connect_timeout=settings.connect_timeout,
             keepalive=settings.keepalive,
             max_connections=settings.max_connections,
