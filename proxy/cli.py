@@ -14,18 +14,19 @@ from proxy.callers.log import operator
 from proxy.gateway import server
 from proxy.withdrawn import endpoints, trigger
 
-OK, FAILED, USAGE = 0, 1, 2
-"""Exit statuses: done; the thing asked for failed; the command line or the configuration is wrong."""
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses: done; the thing asked for failed; the command line or the configuration is wrong; Ctrl-C."""
 
 _PLACEHOLDER = "/ORG/REPO/ci_workflows/WORKFLOW/trigger"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    options = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = options.command
     try:
-        return command(options)
+        try:
+            return _run(arguments)
+        finally:
+            print(end="", flush=True)  # while a broken pipe can still be caught
     except config.ConfigError as error:
         for problem in error.problems:
             operator.error(problem)
@@ -33,6 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return OK
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    return command(options)
 
 
 # --- the commands
@@ -54,7 +63,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _translate(options: argparse.Namespace) -> int:
     try:
-        text = sys.stdin.read() if options.file == "-" else Path(options.file).read_text(encoding="utf-8")
+        text = (sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()).decode()
     except OSError as error:
         operator.error(f"{options.file}: {error.strerror}")
         return USAGE
@@ -64,7 +73,7 @@ def _translate(options: argparse.Namespace) -> int:
     try:
         print(_to_legacy(text) if options.response else _to_successor(text, options))
     except (errors.ProxyError, curl.CurlError) as error:
-        operator.error(str(error))
+        operator.error(_readable(str(error)))
         return FAILED
     return OK
 
@@ -89,18 +98,20 @@ def _to_legacy(text: str) -> str:
 def _to_successor(text: str, options: argparse.Namespace) -> str:
     legacy = _legacy_call(text, options)
     base, path = _split(legacy.url)
-    match = endpoints.match("POST", path)
+    # A workflow is named in the body next, where a decoded %24 must not become a shell variable.
+    path = path.replace("%24", curl.LITERAL_DOLLAR)
+    match = endpoints.match("POST", path.encode().decode("latin-1"))
     if match is None or "workflow" not in match.segments:
         raise curl.CurlError(f"{legacy.url} is not the withdrawn trigger: its path is …{_PLACEHOLDER.lower()}")
     if legacy.method != "POST":
         raise curl.CurlError(f"the withdrawn trigger is called with POST, not {legacy.method}")
     request = trigger.to_successor(legacy.body.encode(), match.workflow)
     for name in request.ignored_fields:
-        operator.warning(f"{name}: the withdrawn endpoint ignored this field, so it is left out")
-    successor = match.endpoint.successor.format_map(match.segments)
+        operator.warning(f"{_readable(name)}: the withdrawn endpoint ignored this field, so it is left out")
+    successor = match.endpoint.successor.format_map(match.segments).encode("latin-1").decode()
     if not options.curl:
-        operator.info(f"to be sent with POST {base}{successor}".replace(curl.LITERAL_DOLLAR, "$"))
-        return _indented(request.body).replace(curl.LITERAL_DOLLAR, "$")
+        operator.info(_readable(f"to be sent with POST {base}{successor}"))
+        return _readable(_indented(request.body))
     headers = [h for h in legacy.headers if h[0].lower() not in {"content-type", "content-length"}]
     headers.append(("Content-Type", "application/json"))
     return curl.write(curl.Curl("POST", base + successor, tuple(headers), request.body.decode()))
@@ -109,6 +120,8 @@ def _to_successor(text: str, options: argparse.Namespace) -> str:
 def _legacy_call(text: str, options: argparse.Namespace) -> curl.Curl:
     if text.lstrip().removeprefix("$ ").startswith("curl"):
         return curl.parse(text)
+    if options.path is not None and not (options.path.startswith("/") and options.path.isprintable()):
+        raise curl.CurlError(f"{options.path!r} is no path: give --path what follows the host, from its / on")
     if options.path is None:
         operator.warning("a body does not say where it went: put your own for ORG, REPO and WORKFLOW, or give --path")
     literal = text.replace("$", curl.LITERAL_DOLLAR)
@@ -118,9 +131,13 @@ def _legacy_call(text: str, options: argparse.Namespace) -> curl.Curl:
 
 def _split(url: str) -> tuple[str, str]:
     """The base address, which may be a shell variable, and the path."""
-    scheme, separator, rest = url.rpartition("://")
+    scheme, separator, rest = url.partition("?")[0].rpartition("://")
     host, slash, path = rest.partition("/")
-    return scheme + separator + host, (slash + path).partition("?")[0]
+    return scheme + separator + host, slash + path
+
+
+def _readable(text: str) -> str:
+    return text.replace(curl.LITERAL_DOLLAR, "$")
 
 
 def _indented(body: bytes) -> str:

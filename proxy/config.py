@@ -8,13 +8,12 @@ what is wrong and how to mend it.
 import dataclasses
 import difflib
 import ipaddress
-import math
 import re
 import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, NewType, TypeVar
 from urllib.parse import urlsplit
@@ -43,7 +42,6 @@ class Address(NamedTuple):
 Url = NewType("Url", str)
 Page = NewType("Page", str)
 Seconds = NewType("Seconds", float)
-Delay = NewType("Delay", float)
 Size = NewType("Size", int)
 Count = NewType("Count", int)
 Moment = NewType("Moment", datetime)
@@ -156,8 +154,7 @@ def load(file: str | None, environment: Mapping[str, str], flags: Values | None 
         ConfigError: with every problem that was found.
     """
     values = _read_file(file)
-    problems = _lay_over(values, _from_environment(environment))
-    _lay_over(values, flags or {})
+    problems = _lay_environment_over(values, environment) + _lay_over(values, flags or {})
     config = _section(Config, values, "", problems)
     if not problems:
         problems += _contradictions(config)
@@ -167,7 +164,7 @@ def load(file: str | None, environment: Mapping[str, str], flags: Values | None 
 
 
 def render(config: Config) -> str:
-    """The configuration as a file that `load` reads, its secrets masked."""
+    """The configuration as a file that `load` reads, but for its secrets: `load` refuses the mask."""
     return yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True, width=120)
 
 
@@ -175,18 +172,36 @@ def render(config: Config) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         # PyYAML takes the last of two equal keys without a word.
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+        node = super().compose_mapping_node(anchor)
+        seen: list[Any] = []
+        for key, _ in node.value:
+            if key.value in seen:
+                problem = f"the key {_name(key.value)} stands twice"
+                raise yaml.composer.ComposerError(None, None, problem, key.start_mark)
+            seen.append(key.value)
+        return node
 
 
-def _yaml(text: str) -> Any:
-    # SafeLoader underneath: it makes plain values only.
-    return yaml.load(text, _Loader)  # noqa: S506
+# A date stays the text that it is, so that a wrong one is found where its key is known.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _yaml(text: str, source: str) -> Any:
+    try:
+        # SafeLoader underneath: it makes plain values only.
+        return yaml.load(text, _Loader)  # noqa: S506
+    except yaml.YAMLError as error:
+        raise ConfigError([f"{source}: {_one_line(error)}; mend the YAML"]) from None
+    except RecursionError:
+        raise ConfigError([f"{source}: nested too deeply; mend the YAML"]) from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        # PyYAML's own faults, on "!!int x", "!!bool x", "!!timestamp x" and numbers of thousands of digits.
+        raise ConfigError([f"{source}: a number is too long, or a value does not fit its !tag; mend it"]) from None
 
 
 def _read_file(file: str | None) -> Values:
@@ -194,13 +209,12 @@ def _read_file(file: str | None) -> Values:
     if file is None and not path.exists():
         return {}
     try:
-        values = _yaml(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror}; name the file with --config"]) from None
     except UnicodeDecodeError:
         raise ConfigError([f"{path}: not UTF-8; save it as UTF-8"]) from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ConfigError([f"{path}: {_one_line(error)}; mend the YAML"]) from None
+    values = _yaml(text, str(path))
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -208,37 +222,43 @@ def _read_file(file: str | None) -> Values:
     return values
 
 
-def _one_line(error: Exception) -> str:
+_QUOTED = re.compile(r"""('.')|'[^']*'|"[^"]*\"""")
+
+
+def _one_line(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     place = f"line {mark.line + 1}: " if mark else ""
-    return place + str(getattr(error, "problem", None) or error).replace("\n", " ")
+    text = " ".join(str(getattr(error, "problem", None) or error).split())
+    # More than a character of the source may be a secret.
+    return place + _QUOTED.sub(lambda quoted: quoted[1] or "'…'", text)
 
 
-def _from_environment(environment: Mapping[str, str]) -> Values:
-    values: Values = {}
+def _lay_environment_over(values: Values, environment: Mapping[str, str]) -> list[str]:
+    problems = []
     for name, text in sorted(environment.items()):
         if not name.startswith(ENVIRONMENT_PREFIX):
             continue
-        section = values
-        *sections, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
-        for part in sections:
-            inner = section.setdefault(part, {})
-            section = inner if isinstance(inner, dict) else section
         try:
-            section[key] = _yaml(text)
-        except (yaml.YAMLError, ValueError) as error:
-            raise ConfigError([f"{name}: {_one_line(error)}; mend the YAML"]) from None
-    return values
+            value = _yaml(text, name)
+        except ConfigError as error:
+            problems += error.problems
+            continue
+        for key in reversed(name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")):
+            value = {key: value}
+        problems += _lay_over(values, value)
+    return problems
 
 
 def _lay_over(values: Values, upper: Values, prefix: str = "") -> list[str]:
     problems = []
     for key, value in upper.items():
-        below = values.get(key)
-        if isinstance(value, dict) and isinstance(below, dict):
-            problems += _lay_over(below, value, f"{prefix}{key}.")
-        else:
+        where, below = f"{prefix}{_name(key)}", values.get(key)
+        if not isinstance(value, dict) or below is None:
             values[key] = value
+        elif isinstance(below, dict):
+            problems += _lay_over(below, value, f"{where}.")
+        else:
+            problems.append(f"{where}: given a value in one place and keys in another; leave one of them out")
     return problems
 
 
@@ -265,7 +285,7 @@ def _section(kind: type[T], values: Any, prefix: str, problems: list[str]) -> T:
         return kind()
     read = {}
     for key, value in values.items():
-        where = f"{prefix}{key}"
+        where = f"{prefix}{_name(key)}"
         if where in _LATER:
             if value != _LATER[where]:
                 problems.append(f"{where}: not supported by this version; leave it out")
@@ -307,10 +327,10 @@ def _url(value: Any) -> Url:
         sound = parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port > 0)
     except ValueError:
         sound = False
+    if re.match(r"[^/]*//[^/]*@", text):  # before a message shows the value, password and all
+        raise ValueError("it must hold no user or password; the proxy has no credentials of its own")
     if not sound or not re.fullmatch(r"[!-~]+", text):
         raise ValueError(f"{_shown(value)} is no URL; write https://HOST, or http://HOST:PORT")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("it must hold no user or password; the proxy has no credentials of its own")
     if "?" in text or "#" in text:
         raise ValueError("it must end before any ? or #")
     return Url(text.rstrip("/"))
@@ -322,17 +342,13 @@ def _page(value: Any) -> Page:
     return Page(value)
 
 
+_LONGEST = 366 * 86400
+
+
 def _seconds(value: Any) -> Seconds:
-    number = _number(value)
-    if not 0 < number <= 86400 * 366:
-        raise ValueError(f"{_shown(value)} is no time to wait; write seconds, more than 0")
-    return Seconds(number)
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"{_shown(value)} is no number; write seconds, such as 5 or 0.5")
-    return float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _LONGEST:
+        raise ValueError(f"{_shown(value)} is no time; write seconds, more than 0 and at most {_LONGEST}")
+    return Seconds(float(value))
 
 
 _UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -353,16 +369,11 @@ def _count(value: Any) -> Count:
 
 
 def _moment(value: Any) -> Moment:
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            value = None
-    if isinstance(value, datetime):
-        return Moment(value if value.tzinfo else value.replace(tzinfo=UTC))
-    if isinstance(value, date):
-        return Moment(datetime(value.year, value.month, value.day, tzinfo=UTC))
-    raise ValueError("it is no date; write 2026-12-31, or 2026-12-31T12:00:00+03:00")
+    try:
+        moment = datetime.fromisoformat(value)
+        return Moment(moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{_shown(value)} is no date; write 2026-12-31, or 2026-12-31T12:00:00+03:00") from None
 
 
 def _networks(value: Any) -> Networks:
@@ -384,7 +395,11 @@ def _log_path(value: Any) -> LogPath:
 
 
 def _file(value: Any) -> File:
-    if not isinstance(value, str) or not Path(value).is_file():
+    try:
+        found = isinstance(value, str) and Path(value).is_file()
+    except OSError:  # too long a name, or a folder that may not be searched
+        found = False
+    if not found:
         raise ValueError(f"{_shown(value)} is no file that can be found; write the path of a PEM file")
     return File(value)
 
@@ -396,7 +411,7 @@ def _secret(value: Any) -> Secret:
     # The value itself must not show up in a message.
     if not isinstance(value, str) or len(value) < _SHORTEST_SECRET:
         raise ValueError(
-            f"it must be a text of {_SHORTEST_SECRET} characters or more, such as 'openssl rand -hex 32' prints"
+            f"it is no text of {_SHORTEST_SECRET} characters or more; write what 'openssl rand -hex 32' prints"
         )
     return Secret(value)
 
@@ -425,6 +440,12 @@ def _kind(value: Any) -> str:
         type(None): "nothing",
     }
     return kinds.get(type(value), f"{_shown(value)}")
+
+
+def _name(key: Any) -> str:
+    """A key as a message shows it: cut where a missing space or colon may have drawn a value into it."""
+    name = re.split(r"[^\w.-]", str(key), maxsplit=1)[0][:40]
+    return name if name == str(key) else f"{name}…"
 
 
 def _shown(value: Any) -> str:

@@ -15,8 +15,10 @@ _WITH_VALUE = {
 }  # fmt: skip
 _VALUE_DROPPED = frozenset(
     "-o --output -w --write-out -m --max-time --connect-timeout --retry --retry-delay --retry-max-time -A --user-agent"
-    "  -e --referer -b --cookie -c --cookie-jar --cacert -E --cert --key -x --proxy --resolve -K --config -D"
-    " --dump-header --limit-rate --noproxy --interface -T --upload-file -F --form --data-urlencode --http-proxy".split()
+    " -e --referer -b --cookie -c --cookie-jar --cacert -E --cert --key -x --proxy --resolve -K --config -D"
+    " --dump-header --limit-rate --noproxy --interface --max-redirs --max-filesize --proto --tls-max --ciphers --capath"
+    " --pass --pinnedpubkey --connect-to --unix-socket --stderr --trace --trace-ascii -U --proxy-user -r --range"
+    " -T --upload-file -F --form --data-urlencode --http-proxy".split()
 )
 _UNUSABLE = frozenset("-T --upload-file -F --form --data-urlencode -K --config".split())
 _SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
@@ -67,7 +69,7 @@ def parse(text: str) -> Curl:
                 raise CurlError(f"the body is in the file {value[1:]}: give that file instead of the command line")
             case _:
                 data.append(value)
-    if url is None:
+    if not url:
         raise CurlError("the command line names no URL")
     return Curl(method or ("POST" if data else "GET"), url, tuple(headers), "&".join(data))
 

@@ -4,6 +4,10 @@ The tree, with the status and the outcome that goes into the caller record:
 
     ProxyError
     ├─ Rejected            the call itself is wrong                rejected
+    │  ├─ InvalidRequest   400  not a request as RFC 9112 has it
+    │  ├─ MethodNotAllowed 405
+    │  ├─ RequestTimeout   408
+    │  ├─ HeadersTooLarge  431
     │  ├─ InvalidPath      400
     │  ├─ InvalidBody      400
     │  └─ BodyTooLarge     413
@@ -108,6 +112,33 @@ class Rejected(ProxyError):
     status = 400
     outcome = "rejected"
     proxy_error = "http_request_error"
+
+
+class InvalidRequest(Rejected):
+    """Not a request as RFC 9112 has it, or one that could be read in two ways."""
+
+    code = "InvalidRequest"
+
+
+class MethodNotAllowed(Rejected):
+    """A method that no proxy of this kind serves."""
+
+    status = 405
+    code = "MethodNotAllowed"
+
+
+class RequestTimeout(Rejected):
+    """The request did not come in whole in time."""
+
+    status = 408
+    code = "RequestTimeout"
+
+
+class HeadersTooLarge(Rejected):
+    """The head of the request is over the limit."""
+
+    status = 431
+    code = "HeadersTooLarge"
 
 
 class InvalidPath(Rejected):

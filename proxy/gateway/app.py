@@ -238,7 +238,7 @@ async def _body(scope: Scope, receive: Receive, limit: int) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise errors.InvalidBody("The connection closed before the body was whole.")
+            raise errors.InvalidBody("The body broke off before it was whole.")
         body += message.get("body", b"")
         if len(body) > limit:
             raise too_large

@@ -256,7 +256,7 @@ class _Connection(asyncio.Protocol):
     # The body of the request
 
     async def _send_body(self, request: httpx.Request) -> None:
-        chunked = b"transfer-encoding" in request.headers
+        chunked = "transfer-encoding" in request.headers
         async for chunk in request.stream:  # type: ignore[union-attr]
             if chunk:
                 self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from proxy.callers.log import operator
 from proxy.config import Address, Config, Tls
 from proxy.gateway.app import App
+from proxy.gateway.protocol import Protocol
 
 BACKLOG = 2048
 KEEPALIVE = 75
@@ -85,6 +86,13 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self.settled.set()
 
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                connection.check(now)  # type: ignore[union-attr]
+        return await super().on_tick(counter)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         # uvicorn's own raises the signal again after a clean stop, and the exit status would not be 0.
@@ -114,7 +122,7 @@ def _settings(app: ASGIApp, drain: float, tls: Tls | None = None) -> uvicorn.Con
     logger.setLevel(logging.WARNING)
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="on",
         log_config=None,
