@@ -105,7 +105,7 @@ def _to_successor(text: str, options: argparse.Namespace) -> str:
         raise curl.CurlError(f"{legacy.url} is not the withdrawn trigger: its path is …{_PLACEHOLDER.lower()}")
     if legacy.method != "POST":
         raise curl.CurlError(f"the withdrawn trigger is called with POST, not {legacy.method}")
-    request = trigger.to_successor(legacy.body.encode(), match.workflow)
+    request = trigger.to_successor(legacy.body.encode(), match.workflow or "")
     for name in request.ignored_fields:
         operator.warning(f"{_readable(name)}: the withdrawn endpoint ignored this field, so it is left out")
     successor = match.endpoint.successor.format_map(match.segments).encode("latin-1").decode()

@@ -328,11 +328,11 @@ def _url(value: Any) -> Url:
     except ValueError:
         sound = False
     if re.match(r"[^/]*//[^/]*@", text):  # before a message shows the value, password and all
-        raise ValueError("it must hold no user or password; the proxy has no credentials of its own")
+        raise ValueError("it holds a user or a password; leave them out, the proxy has no credentials of its own")
     if not sound or not re.fullmatch(r"[!-~]+", text):
         raise ValueError(f"{_shown(value)} is no URL; write https://HOST, or http://HOST:PORT")
     if "?" in text or "#" in text:
-        raise ValueError("it must end before any ? or #")
+        raise ValueError("it holds a query or a fragment; end it before any ? or #")
     return Url(text.rstrip("/"))
 
 
@@ -461,7 +461,9 @@ def _contradictions(config: Config) -> list[str]:
     if config.admin is not None and config.admin.port == config.listen.port != 0:
         problems.append("admin: has the port of listen; give it another one, or null to switch it off")
     if config.upstream.connect_timeout >= config.upstream.timeout:
-        problems.append("upstream.connect_timeout: must be shorter than upstream.timeout, which covers it")
+        problems.append(
+            "upstream.connect_timeout: no shorter than upstream.timeout, which covers it; change one of them"
+        )
     begin, end = config.lifecycle.deprecated, config.lifecycle.sunset
     if begin is not None and end is not None and end < begin:
         problems.append("lifecycle.sunset: lies before lifecycle.deprecated; move one of them (RFC 9745, section 4)")

@@ -10,8 +10,9 @@ The tree, with the status and the outcome that goes into the caller record:
     │  ├─ HeadersTooLarge  431
     │  ├─ InvalidPath      400
     │  ├─ InvalidBody      400
-    │  └─ BodyTooLarge     413
-    ├─ NotServed           404  not a withdrawn endpoint
+    │  ├─ BodyTooLarge     413
+    │  ├─ UpgradeRefused   501  WebSocket
+    │  └─ LoopDetected     508  the call has been here already
     ├─ Overloaded          503                                     overloaded
     ├─ Unreachable         502  no connection was made             unreachable
     ├─ Timeout             504  sent, and no answer in time        timeout
@@ -63,7 +64,7 @@ class ProxyError(Exception):
     """An answer that the proxy makes itself.
 
     Attributes:
-        message: what happened, whether a run was started, and what to do, for the owner of the calling tool.
+        message: what happened, and what to do, for the owner of the calling tool.
         details: the schema's ``details``, without ``run_started``.
         status: HTTP status of the answer.
         code: the schema's ``error_code``.
@@ -93,13 +94,21 @@ class ProxyError(Exception):
         super().__init__(message)
         self.run_started = run_started or self.run_started
         self.proxy_error = proxy_error or self.proxy_error
-        self.message = f"{message} {_ADVICE[self.run_started]}"
+        self.message = message
         self.details = details
 
-    def body(self, request_id: str) -> bytes:
-        """The answer's body in the error schema."""
-        details = {**self.details, "run_started": self.run_started}
-        return msgspec.json.encode(ErrorBody(self.code, self.message, request_id, details))
+    def body(self, request_id: str, *, starts_run: bool = False) -> bytes:
+        """The answer's body in the error schema.
+
+        Args:
+            request_id: of the call.
+            starts_run: the call would have started a run, so the body must say whether it did (API.md, section 3).
+        """
+        message, details = self.message, self.details
+        if starts_run:
+            message = f"{message} {_ADVICE[self.run_started]}"
+            details = {**details, "run_started": self.run_started}
+        return msgspec.json.encode(ErrorBody(self.code, message, request_id, details))
 
     def proxy_status(self) -> str:
         """The value of ``Proxy-Status`` (RFC 9209)."""
@@ -160,13 +169,19 @@ class BodyTooLarge(Rejected):
     code = "BodyTooLarge"
 
 
-class NotServed(ProxyError):
-    """The path belongs to no withdrawn endpoint."""
+class UpgradeRefused(Rejected):
+    """A WebSocket: the API has none, and the proxy carries none."""
 
-    status = 404
-    code = "NotServed"
-    outcome = "rejected"
-    proxy_error = "http_request_denied"
+    status = 501
+    code = "UpgradeRefused"
+
+
+class LoopDetected(Rejected):
+    """The call has been through this proxy already: its upstream leads back to it."""
+
+    status = 508
+    code = "LoopDetected"
+    proxy_error = "proxy_loop_detected"
 
 
 class Overloaded(ProxyError):

@@ -58,6 +58,10 @@ class Identity:
         name = " ".join(part for part in (client_ip, agent) if part) or "unknown"
         return Caller(name, "address", None, client_ip, agent)
 
+    def trusts(self, peer: str | None) -> bool:
+        """Whether what a peer says of earlier hops is believed."""
+        return peer is not None and self._hop(peer)[1]
+
     def client_ip(self, peer: str | None, forwarded_for: Sequence[str]) -> str | None:
         """The peer, or the first untrusted hop from the right of ``X-Forwarded-For`` where the peer is trusted.
 

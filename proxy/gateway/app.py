@@ -6,13 +6,13 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, cast
+from typing import Any
 from urllib.parse import quote_from_bytes
 
 import httpx
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from proxy import errors
 from proxy.callers.identity import Identity
@@ -21,19 +21,12 @@ from proxy.callers.record import SCHEMA, CallRecord, Heartbeat
 from proxy.config import Config
 from proxy.gateway import headers
 from proxy.gateway.admin import Health
+from proxy.gateway.asgi import JSON, Answering, Gone, Response, has_body, is_gone, made_here, pieces, whole_body
 from proxy.gateway.headers import Header, Headers
 from proxy.gateway.upstream import Upstream
 from proxy.withdrawn import endpoints, lifecycle, trigger
 
 Clock = Callable[[], datetime]
-
-
-class Response(NamedTuple):
-    """An answer to the caller; its length is added when it is sent."""
-
-    status: int
-    headers: list[Header]
-    body: bytes
 
 
 class App:
@@ -96,7 +89,7 @@ class App:
 
 
 class Gateway:
-    """The public listener: calls of withdrawn endpoints."""
+    """The public listener."""
 
     def __init__(self, config: Config, upstream: Upstream, log: CallerLog, now: Clock) -> None:
         self._limits = config.limits
@@ -105,48 +98,110 @@ class Gateway:
         self._policy = config.lifecycle.policy
         self._announcement = lifecycle.announcement(self._policy)
         self._identity = Identity(
-            config.callers.trusted_proxies,
-            fingerprint_key(config.callers.fingerprint_key, config.callers.log),
+            config.callers.trusted_proxies, fingerprint_key(config.callers.fingerprint_key, config.callers.log)
         )
         self._log = log
         self._now = now
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The way of a call, from its first byte to its last."""
+        """Serve one call."""
         match = endpoints.match(scope["method"], scope["raw_path"].decode("latin-1"))
-        if match is None:
-            await _send(send, _not_served())
-            return
+        answering = Answering(send)
+        with contextlib.suppress(Gone):
+            if match is None:
+                await self._pass_through(scope, receive, answering)
+            else:
+                await self._withdrawn(match, scope, receive, answering)
+
+    async def _withdrawn(self, match: endpoints.Match, scope: Scope, receive: Receive, answering: Answering) -> None:
+        """The way of a call of a withdrawn endpoint, from its first byte to its last."""
         started = time.perf_counter()
         record = self._opened(match, scope)
-        kept: list[Header] = []
+        response = None
         try:
             with self._place():
+                headers.check(scope["headers"])
                 record.workflow = match.workflow
                 record.successor = match.successor
-                legacy = await _body(scope, receive, self._limits.body)
-                request = trigger.to_successor(legacy, record.workflow)
-                record.inputs, record.ignored_fields = request.inputs, request.ignored_fields
-                with _timed(record):
-                    answer = await self._upstream.post(
-                        record.successor,
-                        headers.translated(scope["headers"], record.request_id.encode()),
-                        request.body,
-                    )
-                record.upstream_status = answer.status
-                kept = headers.kept(answer.headers)
-                response = _translated(trigger.to_legacy(answer.status, answer.body), kept, record)
+                if match.endpoint.is_trigger:
+                    response = await self._translated(scope, receive, record)
+                else:
+                    await self._rewritten(scope, receive, answering, record)
         except errors.ProxyError as error:
-            response = _made_here(error, kept, record)
+            response = _failed(error, record, starts_run=match.endpoint.starts_run)
+        except Gone:
+            pass
         except Exception as fault:
             operator.error(f"a fault of the proxy itself, in call {record.request_id}: {_where(fault)}")
-            response = _made_here(errors.InternalError("The proxy failed."), kept, record)
+            ours = errors.InternalError("The proxy failed.")
+            response = _failed(ours, record, starts_run=match.endpoint.starts_run)
         finally:
-            record.client_gone = _gone(receive)
+            record.client_gone = answering.gone or is_gone(receive)
             record.duration_ms = _milliseconds(started)
             self._log.append(record)
-        await _send(send, self._announced(response, record))
+        if response is not None and not answering.begun:
+            response.headers.extend(self._announced(record))
+            await answering.whole(response)
+
+    async def _translated(self, scope: Scope, receive: Receive, record: CallRecord) -> Response:
+        """The trigger: both bodies are translated."""
+        legacy = await whole_body(scope, receive, self._limits.body)
+        request = trigger.to_successor(legacy, record.workflow or "")
+        record.inputs, record.ignored_fields = request.inputs, request.ignored_fields
+        request_id = (b"x-request-id", record.request_id.encode())
+        with _timed(record):
+            answer = await self._upstream.post(
+                record.successor or "",
+                headers.translated(scope["headers"], self._hop(scope), request_id[1]),
+                request.body,
+            )
+        record.upstream_status = answer.status
+        kept = headers.kept(answer.headers)
+        try:
+            legacy_answer = trigger.to_legacy(answer.status, answer.body)
+        except errors.UpstreamError as error:
+            return _failed(error, record, starts_run=True, kept=kept)
+        _note(record, legacy_answer)
+        if legacy_answer.error_code is None:
+            return Response(200, [JSON, request_id], legacy_answer.body)
+        if headers.first(kept, request_id[0]) is None:
+            kept.append(request_id)
+        return Response(legacy_answer.status, [JSON, *kept], legacy_answer.body)
+
+    async def _rewritten(self, scope: Scope, receive: Receive, answering: Answering, record: CallRecord) -> None:
+        """The rest of the withdrawn section: only the path has changed."""
+        query = scope["target"].removeprefix(scope["raw_path"])
+        with _timed(record):
+            await self._relay(scope, receive, answering, (record.successor or "").encode("latin-1") + query, record)
+
+    async def _pass_through(self, scope: Scope, receive: Receive, answering: Answering) -> None:
+        """Everything else: untouched, and not recorded."""
+        try:
+            headers.check(scope["headers"])
+            await self._relay(scope, receive, answering, scope["target"], None)
+        except errors.ProxyError as error:
+            if not answering.begun:
+                await answering.whole(made_here(error, uuid.uuid4().hex))
+
+    async def _relay(
+        self, scope: Scope, receive: Receive, answering: Answering, target: bytes, record: CallRecord | None
+    ) -> None:
+        """Hand a call on under a target, and its answer back, both as they come."""
+        fields = headers.forwarded(scope["headers"], self._hop(scope))
+        if record is not None and headers.first(fields, b"x-request-id") != record.request_id.encode():
+            fields = [header for header in fields if header[0] != b"x-request-id"]
+            fields.append((b"x-request-id", record.request_id.encode()))
+        body = pieces(receive) if has_body(scope) else None
+        async with self._upstream.stream(scope["method"], target, fields, body) as answer:
+            if not 200 <= answer.status <= 599:
+                raise errors.InvalidAnswer(f"The service answered with status {answer.status}.")
+            back = headers.answered(answer.headers)
+            if record is not None:
+                record.status = record.upstream_status = answer.status
+                record.outcome = "forwarded" if answer.status < 400 else "upstream_error"
+                back += self._announced(record)
+            await answering.streamed(answer.status, back, answer.body)
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
@@ -190,82 +245,33 @@ class Gateway:
             status=500,
         )
 
-    def _announced(self, response: Response, record: CallRecord) -> Response:
-        """Add the headers that announce the end."""
-        successor = self._base + record.successor if record.successor is not None else None
-        links = lifecycle.links(self._policy, successor)
-        return response._replace(headers=[*response.headers, *self._announcement, *links])
+    def _hop(self, scope: Scope) -> headers.Hop:
+        peer = scope["client"][0] if scope.get("client") else None
+        return headers.Hop(peer, self._identity.trusts(peer), scope["scheme"], scope["http_version"])
+
+    def _announced(self, record: CallRecord) -> list[Header]:
+        """The headers that announce the end."""
+        successor = None
+        if record.successor is not None:
+            successor = self._base + quote_from_bytes(record.successor.encode("latin-1"), safe=_PATH_CHARACTERS)
+        return [*self._announcement, *lifecycle.links(self._policy, successor)]
 
 
 _PATH_CHARACTERS = "/%!$&'()*+,;=:@-._~"
 
 
-def _translated(answer: trigger.LegacyAnswer, kept: list[Header], record: CallRecord) -> Response:
+def _note(record: CallRecord, answer: trigger.LegacyAnswer) -> None:
     record.outcome = "forwarded" if answer.error_code is None else "upstream_error"
     record.status, record.error_code = answer.status, answer.error_code
     record.run, record.trigger_status, record.run_user = answer.run, answer.trigger_status, answer.run_user
-    if answer.error_code is None:
-        kept = []
-    elif headers.first(kept, b"x-request-id") is None:
-        kept = [*kept, (b"x-request-id", record.request_id.encode())]
-    return Response(answer.status, kept or [(b"x-request-id", record.request_id.encode())], answer.body)
 
 
-def _made_here(error: errors.ProxyError, kept: list[Header], record: CallRecord) -> Response:
+def _failed(
+    error: errors.ProxyError, record: CallRecord, *, starts_run: bool, kept: list[Header] | None = None
+) -> Response:
     record.outcome, record.status, record.error_code = error.outcome, error.status, error.code
     record.upstream_status = record.upstream_status or error.upstream_status
-    own = [(b"proxy-status", error.proxy_status().encode()), (b"x-request-id", record.request_id.encode())]
-    if error.retry_after is not None:
-        own.append((b"retry-after", b"%d" % error.retry_after))
-    # The body names the proxy's request id, so the header must not name the service's.
-    own += [header for header in kept if header[0] != b"x-request-id"]
-    return Response(error.status, own, error.body(record.request_id))
-
-
-def _not_served() -> Response:
-    error = errors.NotServed("This proxy serves only the withdrawn trigger; send other calls to the service itself.")
-    request_id = uuid.uuid4().hex
-    own = [(b"proxy-status", error.proxy_status().encode()), (b"x-request-id", request_id.encode())]
-    return Response(error.status, own, error.body(request_id))
-
-
-async def _body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    declared = headers.first(scope["headers"], b"content-length")
-    too_large = errors.BodyTooLarge(f"The body is over {limit} bytes.")
-    if declared is not None and int(declared) > limit:
-        raise too_large
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise errors.InvalidBody("The body broke off before it was whole.")
-        body += message.get("body", b"")
-        if len(body) > limit:
-            raise too_large
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-async def _send(send: Send, response: Response) -> None:
-    content = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(response.body))]
-    start: Message = {
-        "type": "http.response.start",
-        "status": response.status,
-        "headers": content + response.headers,
-    }
-    await send(start)
-    await send({"type": "http.response.body", "body": response.body})
-
-
-def _gone(receive: Receive) -> bool:
-    """Whether the caller has hung up, found without waiting: ASGI has no question for it, only a message to await."""
-    waiting = cast("Coroutine[Any, Any, Message]", receive())
-    try:
-        waiting.send(None)
-    except StopIteration as stop:
-        return bool(stop.value["type"] == "http.disconnect")
-    waiting.close()
-    return False
+    return made_here(error, record.request_id, starts_run=starts_run, kept=kept)
 
 
 @contextlib.contextmanager

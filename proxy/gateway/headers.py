@@ -2,47 +2,56 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from proxy import errors
+from proxy.errors import PROXY
 
 Header = tuple[bytes, bytes]
 Headers = Sequence[Header]
 
-HOP_BY_HOP = frozenset(
-    {
-        b"connection",  # RFC 9110, section 7.6.1, as the others up to upgrade
-        b"keep-alive",
-        b"proxy-connection",
-        b"te",
-        b"transfer-encoding",
-        b"upgrade",
-        b"proxy-authenticate",  # RFC 9110, section 11.7: between the caller and this proxy
-        b"proxy-authorization",
-        b"trailer",  # trailers are dropped
-    }
-)
+HOP_BY_HOP: dict[bytes, str] = {
+    b"connection": "names what concerns one connection only (RFC 9110, section 7.6.1)",
+    b"keep-alive": "as Connection",
+    b"proxy-connection": "as Connection, from before it was agreed on",
+    b"te": "what the other end takes after chunks; the proxy drops trailers",
+    b"trailer": "the proxy drops trailers",
+    b"transfer-encoding": "each connection has its own framing",
+    b"upgrade": "no upgrade is carried",
+    b"proxy-authenticate": "between the caller and this proxy (RFC 9110, section 11.7)",
+    b"proxy-authorization": "between the caller and this proxy: the service must not get it",
+}
+"""Fields that cross in neither direction, and why. So do those that ``Connection`` names."""
 
-_REPLACED_IN_REQUEST = frozenset(
-    {
-        b"host",  # the upstream's own
-        b"content-length",  # of the translated body
-        b"content-type",  # the successor takes JSON, whatever the tool called it
-        b"content-encoding",
-        b"content-md5",
-        b"digest",
-        b"content-digest",
-        b"repr-digest",
-        b"accept-encoding",  # the answer is to be read here
-        b"expect",  # answered here
-        b"x-request-id",  # this call's, made where it was absent or unfit
-    }
-)
+REPLACED: dict[bytes, str] = {
+    b"host": "the upstream's own",
+    b"expect": "answered here",
+    b"via": "this proxy is added (RFC 9110, section 7.6.3)",
+    b"x-forwarded-for": "the peer is added to what a trusted peer sent, or stands alone",
+    b"x-forwarded-proto": "as X-Forwarded-For",
+    b"x-forwarded-host": "as X-Forwarded-For",
+}
+"""Fields of a request that the proxy writes anew, and how."""
 
-KEPT_IN_ERROR = frozenset(
-    {
-        b"retry-after",  # when the tool may call again
-        b"www-authenticate",  # goes with 401 (RFC 9110, section 11.6.1)
-        b"x-request-id",  # the one that the service's own support asks for
-    }
-)
+TRANSLATED: dict[bytes, str] = {
+    b"content-length": "of another body",
+    b"content-type": "the successor takes JSON, whatever the tool called it",
+    b"content-encoding": "the translated body has none",
+    b"content-md5": "of another body",
+    b"digest": "of another body",
+    b"content-digest": "of another body",
+    b"repr-digest": "of another body",
+    b"accept-encoding": "the answer is to be read here",
+    b"x-request-id": "this call's, made where it was absent or unfit",
+}
+"""Fields that a translated request gets anew besides, and why."""
+
+KEPT_IN_ERROR: dict[bytes, str] = {
+    b"retry-after": "when the tool may call again",
+    b"www-authenticate": "goes with 401 (RFC 9110, section 11.6.1)",
+    b"x-request-id": "the one that the service's own support asks for",
+}
+"""Fields that the answer to a translated call keeps where it is an error, and why."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 _FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5
@@ -52,16 +61,73 @@ _TRACEPARENT = re.compile(
 )
 
 
-def translated(request: Headers, request_id: bytes) -> list[Header]:
-    """The headers of the successor's request, from those of the legacy call."""
-    dropped = HOP_BY_HOP | _REPLACED_IN_REQUEST | named_by_connection(request)
-    headers = [header for header in request if header[0] not in dropped]
-    headers += [
+class Hop(NamedTuple):
+    """Where a request came from.
+
+    Attributes:
+        peer: address of the other end of the connection.
+        trusted: whether what the peer says of earlier hops is believed.
+        scheme: of this connection.
+        version: of HTTP, as in ``1.1``.
+    """
+
+    peer: str | None
+    trusted: bool
+    scheme: str
+    version: str
+
+
+def forwarded(request: Headers, hop: Hop) -> list[Header]:
+    """The headers of a request that is handed on as it is, but for ``Host``."""
+    gone = HOP_BY_HOP.keys() | REPLACED.keys() | named_by_connection(request)
+    if not hop.trusted:
+        gone.add(b"forwarded")  # what X-Forwarded-For says, in the words of RFC 7239
+    kept_ = [header for header in request if header[0] not in gone]
+    # The framing that the caller chose, on a connection of its own.
+    kept_ += [(name, b"chunked") for name, _ in request if name == b"transfer-encoding"]
+    return kept_ + _hops(request, hop)
+
+
+def translated(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
+    """The headers of the successor's request, from those of the legacy call, but for ``Host`` and the length."""
+    gone = HOP_BY_HOP.keys() | REPLACED.keys() | TRANSLATED.keys() | named_by_connection(request)
+    return [
+        *(header for header in request if header[0] not in gone),
+        *_hops(request, hop),
         (b"content-type", b"application/json"),
         (b"accept-encoding", b"identity"),
         (b"x-request-id", request_id),
     ]
-    return headers
+
+
+def answered(answer: Headers) -> list[Header]:
+    """The headers of an answer that is handed on as it is."""
+    lower = [(name.lower(), value) for name, value in answer]
+    gone = HOP_BY_HOP.keys() | named_by_connection(lower)
+    return [*(header for header in lower if header[0] not in gone), (b"via", _via("1.1"))]
+
+
+def kept(answer: Iterable[Header]) -> list[Header]:
+    """What an error answer keeps of the successor's headers; a value that no server could send on is dropped."""
+    return [
+        (name.lower(), value)
+        for name, value in answer
+        if name.lower() in KEPT_IN_ERROR and _FIELD_VALUE.fullmatch(value)
+    ]
+
+
+def check(request: Headers) -> None:
+    """Refuse what the proxy cannot carry.
+
+    Raises:
+        errors.LoopDetected: the request has been through this proxy.
+        errors.UpgradeRefused: it asks for a WebSocket.
+    """
+    for name, value in request:
+        if name == b"via" and any(hop.split()[1:2] == [PROXY.encode()] for hop in value.split(b",")):
+            raise errors.LoopDetected("The call has been through this proxy already; check upstream.url.")
+        if name == b"upgrade" and b"websocket" in value.lower():
+            raise errors.UpgradeRefused("The proxy carries no WebSocket.")
 
 
 def named_by_connection(headers: Headers) -> set[bytes]:
@@ -74,15 +140,6 @@ def first(headers: Headers, name: bytes) -> bytes | None:
     return next((value for key, value in headers if key == name), None)
 
 
-def kept(headers: Iterable[Header]) -> list[Header]:
-    """What an error answer keeps of the successor's headers; a value that no server could send on is dropped."""
-    return [
-        (name.lower(), value)
-        for name, value in headers
-        if name.lower() in KEPT_IN_ERROR and _FIELD_VALUE.fullmatch(value)
-    ]
-
-
 def sane_request_id(value: bytes | None) -> bytes | None:
     """A caller's ``X-Request-ID``, unless it is absent, too long, or fit to harm a log."""
     return value if value is not None and _REQUEST_ID.fullmatch(value) else None
@@ -92,3 +149,21 @@ def trace_id(traceparent: bytes | None) -> str | None:
     """The trace id in a ``traceparent`` (W3C Trace Context, section 3.2)."""
     found = _TRACEPARENT.fullmatch(traceparent) if traceparent is not None else None
     return found[1].decode() if found else None
+
+
+def _hops(request: Headers, hop: Hop) -> list[Header]:
+    own = {
+        b"x-forwarded-for": (hop.peer or "unknown").encode(),
+        b"x-forwarded-proto": hop.scheme.encode(),
+        b"x-forwarded-host": first(request, b"host") or b"",
+    }
+    hops = [(name, value) for name, value in request if name == b"via"]
+    hops.append((b"via", _via(hop.version)))
+    for name, value in own.items():
+        earlier = [known for key, known in request if key == name and known] if hop.trusted else []
+        hops.append((name, b", ".join([*earlier, value])))
+    return hops
+
+
+def _via(version: str) -> bytes:
+    return f"{version} {PROXY}".encode()

@@ -1,9 +1,11 @@
 """One call to the successor."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import zlib
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import httpx
@@ -22,6 +24,14 @@ class Answer(NamedTuple):
     status: int
     headers: list[Header]
     body: bytes
+
+
+class Stream(NamedTuple):
+    """What the successor answers, as it comes."""
+
+    status: int
+    headers: list[Header]
+    body: AsyncIterator[bytes]
 
 
 class Upstream:
@@ -48,27 +58,56 @@ class Upstream:
             errors.ConnectionLost: it was sent, and the connection broke.
             errors.InvalidAnswer: the answer is not HTTP, over `ANSWER_LIMIT`, or in an unknown encoding.
         """
-        request = httpx.Request(
-            "POST",
-            self._origin,
-            headers=headers,
-            content=body,
-            extensions={"target": self._prefix + path.encode("ascii")},
-        )
+        target = self._prefix + path.encode("ascii")
+        request = httpx.Request("POST", self._origin, headers=headers, content=body, extensions={"target": target})
         response = None
         try:
             async with asyncio.timeout(self._timeout):
                 response = await self.transport.handle_async_request(request)
                 return Answer(response.status_code, response.headers.raw, await _read(response))
         except (errors.ProxyError, httpx.HTTPError, TimeoutError) as error:
-            known = self._mapped(error)
-            known.upstream_status = response.status_code if response is not None else None
-            raise known from error
+            raise self._mapped(error, response) from error
         finally:
             if response is not None:
                 await response.aclose()
 
-    def _mapped(self, error: Exception) -> errors.ProxyError:
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, method: str, target: bytes, headers: list[Header], body: AsyncIterator[bytes] | None
+    ) -> AsyncIterator[Stream]:
+        """Hand a call on as it is, both bodies as they come; the upstream may rest no longer than `upstream.timeout`.
+
+        Args:
+            method: as it came.
+            target: path and query, byte for byte.
+            headers: all but ``Host``.
+            body: of the request; None where it has none.
+
+        Raises:
+            errors.ProxyError: as `post` does, while the block runs too; or what `body` raises.
+        """
+        headers = [(b"host", self._origin.netloc), *headers]
+        extensions = {"target": self._prefix + target}
+        response = None
+        try:
+            async with asyncio.timeout(self._timeout) as rest:
+                watch = _Watch(rest, self._timeout)
+                upload = httpx.ByteStream(b"") if body is None else _Upload(body, watch)
+                request = httpx.Request(method, self._origin, headers=headers, stream=upload, extensions=extensions)
+                response = await self.transport.handle_async_request(request)
+                yield Stream(response.status_code, response.headers.raw, _watched(response, watch))
+        except (errors.ProxyError, httpx.HTTPError, TimeoutError) as error:
+            raise self._mapped(error, response) from error
+        finally:
+            if response is not None:
+                await response.aclose()
+
+    def _mapped(self, error: Exception, response: httpx.Response | None) -> errors.ProxyError:
+        known = self._known(error)
+        known.upstream_status = response.status_code if response is not None else None
+        return known
+
+    def _known(self, error: Exception) -> errors.ProxyError:
         match error:
             case errors.ProxyError():
                 return error
@@ -88,6 +127,45 @@ class Upstream:
                 return errors.InvalidAnswer("The service's answer is not HTTP.")
             case _:
                 return errors.ConnectionLost("The connection to the service broke before its answer was whole.")
+
+
+class _Watch:
+    """Counts the time that the upstream rests, and not that in which the caller does."""
+
+    def __init__(self, rest: asyncio.Timeout, seconds: float) -> None:
+        self._rest = rest
+        self._seconds = seconds
+
+    def upstream(self) -> None:
+        """It is the upstream's turn."""
+        self._rest.reschedule(asyncio.get_running_loop().time() + self._seconds)
+
+    def caller(self) -> None:
+        """It is the caller's turn."""
+        self._rest.reschedule(None)
+
+
+class _Upload(httpx.AsyncByteStream):
+    def __init__(self, body: AsyncIterator[bytes], watch: _Watch) -> None:
+        self._body = body
+        self._watch = watch
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._watch.caller()
+        async for chunk in self._body:
+            self._watch.upstream()
+            yield chunk
+            self._watch.caller()
+        self._watch.upstream()
+
+
+async def _watched(response: httpx.Response, watch: _Watch) -> AsyncIterator[bytes]:
+    watch.upstream()
+    async for chunk in response.stream:  # type: ignore[union-attr]
+        watch.caller()
+        yield chunk
+        watch.upstream()
+    watch.caller()
 
 
 async def _read(response: httpx.Response) -> bytes:
@@ -118,8 +196,7 @@ def _decoded(content: bytes, encoding: str) -> bytes:
 
 def _too_large() -> errors.ProxyError:
     return errors.InvalidAnswer(
-        f"The service's answer is over {ANSWER_LIMIT >> 20} MiB.",
-        proxy_error="http_response_body_size",
+        f"The service's answer is over {ANSWER_LIMIT >> 20} MiB.", proxy_error="http_response_body_size"
     )
 
 

@@ -12,23 +12,55 @@ from proxy.errors import InvalidPath
 
 
 class Endpoint(NamedTuple):
-    """One withdrawn endpoint: its name in the caller record, how it was called, and its successor."""
+    """One withdrawn endpoint.
+
+    Attributes:
+        name: in the caller record.
+        method, path: how it was called.
+        successor: path of what it has become; the method is the same.
+        starts_run: whether calling it twice does a thing twice.
+    """
 
     name: str
     method: str
     path: str
     successor: str
+    starts_run: bool = False
+
+    @property
+    def is_trigger(self) -> bool:
+        """Whether the bodies are to be translated; of all others only the path has changed."""
+        return self.name in {"trigger", "trigger_by_id"}
 
 
+_RUNS = "/{org}/{repo}/cicd/runs"
+_CUBE = "{run}/{workflow}/{task}/{cube}"
+
+# By ID comes first: its path has the shape of the one by slug, too (API.md, section 1). The rest is section 5.
 ENDPOINTS = (
-    # By ID comes first: its path has the shape of the one by slug, too (API.md, section 1).
     Endpoint(
         "trigger_by_id",
         "POST",
-        "/repos/id:{repo_id}/ci_workflows/{workflow}/trigger",
+        "/repos/id:{repo_id}/ci_workflows/{workflow_name}/trigger",
         "/repos/id:{repo_id}/cicd/runs",
+        starts_run=True,
     ),
-    Endpoint("trigger", "POST", "/{org}/{repo}/ci_workflows/{workflow}/trigger", "/repos/{org}/{repo}/cicd/runs"),
+    Endpoint(
+        "trigger", "POST", "/{org}/{repo}/ci_workflows/{workflow_name}/trigger", f"/repos{_RUNS}", starts_run=True
+    ),
+    Endpoint("run_workflows", "POST", _RUNS, f"/repos{_RUNS}", starts_run=True),
+    Endpoint("list_runs", "GET", _RUNS, f"/repos{_RUNS}"),
+    Endpoint("get_run", "GET", f"{_RUNS}/{{run}}", f"/repos{_RUNS}/{{run}}"),
+    Endpoint("get_workflow", "GET", f"{_RUNS}/{{run}}/{{workflow}}", f"/repos{_RUNS}/{{run}}/{{workflow}}"),
+    Endpoint("get_logs", "GET", f"/{{org}}/{{repo}}/cicd/logs/{_CUBE}", f"/repos/{{org}}/{{repo}}/cicd/logs/{_CUBE}"),
+    Endpoint(
+        "get_artifacts",
+        "GET",
+        f"/{{org}}/{{repo}}/cicd/artifacts/{_CUBE}",
+        f"/repos/{{org}}/{{repo}}/cicd/artifacts/{_CUBE}",
+    ),
+    Endpoint("update_repository", "PATCH", "/{org}/{repo}", "/repos/{org}/{repo}"),
+    Endpoint("delete_repository", "DELETE", "/{org}/{repo}", "/repos/{org}/{repo}"),
 )
 
 CURRENT = (
@@ -41,6 +73,7 @@ _SEGMENT = "[^/]+"
 _SLUG = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+")  # RFC 3986, section 3.3: pchar
 # Decoded, it would end the segment (/ \ ? #) or be decoded once more (%): nobody's slug.
 _SEPARATOR = re.compile("%(?:2[35Ff]|3[Ff]|5[Cc])")
+_DOTS = re.compile(r"(?:\.|%2[Ee]){1,2}")
 # Some servers take what follows a semicolon away, so it must not follow dots or nothing.
 _DOT_SEGMENT = re.compile(r"(?:\.|%2[Ee]){0,2}(?:(?:;|%3[Bb]).*)?")
 
@@ -52,13 +85,15 @@ class Match(NamedTuple):
     segments: Mapping[str, str]
 
     @property
-    def workflow(self) -> str:
-        """The workflow's name, percent-decoded once.
+    def workflow(self) -> str | None:
+        """The workflow that the call names, percent-decoded once where it is a name and no slug.
 
         Raises:
             InvalidPath: the name is not UTF-8.
         """
-        raw = self.segments["workflow"]
+        raw = self.segments.get("workflow_name")
+        if raw is None:
+            return self.segments.get("workflow")
         try:
             return unquote_to_bytes(raw.encode("latin-1")).decode() if "%" in raw or not raw.isascii() else raw
         except UnicodeDecodeError:
@@ -71,12 +106,19 @@ class Match(NamedTuple):
         Raises:
             InvalidPath: a segment could lead to another path.
         """
+        fit = _is_slug if self.endpoint.is_trigger else _is_segment
         for name, segment in self.segments.items():
-            if name == "workflow":
-                continue
-            if not _SLUG.fullmatch(segment) or _SEPARATOR.search(segment) or _DOT_SEGMENT.fullmatch(segment):
+            if name != "workflow_name" and not fit(segment):
                 raise InvalidPath(f"The segment {{{name}}} of the path is not a slug; check the URL.")
         return self.endpoint.successor.format_map(self.segments)
+
+
+def _is_segment(text: str) -> bool:
+    return not _DOTS.fullmatch(text)
+
+
+def _is_slug(text: str) -> bool:
+    return bool(_SLUG.fullmatch(text) and not _SEPARATOR.search(text) and not _DOT_SEGMENT.fullmatch(text))
 
 
 def _pattern(path: str) -> re.Pattern[str]:

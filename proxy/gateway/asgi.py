@@ -1,0 +1,142 @@
+"""One call as ASGI gives it: the body that comes in, and the answer that goes out."""
+
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, NamedTuple, cast
+
+from starlette.types import Message, Receive, Scope, Send
+
+from proxy import errors
+from proxy.gateway import headers
+from proxy.gateway.headers import Header
+
+JSON: Header = (b"content-type", b"application/json")
+
+
+class Response(NamedTuple):
+    """A whole answer; its length is added when it is sent."""
+
+    status: int
+    headers: list[Header]
+    body: bytes
+
+
+class Gone(Exception):
+    """There is nobody to answer."""
+
+
+class Answering:
+    """The answer to one call.
+
+    Attributes:
+        begun: its head is on the way, so that it can be no other answer any more.
+        gone: the caller hung up before its end.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self.begun = False
+        self.gone = False
+        self._send = send
+
+    async def whole(self, response: Response) -> None:
+        """Answer at once.
+
+        Raises:
+            Gone: there is nobody to answer.
+        """
+        length = (b"content-length", b"%d" % len(response.body))
+        await self._start(response.status, [*response.headers, length])
+        await self._pass({"type": "http.response.body", "body": response.body})
+
+    async def streamed(self, status: int, fields: list[Header], body: AsyncIterator[bytes]) -> None:
+        """Answer as the body comes; the head goes out before its first piece.
+
+        Raises:
+            Gone: there is nobody to answer.
+        """
+        await self._start(status, fields)
+        await self._pass({"type": "http.response.body", "body": b"", "more_body": True})
+        async for piece in body:
+            await self._pass({"type": "http.response.body", "body": piece, "more_body": True})
+        await self._pass({"type": "http.response.body", "body": b""})
+
+    async def _start(self, status: int, fields: list[Header]) -> None:
+        self.begun = True
+        await self._pass({"type": "http.response.start", "status": status, "headers": fields})
+
+    async def _pass(self, message: Message) -> None:
+        try:
+            await self._send(message)
+        except OSError:
+            self.gone = True
+            raise Gone from None
+
+
+def has_body(scope: Scope) -> bool:
+    """Whether the call declares a body."""
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in scope["headers"]
+    )
+
+
+async def pieces(receive: Receive) -> AsyncIterator[bytes]:
+    """The body of a call, as it comes.
+
+    Raises:
+        errors.InvalidBody: it broke off.
+    """
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise errors.InvalidBody("The body broke off before it was whole.")
+        more = message.get("more_body", False)
+        yield message.get("body", b"")
+
+
+async def whole_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The body of a call, if it has no more than `limit` bytes.
+
+    Raises:
+        errors.BodyTooLarge: it has more.
+        errors.InvalidBody: it broke off.
+    """
+    declared = headers.first(scope["headers"], b"content-length")
+    too_large = errors.BodyTooLarge(f"The body is over {limit} bytes.")
+    if declared is not None and int(declared) > limit:
+        raise too_large
+    body = bytearray()
+    async for piece in pieces(receive):
+        body += piece
+        if len(body) > limit:
+            raise too_large
+    return bytes(body)
+
+
+def is_gone(receive: Receive) -> bool:
+    """Whether the caller has hung up, found without waiting: ASGI has no question for it, only a message to await."""
+    waiting = cast("Coroutine[Any, Any, Message]", receive())
+    try:
+        waiting.send(None)
+    except StopIteration as stop:
+        return bool(stop.value["type"] == "http.disconnect")
+    waiting.close()
+    return False
+
+
+def made_here(
+    error: errors.ProxyError, request_id: str, *, starts_run: bool = False, kept: list[Header] | None = None
+) -> Response:
+    """An error of the proxy's own.
+
+    Args:
+        error: which one.
+        request_id: of the call.
+        starts_run: whether the call would have started a run.
+        kept: what the successor's answer leaves, but for its request id: the body names the proxy's.
+    """
+    fields = [JSON, (b"proxy-status", error.proxy_status().encode()), (b"x-request-id", request_id.encode())]
+    if error.retry_after is not None:
+        fields.append((b"retry-after", b"%d" % error.retry_after))
+    fields += [header for header in kept or [] if header[0] != b"x-request-id"]
+    return Response(error.status, fields, error.body(request_id, starts_run=starts_run))
