@@ -12,12 +12,10 @@ import msgspec
 from proxy import __version__, config, curl, demo, errors
 from proxy.callers.log import operator
 from proxy.gateway import server
-from proxy.withdrawn import endpoints, trigger
+from proxy.withdrawn import replacement, trigger
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: done; the thing asked for failed; the command line or the configuration is wrong; Ctrl-C."""
-
-_PLACEHOLDER = "/ORG/REPO/ci_workflows/WORKFLOW/trigger"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,44 +94,16 @@ def _to_legacy(text: str) -> str:
 
 
 def _to_successor(text: str, options: argparse.Namespace) -> str:
-    legacy = _legacy_call(text, options)
-    base, path = _split(legacy.url)
-    # A workflow is named in the body next, where a decoded %24 must not become a shell variable.
-    path = path.replace("%24", curl.LITERAL_DOLLAR)
-    match = endpoints.match("POST", path.encode().decode("latin-1"))
-    if match is None or "workflow" not in match.segments:
-        raise curl.CurlError(f"{legacy.url} is not the withdrawn trigger: its path is …{_PLACEHOLDER.lower()}")
-    if legacy.method != "POST":
-        raise curl.CurlError(f"the withdrawn trigger is called with POST, not {legacy.method}")
-    request = trigger.to_successor(legacy.body.encode(), match.workflow or "")
-    for name in request.ignored_fields:
-        operator.warning(f"{_readable(name)}: the withdrawn endpoint ignored this field, so it is left out")
-    successor = match.endpoint.successor.format_map(match.segments).encode("latin-1").decode()
-    if not options.curl:
-        operator.info(_readable(f"to be sent with POST {base}{successor}"))
-        return _readable(_indented(request.body))
-    headers = [h for h in legacy.headers if h[0].lower() not in {"content-type", "content-length"}]
-    headers.append(("Content-Type", "application/json"))
-    return curl.write(curl.Curl("POST", base + successor, tuple(headers), request.body.decode()))
-
-
-def _legacy_call(text: str, options: argparse.Namespace) -> curl.Curl:
     if text.lstrip().removeprefix("$ ").startswith("curl"):
-        return curl.parse(text)
-    if options.path is not None and not (options.path.startswith("/") and options.path.isprintable()):
-        raise curl.CurlError(f"{options.path!r} is no path: give --path what follows the host, from its / on")
-    if options.path is None:
-        operator.warning("a body does not say where it went: put your own for ORG, REPO and WORKFLOW, or give --path")
-    literal = text.replace("$", curl.LITERAL_DOLLAR)
-    headers = (("Authorization", "Bearer $SOURCECRAFT_TOKEN"),)
-    return curl.Curl("POST", config.Upstream().url + (options.path or _PLACEHOLDER), headers, literal)
-
-
-def _split(url: str) -> tuple[str, str]:
-    """The base address, which may be a shell variable, and the path."""
-    scheme, separator, rest = url.partition("?")[0].rpartition("://")
-    host, slash, path = rest.partition("/")
-    return scheme + separator + host, slash + path
+        call, notes = replacement.of_call(curl.parse(text))
+    else:
+        call, notes = replacement.of_body(text, config.Upstream().url, options.path)
+    for note in notes:
+        operator.warning(_readable(note))
+    if options.curl:
+        return curl.write(call)
+    operator.info(_readable(f"to be sent with {call.method} {call.url}"))
+    return _readable(_indented(call.body.encode()))
 
 
 def _readable(text: str) -> str:

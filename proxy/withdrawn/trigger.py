@@ -127,6 +127,12 @@ def to_successor(body: bytes, workflow: str) -> SuccessorRequest:
     return SuccessorRequest(_encode(request), _names(values or ()), _short(ignored))
 
 
+def revisions(body: bytes) -> list[str]:
+    """The revisions that a legacy body names, of those that `to_successor` takes."""
+    legacy = _run_body.decode(body.strip() or b"{}")
+    return [revision for revision in (legacy.revision, legacy.workflow_revision) if revision]
+
+
 def revision_to_successor(revision: str | None) -> GitRevision | None:
     """``tags:v1`` is a tag, 40 hexadecimal digits are a commit, anything else is a branch; empty is the default."""
     if not revision:
