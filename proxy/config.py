@@ -1,8 +1,7 @@
 """``config.yaml`` to one frozen value: every default, every check, every problem at once.
 
-`load` reads the file, lays the environment over it and the flags over both. Each value is read by the function that
-`_READERS` names for its field's type; a function returns the value or raises `ValueError` with a sentence that says
-what is wrong and how to mend it.
+`load` reads the file, lays the environment over it and the flags over both. Each value is read as its field's type
+says (values.py).
 """
 
 import dataclasses
@@ -11,44 +10,35 @@ import ipaddress
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, NewType, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
 
 import yaml
 
-from proxy.callers.identity import Network
+from proxy.values import (
+    READERS,
+    Address,
+    Count,
+    File,
+    LogPath,
+    Moment,
+    Networks,
+    Page,
+    Seconds,
+    Secret,
+    Size,
+    Url,
+    described,
+    shown_key,
+)
 from proxy.withdrawn import lifecycle
 
 ENVIRONMENT_PREFIX = "TRIGGER_SHIM__"
 DEFAULT_FILE = "config.yaml"
 MASK = "********"
-
-
-class Address(NamedTuple):
-    """Where to listen."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-
-Url = NewType("Url", str)
-Page = NewType("Page", str)
-Seconds = NewType("Seconds", float)
-Size = NewType("Size", int)
-Count = NewType("Count", int)
-Moment = NewType("Moment", datetime)
-Networks = NewType("Networks", tuple[Network, ...])
-LogPath = NewType("LogPath", str)
-File = NewType("File", str)
-Secret = NewType("Secret", str)
 
 
 @dataclass(frozen=True)
@@ -71,14 +61,11 @@ class Limits:
     drain: Seconds = Seconds(30.0)
 
 
-_DEPRECATED = Moment(datetime(2025, 12, 1, tzinfo=UTC))
-
-
 @dataclass(frozen=True)
 class Lifecycle:
     """The dates of the withdrawal, and the page that explains it."""
 
-    deprecated: Moment | None = _DEPRECATED
+    deprecated: Moment | None = Moment(datetime(2025, 12, 1, tzinfo=UTC))
     sunset: Moment | None = None
     documentation: Page | None = Page("https://sourcecraft.dev/portal/docs/en/api-ref/CICD/RunWorkflows")
 
@@ -109,16 +96,12 @@ class Tls:
     key: File = File("")
 
 
-_LISTEN = Address("127.0.0.1", 8080)
-_ADMIN = Address("127.0.0.1", 9901)
-
-
 @dataclass(frozen=True)
 class Config:
     """The whole configuration."""
 
-    listen: Address = _LISTEN
-    admin: Address | None = _ADMIN
+    listen: Address = Address("127.0.0.1", 8080)
+    admin: Address | None = Address("127.0.0.1", 9901)
     upstream: Upstream = field(default_factory=Upstream)
     limits: Limits = field(default_factory=Limits)
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
@@ -178,7 +161,7 @@ class _Loader(yaml.SafeLoader):
         seen: list[Any] = []
         for key, _ in node.value:
             if key.value in seen:
-                problem = f"the key {_name(key.value)} stands twice"
+                problem = f"the key {shown_key(key.value)} stands twice"
                 raise yaml.composer.ComposerError(None, None, problem, key.start_mark)
             seen.append(key.value)
         return node
@@ -218,7 +201,7 @@ def _read_file(file: str | None) -> Values:
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise ConfigError([f"{path}: holds {_kind(values)}; write keys and values, such as 'listen: 127.0.0.1:8080'"])
+        raise ConfigError([f"{path}: holds {described(values)}; write keys and values: 'listen: 127.0.0.1:8080'"])
     return values
 
 
@@ -252,7 +235,7 @@ def _lay_environment_over(values: Values, environment: Mapping[str, str]) -> lis
 def _lay_over(values: Values, upper: Values, prefix: str = "") -> list[str]:
     problems = []
     for key, value in upper.items():
-        where, below = f"{prefix}{_name(key)}", values.get(key)
+        where, below = f"{prefix}{shown_key(key)}", values.get(key)
         if not isinstance(value, dict) or below is None:
             values[key] = value
         elif isinstance(below, dict):
@@ -277,15 +260,15 @@ _LATER: Values = {
 """Keys whose default is what this version does, and which it cannot do otherwise yet."""
 
 
-def _section(kind: type[T], values: Any, prefix: str, problems: list[str]) -> T:
+def _section(schema: type[T], values: Any, prefix: str, problems: list[str]) -> T:
     """Build a section, adding what is wrong with it to `problems`; a bad value counts as absent."""
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(schema)
     if not isinstance(values, dict):
-        problems.append(f"{prefix.rstrip('.')}: holds {_kind(values)}; write its keys: {', '.join(hints)}")
-        return kind()
+        problems.append(f"{prefix.rstrip('.')}: holds {described(values)}; write its keys: {', '.join(hints)}")
+        return schema()
     read = {}
     for key, value in values.items():
-        where = f"{prefix}{_name(key)}"
+        where = f"{prefix}{shown_key(key)}"
         if where in _LATER:
             if value != _LATER[where]:
                 problems.append(f"{where}: not supported by this version; leave it out")
@@ -298,7 +281,7 @@ def _section(kind: type[T], values: Any, prefix: str, problems: list[str]) -> T:
                 read[key] = _value(hints[key], value, where, problems)
             except ValueError as error:
                 problems.append(f"{where}: {error}")
-    return kind(**read)
+    return schema(**read)
 
 
 def _value(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
@@ -308,149 +291,7 @@ def _value(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
         hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
     if dataclasses.is_dataclass(hint):
         return _section(typing.cast("type[Any]", hint), value, f"{where}.", problems)
-    return _READERS[hint](value)
-
-
-def _address(value: Any) -> Address:
-    found = (
-        re.fullmatch(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\[\]:\s]+)):(\d{1,5})", value) if isinstance(value, str) else None
-    )
-    if found is None or int(found[3]) > 65535:
-        raise ValueError(f'{_shown(value)} is no address; write HOST:PORT, such as 127.0.0.1:8080 or "[::1]:8080"')
-    return Address(found[1] or found[2], int(found[3]))
-
-
-def _url(value: Any) -> Url:
-    text = value if isinstance(value, str) else ""
-    try:
-        parts = urlsplit(text)
-        sound = parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:
-        sound = False
-    if re.match(r"[^/]*//[^/]*@", text):  # before a message shows the value, password and all
-        raise ValueError("it holds a user or a password; leave them out, the proxy has no credentials of its own")
-    if not sound or not re.fullmatch(r"[!-~]+", text):
-        raise ValueError(f"{_shown(value)} is no URL; write https://HOST, or http://HOST:PORT")
-    if "?" in text or "#" in text:
-        raise ValueError("it holds a query or a fragment; end it before any ? or #")
-    return Url(text.rstrip("/"))
-
-
-def _page(value: Any) -> Page:
-    if not isinstance(value, str) or not re.fullmatch(r"https?://[!#-;=?-\[\]_a-z~]+", value):
-        raise ValueError(f"{_shown(value)} is no URL of a page; write https://…, percent-encoded")
-    return Page(value)
-
-
-_LONGEST = 366 * 86400
-
-
-def _seconds(value: Any) -> Seconds:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _LONGEST:
-        raise ValueError(f"{_shown(value)} is no time; write seconds, more than 0 and at most {_LONGEST}")
-    return Seconds(float(value))
-
-
-_UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-
-
-def _size(value: Any) -> Size:
-    text = str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
-    found = re.fullmatch(r"(\d+) ?(\w*)", text)
-    if found is None or found[2] not in _UNITS or int(found[1]) == 0:
-        raise ValueError(f"{_shown(value)} is no size; write bytes, or a number with KiB or MiB, such as 1MiB")
-    return Size(int(found[1]) * _UNITS[found[2]])
-
-
-def _count(value: Any) -> Count:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{_shown(value)} is no count; write a whole number, 1 or more")
-    return Count(value)
-
-
-def _moment(value: Any) -> Moment:
-    try:
-        moment = datetime.fromisoformat(value)
-        return Moment(moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC))
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{_shown(value)} is no date; write 2026-12-31, or 2026-12-31T12:00:00+03:00") from None
-
-
-def _networks(value: Any) -> Networks:
-    if not isinstance(value, list):
-        raise ValueError(f'holds {_kind(value)}; write a list, such as [10.0.0.0/8, "::1/128"]')
-    networks = []
-    for item in value:
-        try:
-            networks.append(ipaddress.ip_network(str(item)))
-        except ValueError:
-            raise ValueError(f"{_shown(item)} is no network; write ADDRESS/BITS, such as 10.0.0.0/8") from None
-    return Networks(tuple(networks))
-
-
-def _log_path(value: Any) -> LogPath:
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise ValueError(f'{_shown(value)} is no file; write a path, or "-" for standard output')
-    return LogPath(value)
-
-
-def _file(value: Any) -> File:
-    try:
-        found = isinstance(value, str) and Path(value).is_file()
-    except OSError:  # too long a name, or a folder that may not be searched
-        found = False
-    if not found:
-        raise ValueError(f"{_shown(value)} is no file that can be found; write the path of a PEM file")
-    return File(value)
-
-
-_SHORTEST_SECRET = 16
-
-
-def _secret(value: Any) -> Secret:
-    # The value itself must not show up in a message.
-    if not isinstance(value, str) or len(value) < _SHORTEST_SECRET:
-        raise ValueError(
-            f"it is no text of {_SHORTEST_SECRET} characters or more; write what 'openssl rand -hex 32' prints"
-        )
-    return Secret(value)
-
-
-_READERS: dict[Any, Callable[[Any], Any]] = {
-    Address: _address,
-    Url: _url,
-    Page: _page,
-    Seconds: _seconds,
-    Size: _size,
-    Count: _count,
-    Moment: _moment,
-    Networks: _networks,
-    LogPath: _log_path,
-    File: _file,
-    Secret: _secret,
-}
-
-
-def _kind(value: Any) -> str:
-    kinds = {
-        dict: "keys and values",
-        list: "a list",
-        str: "a text",
-        bool: "true or false",
-        type(None): "nothing",
-    }
-    return kinds.get(type(value), f"{_shown(value)}")
-
-
-def _name(key: Any) -> str:
-    """A key as a message shows it: cut where a missing space or colon may have drawn a value into it."""
-    name = re.split(r"[^\w.-]", str(key), maxsplit=1)[0][:40]
-    return name if name == str(key) else f"{name}…"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return READERS[hint](value)
 
 
 # --- the whole

@@ -7,10 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proxy.config import Callers, Config, LogPath, Upstream, Url
+from proxy.config import Callers, Config, Upstream
 from proxy.gateway import server
 from proxy.gateway.app import App
 from proxy.standin import Received, StandIn
+from proxy.values import LogPath, Url
 
 SEED_BODY = {
     "revision": "example",

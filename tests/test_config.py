@@ -12,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy import config
-from proxy.config import Address, Config, ConfigError
+from proxy.config import Config, ConfigError
+from proxy.values import Address, File, Page, Seconds, Url
 
 SHIPPED = Path(__file__).parent.parent / "config.yaml"
 SECRET = "s3cret-S3cret-s3cret"
@@ -263,7 +264,7 @@ def test_tls_names_two_files_that_exist(load: Load, problems: Problems, tmp_path
 
     read = load(f"tls: {{certificate: {pem}, key: {pem}}}").tls
 
-    assert read == config.Tls(config.File(str(pem)), config.File(str(pem)))
+    assert read == config.Tls(File(str(pem)), File(str(pem)))
     for missing in (f"{pem}.gone", str(tmp_path), f"{pem}/inside", "x" * 5000, "null", '"\\0"'):
         found = one(problems(f"tls: {{certificate: {missing}, key: {pem}}}"))
         assert found.startswith("tls.certificate: ")
@@ -459,8 +460,8 @@ def test_the_environment_overrides_the_file_key_by_key(load: Load) -> None:
 
     assert read == Config(
         admin=None,
-        upstream=config.Upstream(url=config.Url("https://environment.example"), timeout=config.Seconds(9)),
-        limits=config.Limits(drain=config.Seconds(2)),
+        upstream=config.Upstream(url=Url("https://environment.example"), timeout=Seconds(9)),
+        limits=config.Limits(drain=Seconds(2)),
     )
 
 
@@ -672,7 +673,7 @@ def test_the_shipped_file_has_every_key_with_its_default() -> None:
 
 
 def test_the_designed_file_is_read_as_the_defaults(load: Load) -> None:
-    page = config.Page("https://example.org/x")
+    page = Page("https://example.org/x")
 
     assert load(DESIGNED) == Config(lifecycle=config.Lifecycle(documentation=page))
 

@@ -7,6 +7,7 @@ import pytest
 
 from proxy import config, errors
 from proxy.gateway.upstream import Answer, Upstream
+from proxy.values import Seconds, Url
 from tests.harness import RUN, proxy_for
 from tests.harness import Upstream as RealUpstream
 
@@ -19,7 +20,7 @@ def subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
 
 
 def post(transport: httpx.AsyncBaseTransport, timeout: float = 60) -> Answer:
-    settings = config.Upstream(url=config.Url("http://upstream.example/base"), timeout=config.Seconds(timeout))
+    settings = config.Upstream(url=Url("http://upstream.example/base"), timeout=Seconds(timeout))
     return asyncio.run(Upstream(settings, transport).post("/repos/a/b/cicd/runs", [], b"{}"))
 
 
