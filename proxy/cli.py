@@ -1,6 +1,7 @@
 """The commands: parse, call, print, exit status."""
 
 import argparse
+import getpass
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -10,7 +11,8 @@ from typing import Any
 import msgspec
 
 from proxy import __version__, config, curl, demo, errors
-from proxy.callers.log import operator
+from proxy.callers import identity
+from proxy.callers.log import fingerprint_key, operator
 from proxy.gateway import server
 from proxy.withdrawn import replacement, trigger
 
@@ -73,6 +75,22 @@ def _translate(options: argparse.Namespace) -> int:
     except (errors.ProxyError, curl.CurlError) as error:
         operator.error(_readable(str(error)))
         return FAILED
+    return OK
+
+
+def _fingerprint(options: argparse.Namespace) -> int:
+    settings = _config(options).callers
+    text = getpass.getpass("token: ").encode() if sys.stdin.isatty() else sys.stdin.buffer.read()
+    secret = identity.token(text.decode("utf-8", "surrogateescape"))
+    if secret is None:
+        operator.error("no token: give it on standard input")
+        return USAGE
+    try:
+        key = fingerprint_key(settings.fingerprint_key, settings.log)
+    except OSError as error:
+        operator.error(f"callers.log: {error.filename}: {error.strerror}")
+        return FAILED
+    print(identity.fingerprint(key, secret))
     return OK
 
 
@@ -156,6 +174,15 @@ def _parser() -> argparse.ArgumentParser:
     form = translate.add_mutually_exclusive_group()
     form.add_argument("--curl", action="store_true", help="print a curl command line, to paste into the old script")
     form.add_argument("--response", action="store_true", help="read a run, and print its legacy answer")
+
+    fingerprint = _command(
+        commands,
+        "fingerprint",
+        _fingerprint,
+        "read a token, and print the fingerprint that names it in the caller log and in callers.known",
+        "trigger-shim fingerprint --config config.yaml < token-file",
+    )
+    _add_config(fingerprint)
 
     _command(
         commands,

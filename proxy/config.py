@@ -18,11 +18,15 @@ from typing import Any, TypeVar
 
 import yaml
 
+from proxy.callers import identity
 from proxy.values import (
     READERS,
     Address,
     Count,
+    FieldName,
     File,
+    Fingerprints,
+    Globs,
     LogPath,
     Moment,
     Networks,
@@ -30,6 +34,7 @@ from proxy.values import (
     Seconds,
     Secret,
     Size,
+    Text,
     Url,
     described,
     shown_key,
@@ -79,13 +84,36 @@ _LOOPBACK = Networks((ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network(
 
 
 @dataclass(frozen=True)
+class Known:
+    """A caller that has a name: a call is its where every criterion that is given matches, in any of its values."""
+
+    name: Text = Text("")
+    owner: Text | None = None
+    contact: Text | None = None
+    token: Fingerprints = Fingerprints(())
+    agent: Globs = Globs(())
+    network: Networks = Networks(())
+    repository: Globs = Globs(())
+    workflow: Globs = Globs(())
+
+    @property
+    def rule(self) -> identity.Rule:
+        """The same, as calls are held against it."""
+        return identity.Rule(
+            self.name, self.owner, self.token, self.agent, self.network, self.repository, self.workflow
+        )
+
+
+@dataclass(frozen=True)
 class Callers:
     """How callers are told apart, and where their calls are recorded."""
 
     log: LogPath = LogPath("logs/callers.jsonl")
     heartbeat: Seconds = Seconds(3600.0)
     trusted_proxies: Networks = _LOOPBACK
+    header: FieldName | None = None
     fingerprint_key: Secret | None = None
+    known: tuple[Known, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -254,8 +282,6 @@ _LATER: Values = {
     "limits.retry_window": 60,
     "lifecycle.brownouts": [],
     "lifecycle.freeze": None,
-    "callers.header": None,
-    "callers.known": [],
 }
 """Keys whose default is what this version does, and which it cannot do otherwise yet."""
 
@@ -289,9 +315,17 @@ def _value(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
         if value is None:
             return None
         hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
+    if typing.get_origin(hint) is tuple:
+        return _sections(typing.get_args(hint)[0], value, where, problems)
     if dataclasses.is_dataclass(hint):
         return _section(typing.cast("type[Any]", hint), value, f"{where}.", problems)
     return READERS[hint](value)
+
+
+def _sections(schema: type[T], values: Any, where: str, problems: list[str]) -> tuple[T, ...]:
+    if not isinstance(values, list):
+        raise ValueError(f"holds {described(values)}; write a list")
+    return tuple(_section(schema, value, f"{where}[{index}].", problems) for index, value in enumerate(values))
 
 
 # --- the whole
@@ -308,10 +342,20 @@ def _contradictions(config: Config) -> list[str]:
     begin, end = config.lifecycle.deprecated, config.lifecycle.sunset
     if begin is not None and end is not None and end < begin:
         problems.append("lifecycle.sunset: lies before lifecycle.deprecated; move one of them (RFC 9745, section 4)")
+    problems += [problem for index, known in enumerate(config.callers.known) for problem in _incomplete(index, known)]
     if config.tls is not None:
         problems += [
             f"tls.{key}: missing; name the PEM file" for key in ("certificate", "key") if not getattr(config.tls, key)
         ]
+    return problems
+
+
+def _incomplete(index: int, known: Known) -> list[str]:
+    where, problems = f"callers.known[{index}]", []
+    if not known.name:
+        problems.append(f"{where}.name: missing; write what reports should call this caller")
+    if not any((known.token, known.agent, known.network, known.repository, known.workflow)):
+        problems.append(f"{where}: matches every call; write a token, agent, network, repository or workflow")
     return problems
 
 
@@ -327,5 +371,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Address):
         return str(value)
     if isinstance(value, tuple):
-        return [str(item) for item in value]
+        return [_plain(item) if dataclasses.is_dataclass(item) else str(item) for item in value]
     return value

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NewType
 from urllib.parse import urlsplit
 
-from proxy.callers.identity import Network
+from proxy.callers.identity import FINGERPRINT_DIGITS, Network
 
 
 class Address(NamedTuple):
@@ -36,6 +36,10 @@ Networks = NewType("Networks", tuple[Network, ...])
 LogPath = NewType("LogPath", str)
 File = NewType("File", str)
 Secret = NewType("Secret", str)
+Text = NewType("Text", str)
+FieldName = NewType("FieldName", str)
+Globs = NewType("Globs", tuple[str, ...])
+Fingerprints = NewType("Fingerprints", tuple[str, ...])
 
 
 def _address(value: Any) -> Address:
@@ -104,15 +108,45 @@ def _moment(value: Any) -> Moment:
 
 
 def _networks(value: Any) -> Networks:
-    if not isinstance(value, list):
-        raise ValueError(f'holds {described(value)}; write a list, such as [10.0.0.0/8, "::1/128"]')
     networks = []
-    for item in value:
+    for item in _items(value, '[10.0.0.0/8, "::1/128"]'):
         try:
             networks.append(ipaddress.ip_network(str(item)))
         except ValueError:
             raise ValueError(f"{_shown(item)} is no network; write ADDRESS/BITS, such as 10.0.0.0/8") from None
     return Networks(tuple(networks))
+
+
+def _items(value: Any, example: str) -> list[Any]:
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, list):
+        raise ValueError(f"holds {described(value)}; write one, or a list, such as {example}")
+    return items
+
+
+def _text(value: Any) -> Text:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > 128:
+        raise ValueError(f"{_shown(value)} is no name; write a text of up to 128 characters")
+    return Text(value.strip())
+
+
+def _field_name(value: Any) -> FieldName:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", value):
+        raise ValueError(f"{_shown(value)} is no name of a header; write one such as X-Caller")
+    return FieldName(value)
+
+
+def _globs(value: Any) -> Globs:
+    return Globs(tuple(_text(item) for item in _items(value, '["legacy-ci/*", "curl/*"]')))
+
+
+def _fingerprints(value: Any) -> Fingerprints:
+    items = _items(value, '["0123456789ab"]')
+    for item in items:
+        if not isinstance(item, str) or not re.fullmatch(f"[0-9a-f]{{{FINGERPRINT_DIGITS}}}", item):
+            # What stands here by mistake may well be the token itself.
+            raise ValueError("it is no fingerprint; write what 'trigger-shim fingerprint' prints, in quotes")
+    return Fingerprints(tuple(items))
 
 
 def _log_path(value: Any) -> LogPath:
@@ -155,6 +189,10 @@ READERS: dict[Any, Callable[[Any], Any]] = {
     LogPath: _log_path,
     File: _file,
     Secret: _secret,
+    Text: _text,
+    FieldName: _field_name,
+    Globs: _globs,
+    Fingerprints: _fingerprints,
 }
 
 

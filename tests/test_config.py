@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy import config
+from proxy.callers.identity import Rule
 from proxy.config import Config, ConfigError
 from proxy.values import Address, File, Page, Seconds, Url
 
@@ -125,6 +126,7 @@ READ = [
     ("callers.log", "/var/log/callers.jsonl", "/var/log/callers.jsonl"),
     ("callers.heartbeat", "60", 60),
     ("callers.trusted_proxies", "[]", ()),
+    ("callers.trusted_proxies", "10.0.0.0/8", (ipaddress.ip_network("10.0.0.0/8"),)),
     (
         "callers.trusted_proxies",
         '[10.0.0.0/8, 192.0.2.1, "2001:db8::/32"]',
@@ -213,7 +215,6 @@ REFUSED = {
     ("callers.trusted_proxies", "10.0.0.0/8"): [
         *[
             "null",
-            "10.0.0.0/8",
             "{}",
             "[10.0.0.1/8]",
             "[10.0.0.0/33]",
@@ -339,8 +340,6 @@ LATER = [
     ("limits.retry_window", "60", "0"),
     ("lifecycle.brownouts", "[]", "[2026-01-01]"),
     ("lifecycle.freeze", "null", "2026-01-01"),
-    ("callers.header", "null", "X-Caller"),
-    ("callers.known", "[]", "[x]"),
 ]
 
 
@@ -750,3 +749,48 @@ def test_any_value_under_a_known_key_is_read_or_refused_in_sentences(scratch: Pa
 def test_any_text_is_read_or_refused_in_sentences(scratch: Path, text: str, key: str) -> None:
     read_or_refused(scratch, text, {})
     read_or_refused(scratch, "", {variable(key): text})
+
+
+def test_known_callers_become_rules(load: Load) -> None:
+    text = """
+callers:
+  header: X-Caller
+  known:
+    - {name: nightly, owner: team-a, contact: a@example.org, token: b7a07c479d15, repository: acme/*}
+    - {name: mobile, token: ["0123456789ab", "ba9876543210"], agent: [legacy-ci/*, curl*], network: 10.0.0.0/8}
+"""
+    callers = load(text).callers
+    assert callers.header == "X-Caller"
+    assert callers.known[0].contact == "a@example.org"
+    assert [known.rule for known in callers.known] == [
+        Rule("nightly", "team-a", tokens=("b7a07c479d15",), repositories=("acme/*",)),
+        Rule(
+            "mobile",
+            tokens=("0123456789ab", "ba9876543210"),
+            agents=("legacy-ci/*", "curl*"),
+            networks=(ipaddress.ip_network("10.0.0.0/8"),),
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        ("{agent: x}", "callers.known[0].name: missing"),
+        ("{name: x}", "callers.known[0]: matches every call"),
+        ("{name: x, owner: 5, agent: x}", "callers.known[0].owner: 5 is no name"),
+        ("{name: x, agnt: x, agent: y}", "callers.known[0].agnt: unknown key; did you mean callers.known[0].agent?"),
+        ("{name: x, network: 10.0.0.1/8}", "callers.known[0].network: '10.0.0.1/8' is no network"),
+        ("x", "callers.known[0]: holds a text; write its keys: name, owner"),
+    ],
+)
+def test_a_known_caller_that_cannot_be_used_is_refused_by_its_place(
+    problems: Problems, rule: str, problem: str
+) -> None:
+    assert any(found.startswith(problem) for found in problems(f"callers: {{known: [{rule}]}}"))
+
+
+def test_a_token_that_stands_for_its_fingerprint_is_not_shown(problems: Problems) -> None:
+    found = one(problems("callers: {known: [{name: x, token: y0_secret-token}]}"))
+    assert "trigger-shim fingerprint" in found
+    assert "secret" not in found

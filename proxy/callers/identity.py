@@ -4,6 +4,7 @@ import functools
 import hmac
 import ipaddress
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from proxy.callers.record import CallerSource
@@ -13,6 +14,34 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 FINGERPRINT_DIGITS = 12
 USER_AGENT_LENGTH = 512
+NAME_LENGTH = 128
+
+
+class Rule(NamedTuple):
+    """Names a caller that is known: it matches where each of its criteria that is not empty does, in any of its values.
+
+    Attributes:
+        tokens: fingerprints.
+        agents, repositories, workflows: globs; a repository is ``org/repo``, or ``id:…``.
+    """
+
+    name: str
+    owner: str | None = None
+    tokens: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
+    repositories: tuple[str, ...] = ()
+    workflows: tuple[str, ...] = ()
+
+
+class Traits(NamedTuple):
+    """What is known of a call's caller before it has a name."""
+
+    token: str | None
+    user_agent: str | None
+    client_ip: str | None
+    repository: str
+    workflow: str | None
 
 
 class Caller(NamedTuple):
@@ -20,19 +49,28 @@ class Caller(NamedTuple):
 
     name: str
     source: CallerSource
+    owner: str | None
     token: str | None
     client_ip: str | None
     user_agent: str | None
 
 
 class Identity:
-    """Names callers by the fingerprint of their token, or else by address and user agent."""
+    """Names callers: by the first rule that matches, a header, the fingerprint of their token, or where they call from.
 
-    def __init__(self, trusted_proxies: Iterable[Network], key: bytes) -> None:
+    Args:
+        trusted_proxies: networks whose ``X-Forwarded-For`` is believed.
+        key: of the fingerprints.
+        known: rules, the first match of which wins.
+    """
+
+    def __init__(self, trusted_proxies: Iterable[Network], key: bytes, known: Iterable[Rule] = ()) -> None:
         self._trusted = tuple(trusted_proxies)
         self._key = key
-        # The same few peers come again and again.
+        self._known = tuple(known)
+        # The same few peers and callers come again and again.
         self._hop = functools.lru_cache(4096)(self._parse_hop)
+        self._rule = functools.lru_cache(4096)(self._first_match)
 
     def identify(
         self,
@@ -40,6 +78,10 @@ class Identity:
         forwarded_for: Sequence[str],
         authorization: str | None,
         user_agent: str | None,
+        *,
+        given_name: str | None = None,
+        repository: str = "",
+        workflow: str | None = None,
     ) -> Caller:
         """Name the caller.
 
@@ -48,15 +90,34 @@ class Identity:
             forwarded_for: the values of ``X-Forwarded-For``, a value a header line.
             authorization: the value of ``Authorization``.
             user_agent: the value of ``User-Agent``.
+            given_name: the value of the configured header.
+            repository: ``org/repo``, or ``id:…``.
+            workflow: its name, where the call has one.
         """
-        client_ip = self.client_ip(peer, forwarded_for)
-        agent = user_agent[:USER_AGENT_LENGTH] if user_agent else None
         secret = token(authorization)
-        if secret:
-            print_ = fingerprint(self._key, secret)
-            return Caller(f"token:{print_}", "token", print_, client_ip, agent)
-        name = " ".join(part for part in (client_ip, agent) if part) or "unknown"
-        return Caller(name, "address", None, client_ip, agent)
+        traits = Traits(
+            fingerprint(self._key, secret) if secret else None,
+            user_agent[:USER_AGENT_LENGTH] if user_agent else None,
+            self.client_ip(peer, forwarded_for),
+            repository,
+            workflow,
+        )
+        name, source, owner = self._name(traits, (given_name or "").strip()[:NAME_LENGTH])
+        return Caller(name, source, owner, traits.token, traits.client_ip, traits.user_agent)
+
+    def _name(self, traits: Traits, given_name: str) -> tuple[str, CallerSource, str | None]:
+        rule = self._rule(traits)
+        if rule is not None:
+            return rule.name, "known", rule.owner
+        if given_name:
+            return given_name, "header", None
+        if traits.token is not None:
+            return f"token:{traits.token}", "token", None
+        where = " ".join(part for part in (traits.client_ip, traits.user_agent) if part)
+        return where or "unknown", "address", None
+
+    def _first_match(self, traits: Traits) -> Rule | None:
+        return next((rule for rule in self._known if _matches(rule, traits)), None)
 
     def trusts(self, peer: str | None) -> bool:
         """Whether what a peer says of earlier hops is believed."""
@@ -88,6 +149,24 @@ class Identity:
             return None, False
         address = getattr(address, "ipv4_mapped", None) or address
         return str(address), any(address in network for network in self._trusted)
+
+
+def _matches(rule: Rule, traits: Traits) -> bool:
+    criteria = (
+        (rule.tokens, lambda wanted: wanted == traits.token),
+        (rule.networks, lambda wanted: traits.client_ip is not None and _within(traits.client_ip, wanted)),
+        (rule.agents, lambda wanted: fnmatchcase(traits.user_agent or "", wanted)),
+        (rule.repositories, lambda wanted: fnmatchcase(traits.repository, wanted)),
+        (rule.workflows, lambda wanted: fnmatchcase(traits.workflow or "", wanted)),
+    )
+    return all(not values or any(map(holds, values)) for values, holds in criteria)
+
+
+def _within(address: str, network: Network) -> bool:
+    try:
+        return ipaddress.ip_address(address) in network
+    except ValueError:  # a peer that has no address: a Unix socket
+        return False
 
 
 def token(authorization: str | None) -> str | None:

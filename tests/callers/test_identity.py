@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.callers.identity import Caller, Identity, fingerprint, token
+from proxy.callers.identity import Caller, Identity, Rule, fingerprint, token
 
 TRUSTED = [ipaddress.ip_network(network) for network in ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "fd00::/8")]
 KEY = b"a key of the test"
@@ -184,3 +184,66 @@ def test_a_long_user_agent_is_cut_and_a_short_one_is_not() -> None:
     assert set(long.user_agent) == {"x"}
     assert len(long.name) < 1100
     assert called(user_agent=short).user_agent == short
+
+
+RULES = (
+    Rule("by token", "team-t", tokens=("0123456789ab", fingerprint(KEY, "known-token"))),
+    Rule("by agent", agents=("legacy-ci/*", "curl*")),
+    Rule("by network", networks=(ipaddress.ip_network("10.0.0.0/8"),)),
+    Rule("by both", "team-b", repositories=("acme/*", "id:42"), workflows=("release*",)),
+    Rule("too late", agents=("*",), repositories=("late/*",)),
+    Rule("by repository", repositories=("late/*",)),
+)
+
+
+@pytest.mark.parametrize(
+    ("call", "name", "owner"),
+    [
+        ({"authorization": "Bearer known-token", "user_agent": "legacy-ci/1"}, "by token", "team-t"),
+        ({"authorization": "Bearer other", "user_agent": "legacy-ci/1"}, "by agent", None),
+        ({"user_agent": "Legacy-CI/1", "peer": "10.255.0.1"}, "by network", None),
+        ({"repository": "acme/shop", "workflow": "release/prod"}, "by both", "team-b"),
+        ({"repository": "id:42", "workflow": "release"}, "by both", "team-b"),
+        ({"repository": "late/x"}, "too late", None),
+        ({"repository": "late/x", "user_agent": "anything"}, "too late", None),
+    ],
+)
+def test_the_first_rule_whose_every_criterion_matches_names_the_caller(
+    call: dict[str, str], name: str, owner: str | None
+) -> None:
+    caller = identified(**call)
+    assert (caller.name, caller.source, caller.owner) == (name, "known", owner)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"repository": "acme/shop", "workflow": "build"},
+        {"repository": "acme2/shop", "workflow": "release"},
+        {"repository": "acme/shop"},
+        {"peer": "11.0.0.1"},
+        {"user_agent": "xlegacy-ci/1"},
+    ],
+)
+def test_a_rule_with_a_criterion_that_does_not_match_names_nobody(call: dict[str, str]) -> None:
+    assert identified(**call).source == "address"
+
+
+def test_a_rule_comes_before_the_header_which_comes_before_the_token() -> None:
+    assert identified(given_name="me", authorization="Bearer known-token").name == "by token"
+    assert identified(given_name=" me ", authorization="Bearer x")[:2] == ("me", "header")
+    assert identified(given_name=" ", authorization="Bearer x").source == "token"
+    assert len(identified(given_name="x" * 1000).name) == 128
+
+
+def identified(
+    peer: str = "203.0.113.1",
+    authorization: str | None = None,
+    user_agent: str | None = None,
+    given_name: str | None = None,
+    repository: str = "",
+    workflow: str | None = None,
+) -> Caller:
+    return Identity([], KEY, RULES).identify(
+        peer, [], authorization, user_agent, given_name=given_name, repository=repository, workflow=workflow
+    )
