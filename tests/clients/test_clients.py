@@ -1,0 +1,100 @@
+"""Legacy tools, each a script that knows one base URL, with the clients that are really out there."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from proxy.gateway import server
+from proxy.standin import StandIn
+from tests.contract.world import world
+from tests.harness import proxy_for
+
+FOLDER = Path(__file__).parent
+SECTION = {"list_runs", "trigger", "trigger_by_id", "get_run", "get_workflow", "get_logs", "get_artifacts"}
+
+
+class Tool(NamedTuple):
+    """A script, what runs it, the program that it needs, and the Debian package that has that."""
+
+    script: str
+    command: str
+    user_agent: str
+    needs: str
+    package: str
+
+
+JAVA = Tool("Legacy.java", "java", "Java-http-client/", "java", "default-jdk-headless")
+NODE = Tool("legacy.mjs", "node", "node", "node", "nodejs")
+CURL = Tool("legacy.sh", "sh", "curl/", "curl", "curl")
+REQUESTS = Tool("legacy_requests.py", sys.executable, "python-requests/", sys.executable, "python3")
+RETRY = Tool("legacy_retry.py", sys.executable, "Go-http-client/1.1", sys.executable, "python3")
+
+
+def started(tool: Tool, base: str) -> "subprocess.Popen[str]":
+    if shutil.which(tool.needs) is None:
+        pytest.skip(f"needs the Debian package {tool.package}")
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    return subprocess.Popen(
+        [tool.command, str(FOLDER / tool.script), base],
+        env={**environment, "SOURCECRAFT_TOKEN": "t"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finished(process: "subprocess.Popen[str]") -> int:
+    """How many runs the tool says it has started."""
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    word, number = out.splitlines()[-1].split()
+    assert word == "OK"
+    return int(number)
+
+
+@pytest.mark.parametrize("tool", [JAVA, NODE, CURL, REQUESTS, RETRY], ids=lambda tool: tool.script)
+def test_a_legacy_tool_works_with_only_its_base_url_changed(tool: Tool, tmp_path: Path) -> None:
+    with world(tmp_path) as here:
+        runs = finished(started(tool, here.url))
+    records = here.proxy.records()
+    assert len(here.standin.runs) == runs
+    triggers = [record for record in records if record["endpoint"].startswith("trigger")]
+    assert {record["trigger_status"] for record in triggers} == {"created"}
+    assert {record["run"] for record in triggers} == {run.slug for run in here.standin.runs[: len(triggers)]}
+    # The last run was started by its current path, of which there is no record.
+    assert len(triggers) == runs - 1
+    assert {record["endpoint"] for record in records} == SECTION
+    assert {(record["outcome"], record["status"]) for record in records} == {("forwarded", 200)}
+    assert all(record["user_agent"].startswith(tool.user_agent) for record in records)
+
+
+def test_the_same_tool_fails_at_the_service_itself(tmp_path: Path) -> None:
+    with world(tmp_path) as here:
+        process = started(CURL, here.successor)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "410" in errors
+    assert here.standin.runs == []
+
+
+def test_a_tool_that_calls_until_the_service_is_reached_starts_no_run_twice(tmp_path: Path) -> None:
+    standin = StandIn()
+    with socket.socket() as address:
+        address.bind(("127.0.0.1", 0))  # taken, and nobody listens yet
+        with proxy_for("http://{}:{}".format(*address.getsockname()), tmp_path) as proxy:
+            process = started(RETRY, f"http://{proxy.host}:{proxy.port}")
+            assert process.stderr is not None
+            assert "502, again" in process.stderr.readline()
+            with server.background(standin, address):
+                runs = finished(process)
+    assert len(standin.runs) == runs
+    triggers = [record["outcome"] for record in proxy.records() if record["endpoint"] == "trigger"]
+    assert triggers[0] == "unreachable"
+    assert triggers.count("forwarded") == 2
+    assert set(triggers) == {"unreachable", "forwarded"}
