@@ -6,6 +6,9 @@ for an upgrade, wait without end for half a request, and take framing that other
 
 import asyncio
 import http
+import re
+import socket
+import struct
 import uuid
 from collections import deque
 from typing import Any
@@ -18,12 +21,16 @@ from uvicorn.server import ServerState
 
 from proxy import errors
 from proxy.callers.log import operator
+from proxy.gateway.headers import Header, Headers
 
 HEAD_LIMIT = 64 << 10
-"""Bytes of a request's line and headers."""
+"""Bytes of a request's line and headers, and of its trailers."""
 
 HEADERS_LIMIT = 256
 """How many headers a request may have."""
+
+AHEAD_LIMIT = 100
+"""Requests that a caller may send ahead of their answers."""
 
 BUFFER_LIMIT = 64 << 10
 """Bytes of a request's body that may wait for the application before the connection is read no further."""
@@ -42,6 +49,7 @@ LINGER = 2.0
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in http.HTTPStatus}
 _NO_BODY = frozenset({204, 304})
+_HOST = re.compile(rb"(?:[\w.~!$&'()*+,;=%-]*|\[[\da-fA-F:.]+\])(?::\d*)?")  # RFC 3986, section 3.2, roughly
 
 
 class Protocol(asyncio.Protocol):
@@ -63,9 +71,12 @@ class Protocol(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._exchanges: deque[Exchange] = deque()  # the first is being answered, the others were sent ahead
         self._incoming: Exchange | None = None  # its body is not whole yet
-        self._in_head = self._resumed = self._lingering = False
-        self._head_size = 0
+        self._refusal: errors.ProxyError | None = None  # to be answered when the exchanges are done
+        self._in_head = self._resumed = self._lingering = self._ended = False
+        self._seen = b""  # since the head began
+        self._overhead = 0  # bytes since the last one of a body
         self._deadline = self.loop.time() + self.keepalive
+        self.closed = asyncio.Event()
 
     # asyncio.Protocol
 
@@ -80,8 +91,17 @@ class Protocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self.state.connections.discard(self)
         self.writable.set()
+        self.closed.set()
         for exchange in self._exchanges:
             exchange.disconnect()
+
+    def eof_received(self) -> bool:
+        """Most that get here have hung up, but a caller may also end its side first and wait for its answer."""
+        self._ended = True
+        if not self._exchanges:
+            return False
+        self._exchanges[-1].break_off()
+        return self.transport.can_write_eof()
 
     def pause_writing(self) -> None:
         self.writable.clear()
@@ -91,26 +111,35 @@ class Protocol(asyncio.Protocol):
         self.writable.set()
 
     def data_received(self, data: bytes) -> None:
-        if self._lingering:
-            return
-        if self._incoming is None and not self._in_head:
-            self._in_head, self._head_size = True, 0
-            self._deadline = self.loop.time() + HEAD_TIMEOUT
-        if self._in_head:
-            self._head_size += len(data)
+        while data and not self._lingering and self._refusal is None:
+            data = self._parse(data)
+
+    def _parse(self, data: bytes) -> bytes:
+        """Read on, and give back what is left after a request that asked for an upgrade."""
+        self._overhead += len(data)
+        before = self._seen if self._in_head else b""
+        if self._incoming is None and not before:
+            data = data.lstrip(b"\r\n")  # RFC 9112, section 2.2
+        self._seen = before + data
+        if not data.isascii() and self._incoming is None and b"\n" not in before:
+            data = _escaped(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrade(data[upgrade.args[0] :])
+            self._decline_upgrade()
+            return data[upgrade.args[0] :]
         except httptools.HttpParserCallbackError as error:
             self._refuse(error.__context__)
         except httptools.HttpParserError:
             self._refuse(errors.InvalidRequest("The request is not HTTP/1.1."))
         else:
-            if self._in_head and self._head_size > HEAD_LIMIT:
+            if self._overhead > HEAD_LIMIT:
                 self._refuse(errors.HeadersTooLarge(f"The headers are over {HEAD_LIMIT} bytes."))
+        if not self._in_head:
+            self._seen = b""
+        return b""
 
-    # What uvicorn's server asks for
+    # What the server asks for
 
     def shutdown(self) -> None:
         """Close once nothing is under way."""
@@ -118,18 +147,20 @@ class Protocol(asyncio.Protocol):
             for exchange in self._exchanges:
                 exchange.keep_alive = False
         else:
-            self.transport.close()
+            self._hang_up()
 
     def check(self, now: float) -> None:
         """Close a connection that is over its time; called about once a second."""
         if not self.writable.is_set() and now > self._stalled + WRITE_TIMEOUT:
             self.transport.abort()
-        if now < self._deadline or self.transport.is_closing():
+        elif now < self._deadline:
             return
-        if self._in_head and not self._exchanges:
+        elif self.transport.is_closing():  # and its last bytes are still unread
+            self.transport.abort()
+        elif self._in_head and not self._exchanges and not self._lingering:
             self._refuse(errors.RequestTimeout(f"The headers took over {HEAD_TIMEOUT:g} s."))
-        elif self._lingering or not self._exchanges or self._exchanges[0].waiting:
-            self.transport.close()
+        elif not self._exchanges or self._exchanges[0].waiting:
+            self._hang_up()
 
     # httptools
 
@@ -137,8 +168,9 @@ class Protocol(asyncio.Protocol):
         if self._resumed:
             return
         self._in_head = True
+        self._deadline = self.loop.time() + HEAD_TIMEOUT
         self._target = b""
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: list[Header] = []
 
     def on_url(self, url: bytes) -> None:
         if not self._resumed:
@@ -149,11 +181,16 @@ class Protocol(asyncio.Protocol):
             self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
+        self._overhead = 0
         if self._resumed:
             self._resumed = False
             return
         self._in_head = False
         method, version = self._parser.get_method().decode("ascii"), self._parser.get_http_version()
+        self._check_line(b"%b %b HTTP/%b" % (method.encode(), self._target, version.encode()))
+        if len(self._exchanges) >= AHEAD_LIMIT:
+            raise errors.Overloaded(f"{AHEAD_LIMIT} requests on this connection are still to be answered.")
+        _check(version, self._target, self._headers)
         length, chunked = _framing(version, self._headers)
         path, query, target = _target(method, self._target)
         scope: Scope = {
@@ -183,11 +220,13 @@ class Protocol(asyncio.Protocol):
             self.transport.pause_reading()
 
     def on_body(self, body: bytes) -> None:
+        self._overhead = 0
         if self._incoming is not None:
             self.made_progress()
             self._incoming.feed(body)
 
     def on_message_complete(self) -> None:
+        self._overhead = 0
         # The parser takes a request that asks for an upgrade for whole at the end of its head.
         if self._incoming is not None and not self._parser.should_upgrade():
             self._incoming.feed_end()
@@ -208,11 +247,12 @@ class Protocol(asyncio.Protocol):
         if not exchange.keep_alive or self._incoming is exchange:
             # With a body still to come, what comes next cannot be told from it in bounded time.
             self._close()
-            return
-        self._deadline = self.loop.time() + self.keepalive
-        if self._exchanges:
+        elif self._exchanges:
             self._start(self._exchanges[0])
+        elif self._refusal is not None:
+            self._refuse(self._refusal)
         else:
+            self._deadline = self.loop.time() + (HEAD_TIMEOUT if self._in_head else self.keepalive)
             self.transport.resume_reading()
 
     def _start(self, exchange: "Exchange") -> None:
@@ -220,8 +260,21 @@ class Protocol(asyncio.Protocol):
         self.state.tasks.add(task)
         task.add_done_callback(self.state.tasks.discard)
 
-    def _decline_upgrade(self, rest: bytes) -> None:
-        """Take the request as if it had not asked (RFC 9110, section 7.8), with the body that the parser will not see.
+    def _check_line(self, parsed: bytes) -> None:
+        """Compare the request line with what came, for the parser takes those of RTSP and Icecast, too.
+
+        Raises:
+            errors.InvalidRequest: they differ by more than what `_escaped` has changed, which is undone.
+        """
+        if parsed + b"\r\n" in self._seen:
+            return
+        line = self._seen.partition(b"\r\n")[0]
+        if line.isascii() or _escaped(line) != parsed:
+            raise errors.InvalidRequest("The request is not HTTP/1.1.")
+        self._target = line.split(b" ")[1]
+
+    def _decline_upgrade(self) -> None:
+        """Go on as if the request had not asked (RFC 9110, section 7.8), with the body that the parser will not see.
 
         Java's HttpClient asks for h2c with every call over plain HTTP.
         """
@@ -232,36 +285,44 @@ class Protocol(asyncio.Protocol):
             )
             self._resumed = True
             self._parser.feed_data(b"POST / HTTP/1.1\r\nhost: x\r\n%b\r\n\r\n" % framing)
-        if rest:
-            self.data_received(rest)
 
     def _refuse(self, error: BaseException | None) -> None:
-        """Answer what is no request, and close; never in the middle of another answer."""
+        """Answer what is no request, in its turn, and close."""
         if not isinstance(error, errors.ProxyError):
             operator.error(f"a fault of the proxy itself, in reading a request: {type(error).__name__}")
             error = errors.InternalError("The proxy failed.", run_started="no")
+        if self._incoming is not None:
+            self._incoming.break_off()
+        self._refusal = error
         if self._exchanges:
-            if self._incoming is not None:
-                self._incoming.break_off()
-            self._exchanges[-1].keep_alive = False
-            self._lingering = True
             return
-        body = error.body(uuid.uuid4().hex)
-        self.transport.write(
-            _status_line(error.status)
-            + b"content-type: application/json\r\ncontent-length: %d\r\nproxy-status: %b\r\nconnection: close\r\n\r\n%b"
-            % (len(body), error.proxy_status().encode("ascii"), body)
-        )
+        body = error.body(uuid.uuid4().hex, starts_run=True)  # it may have been meant to
+        fields = [
+            *self.state.default_headers,
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"proxy-status", error.proxy_status().encode("ascii")),
+            (b"connection", b"close"),
+        ]
+        if isinstance(error, errors.MethodNotAllowed):
+            fields.append((b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
+        self.transport.write(_head(error.status, fields) + body)
         self._close()
 
     def _close(self) -> None:
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-            self.transport.resume_reading()
-            self._lingering = True
-            self._deadline = self.loop.time() + LINGER
-        else:
-            self.transport.close()
+        """Close when the caller has read all, which a reset would keep it from."""
+        self._exchanges.clear()
+        if self._ended or not self.transport.can_write_eof():
+            self._hang_up()
+            return
+        self.transport.write_eof()
+        self.transport.resume_reading()
+        self._lingering = True
+        self._deadline = self.loop.time() + LINGER
+
+    def _hang_up(self) -> None:
+        self.transport.close()
+        self._deadline = self.loop.time() + WRITE_TIMEOUT
 
 
 class Exchange:
@@ -276,7 +337,9 @@ class Exchange:
         self._arrived = asyncio.Event()
         self.waiting = False
         self._disconnected = self._broken_off = False
-        self._continue = any(name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"])
+        self._continue = scope["http_version"] == "1.1" and any(
+            name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"]
+        )
         self._given_all = False
         self._head: bytes | None = None  # kept until the body's first piece, so that both go in one write
         self._begun = self._ended = self._chunked = False
@@ -287,22 +350,25 @@ class Exchange:
         try:
             await self._protocol.app(self._scope, self.receive, self.send)
         except OSError:
-            if not self._disconnected:
-                self.abort()
+            pass
         except Exception as fault:
             operator.error(f"a fault of the proxy itself, in answering a request: {type(fault).__name__}")
-            self.abort()
-        if not self._ended:
-            self.abort()
+        finally:
+            if not self._ended:
+                self.abort()
 
     def abort(self) -> None:
         """Break the connection off: an answer that is not whole must not look whole."""
-        self._protocol.transport.abort()
+        transport = self._protocol.transport
+        if self._begun and self._left is None and not self._chunked:  # it would be whole with the connection's end
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
 
     def feed(self, body: bytes) -> None:
         """A piece of the request's body."""
         if self._ended:
             return
+        self._continue = False
         self._body += body
         if len(self._body) > BUFFER_LIMIT:
             self._protocol.transport.pause_reading()
@@ -315,6 +381,7 @@ class Exchange:
 
     def break_off(self) -> None:
         """What follows of the request's body cannot be read."""
+        self.keep_alive = False
         self._broken_off = True
         self._arrived.set()
 
@@ -325,13 +392,12 @@ class Exchange:
 
     async def receive(self) -> Message:
         """ASGI's receive."""
-        if self._continue and not self._begun and self.more_body and not self._body:
-            self._protocol.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._continue = False
-        while not (self._over or self._body or (not self.more_body and not self._given_all)):
+        while self.more_body or self._given_all:  # what has come whole is given, whatever came after it
+            if self._over:
+                return {"type": "http.disconnect"}
+            if self._body:
+                break
             await self._wait()
-        if self._over:
-            return {"type": "http.disconnect"}
         body = bytes(self._body)
         self._body.clear()
         self._given_all = not self.more_body
@@ -346,10 +412,17 @@ class Exchange:
         self._protocol.transport.resume_reading()
         self._arrived.clear()
         self.waiting = self.more_body
+        if self._continue:
+            self._protocol.loop.call_soon(self._go_on)  # unless this was but a look at what there is
         try:
             await self._arrived.wait()
         finally:
             self.waiting = False
+
+    def _go_on(self) -> None:
+        if self._continue and self.waiting and not self._begun and not self._arrived.is_set():
+            self._continue = False
+            self._protocol.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     async def send(self, message: Message) -> None:
         """ASGI's send. An empty piece of a body that has more to come sends the head at once."""
@@ -367,7 +440,7 @@ class Exchange:
             self._ended = True
             self._protocol.finished(self)
 
-    def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
+    def _begin(self, status: int, headers: list[Header]) -> bytes:
         self._begun = True
         names = {name for name, _ in headers}
         bodiless = self._scope["method"] == "HEAD" or status in _NO_BODY
@@ -381,10 +454,11 @@ class Exchange:
             own.append((b"transfer-encoding", b"chunked"))
         else:
             self.keep_alive = False
+        if self.more_body:  # and it may not come in time
+            self.keep_alive = False
         if not self.keep_alive:
             own.append((b"connection", b"close"))
-        lines = [b"%b: %b\r\n" % header for header in (*headers, *own)]
-        return b"".join([_status_line(status), *lines, b"\r\n"])
+        return _head(status, [*headers, *own])
 
     def _write(self, body: bytes, more: bool) -> None:
         if self._left is not None:
@@ -398,32 +472,44 @@ class Exchange:
         self._protocol.transport.write(body)
 
 
-def _status_line(status: int) -> bytes:
-    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+def _head(status: int, headers: Headers) -> bytes:
+    line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+    return b"".join([line, *(b"%b: %b\r\n" % header for header in headers), b"\r\n"])
 
 
-def _framing(version: str, headers: list[tuple[bytes, bytes]]) -> tuple[int, bool]:
-    """Length of the body, or that it is chunked (RFC 9112, section 6).
+def _escaped(data: bytes) -> bytes:
+    """Data whose first line is of ASCII: the parser takes no other target, but curl sends what was typed, in UTF-8."""
+    line, end, rest = data.partition(b"\n")
+    return re.sub(rb"[\x80-\xff]", lambda match: b"%%%02X" % match[0][0], line) + end + rest
+
+
+def _check(version: str, target: bytes, headers: Headers) -> None:
+    """Refuse a head that is too large, or that does not say what it is for.
 
     Raises:
-        errors.InvalidRequest: two servers could read it in two ways.
         errors.HeadersTooLarge: too much of a head.
+        errors.InvalidRequest: of another version, or without the one host that RFC 9112, section 3.2, demands.
     """
-    hosts, lengths, codings, size = 0, [], [], 0
-    for name, value in headers:
-        size += len(name) + len(value) + 4
-        if name == b"host":
-            hosts += 1
-        elif name == b"content-length":
-            lengths.append(value)
-        elif name == b"transfer-encoding":
-            codings.append(value)
+    size = len(target) + sum(len(name) + len(value) + 4 for name, value in headers)
     if size > HEAD_LIMIT or len(headers) > HEADERS_LIMIT:
         raise errors.HeadersTooLarge(f"More than {HEADERS_LIMIT} headers, or {HEAD_LIMIT} bytes of them.")
     if version not in {"1.0", "1.1"}:
         raise errors.InvalidRequest("The proxy speaks HTTP/1.1.")
-    if hosts > 1 or (hosts == 0 and version == "1.1"):
+    hosts = [value.strip(b" \t") for name, value in headers if name == b"host"]
+    if len(hosts) > 1 or not (hosts or version == "1.0"):
         raise errors.InvalidRequest("A request has one Host header.")
+    if hosts and not _HOST.fullmatch(hosts[0]):
+        raise errors.InvalidRequest("The Host header names no host.")
+
+
+def _framing(version: str, headers: Headers) -> tuple[int, bool]:
+    """Length of the body, or that it is chunked (RFC 9112, section 6).
+
+    Raises:
+        errors.InvalidRequest: two servers could read it in two ways.
+    """
+    lengths = [value for name, value in headers if name == b"content-length"]
+    codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
     if codings and (codings != [b"chunked"] or lengths or version == "1.0"):
         raise errors.InvalidRequest("The only transfer coding is chunked, without Content-Length.")
     if len(lengths) > 1:

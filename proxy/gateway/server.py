@@ -5,20 +5,30 @@ import contextlib
 import logging
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from email.utils import formatdate
+from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from proxy.callers.log import operator
-from proxy.config import Address, Config, Tls
+from proxy.config import Config, Tls
 from proxy.gateway.app import App
 from proxy.gateway.protocol import Protocol
+from proxy.values import Address
 
 BACKLOG = 2048
 KEEPALIVE = 75
 """Seconds for which an idle connection of a caller stays open."""
+
+TICK = 1.0
+"""Seconds between two looks for connections that are over their time."""
+
+GRACE = 1.0
+"""Seconds in which a call that is cut off writes its record."""
 
 
 class ServeError(Exception):
@@ -33,7 +43,7 @@ def serve(config: Config, announce: bool) -> None:
         announce: say on standard error where it listens, forwards and logs.
 
     Raises:
-        ServeError: a port or the caller log cannot be opened.
+        ServeError: a port, the caller log or the certificate cannot be opened.
     """
     public = bind("listen", config.listen)
     admin = bind("admin", config.admin) if config.admin is not None else None
@@ -41,22 +51,24 @@ def serve(config: Config, announce: bool) -> None:
         app = App(config, admin.getsockname()[1] if admin is not None else None)
     except OSError as error:
         raise ServeError(f"callers.log: {error.filename or config.callers.log}: {error.strerror}") from None
+    server = _Server(_settings(app, config.tls), config.limits.drain)
     if announce:
         scheme = "https" if config.tls else "http"
         operator.info(f"listening on {scheme}://{_address(public)}")
         operator.info(f"forwarding to {config.upstream.url}")
         operator.info(f"logging callers to {config.callers.log}")
-    _Server(_settings(app, config.limits.drain, config.tls)).run([s for s in (public, admin) if s is not None])
+    server.run([bound for bound in (public, admin) if bound is not None])
 
 
 @contextlib.contextmanager
 def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5) -> Iterator[None]:
     """Serve an application from a thread while the block runs."""
-    server = _Server(_settings(app, drain))
+    server = _Server(_settings(app), drain)
 
     def run() -> None:
         try:
-            server.run(list(sockets))
+            with contextlib.suppress(SystemExit):  # it could not start
+                server.run(list(sockets))
         finally:
             server.settled.set()
 
@@ -64,11 +76,13 @@ def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5) -> Itera
     thread.start()
     server.settled.wait()
     if not server.started:
+        for bound in sockets:
+            bound.close()
         raise ServeError("the server did not start")
     try:
         yield
     finally:
-        server.should_exit = True
+        server.loop.call_soon_threadsafe(server.stop)
         thread.join()
 
 
@@ -78,35 +92,69 @@ def loopback() -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
+    """uvicorn's server, but it waits for what that one looks for ten times a second, and keeps time while it stops."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def __init__(self, config: uvicorn.Config, drain: float) -> None:
         super().__init__(config)
         self.settled = threading.Event()
+        self._drain = drain
+        self._stopping, self._forced = asyncio.Event(), asyncio.Event()
+
+    def stop(self) -> None:
+        """Stop once the calls under way have ended; when asked again, at once."""
+        if self._stopping.is_set():
+            self._forced.set()
+        self._stopping.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._tick()
         await super().startup(sockets)
         self.settled.set()
 
-    async def on_tick(self, counter: int) -> bool:
-        if counter % 10 == 0:
-            now = asyncio.get_running_loop().time()
-            for connection in list(self.server_state.connections):
-                connection.check(now)  # type: ignore[union-attr]
-        return await super().on_tick(counter)
+    async def main_loop(self) -> None:
+        await self._stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listener in self.servers:
+            listener.close()
+        for bound in sockets or []:
+            bound.close()
+        waits = {asyncio.create_task(wait) for wait in (self._calls_end(), self._forced.wait())}
+        await asyncio.wait(waits, timeout=self._drain, return_when=asyncio.FIRST_COMPLETED)
+        if calls := self.server_state.tasks.copy():
+            operator.warning(f"calls that the stop cut off: {len(calls)}")
+            for call in calls:
+                call.cancel()
+            await asyncio.wait(calls, timeout=GRACE)
+        await self.lifespan.shutdown()
+
+    async def _calls_end(self) -> None:
+        while connections := self._connections():
+            for connection in connections:
+                connection.shutdown()
+            await asyncio.gather(*(connection.closed.wait() for connection in connections))
+        await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
+
+    def _connections(self) -> list[Protocol]:
+        return cast("list[Protocol]", list(self.server_state.connections))
+
+    def _tick(self) -> None:
+        self.loop.call_later(TICK, self._tick)
+        self.server_state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        now = self.loop.time()
+        for connection in self._connections():
+            connection.check(now)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         # uvicorn's own raises the signal again after a clean stop, and the exit status would not be 0.
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, self.stop)
         yield
-
-    def _stop(self) -> None:
-        self.force_exit = self.should_exit
-        self.should_exit = True
 
 
 class _Operator(logging.Handler):
@@ -116,11 +164,11 @@ class _Operator(logging.Handler):
         operator.warning(record.getMessage().strip())
 
 
-def _settings(app: ASGIApp, drain: float, tls: Tls | None = None) -> uvicorn.Config:
+def _settings(app: ASGIApp, tls: Tls | None = None) -> uvicorn.Config:
     logger = logging.getLogger("uvicorn.error")
     logger.handlers, logger.propagate = [_Operator(logging.WARNING)], False
     logger.setLevel(logging.WARNING)
-    return uvicorn.Config(
+    settings = uvicorn.Config(
         app,
         http=Protocol,
         ws="none",
@@ -130,10 +178,16 @@ def _settings(app: ASGIApp, drain: float, tls: Tls | None = None) -> uvicorn.Con
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=KEEPALIVE,
-        timeout_graceful_shutdown=max(1, round(drain)),
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
+    try:
+        settings.load()
+    except ssl.SSLError as error:
+        raise ServeError(f"tls: the certificate and the key cannot be used: {error.reason or error}") from None
+    except OSError as error:
+        raise ServeError(f"tls: {error.filename or 'the certificate'}: {error.strerror}") from None
+    return settings
 
 
 def bind(key: str, address: Address) -> socket.socket:
@@ -146,10 +200,12 @@ def bind(key: str, address: Address) -> socket.socket:
         family, kind, protocol, _, where = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        bound = socket.socket(family, kind, protocol)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(where)
-        bound.listen(BACKLOG)
+        with contextlib.ExitStack() as unless_listening:
+            bound = unless_listening.enter_context(socket.socket(family, kind, protocol))
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(where)
+            bound.listen(BACKLOG)
+            unless_listening.pop_all()
     except OSError as error:
         raise ServeError(f"{key}: {address}: {error.strerror}") from None
     return bound
