@@ -7,10 +7,11 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Self
 
 from proxy import config
 from proxy.gateway import server
@@ -49,6 +50,15 @@ class Received(NamedTuple):
         return [value for key, value in self.headers if key.lower() == name.lower()]
 
 
+def until(condition: Callable[[], Any]) -> Any:
+    """Wait for what is bound to come, and fail where it does not."""
+    deadline = time.monotonic() + 20
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.005)
+    return found
+
+
 class _Close(OSError):
     """Raised by a script to end its connection."""
 
@@ -80,8 +90,13 @@ def closes(data: bytes = b"") -> Script:
 
 def resets(connection: socket.socket) -> None:
     """Break the connection with a reset."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    reset_on_close(connection)
     raise _Close
+
+
+def reset_on_close(connection: socket.socket) -> None:
+    """Have the connection end with a reset."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def stays_silent(_connection: socket.socket) -> None:
@@ -186,3 +201,154 @@ def proxy_for(url: str, folder: Path, **sections: Any) -> Iterator[Proxy]:
     host, port = public.getsockname()
     with server.background(App(config.load(None, {}, values)), public):
         yield Proxy(host, port, log)
+
+
+class Head(NamedTuple):
+    """The first line and the headers of a request or an answer."""
+
+    line: bytes
+    headers: list[tuple[bytes, bytes]]
+
+    @property
+    def status(self) -> int:
+        return int(self.line.split()[1])
+
+    @property
+    def target(self) -> bytes:
+        return self.line.split(b" ")[1]
+
+    def all(self, name: bytes) -> list[bytes]:
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+
+class Broken(Exception):
+    """The connection ended before what was to come was whole."""
+
+
+class Wire:
+    """One end of a connection, read and written by hand."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.settimeout(20)
+        self.connection = connection
+        self.stream: BinaryIO = connection.makefile("rb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def send(self, data: bytes) -> None:
+        self.connection.sendall(data)
+
+    def head(self) -> Head:
+        lines = []
+        while (line := self.stream.readline()) not in {b"\r\n", b""}:
+            lines.append(line.removesuffix(b"\r\n"))
+        if not lines:
+            raise Broken
+        fields = [line.partition(b":") for line in lines[1:]]
+        return Head(lines[0], [(name, value.removeprefix(b" ")) for name, _, value in fields])
+
+    def body(self, length: int) -> bytes:
+        """So many bytes.
+
+        Raises:
+            Broken: there are less.
+        """
+        content = self.stream.read(length)
+        if len(content) < length:
+            raise Broken
+        return content
+
+    def chunk(self) -> bytes:
+        """A chunk; the last one is empty."""
+        line = self.stream.readline()
+        if not line:
+            raise Broken
+        content = self.body(int(line, 16))
+        assert self.body(2) == b"\r\n"
+        return content
+
+    def chunks(self) -> bytes:
+        """A whole chunked body."""
+        return b"".join(iter(self.chunk, b""))
+
+    def rest(self) -> bytes:
+        """Everything up to the end of the connection."""
+        return self.stream.read()
+
+    def answer(self, method: str = "GET") -> tuple[Head, bytes]:
+        """A whole answer.
+
+        Raises:
+            Broken: it is not whole.
+        """
+        head = self.head()
+        if method == "HEAD" or head.status in {204, 304}:
+            return head, b""
+        if head.all(b"transfer-encoding") == [b"chunked"]:
+            return head, self.chunks()
+        lengths = head.all(b"content-length")
+        return head, self.body(int(lengths[0])) if lengths else self.rest()
+
+    def ended(self) -> bool:
+        """Wait for the other end to be gone, however it went."""
+        try:
+            return self.rest() is not None
+        except ConnectionResetError:
+            return True
+
+    def close(self) -> None:
+        self.stream.close()
+        self.connection.close()
+
+    def reset(self) -> None:
+        reset_on_close(self.connection)
+        self.close()
+
+
+class ByHand:
+    """A proxy between a caller and an upstream that a test plays both."""
+
+    def __init__(self, proxy: Proxy, listener: socket.socket) -> None:
+        self.proxy = proxy
+        self._listener = listener
+        self._wires: list[Wire] = []
+
+    def caller(self, request: bytes = b"") -> Wire:
+        """A connection to the proxy, with what is sent over it at once."""
+        wire = self._kept(self.proxy.connect())
+        wire.send(request)
+        return wire
+
+    def upstream(self) -> Wire:
+        """The next connection from the proxy."""
+        self._listener.settimeout(20)
+        return self._kept(self._listener.accept()[0])
+
+    def settle(self) -> None:
+        """Close every connection, and wait until the proxy has seen it."""
+        while self._wires:
+            self._wires.pop().close()
+        # The proxy has seen the end of a connection once it answers somebody who came later.
+        assert self.proxy.call("/-/healthz", method="GET", body=None).status == 200
+
+    def _kept(self, connection: socket.socket) -> Wire:
+        self._wires.append(Wire(connection))
+        return self._wires[-1]
+
+
+@contextlib.contextmanager
+def by_hand(folder: Path, base: str = "", **sections: Any) -> Iterator[ByHand]:
+    """A proxy whose upstream is played by hand below a base path; `sections` are laid over the configuration."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        proxy_for("http://{}:{}".format(*listener.getsockname()) + base, folder, **sections) as proxy,
+    ):
+        hands = ByHand(proxy, listener)
+        try:
+            yield hands
+        finally:
+            hands.settle()

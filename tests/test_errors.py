@@ -41,13 +41,14 @@ def error(request: pytest.FixtureRequest) -> ProxyError:
     return made(request.param)
 
 
-def body(error: ProxyError) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads(error.body("r-1"))
+def body(error: ProxyError, *, starts_run: bool = True) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(error.body("r-1", starts_run=starts_run))
     return read
 
 
-def test_the_body_is_the_error_schema_with_exactly_its_four_keys(error: ProxyError) -> None:
-    found = body(error)
+@pytest.mark.parametrize("starts_run", [False, True])
+def test_the_body_is_the_error_schema_with_exactly_its_four_keys(error: ProxyError, starts_run: bool) -> None:
+    found = body(error, starts_run=starts_run)
 
     assert list(found) == ["error_code", "message", "request_id", "details"]
     assert found["error_code"]
@@ -57,8 +58,18 @@ def test_the_body_is_the_error_schema_with_exactly_its_four_keys(error: ProxyErr
     assert all(isinstance(value, str) for value in [*found["details"], *found["details"].values()])
 
 
-def test_the_details_say_whether_a_run_was_started(error: ProxyError) -> None:
-    assert body(error)["details"]["run_started"] in get_args(RunStarted)
+def test_where_the_call_starts_a_run_the_details_say_whether_one_was_started(error: ProxyError) -> None:
+    assert body(error)["details"]["run_started"] == error.run_started
+    assert error.run_started in get_args(RunStarted)
+
+
+def test_where_the_call_starts_no_run_none_is_spoken_of(error: ProxyError) -> None:
+    found, other = body(error, starts_run=False), body(error, starts_run=True)
+
+    assert "run" not in found["message"]
+    assert {**found["details"], "run_started": error.run_started} == other["details"]
+    assert "run_started" not in found["details"]
+    assert other["message"].startswith(found["message"])
 
 
 @pytest.mark.parametrize("started", get_args(RunStarted))
@@ -72,9 +83,10 @@ def test_the_message_gives_other_advice_for_each_answer_to_that(started: RunStar
 
 
 def test_details_that_an_error_was_given_are_kept() -> None:
-    details = body(errors.InvalidBody("What happened.", at="$.input.values"))["details"]
+    error = errors.InvalidBody("What happened.", at="$.input.values")
 
-    assert details == {"at": "$.input.values", "run_started": "no"}
+    assert body(error, starts_run=False)["details"] == {"at": "$.input.values"}
+    assert body(error, starts_run=True)["details"] == {"at": "$.input.values", "run_started": "no"}
 
 
 def test_an_errors_words_cannot_break_out_of_its_body() -> None:
@@ -100,14 +112,21 @@ def test_each_kind_of_error_has_a_code_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("kind", "status", "outcome", "run_started"),
     [
+        (errors.InvalidRequest, 400, "rejected", "no"),
+        (errors.MethodNotAllowed, 405, "rejected", "no"),
+        (errors.RequestTimeout, 408, "rejected", "no"),
+        (errors.HeadersTooLarge, 431, "rejected", "no"),
         (errors.InvalidPath, 400, "rejected", "no"),
         (errors.InvalidBody, 400, "rejected", "no"),
         (errors.BodyTooLarge, 413, "rejected", "no"),
+        (errors.UpgradeRefused, 501, "rejected", "no"),
+        (errors.LoopDetected, 508, "rejected", "no"),
         (errors.Overloaded, 503, "overloaded", "no"),
         (errors.Unreachable, 502, "unreachable", "no"),
         (errors.Timeout, 504, "timeout", "unknown"),
         (errors.ConnectionLost, 502, "upstream_error", "unknown"),
         (errors.InvalidAnswer, 502, "upstream_error", "unknown"),
+        (errors.InternalError, 500, "interrupted", "unknown"),
     ],
 )
 def test_what_happened_has_its_status_its_outcome_and_its_word_on_the_run(

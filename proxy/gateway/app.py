@@ -98,8 +98,11 @@ class Gateway:
         self._policy = config.lifecycle.policy
         self._announcement = lifecycle.announcement(self._policy)
         self._identity = Identity(
-            config.callers.trusted_proxies, fingerprint_key(config.callers.fingerprint_key, config.callers.log)
+            config.callers.trusted_proxies,
+            fingerprint_key(config.callers.fingerprint_key, config.callers.log),
+            [known.rule for known in config.callers.known],
         )
+        self._name_header = config.callers.header.lower().encode() if config.callers.header is not None else None
         self._log = log
         self._now = now
         self._in_flight = 0
@@ -107,7 +110,7 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
         match = endpoints.match(scope["method"], scope["raw_path"].decode("latin-1"))
-        answering = Answering(send)
+        answering = Answering(send, scope["method"])
         with contextlib.suppress(Gone):
             if match is None:
                 await self._pass_through(scope, receive, answering)
@@ -116,41 +119,36 @@ class Gateway:
 
     async def _withdrawn(self, match: endpoints.Match, scope: Scope, receive: Receive, answering: Answering) -> None:
         """The way of a call of a withdrawn endpoint, from its first byte to its last."""
-        started = time.perf_counter()
         record = self._opened(match, scope)
+        close = _Closing(self._log, record, answering, receive)
         response = None
         try:
             with self._place():
                 headers.check(scope["headers"])
                 record.workflow = match.workflow
-                record.successor = match.successor
+                record.successor = _quoted(match.successor.encode("latin-1"))
                 if match.endpoint.is_trigger:
-                    response = await self._translated(scope, receive, record)
+                    response = await self._translated(scope, receive, close)
                 else:
-                    await self._rewritten(scope, receive, answering, record)
-        except errors.ProxyError as error:
-            response = _failed(error, record, starts_run=match.endpoint.starts_run)
+                    await self._rewritten(match, scope, receive, answering, close)
         except Gone:
             pass
-        except Exception as fault:
-            operator.error(f"a fault of the proxy itself, in call {record.request_id}: {_where(fault)}")
-            ours = errors.InternalError("The proxy failed.")
-            response = _failed(ours, record, starts_run=match.endpoint.starts_run)
+        except Exception as problem:
+            response = _failed(_error(problem, record.request_id), record, starts_run=match.endpoint.starts_run)
         finally:
-            record.client_gone = answering.gone or is_gone(receive)
-            record.duration_ms = _milliseconds(started)
-            self._log.append(record)
-        if response is not None and not answering.begun:
+            close()
+        if response is not None and answering.status is None:
             response.headers.extend(self._announced(record))
             await answering.whole(response)
 
-    async def _translated(self, scope: Scope, receive: Receive, record: CallRecord) -> Response:
+    async def _translated(self, scope: Scope, receive: Receive, close: "_Closing") -> Response:
         """The trigger: both bodies are translated."""
+        record = close.record
         legacy = await whole_body(scope, receive, self._limits.body)
         request = trigger.to_successor(legacy, record.workflow or "")
         record.inputs, record.ignored_fields = request.inputs, request.ignored_fields
         request_id = (b"x-request-id", record.request_id.encode())
-        with _timed(record):
+        with close.timed_upstream():
             answer = await self._upstream.post(
                 record.successor or "",
                 headers.translated(scope["headers"], self._hop(scope), request_id[1]),
@@ -169,39 +167,53 @@ class Gateway:
             kept.append(request_id)
         return Response(legacy_answer.status, [JSON, *kept], legacy_answer.body)
 
-    async def _rewritten(self, scope: Scope, receive: Receive, answering: Answering, record: CallRecord) -> None:
+    async def _rewritten(
+        self, match: endpoints.Match, scope: Scope, receive: Receive, answering: Answering, close: "_Closing"
+    ) -> None:
         """The rest of the withdrawn section: only the path has changed."""
         query = scope["target"].removeprefix(scope["raw_path"])
-        with _timed(record):
-            await self._relay(scope, receive, answering, (record.successor or "").encode("latin-1") + query, record)
+        with close.timed_upstream():
+            await self._relay(scope, receive, answering, match.successor.encode("latin-1") + query, close)
 
     async def _pass_through(self, scope: Scope, receive: Receive, answering: Answering) -> None:
         """Everything else: untouched, and not recorded."""
         try:
             headers.check(scope["headers"])
-            await self._relay(scope, receive, answering, scope["target"], None)
-        except errors.ProxyError as error:
-            if not answering.begun:
-                await answering.whole(made_here(error, uuid.uuid4().hex))
+            await self._relay(scope, receive, answering, scope["target"])
+        except Gone:
+            pass
+        except Exception as problem:
+            request_id = _request_id(scope)
+            error = _error(problem, request_id)
+            if answering.status is None:
+                await answering.whole(made_here(error, request_id))
 
     async def _relay(
-        self, scope: Scope, receive: Receive, answering: Answering, target: bytes, record: CallRecord | None
+        self,
+        scope: Scope,
+        receive: Receive,
+        answering: Answering,
+        target: bytes,
+        close: "_Closing | None" = None,
     ) -> None:
-        """Hand a call on under a target, and its answer back, both as they come."""
+        """Hand a call on under a target, and its answer back, both as they come; close its record before the end."""
+        record = close.record if close is not None else None
         fields = headers.forwarded(scope["headers"], self._hop(scope))
-        if record is not None and headers.first(fields, b"x-request-id") != record.request_id.encode():
-            fields = [header for header in fields if header[0] != b"x-request-id"]
-            fields.append((b"x-request-id", record.request_id.encode()))
+        request_id = (b"x-request-id", record.request_id.encode()) if record is not None else None
+        if request_id and request_id not in fields:
+            fields = [*(header for header in fields if header[0] != b"x-request-id"), request_id]
         body = pieces(receive) if has_body(scope) else None
         async with self._upstream.stream(scope["method"], target, fields, body) as answer:
             if not 200 <= answer.status <= 599:
                 raise errors.InvalidAnswer(f"The service answered with status {answer.status}.")
             back = headers.answered(answer.headers)
             if record is not None:
-                record.status = record.upstream_status = answer.status
+                record.upstream_status = answer.status
                 record.outcome = "forwarded" if answer.status < 400 else "upstream_error"
                 back += self._announced(record)
-            await answering.streamed(answer.status, back, answer.body)
+            if request_id and headers.first(back, b"x-request-id") is None:
+                back.append(request_id)
+            await answering.streamed(answer.status, back, answer.body, close or _nothing)
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
@@ -222,21 +234,24 @@ class Gateway:
             [value.decode("latin-1") for name, value in head if name == b"x-forwarded-for"],
             _text(headers.first(head, b"authorization"), "surrogateescape"),
             _text(headers.first(head, b"user-agent")),
+            given_name=_text(headers.first(head, self._name_header)) if self._name_header is not None else None,
+            repository=_repository(match),
+            workflow=_workflow(match),
         )
-        request_id = headers.sane_request_id(headers.first(head, b"x-request-id"))
         return CallRecord(
             schema=SCHEMA,
             ts=now,
-            request_id=request_id.decode() if request_id else uuid.uuid4().hex,
+            request_id=_request_id(scope),
             trace_id=headers.trace_id(headers.first(head, b"traceparent")),
             endpoint=match.endpoint.name,
             method=match.endpoint.method,
-            path=quote_from_bytes(scope["raw_path"], safe=_PATH_CHARACTERS),
+            path=_quoted(scope["raw_path"]),
             org=match.segments.get("org"),
             repo=match.segments.get("repo"),
             repo_id=match.segments.get("repo_id"),
             caller=caller.name,
             caller_source=caller.source,
+            owner=caller.owner,
             token=caller.token,
             client_ip=caller.client_ip,
             user_agent=caller.user_agent,
@@ -251,13 +266,36 @@ class Gateway:
 
     def _announced(self, record: CallRecord) -> list[Header]:
         """The headers that announce the end."""
-        successor = None
-        if record.successor is not None:
-            successor = self._base + quote_from_bytes(record.successor.encode("latin-1"), safe=_PATH_CHARACTERS)
+        successor = self._base + record.successor if record.successor is not None else None
         return [*self._announcement, *lifecycle.links(self._policy, successor)]
 
 
-_PATH_CHARACTERS = "/%!$&'()*+,;=:@-._~"
+def _quoted(path: bytes) -> str:
+    return quote_from_bytes(path, safe="/%!$&'()*+,;=:@-._~")
+
+
+def _repository(match: endpoints.Match) -> str:
+    segments = match.segments
+    return f"id:{segments['repo_id']}" if "repo_id" in segments else f"{segments['org']}/{segments['repo']}"
+
+
+def _workflow(match: endpoints.Match) -> str | None:
+    try:
+        return match.workflow
+    except errors.InvalidPath:
+        return None
+
+
+def _request_id(scope: Scope) -> str:
+    given = headers.sane_request_id(headers.first(scope["headers"], b"x-request-id"))
+    return given.decode() if given else uuid.uuid4().hex
+
+
+def _error(problem: Exception, request_id: str) -> errors.ProxyError:
+    if isinstance(problem, errors.ProxyError):
+        return problem
+    operator.error(f"a fault of the proxy itself, in call {request_id}: {_where(problem)}")
+    return errors.InternalError("The proxy failed.")
 
 
 def _note(record: CallRecord, answer: trigger.LegacyAnswer) -> None:
@@ -274,13 +312,44 @@ def _failed(
     return made_here(error, record.request_id, starts_run=starts_run, kept=kept)
 
 
-@contextlib.contextmanager
-def _timed(record: CallRecord) -> Iterator[None]:
-    started = time.perf_counter()
-    try:
-        yield
-    finally:
-        record.upstream_ms = _milliseconds(started)
+class _Closing:
+    """Appends the record of a call, once, before its answer is whole: whoever has the answer finds the record."""
+
+    def __init__(self, log: CallerLog, record: CallRecord, answering: Answering, receive: Receive) -> None:
+        self.record = record
+        self._log = log
+        self._answering = answering
+        self._receive = receive
+        self._started = time.perf_counter()
+        self._sent: float | None = None
+        self._closed = False
+
+    @contextlib.contextmanager
+    def timed_upstream(self) -> Iterator[None]:
+        """Measure the exchange with the successor, while the block runs."""
+        self._sent = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._time_upstream()
+
+    def __call__(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._time_upstream()
+        self.record.status = self._answering.status or self.record.status
+        self.record.client_gone = self._answering.gone or is_gone(self._receive)
+        self.record.duration_ms = _milliseconds(self._started)
+        self._log.append(self.record)
+
+    def _time_upstream(self) -> None:
+        if self._sent is not None:
+            self.record.upstream_ms, self._sent = _milliseconds(self._sent), None
+
+
+def _nothing() -> None:
+    pass
 
 
 def _milliseconds(started: float) -> float:

@@ -1,6 +1,7 @@
 """One call as ASGI gives it: the body that comes in, and the answer that goes out."""
 
-from collections.abc import AsyncIterator, Coroutine
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, NamedTuple, cast
 
 from starlette.types import Message, Receive, Scope, Send
@@ -8,6 +9,9 @@ from starlette.types import Message, Receive, Scope, Send
 from proxy import errors
 from proxy.gateway import headers
 from proxy.gateway.headers import Header
+
+WHOLE_BODY_TIMEOUT = 30.0
+"""Seconds for the body of a translated call, even where it makes progress."""
 
 JSON: Header = (b"content-type", b"application/json")
 
@@ -28,14 +32,15 @@ class Answering:
     """The answer to one call.
 
     Attributes:
-        begun: its head is on the way, so that it can be no other answer any more.
+        status: of the head that is on the way, so that it can be no other answer any more; None before.
         gone: the caller hung up before its end.
     """
 
-    def __init__(self, send: Send) -> None:
-        self.begun = False
+    def __init__(self, send: Send, method: str) -> None:
+        self.status: int | None = None
         self.gone = False
         self._send = send
+        self._to_head = method == "HEAD"
 
     async def whole(self, response: Response) -> None:
         """Answer at once.
@@ -47,20 +52,36 @@ class Answering:
         await self._start(response.status, [*response.headers, length])
         await self._pass({"type": "http.response.body", "body": response.body})
 
-    async def streamed(self, status: int, fields: list[Header], body: AsyncIterator[bytes]) -> None:
+    async def streamed(
+        self, status: int, fields: list[Header], body: AsyncIterator[bytes], ending: Callable[[], None]
+    ) -> None:
         """Answer as the body comes; the head goes out before its first piece.
+
+        Args:
+            status: of the answer.
+            fields: its headers.
+            body: its pieces.
+            ending: called when the next thing to be sent is what makes the answer whole, and perhaps once more.
 
         Raises:
             Gone: there is nobody to answer.
         """
+        self.status = status
+        left = 0 if self._to_head or status in {204, 304} else int(headers.first(fields, b"content-length") or -1)
+        if left == 0:
+            ending()
         await self._start(status, fields)
         await self._pass({"type": "http.response.body", "body": b"", "more_body": True})
         async for piece in body:
+            left -= len(piece)
+            if left == 0:
+                ending()
             await self._pass({"type": "http.response.body", "body": piece, "more_body": True})
+        ending()
         await self._pass({"type": "http.response.body", "body": b""})
 
     async def _start(self, status: int, fields: list[Header]) -> None:
-        self.begun = True
+        self.status = status
         await self._pass({"type": "http.response.start", "status": status, "headers": fields})
 
     async def _pass(self, message: Message) -> None:
@@ -99,6 +120,7 @@ async def whole_body(scope: Scope, receive: Receive, limit: int) -> bytes:
 
     Raises:
         errors.BodyTooLarge: it has more.
+        errors.RequestTimeout: it took longer than `WHOLE_BODY_TIMEOUT`.
         errors.InvalidBody: it broke off.
     """
     declared = headers.first(scope["headers"], b"content-length")
@@ -106,10 +128,14 @@ async def whole_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     if declared is not None and int(declared) > limit:
         raise too_large
     body = bytearray()
-    async for piece in pieces(receive):
-        body += piece
-        if len(body) > limit:
-            raise too_large
+    try:
+        async with asyncio.timeout(WHOLE_BODY_TIMEOUT):
+            async for piece in pieces(receive):
+                body += piece
+                if len(body) > limit:
+                    raise too_large
+    except TimeoutError:
+        raise errors.RequestTimeout(f"The body took over {WHOLE_BODY_TIMEOUT:g} s.") from None
     return bytes(body)
 
 

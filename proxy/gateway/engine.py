@@ -25,9 +25,9 @@ BUFFER_LIMIT = 256 << 10
 class Engine(httpx.AsyncBaseTransport):
     """Pooled connections to one origin.
 
-    A request is sent once, over an idle connection or a new one. The target is the extension ``target`` (bytes), byte
-    for byte, as are the headers. Nothing is added to them, no cookie is kept, no redirect followed, no environment
-    looked at, no content encoding undone. Interim answers and trailers are dropped.
+    A request is sent once, over an idle connection or a new one, but for what `_repeatable` says. The target is the
+    extension ``target`` (bytes), byte for byte, as are the headers. Nothing is added to them, no cookie is kept, no
+    redirect followed, no environment looked at, no content encoding undone. Interim answers and trailers are dropped.
 
     Args:
         origin: scheme, host and port; the rest of the URL is not looked at.
@@ -57,7 +57,7 @@ class Engine(httpx.AsyncBaseTransport):
         self._sweep: asyncio.TimerHandle | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request once, and wait for the head of its answer.
+        """Send a request, and wait for the head of its answer.
 
         Raises:
             httpx.ConnectError: no connection was made; the cause is the system's own error.
@@ -71,9 +71,11 @@ class Engine(httpx.AsyncBaseTransport):
         connection = await self._acquire()
         try:
             await connection.exchange(head, request)
-        except BaseException:
-            connection.abort()
-            raise
+        except httpx.ReadError:
+            if not (connection.stale and _repeatable(request)):
+                raise
+            connection = await self._acquire(fresh=True)
+            await connection.exchange(head, request)
         body = _Body(connection, self._release)
         return httpx.Response(connection.status, headers=connection.headers, stream=body)
 
@@ -84,16 +86,16 @@ class Engine(httpx.AsyncBaseTransport):
         for connection in self._idle:
             connection.abort()
 
-    async def _acquire(self) -> "_Connection":
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.reusable:
-                return connection
+    async def _acquire(self, *, fresh: bool = False) -> "_Connection":
         deadline = asyncio.get_running_loop().time() + self._connect_timeout
-        if self._free > 0:
-            self._free -= 1
-            return await self._connect(deadline)
         while True:
+            while self._idle and not (fresh and self._free):
+                connection = self._idle.pop()
+                if connection.reusable:
+                    return connection
+            if self._free:
+                self._free -= 1
+                return await self._connect(deadline)
             given = await self._turn(deadline)
             if given is None:
                 return await self._connect(deadline)
@@ -115,10 +117,11 @@ class Engine(httpx.AsyncBaseTransport):
             raise
 
     async def _connect(self, deadline: float) -> "_Connection":
+        connection = _Connection(self._lost)
         try:
             async with asyncio.timeout_at(deadline):
-                _, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: _Connection(self._lost),
+                await asyncio.get_running_loop().create_connection(
+                    lambda: connection,
                     self._host,
                     self._port,
                     ssl=self._tls,
@@ -126,7 +129,8 @@ class Engine(httpx.AsyncBaseTransport):
                     happy_eyeballs_delay=0.25,
                 )
         except BaseException as error:
-            self._pass_on(None)
+            if not connection.made:  # or else it gives its place back itself, when it is lost
+                self._pass_on(None)
             if isinstance(error, TimeoutError):
                 raise httpx.ConnectTimeout("no connection in time") from error
             if isinstance(error, OSError):
@@ -178,6 +182,7 @@ class _Connection(asyncio.Protocol):
     """One connection, and the exchange under way on it.
 
     Attributes:
+        made: it came about, so that it will be lost one day.
         status, headers: of the answer, once its head is there.
         idle_since: when it was given back, on the loop's clock.
     """
@@ -187,12 +192,15 @@ class _Connection(asyncio.Protocol):
     idle_since: float
 
     def __init__(self, lost: Callable[["_Connection"], None]) -> None:
+        self.made = False
         self._lost = lost
+        self._exchanges = 0
         self._waiter: asyncio.Future[None] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
         self._upload: asyncio.Task[None] | None = None
         self._error: Exception | None = None
+        self._chunks: list[bytes] = []
         self._done = True
         self._keep_alive = True
 
@@ -201,14 +209,29 @@ class _Connection(asyncio.Protocol):
     @property
     def reusable(self) -> bool:
         """Whether the exchange is over, and the connection fit for another."""
-        return self._done and self._keep_alive and self._upload is None and not self._transport.is_closing()
+        over = self._done and not self._chunks and self._upload is None
+        return over and self._keep_alive and not self._transport.is_closing()
+
+    @property
+    def stale(self) -> bool:
+        """Whether it may have been closed before its last request came: it was used before, and not a byte answered."""
+        return self._exchanges > 1 and self._head_size == 0
 
     async def exchange(self, head: bytes, request: httpx.Request) -> None:
-        """Send a request, and wait for the head of the answer."""
+        """Send a request, and wait for the head of the answer; the connection is broken off where none comes."""
+        try:
+            self._begin(head, request)
+            while not self._answered:
+                await self._progress()
+        except BaseException:
+            self.abort()
+            raise
+
+    def _begin(self, head: bytes, request: httpx.Request) -> None:
+        self._exchanges += 1
         self._parser = httptools.HttpResponseParser(self)
         self._to_head = request.method == "HEAD"
         self.headers = []
-        self._chunks: list[bytes] = []
         self._buffered = self._head_size = 0
         self._answered = self._interim = self._done = self._until_eof = False
         self._keep_alive = True
@@ -218,8 +241,6 @@ class _Connection(asyncio.Protocol):
             self._transport.write(head)
             self._upload = asyncio.create_task(self._send_body(request))
             self._upload.add_done_callback(self._uploaded)
-        while not self._answered:
-            await self._progress()
 
     async def read(self) -> bytes:
         """What has come of the body, or nothing at its end."""
@@ -275,16 +296,18 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_connection makes
         self._transport = transport
+        self.made = True
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def eof_received(self) -> None:
+        if not self._done and self._answered and self._until_eof and _is_announced(self._transport):
+            self._done = True
+            self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._writable.set()
         if not self._done:
-            if self._answered and self._until_eof and exc is None:
-                self._done = True
-            else:
-                self._fail(httpx.ReadError("the connection broke"))
+            self._fail(httpx.ReadError("the connection broke"))
         self._keep_alive = False
-        self._wake()
         self._lost(self)
 
     def pause_writing(self) -> None:
@@ -327,16 +350,25 @@ class _Connection(asyncio.Protocol):
         if self._interim:
             self.headers.clear()
             return
+        codings = [value.strip().lower() for name, value in self.headers if name.lower() == b"transfer-encoding"]
+        if problem := self._problem(codings):
+            self._fail(httpx.RemoteProtocolError(problem))
+            return
         self.status = status
-        self._keep_alive = self._parser.should_keep_alive()
         self._answered = True
-        codings = [value for name, value in self.headers if name.lower() == b"transfer-encoding"]
-        if codings not in ([], [b"chunked"]):
-            self._fail(httpx.RemoteProtocolError("a transfer coding that was not asked for"))
+        self._done = self._to_head
+        self._keep_alive = self._parser.should_keep_alive()
         self._until_eof = not codings and all(name.lower() != b"content-length" for name, _ in self.headers)
-        if self._to_head:
-            self._done = True
         self._wake()
+
+    def _problem(self, codings: list[bytes]) -> str | None:
+        if codings not in ([], [b"chunked"]):
+            return "a transfer coding that was not asked for"
+        if self._parser.get_http_version() not in {"1.0", "1.1"}:
+            return "another version of HTTP"
+        if sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_LIMIT:
+            return "the head is too large"
+        return None
 
     def on_body(self, body: bytes) -> None:
         if self._done:
@@ -367,6 +399,20 @@ class _Body(httpx.AsyncByteStream):
         connection, self._connection = self._connection, None
         if connection is not None:
             self._release(connection)
+
+
+def _repeatable(request: httpx.Request) -> bool:
+    """Whether a request may be sent again that got no answer (RFC 9110, section 9.2.2)."""
+    return request.method in {"GET", "HEAD", "OPTIONS"} and isinstance(request.stream, httpx.ByteStream)
+
+
+def _is_announced(transport: asyncio.Transport) -> bool:
+    """Whether a connection was not cut off below TLS, which has a word for its end (RFC 9112, section 9.8)."""
+    tls = transport.get_extra_info("ssl_object")
+    try:
+        return tls is None or tls.read(1) == b""
+    except ssl.SSLError:
+        return False
 
 
 _NOT_IN_TARGET = re.compile(rb"[\x00-\x20\x7f]")

@@ -79,20 +79,15 @@ class Hop(NamedTuple):
 
 def forwarded(request: Headers, hop: Hop) -> list[Header]:
     """The headers of a request that is handed on as it is, but for ``Host``."""
-    gone = HOP_BY_HOP.keys() | REPLACED.keys() | named_by_connection(request)
-    if not hop.trusted:
-        gone.add(b"forwarded")  # what X-Forwarded-For says, in the words of RFC 7239
-    kept_ = [header for header in request if header[0] not in gone]
     # The framing that the caller chose, on a connection of its own.
-    kept_ += [(name, b"chunked") for name, _ in request if name == b"transfer-encoding"]
-    return kept_ + _hops(request, hop)
+    framing = [(name, b"chunked") for name, _ in request if name == b"transfer-encoding"]
+    return [*_untouched(request, hop), *framing, *_hops(request, hop)]
 
 
 def translated(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
     """The headers of the successor's request, from those of the legacy call, but for ``Host`` and the length."""
-    gone = HOP_BY_HOP.keys() | REPLACED.keys() | TRANSLATED.keys() | named_by_connection(request)
     return [
-        *(header for header in request if header[0] not in gone),
+        *(header for header in _untouched(request, hop) if header[0] not in TRANSLATED),
         *_hops(request, hop),
         (b"content-type", b"application/json"),
         (b"accept-encoding", b"identity"),
@@ -124,15 +119,19 @@ def check(request: Headers) -> None:
         errors.UpgradeRefused: it asks for a WebSocket.
     """
     for name, value in request:
-        if name == b"via" and any(hop.split()[1:2] == [PROXY.encode()] for hop in value.split(b",")):
+        if name == b"via" and any(hop.lower().split()[1:2] == [PROXY.encode()] for hop in value.split(b",")):
             raise errors.LoopDetected("The call has been through this proxy already; check upstream.url.")
         if name == b"upgrade" and b"websocket" in value.lower():
             raise errors.UpgradeRefused("The proxy carries no WebSocket.")
 
 
 def named_by_connection(headers: Headers) -> set[bytes]:
-    """The fields that ``Connection`` declares to be hop-by-hop, in lower case."""
-    return {token.strip().lower() for name, value in headers if name == b"connection" for token in value.split(b",")}
+    """The fields that ``Connection`` declares to be hop-by-hop, in lower case.
+
+    Never ``Content-Length``: without it, the body would be read as another request.
+    """
+    named = {token.strip().lower() for name, value in headers if name == b"connection" for token in value.split(b",")}
+    return named - {b"content-length"}
 
 
 def first(headers: Headers, name: bytes) -> bytes | None:
@@ -151,17 +150,25 @@ def trace_id(traceparent: bytes | None) -> str | None:
     return found[1].decode() if found else None
 
 
+def _untouched(request: Headers, hop: Hop) -> list[Header]:
+    gone = HOP_BY_HOP.keys() | REPLACED.keys() | named_by_connection(request)
+    if not hop.trusted:
+        gone.add(b"forwarded")  # what X-Forwarded-For says, in the words of RFC 7239
+    return [header for header in request if header[0] not in gone]
+
+
 def _hops(request: Headers, hop: Hop) -> list[Header]:
     own = {
         b"x-forwarded-for": (hop.peer or "unknown").encode(),
         b"x-forwarded-proto": hop.scheme.encode(),
-        b"x-forwarded-host": first(request, b"host") or b"",
+        b"x-forwarded-host": first(request, b"host"),
     }
     hops = [(name, value) for name, value in request if name == b"via"]
     hops.append((b"via", _via(hop.version)))
     for name, value in own.items():
-        earlier = [known for key, known in request if key == name and known] if hop.trusted else []
-        hops.append((name, b", ".join([*earlier, value])))
+        told = [known for key, known in request if key == name] if hop.trusted else []
+        if known := [part for part in (*told, value) if part]:
+            hops.append((name, b", ".join(known)))
     return hops
 
 

@@ -12,7 +12,7 @@ import pytest
 from proxy import config
 from proxy.gateway import server
 from proxy.gateway.app import App
-from tests.harness import RUN, TRIGGER, Proxy, Upstream, closes, proxy_for, reply
+from tests.harness import RUN, TRIGGER, Proxy, Upstream, closes, proxy_for, reply, sends
 
 HEAD = f"POST {TRIGGER} HTTP/1.1\r\nHost: proxy\r\n"
 
@@ -317,3 +317,28 @@ def test_calls_wait_for_a_connection_only_so_long(upstream: Upstream, tmp_path: 
 def test_the_error_body_is_json_of_strings(proxy: Proxy) -> None:
     error = json.loads(proxy.call(body=b"[]").body)
     assert all(isinstance(value, str) for value in error["details"].values())
+
+
+def test_a_known_caller_is_recorded_with_its_owner(upstream: Upstream, tmp_path: Path) -> None:
+    known = [
+        {"name": "nightly", "owner": "team-a", "repository": "acme/*", "workflow": "release/*"},
+        {"name": "by id", "repository": "id:42"},
+    ]
+    with proxy_for(upstream.url, tmp_path, callers={"known": known, "header": "X-Caller"}) as proxy:
+        proxy.call("/acme/shop/ci_workflows/release%2Fprod/trigger", headers={"X-Caller": "me"})
+        proxy.call("/repos/id:42/ci_workflows/build/trigger")
+        proxy.call(headers={"x-caller": "me"})
+        proxy.call("/acme/shop/ci_workflows/%ff/trigger")
+    named = [(record["caller"], record["caller_source"], record.get("owner")) for record in proxy.records()]
+    assert named[:3] == [("nightly", "known", "team-a"), ("by id", "known", None), ("me", "header", None)]
+    assert named[3][1] == "token"
+
+
+def test_whoever_has_the_whole_answer_finds_its_record(upstream: Upstream, proxy: Proxy) -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    bare = b"HTTP/1.1 204 No Content\r\n\r\n"
+    for count, script in enumerate([reply(), sends(chunked), sends(bare), reply(404), reply(body=b"")] * 20, 1):
+        upstream.script = script
+        proxy.call("/acme/shop/cicd/runs", method="GET", body=None)
+        assert len(proxy.records()) == count
+    assert all(record["upstream_ms"] <= record["duration_ms"] for record in proxy.records())

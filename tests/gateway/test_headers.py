@@ -1,12 +1,37 @@
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.gateway.headers import Header, first, kept, named_by_connection, sane_request_id, trace_id, translated
+from proxy import errors
+from proxy.gateway import headers
+from proxy.gateway.headers import (
+    Header,
+    Hop,
+    answered,
+    check,
+    first,
+    kept,
+    named_by_connection,
+    sane_request_id,
+    trace_id,
+)
 
 REQUEST_ID = b"r-1"
+TRUSTED = Hop("198.51.100.7", trusted=True, scheme="https", version="1.1")
+STRANGER = TRUSTED._replace(trusted=False)
+
+Pass = Callable[[list[Header]], list[Header]]
+
+
+def forwarded(request: list[Header], hop: Hop = TRUSTED) -> list[Header]:
+    return headers.forwarded(request, hop)
+
+
+def translated(request: list[Header], hop: Hop = TRUSTED) -> list[Header]:
+    return headers.translated(request, hop, REQUEST_ID)
 
 
 def values(headers: list[Header], name: bytes) -> list[bytes]:
@@ -17,27 +42,37 @@ def names(headers: list[Header]) -> set[bytes]:
     return {name for name, _ in headers}
 
 
-# --- the request
+requests = pytest.mark.parametrize("passed", [forwarded, translated])
+both_ways = pytest.mark.parametrize("passed", [forwarded, translated, answered])
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        b"connection",
-        b"keep-alive",
-        b"proxy-connection",
-        b"te",
-        b"transfer-encoding",
-        b"upgrade",
-        b"trailer",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-    ],
-)
-def test_a_hop_by_hop_field_is_not_forwarded(name: bytes) -> None:
-    assert name not in names(translated([(name, b"x"), (name, b"y")], REQUEST_ID))
+# --- in every direction
 
 
+HOP_BY_HOP = [
+    b"connection",
+    b"keep-alive",
+    b"proxy-connection",
+    b"te",
+    b"upgrade",
+    b"trailer",
+    b"proxy-authenticate",
+    b"proxy-authorization",
+]
+
+
+@both_ways
+@pytest.mark.parametrize("name", HOP_BY_HOP)
+def test_a_hop_by_hop_field_does_not_cross(passed: Pass, name: bytes) -> None:
+    assert name not in names(passed([(name, b"x"), (name, b"y")]))
+
+
+@pytest.mark.parametrize("passed", [translated, answered])
+def test_the_framing_of_one_connection_is_not_that_of_the_next(passed: Pass) -> None:
+    assert b"transfer-encoding" not in names(passed([(b"transfer-encoding", b"chunked")]))
+
+
+@both_ways
 @pytest.mark.parametrize(
     "connection",
     [
@@ -48,40 +83,159 @@ def test_a_hop_by_hop_field_is_not_forwarded(name: bytes) -> None:
         [b"keep-alive", b"Upgrade, X-a, X-b"],
     ],
 )
-def test_the_fields_that_connection_names_are_not_forwarded(connection: list[bytes]) -> None:
-    headers = [*((b"connection", value) for value in connection), (b"x-a", b"1"), (b"x-b", b"2"), (b"x-c", b"3")]
+def test_the_fields_that_connection_names_do_not_cross(passed: Pass, connection: list[bytes]) -> None:
+    sent = [*((b"connection", value) for value in connection), (b"x-a", b"1"), (b"x-b", b"2"), (b"x-c", b"3")]
 
-    forwarded = translated(headers, REQUEST_ID)
+    found = passed(sent)
 
-    assert {b"x-a", b"x-b"} <= named_by_connection(headers)
-    assert names(forwarded).isdisjoint({b"connection", b"x-a", b"x-b"})
-    assert values(forwarded, b"x-c") == [b"3"]
+    assert {b"x-a", b"x-b"} <= named_by_connection(sent)
+    assert names(found).isdisjoint({b"connection", b"x-a", b"x-b"})
+    assert values(found, b"x-c") == [b"3"]
+
+
+@both_ways
+@pytest.mark.parametrize("connection", [b"", b",", b" , "])
+def test_a_connection_that_names_nothing_takes_nothing_away(passed: Pass, connection: bytes) -> None:
+    assert values(passed([(b"connection", connection), (b"x-c", b"3")]), b"x-c") == [b"3"]
+
+
+@pytest.mark.parametrize("passed", [forwarded, answered])
+def test_the_length_of_a_body_cannot_be_taken_away_by_connection(passed: Pass) -> None:
+    sent = [(b"connection", b"Content-Length"), (b"content-length", b"5")]
+
+    assert values(passed(sent), b"content-length") == [b"5"]
+
+
+@both_ways
+@pytest.mark.parametrize("name", [b"authorization", b"cookie", b"set-cookie", b"x-custom", b"accept"])
+def test_repeated_fields_are_all_kept_in_their_order(passed: Pass, name: bytes) -> None:
+    sent = [(name, b"first"), (b"x-between", b"1"), (name, b"second"), (name, b"first")]
+
+    assert [header for header in passed(sent) if header in sent] == sent
+
+
+@both_ways
+@pytest.mark.parametrize("value", [b"caf\xe9", "сборка".encode(), b"\xff\xfe", b"", b'a, "b;c"', b"a\tb"])
+def test_a_value_crosses_byte_for_byte(passed: Pass, value: bytes) -> None:
+    assert values(passed([(b"x-value", value)]), b"x-value") == [value]
+
+
+# --- the request
+
+
+@requests
+@pytest.mark.parametrize("authorization", [b"Bearer abc.def", b"bearer  x ", b"Basic Zm9vOmJhcg==", b"caf\xe9", b""])
+def test_authorization_is_forwarded_untouched(passed: Pass, authorization: bytes) -> None:
+    assert values(passed([(b"authorization", authorization)]), b"authorization") == [authorization]
+
+
+@requests
+@pytest.mark.parametrize("name", [b"authorization", b"user-agent", b"cookie", b"accept", b"origin", b"x-real-ip"])
+def test_what_the_caller_did_not_send_is_not_made_up(passed: Pass, name: bytes) -> None:
+    assert name not in names(passed([(b"x-custom", b"1")]))
+
+
+@requests
+@pytest.mark.parametrize("name", [b"host", b"expect"])
+def test_what_concerns_this_proxy_alone_is_not_forwarded(passed: Pass, name: bytes) -> None:
+    assert name not in names(passed([(name, b"x")]))
+
+
+@pytest.mark.parametrize(
+    "name", [b"content-length", b"content-type", b"content-encoding", b"content-md5", b"digest", b"accept-encoding"]
+)
+def test_what_is_said_of_a_body_goes_with_it(name: bytes) -> None:
+    assert values(forwarded([(name, b"x")]), name) == [b"x"]
+    assert values(answered([(name, b"x")]), name) == [b"x"]
+
+
+def test_a_body_that_came_in_chunks_goes_on_in_chunks() -> None:
+    assert values(forwarded([(b"transfer-encoding", b"chunked")]), b"transfer-encoding") == [b"chunked"]
+    assert b"transfer-encoding" not in names(forwarded([]))
+
+
+def test_chunks_cannot_be_taken_away_by_connection() -> None:
+    sent = [(b"connection", b"transfer-encoding"), (b"transfer-encoding", b"chunked")]
+
+    assert values(forwarded(sent), b"transfer-encoding") == [b"chunked"]
+
+
+@requests
+def test_this_proxy_is_added_to_the_way_of_a_request_with_the_version_that_it_came_in(passed: Pass) -> None:
+    assert values(passed([]), b"via") == [b"1.1 trigger-shim"]
+    assert values(headers.forwarded([], TRUSTED._replace(version="1.0")), b"via") == [b"1.0 trigger-shim"]
+
+
+@both_ways
+def test_this_proxy_is_the_last_on_the_way(passed: Pass) -> None:
+    sent = [(b"via", b"1.0 fred, 1.1 p.example.net"), (b"via", b"1.1 other")]
+
+    assert values(passed(sent), b"via") == [b"1.0 fred, 1.1 p.example.net", b"1.1 other", b"1.1 trigger-shim"]
+
+
+HOPS = [
+    (b"x-forwarded-for", b"198.51.100.7"),
+    (b"x-forwarded-proto", b"https"),
+    (b"x-forwarded-host", b"shim.example:8080"),
+]
+HOST = (b"host", b"shim.example:8080")
+
+
+@pytest.mark.parametrize("request_headers", [forwarded, translated])
+@pytest.mark.parametrize(("name", "own"), HOPS)
+def test_what_a_stranger_says_of_earlier_hops_is_replaced(
+    request_headers: Callable[[list[Header], Hop], list[Header]], name: bytes, own: bytes
+) -> None:
+    sent = [HOST, (name, b"10.0.0.1"), (name, b"evil")]
+
+    assert values(request_headers(sent, STRANGER), name) == [own]
+
+
+@pytest.mark.parametrize("request_headers", [forwarded, translated])
+@pytest.mark.parametrize(("name", "own"), HOPS)
+def test_what_a_trusted_peer_says_of_earlier_hops_is_added_to(
+    request_headers: Callable[[list[Header], Hop], list[Header]], name: bytes, own: bytes
+) -> None:
+    sent = [HOST, (name, b"first, second"), (name, b"third")]
+
+    assert values(request_headers(sent, TRUSTED), name) == [b"first, second, third, " + own]
+
+
+@pytest.mark.parametrize("hop", [STRANGER, TRUSTED], ids=["stranger", "trusted"])
+@pytest.mark.parametrize(("name", "own"), HOPS)
+def test_the_last_hop_is_told_where_nothing_came(hop: Hop, name: bytes, own: bytes) -> None:
+    assert values(forwarded([HOST], hop), name) == [own]
+    assert values(forwarded([HOST, (name, b"")], hop), name) == [own]
+
+
+@pytest.mark.parametrize(("name", "own"), HOPS)
+def test_the_hops_cannot_be_taken_away_by_connection(name: bytes, own: bytes) -> None:
+    assert values(forwarded([HOST, (b"connection", name)], STRANGER), name) == [own]
+
+
+def test_a_request_without_a_host_has_no_forwarded_host() -> None:
+    assert b"x-forwarded-host" not in names(forwarded([]))
+
+
+def test_the_hops_of_rfc_7239_are_believed_from_a_trusted_peer_only() -> None:
+    sent = [(b"forwarded", b"for=192.0.2.60;proto=http")]
+
+    assert values(forwarded(sent, TRUSTED), b"forwarded") == [b"for=192.0.2.60;proto=http"]
+    assert b"forwarded" not in names(forwarded(sent, STRANGER))
+    assert b"forwarded" not in names(translated(sent, STRANGER))
+
+
+# --- the request that is translated
 
 
 def test_what_the_proxy_sets_itself_cannot_be_taken_away_by_connection() -> None:
-    headers = [(b"connection", b"content-type, x-request-id, accept-encoding")]
+    found = translated([(b"connection", b"content-type, x-request-id, accept-encoding, via, x-forwarded-for")])
 
-    forwarded = translated(headers, REQUEST_ID)
-
-    assert values(forwarded, b"content-type") == [b"application/json"]
-    assert values(forwarded, b"x-request-id") == [REQUEST_ID]
-    assert values(forwarded, b"accept-encoding") == [b"identity"]
-
-
-@pytest.mark.parametrize("authorization", [b"Bearer abc.def", b"bearer  x ", b"Basic Zm9vOmJhcg==", b"caf\xe9", b""])
-def test_authorization_is_forwarded_untouched(authorization: bytes) -> None:
-    assert values(translated([(b"authorization", authorization)], REQUEST_ID), b"authorization") == [authorization]
-
-
-def test_no_authorization_is_added() -> None:
-    assert b"authorization" not in names(translated([(b"user-agent", b"curl/8")], REQUEST_ID))
-
-
-@pytest.mark.parametrize("name", [b"authorization", b"cookie", b"x-forwarded-for", b"forwarded", b"x-custom"])
-def test_repeated_fields_are_all_kept_in_their_order(name: bytes) -> None:
-    headers = [(name, b"first"), (b"x-between", b"1"), (name, b"second"), (name, b"first")]
-
-    assert [header for header in translated(headers, REQUEST_ID) if header in headers] == headers
+    assert values(found, b"content-type") == [b"application/json"]
+    assert values(found, b"x-request-id") == [REQUEST_ID]
+    assert values(found, b"accept-encoding") == [b"identity"]
+    assert values(found, b"via") == [b"1.1 trigger-shim"]
+    assert values(found, b"x-forwarded-for") == [b"198.51.100.7"]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +247,7 @@ def test_repeated_fields_are_all_kept_in_their_order(name: bytes) -> None:
     ],
 )
 def test_the_successor_gets_json_whatever_the_tool_called_it(sent: list[Header]) -> None:
-    assert values(translated(sent, REQUEST_ID), b"content-type") == [b"application/json"]
+    assert values(translated(sent), b"content-type") == [b"application/json"]
 
 
 @pytest.mark.parametrize(
@@ -110,25 +264,68 @@ def test_the_successor_gets_json_whatever_the_tool_called_it(sent: list[Header])
     ],
 )
 def test_what_is_true_only_of_the_legacy_request_is_not_forwarded(name: bytes) -> None:
-    assert name not in names(translated([(name, b"x")], REQUEST_ID))
+    assert name not in names(translated([(name, b"x")]))
 
 
 def test_a_translated_call_asks_for_no_encoding() -> None:
-    assert values(translated([(b"accept-encoding", b"gzip, br")], REQUEST_ID), b"accept-encoding") == [b"identity"]
+    assert values(translated([(b"accept-encoding", b"gzip, br")]), b"accept-encoding") == [b"identity"]
 
 
 def test_the_request_id_is_this_calls_alone() -> None:
     sent = [(b"x-request-id", b"theirs"), (b"x-request-id", b"again")]
 
-    assert values(translated(sent, REQUEST_ID), b"x-request-id") == [REQUEST_ID]
+    assert values(translated(sent), b"x-request-id") == [REQUEST_ID]
 
 
 def test_the_first_of_repeated_headers_is_found_and_an_absent_one_is_none() -> None:
-    headers = [(b"a", b"1"), (b"b", b""), (b"a", b"2")]
+    sent = [(b"a", b"1"), (b"b", b""), (b"a", b"2")]
 
-    assert first(headers, b"a") == b"1"
-    assert first(headers, b"b") == b""
-    assert first(headers, b"c") is None
+    assert first(sent, b"a") == b"1"
+    assert first(sent, b"b") == b""
+    assert first(sent, b"c") is None
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    "via",
+    [
+        b"1.1 trigger-shim",
+        b"1.0 fred, 1.1 trigger-shim",
+        b"1.1 trigger-shim, 1.1 other (a comment)",
+        b"HTTP/1.1\ttrigger-shim",
+        b"1.1  trigger-shim (comment)",
+        b"2 Trigger-Shim",
+    ],
+)
+def test_a_request_that_has_been_here_is_a_loop(via: bytes) -> None:
+    with pytest.raises(errors.LoopDetected):
+        check([(b"via", b"1.1 first"), (b"via", via)])
+
+
+@pytest.mark.parametrize(
+    "request_headers",
+    [
+        [],
+        [(b"via", b"")],
+        [(b"via", b"1.1")],
+        [(b"via", b"1.1 my-trigger-shim, 1.1 trigger-shim-2")],
+        [(b"via", b"1.1 other (trigger-shim)")],
+        [(b"x-via", b"1.1 trigger-shim")],
+        [(b"upgrade", b"h2c")],
+        [(b"upgrade", b"TLS/1.0")],
+        [(b"connection", b"upgrade")],
+    ],
+)
+def test_any_other_request_is_no_loop_and_no_websocket(request_headers: list[Header]) -> None:
+    check(request_headers)
+
+
+@pytest.mark.parametrize("upgrade", [b"websocket", b"WebSocket", b"h2c, websocket", b"websocket/13"])
+def test_a_request_for_a_websocket_is_refused(upgrade: bytes) -> None:
+    with pytest.raises(errors.UpgradeRefused):
+        check([(b"connection", b"upgrade"), (b"upgrade", upgrade)])
 
 
 # --- the request id
@@ -250,6 +447,18 @@ def test_an_invalid_traceparent_has_no_trace_id(traceparent: bytes | None) -> No
 
 
 # --- the answer
+
+
+def test_the_names_in_an_answer_are_told_apart_without_their_case() -> None:
+    sent = [(b"Connection", b"X-Own"), (b"X-OWN", b"1"), (b"Keep-Alive", b"timeout=5"), (b"ETag", b'"a"')]
+
+    assert answered(sent) == [(b"etag", b'"a"'), (b"via", b"1.1 trigger-shim")]
+
+
+def test_an_answer_keeps_whose_it_is_and_when_it_was_made() -> None:
+    sent = [(b"server", b"nginx"), (b"date", b"Mon, 01 Dec 2025 00:00:00 GMT"), (b"location", b"http://a/b")]
+
+    assert answered(sent)[:-1] == sent
 
 
 def test_an_error_answer_keeps_when_to_come_back_and_the_services_request_id() -> None:

@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from proxy import config
-from proxy.gateway import protocol, server
+from proxy.gateway import asgi, protocol, server
 from proxy.gateway.app import App
 from proxy.gateway.protocol import Protocol
 from tests.gateway.test_app import HEAD, held, until
@@ -872,3 +872,20 @@ def test_any_input_ends_in_answers_and_a_close_and_means_the_same_however_it_is_
     for wire in (whole, split):
         assert re.match(rb"(HTTP/1\.1 \d{3} |$)", wire.written)
         assert b" 500 " not in wire.written
+
+
+def test_the_body_of_a_translated_call_must_come_whole_in_time_even_where_it_drips(
+    monkeypatch: pytest.MonkeyPatch, upstream: Upstream, proxy: Proxy
+) -> None:
+    monkeypatch.setattr(asgi, "WHOLE_BODY_TIMEOUT", 0.2)
+    with caller(proxy, f"{HEAD}Content-Length: 999999\r\n\r\n".encode()) as connection:
+        connection.socket.settimeout(0.01)
+        answer = b""
+        while not answer:
+            connection.send(b" ")  # progress, and no end
+            with contextlib.suppress(TimeoutError):
+                answer = connection.socket.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    [record] = proxy.records()
+    assert (record["outcome"], record["status"]) == ("rejected", 408)
+    assert upstream.received == []

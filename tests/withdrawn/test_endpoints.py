@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.errors import InvalidPath
-from proxy.withdrawn.endpoints import Match, match
+from proxy.withdrawn.endpoints import ENDPOINTS, Match, match
 
 CURRENT_FIRST_SEGMENTS = [
     "repos",
@@ -43,7 +43,7 @@ def test_the_trigger_by_slug_leads_to_the_runs_of_its_repository() -> None:
     found = matched("/acme/shop/ci_workflows/build/trigger")
 
     assert found.endpoint.name == "trigger"
-    assert found.segments == {"org": "acme", "repo": "shop", "workflow": "build"}
+    assert found.segments == {"org": "acme", "repo": "shop", "workflow_name": "build"}
     assert found.workflow == "build"
     assert found.successor == "/repos/acme/shop/cicd/runs"
 
@@ -53,7 +53,7 @@ def test_the_trigger_by_id_wins_over_the_one_by_slug(prefix: str) -> None:
     found = matched(f"/repos/{prefix}0192-af/ci_workflows/build/trigger")
 
     assert found.endpoint.name == "trigger_by_id"
-    assert found.segments == {"repo_id": "0192-af", "workflow": "build"}
+    assert found.segments == {"repo_id": "0192-af", "workflow_name": "build"}
     assert found.successor == "/repos/id:0192-af/cicd/runs"
 
 
@@ -122,7 +122,7 @@ def test_an_organization_may_begin_or_end_with_a_word_of_the_current_api(segment
 def test_words_of_the_endpoints_may_name_organizations_repositories_and_workflows(word: str) -> None:
     found = matched(trigger(org=word, repo=word, workflow=word))
 
-    assert found.segments == {"org": word, "repo": word, "workflow": word}
+    assert found.segments == {"org": word, "repo": word, "workflow_name": word}
     assert found.successor == f"/repos/{word}/{word}/cicd/runs"
 
 
@@ -158,6 +158,7 @@ def test_another_method_is_not_the_trigger(method: str, path: str) -> None:
         "/repos/5/ci_workflows/build/trigger",
         "http://api.example/acme/shop/ci_workflows/build/trigger",
         "/repos/acme/shop/cicd/runs",
+        "/repos/id:5/cicd/runs",
     ],
 )
 def test_a_path_of_another_shape_is_no_withdrawn_trigger(path: str) -> None:
@@ -355,3 +356,128 @@ def test_matching_raises_on_no_text_at_all(method: str, path: str) -> None:
     match("POST", path)
     match("POST", f"/{path}/shop/ci_workflows/{path}/trigger")
     match("POST", f"/repos/id:{path}/ci_workflows/{path}/trigger")
+
+
+# --- the rest of the section
+
+CUBE = "7/build/task/cube"
+SECTION = [
+    ("run_workflows", "POST", "/acme/shop/cicd/runs"),
+    ("list_runs", "GET", "/acme/shop/cicd/runs"),
+    ("get_run", "GET", "/acme/shop/cicd/runs/7"),
+    ("get_workflow", "GET", "/acme/shop/cicd/runs/7/build"),
+    ("get_logs", "GET", f"/acme/shop/cicd/logs/{CUBE}"),
+    ("get_artifacts", "GET", f"/acme/shop/cicd/artifacts/{CUBE}"),
+    ("update_repository", "PATCH", "/acme/shop"),
+    ("delete_repository", "DELETE", "/acme/shop"),
+]
+
+
+def test_the_section_is_the_two_triggers_and_its_eight_rows() -> None:
+    assert [endpoint.name for endpoint in ENDPOINTS] == ["trigger_by_id", "trigger", *(name for name, _, _ in SECTION)]
+    assert [endpoint.name for endpoint in ENDPOINTS if endpoint.is_trigger] == ["trigger_by_id", "trigger"]
+
+
+def test_what_starts_a_run_is_what_must_not_be_sent_twice() -> None:
+    assert {endpoint.name for endpoint in ENDPOINTS if endpoint.starts_run} == {
+        "trigger_by_id",
+        "trigger",
+        "run_workflows",
+    }
+
+
+@pytest.mark.parametrize(("name", "method", "path"), SECTION)
+def test_each_row_is_the_same_path_below_repos(name: str, method: str, path: str) -> None:
+    found = matched(path, method)
+
+    assert found.endpoint.name == name
+    assert (found.segments["org"], found.segments["repo"]) == ("acme", "shop")
+    assert found.successor == f"/repos{path}"
+
+
+@pytest.mark.parametrize(("name", "method", "path"), SECTION)
+@pytest.mark.parametrize("other", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_a_row_has_its_own_methods_only(name: str, method: str, path: str, other: str) -> None:
+    rows = {known: row for row, known, shape in SECTION if shape == path}
+    found = match(other, path)
+
+    assert (found.endpoint.name if found else None) == rows.get(other)
+    assert rows[method] == name
+
+
+@pytest.mark.parametrize(("name", "method", "path"), SECTION)
+@pytest.mark.parametrize("segment", CURRENT_FIRST_SEGMENTS)
+def test_below_a_first_segment_of_the_current_api_there_is_no_withdrawn_row(
+    name: str, method: str, path: str, segment: str
+) -> None:
+    assert match(method, path.replace("acme", segment)) is None
+    assert matched(path.replace("acme", f"{segment}-2"), method).endpoint.name == name
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/repos/id:1"),
+        ("DELETE", "/repos/id%3A1"),
+        ("PATCH", "/issues/id:5"),
+        ("DELETE", "/labels/id:9"),
+        ("GET", "/users/alice"),
+        ("GET", "/me/issues"),
+        ("POST", "/repos/a/b/cicd/runs"),
+        ("POST", "/repos/id:1/cicd/runs"),
+        ("GET", "/repos/a/b/cicd/runs/7"),
+        ("PATCH", "/repos/a/b"),
+        ("DELETE", "/repos/a/b"),
+        ("GET", "/acme/shop"),
+        ("PUT", "/acme/shop"),
+        ("PATCH", "/acme"),
+        ("PATCH", "/acme/"),
+        ("PATCH", "/acme/shop/"),
+        ("PATCH", "/acme/shop/more"),
+        ("GET", "/acme/shop/cicd/runs/"),
+        ("GET", "/acme/shop/cicd"),
+        ("GET", "/acme/shop/cicd/runs/7/build/task"),
+        ("GET", "/acme/shop/cicd/logs/7/build/task"),
+        ("GET", f"/acme/shop/cicd/logs/{CUBE}/more"),
+        ("GET", f"/acme/shop/cicd/other/{CUBE}"),
+        ("GET", "/acme/shop%2Fcicd/runs"),
+        ("GET", "/acme/shop/cicd%2Fruns"),
+        ("GET", "/acme/shop/CICD/runs"),
+    ],
+)
+def test_a_call_of_another_shape_is_no_row_of_the_section(method: str, path: str) -> None:
+    assert match(method, path) is None
+
+
+@pytest.mark.parametrize("word", ["cicd", "ci_workflows", "runs", "logs", "artifacts", "trigger"])
+@pytest.mark.parametrize(("name", "method", "path"), SECTION)
+def test_words_of_the_section_may_name_organizations_and_repositories(
+    name: str, method: str, path: str, word: str
+) -> None:
+    renamed = path.replace("acme", word).replace("shop", word)
+
+    assert (matched(renamed, method).endpoint.name, matched(renamed, method).successor) == (name, f"/repos{renamed}")
+
+
+@pytest.mark.parametrize(
+    "raw", ["a%2Fb", "%7Ea", "a;b", "a;v=1", "a%3Bb", "id:5", "a%25", "%", "a+b", "\xff", "...", "a%00b"]
+)
+@pytest.mark.parametrize("place", ["acme", "shop", "/7/", "build", "task", "cube"])
+def test_segments_go_to_the_successor_byte_for_byte(place: str, raw: str) -> None:
+    path = f"/acme/shop/cicd/logs/{CUBE}".replace(place, f"/{raw}/" if "/" in place else raw)
+
+    assert matched(path, "GET").successor == f"/repos{path}"
+
+
+@pytest.mark.parametrize("dots", [".", "..", "%2e", "%2E%2E", ".%2e"])
+@pytest.mark.parametrize("place", ["acme", "shop", "/7/", "build", "task", "cube"])
+def test_a_segment_of_dots_would_be_another_path_and_is_refused(place: str, dots: str) -> None:
+    path = f"/acme/shop/cicd/logs/{CUBE}".replace(place, f"/{dots}/" if "/" in place else dots)
+
+    with pytest.raises(InvalidPath):
+        _ = matched(path, "GET").successor
+
+
+def test_the_workflow_of_a_row_is_the_slug_as_it_came() -> None:
+    assert matched("/acme/shop/cicd/runs/7/a%2Fb", "GET").workflow == "a%2Fb"
+    assert matched("/acme/shop/cicd/runs/7", "GET").workflow is None
