@@ -52,8 +52,9 @@ def forwarded(hands: ByHand, request: bytes, answer: bytes = OK) -> Head:
     """The head of what goes upstream for a request."""
     hands.caller(request)
     upstream = hands.upstream()
+    head = upstream.head()
     upstream.send(answer)
-    return upstream.head()
+    return head
 
 
 def answered(hands: ByHand, answer: bytes, request: bytes | None = None) -> tuple[Head, bytes]:
