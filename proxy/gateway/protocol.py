@@ -5,10 +5,7 @@ for an upgrade, wait without end for half a request, and take framing that other
 """
 
 import asyncio
-import http
 import re
-import socket
-import struct
 import uuid
 from collections import deque
 from typing import Any
@@ -16,11 +13,12 @@ from urllib.parse import unquote
 
 import httptools
 import uvicorn
-from starlette.types import Message, Scope
+from starlette.types import Scope
 from uvicorn.server import ServerState
 
 from proxy import errors
 from proxy.callers.log import operator
+from proxy.gateway.exchange import Exchange, head
 from proxy.gateway.headers import Header, Headers
 
 HEAD_LIMIT = 64 << 10
@@ -31,9 +29,6 @@ HEADERS_LIMIT = 256
 
 AHEAD_LIMIT = 100
 """Requests that a caller may send ahead of their answers."""
-
-BUFFER_LIMIT = 64 << 10
-"""Bytes of a request's body that may wait for the application before the connection is read no further."""
 
 HEAD_TIMEOUT = 10.0
 """Seconds from the first byte of a request to the end of its headers."""
@@ -47,8 +42,6 @@ WRITE_TIMEOUT = 120.0
 LINGER = 2.0
 """Seconds for which input is thrown away after a refusal, so that a reset does not overtake the answer."""
 
-_STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in http.HTTPStatus}
-_NO_BODY = frozenset({204, 304})
 _HOST = re.compile(rb"(?:[\w.~!$&'()*+,;=%-]*|\[[\da-fA-F:.]+\])(?::\d*)?")  # RFC 3986, section 3.2, roughly
 
 
@@ -73,7 +66,8 @@ class Protocol(asyncio.Protocol):
         self._incoming: Exchange | None = None  # its body is not whole yet
         self._refusal: errors.ProxyError | None = None  # to be answered when the exchanges are done
         self._in_head = self._resumed = self._lingering = self._ended = False
-        self._seen = b""  # since the head began
+        self._seen = b""  # since the head began, or of the segment that it begins in
+        self._head_at: int | None = 0  # where in that, if that is known
         self._overhead = 0  # bytes since the last one of a body
         self._deadline = self.loop.time() + self.keepalive
         self.closed = asyncio.Event()
@@ -118,6 +112,8 @@ class Protocol(asyncio.Protocol):
         """Read on, and give back what is left after a request that asked for an upgrade."""
         self._overhead += len(data)
         before = self._seen if self._in_head else b""
+        if not before:
+            self._head_at = 0 if self._incoming is None else None
         if self._incoming is None and not before:
             data = data.lstrip(b"\r\n")  # RFC 9112, section 2.2
         self._seen = before + data
@@ -192,6 +188,9 @@ class Protocol(asyncio.Protocol):
             raise errors.Overloaded(f"{AHEAD_LIMIT} requests on this connection are still to be answered.")
         _check(version, self._target, self._headers)
         length, chunked = _framing(version, self._headers)
+        if self._head_at is not None:
+            end = self._seen.find(b"\r\n\r\n", self._head_at) + 4
+            self._head_at = None if chunked else end + length
         path, query, target = _target(method, self._target)
         scope: Scope = {
             "type": "http",
@@ -238,7 +237,7 @@ class Protocol(asyncio.Protocol):
         """Begin to count the time for a body anew."""
         self._deadline = self.loop.time() + BODY_TIMEOUT
 
-    def finished(self, exchange: "Exchange") -> None:
+    def finished(self, exchange: Exchange) -> None:
         """Go on after an answer: with a request that was sent ahead, or with waiting for one."""
         self.state.total_requests += 1
         self._exchanges.remove(exchange)
@@ -255,7 +254,7 @@ class Protocol(asyncio.Protocol):
             self._deadline = self.loop.time() + (HEAD_TIMEOUT if self._in_head else self.keepalive)
             self.transport.resume_reading()
 
-    def _start(self, exchange: "Exchange") -> None:
+    def _start(self, exchange: Exchange) -> None:
         task = self.loop.create_task(exchange.run())
         self.state.tasks.add(task)
         task.add_done_callback(self.state.tasks.discard)
@@ -266,9 +265,13 @@ class Protocol(asyncio.Protocol):
         Raises:
             errors.InvalidRequest: they differ by more than what `_escaped` has changed, which is undone.
         """
-        if parsed + b"\r\n" in self._seen:
+        if self._head_at is None:  # behind a body whose end is not known here
+            if parsed + b"\r\n" not in self._seen:
+                raise errors.InvalidRequest("The request is not HTTP/1.1.")
             return
-        line = self._seen.partition(b"\r\n")[0]
+        line = self._seen[self._head_at :].lstrip(b"\r\n").partition(b"\r\n")[0]
+        if line == parsed:
+            return
         if line.isascii() or _escaped(line) != parsed:
             raise errors.InvalidRequest("The request is not HTTP/1.1.")
         self._target = line.split(b" ")[1]
@@ -306,7 +309,7 @@ class Protocol(asyncio.Protocol):
         ]
         if isinstance(error, errors.MethodNotAllowed):
             fields.append((b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
-        self.transport.write(_head(error.status, fields) + body)
+        self.transport.write(head(error.status, fields) + body)
         self._close()
 
     def _close(self) -> None:
@@ -323,158 +326,6 @@ class Protocol(asyncio.Protocol):
     def _hang_up(self) -> None:
         self.transport.close()
         self._deadline = self.loop.time() + WRITE_TIMEOUT
-
-
-class Exchange:
-    """One request and its answer, as ASGI sees them (spec version 2.4: sending to nobody raises `OSError`)."""
-
-    def __init__(self, protocol: Protocol, scope: Scope, *, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
-        self.more_body = False
-        self._protocol = protocol
-        self._scope = scope
-        self._body = bytearray()
-        self._arrived = asyncio.Event()
-        self.waiting = False
-        self._disconnected = self._broken_off = False
-        self._continue = scope["http_version"] == "1.1" and any(
-            name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"]
-        )
-        self._given_all = False
-        self._head: bytes | None = None  # kept until the body's first piece, so that both go in one write
-        self._begun = self._ended = self._chunked = False
-        self._left: int | None = None
-
-    async def run(self) -> None:
-        """Have the application answer."""
-        try:
-            await self._protocol.app(self._scope, self.receive, self.send)
-        except OSError:
-            pass
-        except Exception as fault:
-            operator.error(f"a fault of the proxy itself, in answering a request: {type(fault).__name__}")
-        finally:
-            if not self._ended:
-                self.abort()
-
-    def abort(self) -> None:
-        """Break the connection off: an answer that is not whole must not look whole."""
-        transport = self._protocol.transport
-        if self._begun and self._left is None and not self._chunked:  # it would be whole with the connection's end
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-
-    def feed(self, body: bytes) -> None:
-        """A piece of the request's body."""
-        if self._ended:
-            return
-        self._continue = False
-        self._body += body
-        if len(self._body) > BUFFER_LIMIT:
-            self._protocol.transport.pause_reading()
-        self._arrived.set()
-
-    def feed_end(self) -> None:
-        """The end of the request's body."""
-        self.more_body = False
-        self._arrived.set()
-
-    def break_off(self) -> None:
-        """What follows of the request's body cannot be read."""
-        self.keep_alive = False
-        self._broken_off = True
-        self._arrived.set()
-
-    def disconnect(self) -> None:
-        """The caller is gone."""
-        self._disconnected = True
-        self._arrived.set()
-
-    async def receive(self) -> Message:
-        """ASGI's receive."""
-        while self.more_body or self._given_all:  # what has come whole is given, whatever came after it
-            if self._over:
-                return {"type": "http.disconnect"}
-            if self._body:
-                break
-            await self._wait()
-        body = bytes(self._body)
-        self._body.clear()
-        self._given_all = not self.more_body
-        return {"type": "http.request", "body": body, "more_body": self.more_body}
-
-    @property
-    def _over(self) -> bool:
-        return self._disconnected or self._broken_off or self._ended
-
-    async def _wait(self) -> None:
-        self._protocol.made_progress()
-        self._protocol.transport.resume_reading()
-        self._arrived.clear()
-        self.waiting = self.more_body
-        if self._continue:
-            self._protocol.loop.call_soon(self._go_on)  # unless this was but a look at what there is
-        try:
-            await self._arrived.wait()
-        finally:
-            self.waiting = False
-
-    def _go_on(self) -> None:
-        if self._continue and self.waiting and not self._begun and not self._arrived.is_set():
-            self._continue = False
-            self._protocol.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    async def send(self, message: Message) -> None:
-        """ASGI's send. An empty piece of a body that has more to come sends the head at once."""
-        await self._protocol.writable.wait()
-        if self._disconnected:
-            raise ConnectionResetError
-        if message["type"] == "http.response.start":
-            self._head = self._begin(message["status"], message["headers"])
-            return
-        body, more = message.get("body", b""), message.get("more_body", False)
-        self._write(body, more)
-        if not more:
-            if self._left:
-                self.abort()
-            self._ended = True
-            self._protocol.finished(self)
-
-    def _begin(self, status: int, headers: list[Header]) -> bytes:
-        self._begun = True
-        names = {name for name, _ in headers}
-        bodiless = self._scope["method"] == "HEAD" or status in _NO_BODY
-        own = [header for header in self._protocol.state.default_headers if header[0] not in names]
-        if bodiless:
-            self._left = 0
-        elif b"content-length" in names:
-            self._left = int(dict(headers)[b"content-length"])
-        elif self._scope["http_version"] == "1.1":
-            self._chunked = True
-            own.append((b"transfer-encoding", b"chunked"))
-        else:
-            self.keep_alive = False
-        if self.more_body:  # and it may not come in time
-            self.keep_alive = False
-        if not self.keep_alive:
-            own.append((b"connection", b"close"))
-        return _head(status, [*headers, *own])
-
-    def _write(self, body: bytes, more: bool) -> None:
-        if self._left is not None:
-            body = body[: self._left]
-            self._left -= len(body)
-        if self._chunked:
-            body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            body += b"" if more else b"0\r\n\r\n"
-        if self._head is not None:
-            body, self._head = self._head + body, None
-        self._protocol.transport.write(body)
-
-
-def _head(status: int, headers: Headers) -> bytes:
-    line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-    return b"".join([line, *(b"%b: %b\r\n" % header for header in headers), b"\r\n"])
 
 
 def _escaped(data: bytes) -> bytes:
