@@ -249,6 +249,7 @@ class Gateway:
             org=match.segments.get("org"),
             repo=match.segments.get("repo"),
             repo_id=match.segments.get("repo_id"),
+            run=match.segments.get("run"),
             caller=caller.name,
             caller_source=caller.source,
             owner=caller.owner,

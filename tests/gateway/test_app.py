@@ -342,3 +342,9 @@ def test_whoever_has_the_whole_answer_finds_its_record(upstream: Upstream, proxy
         proxy.call("/acme/shop/cicd/runs", method="GET", body=None)
         assert len(proxy.records()) == count
     assert all(record["upstream_ms"] <= record["duration_ms"] for record in proxy.records())
+
+
+def test_the_run_that_a_call_asks_for_is_in_its_record(proxy: Proxy) -> None:
+    proxy.call("/acme/shop/cicd/runs/128/build", method="GET", body=None)
+    [record] = proxy.records()
+    assert (record["endpoint"], record["run"], record["workflow"]) == ("get_workflow", "128", "build")
