@@ -254,7 +254,7 @@ class UpstreamError(ProxyError):
 
 
 class InternalError(ProxyError):
-    """The proxy itself failed, or was stopped while the call was under way."""
+    """The proxy itself failed."""
 
     status = 500
     code = "ProxyInternalError"

@@ -18,6 +18,7 @@ from proxy.gateway import server
 from proxy.gateway.app import App
 
 TRIGGER = "/acme/shop/ci_workflows/build/trigger"
+HEAD = f"POST {TRIGGER} HTTP/1.1\r\nHost: proxy\r\n"
 RUN = b'{"id":"","slug":"7","status":"created","user":{"id":"u-1","slug":"alice"}}'
 
 
@@ -99,6 +100,16 @@ def reset_on_close(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+def held(release: threading.Event) -> Script:
+    """Answer with a run, once released."""
+
+    def script(connection: socket.socket) -> None:
+        assert release.wait(20)
+        reply()(connection)
+
+    return script
+
+
 def stays_silent(_connection: socket.socket) -> None:
     """Say nothing, and keep the connection open."""
 
@@ -149,7 +160,7 @@ class Upstream:
 
 def _read(stream: Any) -> Received | None:
     start = stream.readline().decode("latin-1").split()
-    if len(start) != 3:
+    if len(start) != 3 or not start[2].startswith("HTTP/"):  # a greeting of TLS may have three words, too
         return None
     headers = []
     while (line := stream.readline().decode("latin-1").strip("\r\n")) != "":

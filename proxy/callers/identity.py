@@ -106,7 +106,7 @@ class Identity:
         return Caller(name, source, owner, traits.token, traits.client_ip, traits.user_agent)
 
     def _name(self, traits: Traits, given_name: str) -> tuple[str, CallerSource, str | None]:
-        rule = self._rule(traits)
+        rule = self._rule(traits) if self._known else None
         if rule is not None:
             return rule.name, "known", rule.owner
         if given_name:

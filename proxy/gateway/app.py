@@ -126,11 +126,12 @@ class Gateway:
             with self._place():
                 headers.check(scope["headers"])
                 record.workflow = match.workflow
-                record.successor = _quoted(match.successor.encode("latin-1"))
+                successor = match.successor.encode("latin-1")
+                record.successor = _quoted(successor)
                 if match.endpoint.is_trigger:
                     response = await self._translated(scope, receive, close)
                 else:
-                    await self._rewritten(match, scope, receive, answering, close)
+                    await self._rewritten(successor, scope, receive, answering, close)
         except Gone:
             pass
         except Exception as problem:
@@ -168,12 +169,12 @@ class Gateway:
         return Response(legacy_answer.status, [JSON, *kept], legacy_answer.body)
 
     async def _rewritten(
-        self, match: endpoints.Match, scope: Scope, receive: Receive, answering: Answering, close: "_Closing"
+        self, successor: bytes, scope: Scope, receive: Receive, answering: Answering, close: "_Closing"
     ) -> None:
         """The rest of the withdrawn section: only the path has changed."""
         query = scope["target"].removeprefix(scope["raw_path"])
         with close.timed_upstream():
-            await self._relay(scope, receive, answering, match.successor.encode("latin-1") + query, close)
+            await self._relay(scope, receive, answering, successor + query, close)
 
     async def _pass_through(self, scope: Scope, receive: Receive, answering: Answering) -> None:
         """Everything else: untouched, and not recorded."""
@@ -230,7 +231,7 @@ class Gateway:
         head: Headers = scope["headers"]
         now = self._now()
         caller = self._identity.identify(
-            scope["client"][0] if scope.get("client") else None,
+            _peer(scope),
             [value.decode("latin-1") for name, value in head if name == b"x-forwarded-for"],
             _text(headers.first(head, b"authorization"), "surrogateescape"),
             _text(headers.first(head, b"user-agent")),
@@ -262,13 +263,17 @@ class Gateway:
         )
 
     def _hop(self, scope: Scope) -> headers.Hop:
-        peer = scope["client"][0] if scope.get("client") else None
+        peer = _peer(scope)
         return headers.Hop(peer, self._identity.trusts(peer), scope["scheme"], scope["http_version"])
 
     def _announced(self, record: CallRecord) -> list[Header]:
         """The headers that announce the end."""
         successor = self._base + record.successor if record.successor is not None else None
         return [*self._announcement, *lifecycle.links(self._policy, successor)]
+
+
+def _peer(scope: Scope) -> str | None:
+    return scope["client"][0] if scope.get("client") else None
 
 
 def _quoted(path: bytes) -> str:

@@ -1,10 +1,7 @@
 import json
 import socket
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -12,28 +9,7 @@ import pytest
 from proxy import config
 from proxy.gateway import server
 from proxy.gateway.app import App
-from tests.harness import RUN, TRIGGER, Proxy, Upstream, closes, proxy_for, reply, sends
-
-HEAD = f"POST {TRIGGER} HTTP/1.1\r\nHost: proxy\r\n"
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    """Wait for what is bound to come, and fail where it does not."""
-    deadline = time.monotonic() + 20
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.005)
-    return found
-
-
-def held(release: threading.Event) -> Callable[[socket.socket], None]:
-    """Answer with a run, once released."""
-
-    def script(connection: socket.socket) -> None:
-        assert release.wait(20)
-        reply()(connection)
-
-    return script
+from tests.harness import HEAD, RUN, TRIGGER, Proxy, Upstream, closes, held, proxy_for, reply, sends, until
 
 
 def test_the_token_goes_through_untouched(upstream: Upstream, proxy: Proxy) -> None:

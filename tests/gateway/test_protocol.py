@@ -26,8 +26,7 @@ from proxy import config
 from proxy.gateway import asgi, protocol, server
 from proxy.gateway.app import App
 from proxy.gateway.protocol import Protocol
-from tests.gateway.test_app import HEAD, held, until
-from tests.harness import RUN, TRIGGER, Answer, Proxy, Upstream, closes, proxy_for, reply, sends
+from tests.harness import HEAD, RUN, TRIGGER, Answer, Proxy, Upstream, closes, held, proxy_for, reply, sends, until
 
 GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 

@@ -22,9 +22,8 @@ from starlette.types import Receive, Scope, Send
 from proxy.gateway import protocol, server
 from proxy.gateway.server import ServeError
 from proxy.values import Address
-from tests.gateway.test_app import HEAD, held, until
 from tests.gateway.test_protocol import Caller, has_read
-from tests.harness import TRIGGER, Answer, Proxy, Upstream, proxy_for
+from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, held, proxy_for, until
 
 
 @dataclass
