@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from proxy import __version__, config, curl, demo, errors
+from proxy import __version__, config, curl, demo, errors, reports
 from proxy.callers import identity
 from proxy.callers.log import fingerprint_key, operator
 from proxy.gateway import server
@@ -94,15 +94,23 @@ def _fingerprint(options: argparse.Namespace) -> int:
     return OK
 
 
+def _callers(options: argparse.Namespace) -> int:
+    return reports.callers(_config(options), options)
+
+
+def _caller(options: argparse.Namespace) -> int:
+    return reports.caller(_config(options), options)
+
+
 def _demo(_options: argparse.Namespace) -> int:
     return OK if demo.run() else FAILED
 
 
 def _config(options: argparse.Namespace) -> config.Config:
     flags: dict[str, Any] = {}
-    if options.listen is not None:
+    if "listen" in options and options.listen is not None:
         flags["listen"] = options.listen
-    if options.upstream is not None:
+    if "upstream" in options and options.upstream is not None:
         flags["upstream"] = {"url": options.upstream}
     return config.load(options.config, os.environ, flags)
 
@@ -152,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
         "trigger-shim serve --config config.yaml --listen 0.0.0.0:8080",
     )
     _add_config(serve)
+    _add_overrides(serve)
     check = _command(
         commands,
         "check",
@@ -160,6 +169,7 @@ def _parser() -> argparse.ArgumentParser:
         "trigger-shim check --config config.yaml",
     )
     _add_config(check)
+    _add_overrides(check)
 
     translate = _command(
         commands,
@@ -183,6 +193,25 @@ def _parser() -> argparse.ArgumentParser:
         "trigger-shim fingerprint --config config.yaml < token-file",
     )
     _add_config(fingerprint)
+
+    callers = _command(
+        commands,
+        "callers",
+        _callers,
+        "say who still calls, whose it is, and whether the withdrawn API can be switched off",
+        "trigger-shim callers --since 30d\n  zcat old/*.gz | trigger-shim callers --format csv -",
+    )
+    _add_config(callers)
+    reports.add_callers_options(callers)
+    caller = _command(
+        commands,
+        "caller",
+        _caller,
+        "tell everything on one caller, and the new call for each that it makes",
+        "trigger-shim caller nightly --format markdown",
+    )
+    _add_config(caller)
+    reports.add_caller_options(caller)
 
     _command(
         commands,
@@ -212,6 +241,9 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", metavar="FILE", help="default: config.yaml in the working folder, where there is one"
     )
+
+
+def _add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--listen", metavar="HOST:PORT", help="overrides listen")
     parser.add_argument("--upstream", metavar="URL", help="overrides upstream.url")
 

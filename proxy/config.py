@@ -100,7 +100,7 @@ class Known:
     def rule(self) -> identity.Rule:
         """The same, as calls are held against it."""
         return identity.Rule(
-            self.name, self.owner, self.token, self.agent, self.network, self.repository, self.workflow
+            self.name, self.owner, self.contact, self.token, self.agent, self.network, self.repository, self.workflow
         )
 
 

@@ -21,12 +21,14 @@ class Rule(NamedTuple):
     """Names a caller that is known: it matches where each of its criteria that is not empty does, in any of its values.
 
     Attributes:
+        contact: how to reach the owner.
         tokens: fingerprints.
         agents, repositories, workflows: globs; a repository is ``org/repo``, or ``id:…``.
     """
 
     name: str
     owner: str | None = None
+    contact: str | None = None
     tokens: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     networks: tuple[Network, ...] = ()
@@ -70,7 +72,7 @@ class Identity:
         self._known = tuple(known)
         # The same few peers and callers come again and again.
         self._hop = functools.lru_cache(4096)(self._parse_hop)
-        self._rule = functools.lru_cache(4096)(self._first_match)
+        self._rule = functools.lru_cache(4096)(functools.partial(first_match, self._known))
 
     def identify(
         self,
@@ -116,9 +118,6 @@ class Identity:
         where = " ".join(part for part in (traits.client_ip, traits.user_agent) if part)
         return where or "unknown", "address", None
 
-    def _first_match(self, traits: Traits) -> Rule | None:
-        return next((rule for rule in self._known if _matches(rule, traits)), None)
-
     def trusts(self, peer: str | None) -> bool:
         """Whether what a peer says of earlier hops is believed."""
         return peer is not None and self._hop(peer)[1]
@@ -149,6 +148,11 @@ class Identity:
             return None, False
         address = getattr(address, "ipv4_mapped", None) or address
         return str(address), any(address in network for network in self._trusted)
+
+
+def first_match(rules: Iterable[Rule], traits: Traits) -> Rule | None:
+    """The first rule that a caller with these traits matches."""
+    return next((rule for rule in rules if _matches(rule, traits)), None)
 
 
 def _matches(rule: Rule, traits: Traits) -> bool:

@@ -71,6 +71,47 @@ class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_
     client_gone: bool = False
 
 
+class Sighting(msgspec.Struct, tag_field="event", tag="deprecated_call", gc=False):
+    """A call as a report reads it: those fields of `CallRecord` that it counts by, so that a million take seconds.
+
+    What later versions may write is text here, so that their logs can be read, too. The time comes first and the
+    address last: what is between them has few values, however many calls there are (`tally.Shape`).
+    """
+
+    ts: datetime
+    endpoint: str
+    caller: str
+    caller_source: str
+    outcome: str
+    status: int
+    org: str | None = None
+    repo: str | None = None
+    repo_id: str | None = None
+    workflow: str | None = None
+    owner: str | None = None
+    token: str | None = None
+    user_agent: str | None = None
+    run_user: str | None = None
+    client_ip: str | None = None
+
+
+class Closeup(msgspec.Struct, gc=False):
+    """What the report on one caller reads besides."""
+
+    inputs: list[str] = []
+    ignored_fields: list[str] = []
+
+
+class LastCall(msgspec.Struct, gc=False):
+    """What it reads of the last calls of all."""
+
+    method: str
+    path: str
+    request_id: str = ""
+    error_code: str | None = None
+    run: str | None = None
+
+
 class Heartbeat(msgspec.Struct, tag_field="event", tag="heartbeat", omit_defaults=True):
     """Proof that the log was being kept: silence counts as silence only where heartbeats cover it.
 

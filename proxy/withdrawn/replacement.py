@@ -1,6 +1,9 @@
 """The new call for an old one, as the owner of a tool would write it down."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
+
+import msgspec
 
 from proxy.curl import LITERAL_DOLLAR, Curl, CurlError
 from proxy.withdrawn import endpoints, trigger
@@ -62,6 +65,33 @@ def of_body(body: str, base: str, path: str | None) -> Replacement:
         nowhere = "a body does not say where it went: put your own for ORG, REPO and WORKFLOW, or give --path"
         replacement.notes.append(nowhere)
     return replacement
+
+
+def of_recorded(method: str, path: str, inputs: Iterable[str], base: str) -> Replacement:
+    """The same for a call of any withdrawn endpoint, of which only its record is left.
+
+    A record has no values and no revisions, so that the owner has to put in its own.
+
+    Args:
+        method: as recorded.
+        path: raw, as recorded.
+        inputs: names of the inputs.
+        base: address of the service.
+
+    Raises:
+        CurlError: it is no call of a withdrawn endpoint.
+        InvalidPath: it is a wrong one.
+    """
+    url = base + path.replace("$", LITERAL_DOLLAR)
+    headers = (("Authorization", "Bearer $SOURCECRAFT_TOKEN"),)
+    match = endpoints.match(method, path)
+    if match is None:
+        raise CurlError(f"{method} {path} is none of the withdrawn endpoints")
+    if not match.endpoint.is_trigger:
+        return Replacement(Curl(method, base + match.successor.replace("$", LITERAL_DOLLAR), headers, ""), [])
+    values = [{"name": name, "value": "VALUE"} for name in inputs]
+    body = msgspec.json.encode({"revision": "BRANCH", "input": {"values": values}}).decode()
+    return of_call(Curl(method, url, headers, body.replace("$", LITERAL_DOLLAR)))
 
 
 def _notes(body: str, request: trigger.SuccessorRequest) -> list[str]:

@@ -1,0 +1,192 @@
+"""Reports as JSON, CSV and Markdown."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from proxy.callers.card import Card
+from proxy.callers.coverage import Span
+from proxy.callers.report import Report, Row
+from proxy.callers.survey import Source
+from proxy.callers.words import BLOCKS, duration, interval, minute, percent, printable, sparkline
+
+TREND_WIDTH = 31
+"""Characters of a sparkline at the most: a day each of a month."""
+
+REASONS = 10
+"""How many reasons for the verdict are told to people; JSON has all."""
+
+PLURALS = {
+    "caller": "callers",
+    "owner": "owners",
+    "repo": "repos",
+    "workflow": "workflows",
+    "endpoint": "endpoints",
+    "agent": "agents",
+}
+
+
+class Column(NamedTuple):
+    """A column of a table for people."""
+
+    title: str
+    text: Callable[[Row], str]
+    is_number: bool = False
+
+
+def columns(report: Report, blocks: str, trend_width: int = TREND_WIDTH) -> list[Column]:
+    """The columns of a report, with the characters for a sparkline, and how many of them there may be."""
+    name = Column(report.by, lambda row: printable(row.name))
+    callers = [] if report.by == "caller" else [Column("callers", lambda row: str(row.callers), is_number=True)]
+    return [
+        name,
+        *callers,
+        Column("owner", lambda row: printable(row.owner or "-")),
+        Column("user", _users),
+        Column("calls", lambda row: str(row.calls), is_number=True),
+        Column("trend", lambda row: sparkline(row.by_day, trend_width, blocks)),
+        Column("last seen", lambda row: minute(row.last_seen)),
+        Column("interval", lambda row: interval(row.interval), is_number=True),
+        Column("errors", lambda row: percent(row.error_share), is_number=True),
+        Column("state", lambda row: row.state),
+    ]
+
+
+def _users(row: Row) -> str:
+    if row.user is None:
+        return "-"
+    more = f" +{len(row.users) - 1}" if len(row.users) > 1 else ""
+    return printable(row.user) + more
+
+
+def conclusion(report: Report) -> list[str]:
+    """What stands under the table, a line each: how many are retired, what the log covers, the verdict and why."""
+    period = report.coverage.period
+    gaps = [
+        f"{minute(gap.begin)} to {minute(gap.end)} ({duration(gap.length.total_seconds())})"
+        for gap in report.coverage.gaps
+    ]
+    more = len(report.reasons) - REASONS
+    return [
+        f"{report.retired} of {len(report.callers)} callers are retired.",
+        f"The log was kept for {percent(report.coverage.share)} of {minute(period.begin)} to {minute(period.end)}, UTC"
+        + (f"; not from {', '.join(gaps[:REASONS])}." if gaps else "."),
+        f"Verdict: {VERDICTS[report.verdict]}",
+        *(f"  {printable(reason)}" for reason in report.reasons[:REASONS]),
+        *([f"  and {more} more"] if more > 0 else []),
+    ]
+
+
+VERDICTS = {"safe": "safe to remove", "not_yet": "not yet", "cannot_tell": "cannot tell"}
+
+
+# --- JSON
+
+
+def to_json(report: Report, rows: Sequence[Row], source: Source) -> str:
+    """The report as an object; README.md describes it."""
+    return _json(
+        {
+            "generated_at": report.now,
+            "verdict": report.verdict,
+            "reasons": report.reasons,
+            "coverage": {
+                "share": round(report.coverage.share, 6),
+                "since": report.coverage.period.begin,
+                "until": report.coverage.period.end,
+                "gaps": [_span(gap) for gap in report.coverage.gaps],
+            },
+            "read": source._asdict(),
+            "total": len(report.callers),
+            "retired": report.retired,
+            PLURALS[report.by]: [_row(row, report.by) for row in rows],
+        }
+    )
+
+
+def card_to_json(card: Card) -> str:
+    """Everything on one caller as an object."""
+    detail = card.detail
+    return _json(
+        {
+            **_row(card.row, "caller"),
+            "tokens": detail.tokens,
+            "addresses": detail.addresses,
+            "errors": detail.errors,
+            "ignored_fields": detail.ignored_fields,
+            "changes": [change._asdict() for change in card.changes],
+            "last_calls": [call._asdict() for call in card.last_calls],
+        }
+    )
+
+
+def _row(row: Row, by: str) -> dict[str, Any]:
+    values = row._asdict()
+    name, callers, source = values.pop("name"), values.pop("callers"), values.pop("source")
+    values.pop("in_doubt")
+    return {by: name, **({"source": source} if by == "caller" else {"callers": callers}), **values}
+
+
+def _span(span: Span) -> dict[str, Any]:
+    return {"from": span.begin, "to": span.end, "seconds": span.length.total_seconds()}
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+# --- CSV
+
+_CSV = "owner contact user calls first_seen last_seen interval error_share state retired_at".split()
+
+
+def to_csv(report: Report, rows: Sequence[Row]) -> str:
+    """The rows, times in RFC 3339, intervals in seconds."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow([report.by, "callers", *_CSV])
+    for row in rows:
+        values = [row.name, row.callers, *(getattr(row, name) for name in _CSV)]
+        writer.writerow([_cell(value) for value in values])
+    return out.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat()).replace("+00:00", "Z")
+    # A spreadsheet would take a caller's name for a formula.
+    return "'" + value if isinstance(value, str) and value[:1] in set("=+-@\t\r") else str(value)
+
+
+# --- Markdown
+
+
+def to_markdown(report: Report, rows: Sequence[Row], source: Source) -> str:
+    """The table and what stands under it."""
+    shown = columns(report, BLOCKS)
+    lines = [
+        "| " + " | ".join(column.title for column in shown) + " |",
+        "|" + "|".join(" ---: " if column.is_number else " --- " for column in shown) + "|",
+        *("| " + " | ".join(_escaped(column.text(row)) for column in shown) + " |" for row in rows),
+    ]
+    below = [f"- {_escaped(line.strip())}" for line in (*conclusion(report), reading(source))]
+    return "\n".join([*lines, "", *below, ""])
+
+
+def reading(source: Source) -> str:
+    """What was read, as a sentence."""
+    return f"Read {source.records} records in {source.files} files, skipped {source.skipped} lines."
+
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]#|~])")
+
+
+def _escaped(text: str) -> str:
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKUP.sub(r"\\\1", text)

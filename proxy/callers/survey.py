@@ -1,0 +1,69 @@
+"""From logs to a report: reads, counts and concludes."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from proxy.callers.detail import Detail
+from proxy.callers.identity import Rule
+from proxy.callers.reader import Progress, Reader
+from proxy.callers.report import Report, report
+from proxy.callers.tally import Dimension, Fold
+
+
+class Source(NamedTuple):
+    """What was read.
+
+    Attributes:
+        records: how many calls and heartbeats.
+        skipped: how many lines were none.
+    """
+
+    files: int
+    records: int
+    skipped: int
+
+
+class Survey(NamedTuple):
+    """A report, and what it is made from.
+
+    Attributes:
+        details: of each caller that was wanted, by its name.
+    """
+
+    report: Report
+    details: dict[str, Detail]
+    source: Source
+
+
+def survey(
+    paths: Iterable[str],
+    rules: Sequence[Rule],
+    now: datetime,
+    *,
+    by: Dimension = "caller",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    is_wanted: Callable[[str], bool] = lambda _: False,
+    progress: Progress = lambda _: None,
+) -> Survey:
+    """Read logs, and report on them.
+
+    Args:
+        paths: of the logs; ``-`` is standard input.
+        rules: those of today, which name callers anew.
+        now: the time.
+        by: what to group by.
+        since: the beginning of the period; None for that of the logs.
+        until: its end; None for now.
+        is_wanted: which callers, by their names, are to be told of in detail.
+        progress: told of the bytes that were read.
+
+    Raises:
+        reader.NoLog: a log cannot be read.
+    """
+    reader = Reader(paths, progress)
+    fold = Fold(rules, by, since, until, is_wanted)
+    fold.take(reader)
+    made = report(fold.tallies(), fold.beats, until or now, by=by, since=since)
+    return Survey(made, fold.details, Source(reader.files, reader.read, reader.skipped))

@@ -1,0 +1,75 @@
+"""How a report says times, shares and trends, and shows text that somebody else has written."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+_UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+def duration(seconds: float) -> str:
+    """In the two largest units: ``3d 4h``."""
+    rest, parts = round(seconds), []
+    for name, size in _UNITS:
+        if rest >= size:
+            parts.append(f"{rest // size}{name}")
+            rest %= size
+    return " ".join(parts[:2]) or "0s"
+
+
+def interval(seconds: float | None) -> str:
+    """The usual interval of a caller; a dash where it cannot be said."""
+    return duration(seconds) if seconds is not None else "-"
+
+
+def minute(moment: datetime) -> str:
+    """A time in UTC, to the minute."""
+    return f"{moment:%Y-%m-%d %H:%M}"
+
+
+def day(moment: datetime) -> str:
+    """A date in UTC."""
+    return f"{moment:%Y-%m-%d}"
+
+
+def percent(share: float) -> str:
+    """A share, so that neither some is told as none nor less than all as all."""
+    if 0 < share < 0.001:
+        return "<0.1%"
+    if 0.999 < share < 1:
+        return ">99.9%"
+    return f"{share:.1%}" if share not in {0, 1} else f"{share:.0%}"
+
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+"""For `sparkline`, lowest first."""
+
+ASCII_BLOCKS = ".:-=+*#@"
+"""The same, for a terminal that has no others."""
+
+
+def sparkline(values: Sequence[int], width: int, blocks: str = BLOCKS) -> str:
+    """A trend, the newest value last: a character for each of up to `width` stretches, and a space for nothing."""
+    size = -(-len(values) // width) or 1
+    padded = [0] * (-len(values) % size) + list(values)
+    sums = [sum(padded[start : start + size]) for start in range(0, len(padded), size)]
+    top = max(sums, default=0)
+    return "".join(blocks[-(-value * len(blocks) // top) - 1] if value else " " for value in sums)
+
+
+def printable(text: str) -> str:
+    """Text of somebody else on one line: what could move a cursor or turn a line around is written as JSON would."""
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def listed(counts: Iterable[tuple[str, int]], most: int = 10) -> str:
+    """Values with how often each came, the most frequent of them."""
+    ordered = sorted(counts, key=lambda pair: (-pair[1], pair[0]))
+    more = [f"and {len(ordered) - most} more"] if len(ordered) > most else []
+    return ", ".join([f"{printable(value)} ({count})" for value, count in ordered[:most]] + more)
+
+
+def _escaped(char: str) -> str:
+    if char.isprintable():
+        return char
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[index]:02x}{units[index + 1]:02x}" for index in range(0, len(units), 2))

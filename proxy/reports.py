@@ -1,0 +1,185 @@
+"""The commands that read the caller log: their options, and what each prints."""
+
+import argparse
+import difflib
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from proxy.callers import page, render, table, text
+from proxy.callers.card import card
+from proxy.callers.log import operator
+from proxy.callers.reader import NoLog, logs, size
+from proxy.callers.report import Gate, Report, Row, still_calling
+from proxy.callers.rhythm import STATES
+from proxy.callers.survey import Survey, survey
+from proxy.callers.tally import DIMENSIONS
+from proxy.callers.words import printable
+from proxy.config import Config
+from proxy.values import READERS, Moment
+
+_GATE: dict[Gate, int] = {"nobody": 0, "somebody": 1, "unknown": 3}
+_SORTS = "state calls name last_seen first_seen interval errors".split()
+
+
+# --- callers
+
+
+def add_callers_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `callers`."""
+    _add_logs(parser)
+    _add_period(parser)
+    parser.add_argument("--by", choices=DIMENSIONS, default="caller", help="what to group by; default: caller")
+    parser.add_argument("--state", choices=STATES, action="append", help="only rows in this state; may be repeated")
+    parser.add_argument("--sort", choices=_SORTS, default="state", help="default: state, then calls")
+    parser.add_argument("--limit", type=_count, metavar="N", help="no more than so many rows")
+    parser.add_argument("--format", choices=("table", "json", "csv", "markdown", "html"), default="table")
+    parser.add_argument(
+        "--fail-if-active",
+        type=_duration,
+        metavar="TIME",
+        help="exit with 1 if somebody called within the last TIME, such as 14d, and with 3 if the log cannot tell",
+    )
+
+
+def callers(config: Config, options: argparse.Namespace) -> int:
+    """Report on everybody, and return the exit status."""
+    is_wanted = (lambda _: True) if options.format == "html" else (lambda _: False)
+    try:
+        surveyed = _survey(config, options, is_wanted)
+    except NoLog as problem:
+        operator.error(str(problem))
+        return _GATE["unknown"] if options.fail_if_active else 2
+    report = surveyed.report
+    rows = _chosen(report, options)
+    match options.format:
+        case "table":
+            table.show(report, rows, sys.stdout)
+        case "json":
+            print(render.to_json(report, rows, surveyed.source))
+        case "csv":
+            print(render.to_csv(report, rows), end="")
+        case "markdown":
+            print(render.to_markdown(report, rows, surveyed.source), end="")
+        case "html":
+            print(page.to_html(surveyed, rows, config.upstream.url), end="")
+    operator.info(render.reading(surveyed.source))
+    return _GATE[still_calling(report, options.fail_if_active)] if options.fail_if_active else 0
+
+
+def _chosen(report: Report, options: argparse.Namespace) -> list[Row]:
+    rows = [row for row in report.rows if not options.state or row.state in options.state]
+    if options.sort != "state":
+        rows.sort(key=_KEYS[options.sort])
+    return rows[: options.limit]
+
+
+_KEYS: dict[str, Any] = {
+    "calls": lambda row: -row.calls,
+    "name": lambda row: row.name,
+    "last_seen": lambda row: -row.last_seen.timestamp(),
+    "first_seen": lambda row: row.first_seen,
+    "interval": lambda row: row.interval if row.interval is not None else float("inf"),
+    "errors": lambda row: -row.error_share,
+}
+
+
+# --- caller
+
+
+def add_caller_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `caller`."""
+    parser.add_argument("name", metavar="NAME", help="as `callers` shows it")
+    _add_logs(parser)
+    _add_period(parser)
+    parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
+
+
+def caller(config: Config, options: argparse.Namespace) -> int:
+    """Tell everything on one caller, and return the exit status."""
+    try:
+        surveyed = _survey(config, options, options.name.__eq__)
+    except NoLog as problem:
+        operator.error(str(problem))
+        return 2
+    row = next((row for row in surveyed.report.callers if row.name == options.name), None)
+    if row is None:
+        names = [row.name for row in surveyed.report.callers]
+        near = difflib.get_close_matches(options.name, names, 3, 0.4)
+        meant = f"did you mean {', '.join(map(printable, near))}?" if near else "'trigger-shim callers' lists them"
+        operator.error(f"{printable(options.name)}: no such caller in the log; {meant}")
+        return 1
+    found = card(row, surveyed.details[row.name], config.upstream.url)
+    match options.format:
+        case "text":
+            print(text.card_to_text(found, table.blocks(sys.stdout)), end="")
+        case "json":
+            print(render.card_to_json(found))
+        case "markdown":
+            print(text.card_to_markdown(found), end="")
+    return 0
+
+
+# --- both
+
+
+def _survey(config: Config, options: argparse.Namespace, is_wanted: Any) -> Survey:
+    paths = options.logs or logs(config.callers.log)
+    now = datetime.now(UTC)
+    with table.progress(size(paths)) as progress:
+        return survey(
+            paths,
+            [known.rule for known in config.callers.known],
+            now,
+            by=getattr(options, "by", "caller"),
+            since=_ago(options.since, now),
+            until=_ago(options.until, now),
+            is_wanted=is_wanted,
+            progress=progress,
+        )
+
+
+def _add_logs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "logs",
+        nargs="*",
+        metavar="LOG",
+        help="files, .gz too, or - for standard input; default: callers.log and its rotated siblings",
+    )
+
+
+def _add_period(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--since", type=_time, metavar="TIME", help="30d for 30 days ago, a date, or a date-time")
+    parser.add_argument("--until", type=_time, metavar="TIME", help="the same; default: now")
+
+
+_DURATION = re.compile(r"(\d{1,5})([mhdw])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def _duration(value: str) -> timedelta:
+    found = _DURATION.fullmatch(value)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{value!r} is no length of time; write 14d, 12h or 2w")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def _time(value: str) -> timedelta | datetime:
+    if _DURATION.fullmatch(value):
+        return _duration(value)
+    try:
+        moment: datetime = READERS[Moment](value)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(f"{problem}, or 30d") from None
+    return moment
+
+
+def _ago(time: timedelta | datetime | None, now: datetime) -> datetime | None:
+    return now - time if isinstance(time, timedelta) else time
+
+
+def _count(value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise argparse.ArgumentTypeError(f"{value!r} is no count; write a whole number, 1 or more")
+    return int(value)
