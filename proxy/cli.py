@@ -39,9 +39,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    # argparse takes no more files once an option has stood behind the first ones.
+    if rest and not ("logs" in options and all(_is_file(word) for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.logs += rest
     command: Callable[[argparse.Namespace], int] = options.command
     return command(options)
+
+
+def _is_file(word: str) -> bool:
+    return word == "-" or not word.startswith("-")
 
 
 # --- the commands

@@ -12,7 +12,7 @@ import hashlib
 import re
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote, unquote
@@ -138,9 +138,9 @@ class Repository:
         self.deleted = False
         self.runs: list[Run] = []
 
-    def start(self, workflows: list[str]) -> Run:
+    def start(self, workflows: list[str], user: str) -> Run:
         """Start a run."""
-        self.runs.append(Run(str(len(self.runs) + 1), workflows, "alice"))
+        self.runs.append(Run(str(len(self.runs) + 1), workflows, user))
         return self.runs[-1]
 
 
@@ -159,6 +159,7 @@ class Call(NamedTuple):
     repository: Repository
     segments: dict[str, str]
     query: dict[str, str]
+    user: str
 
     def body(self, kind: type[T]) -> T:
         """What was sent.
@@ -219,13 +220,17 @@ class Call(NamedTuple):
 class StandIn:
     """The ASGI application.
 
+    Args:
+        users: whose a token is; all others are alice's.
+
     Attributes:
         received: every request, oldest first.
         answers: status and body of the answer to each.
         repositories: those that exist, or did.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, users: Mapping[str, str] | None = None) -> None:
+        self.users = dict(users or {})
         self.received: list[Received] = []
         self.answers: list[str] = []
         self.repositories = [Repository(slug, id_) for slug, id_ in REPOSITORIES.items()]
@@ -266,7 +271,8 @@ class StandIn:
                 segments = {name: unquote(segment) for name, segment in found.groupdict().items()}
                 repository = self._repository(segments.pop("repository"))
                 query = dict(parse_qsl(got.query, keep_blank_values=True))
-                return endpoint(Call(got, repository, segments, query))
+                user = self.users.get(got.header("authorization").removeprefix("Bearer "), "alice")
+                return endpoint(Call(got, repository, segments, query, user))
         raise _missing("such endpoint")
 
     def _repository(self, name: str) -> Repository:
@@ -287,7 +293,7 @@ def _start_run(call: Call) -> Response:
     for revision in (body.head, body.config_revision):
         if revision is not None and sum(map(bool, (revision.branch, revision.tag, revision.commit))) != 1:
             raise _wrong("A revision has exactly one of branch, tag, commit.")
-    run = call.repository.start([workflow.name for workflow in body.workflows])
+    run = call.repository.start([workflow.name for workflow in body.workflows], call.user)
     return JSONResponse(run.seen())
 
 

@@ -12,10 +12,10 @@ from proxy.callers.card import Card
 from proxy.callers.coverage import Span
 from proxy.callers.report import Report, Row
 from proxy.callers.survey import Source
-from proxy.callers.words import BLOCKS, duration, interval, minute, percent, printable, sparkline
+from proxy.callers.words import BLOCKS, day, duration, interval, minute, percent, printable, sparkline
 
-TREND_WIDTH = 31
-"""Characters of a sparkline at the most: a day each of a month."""
+TREND_WIDTH = 32
+"""Characters of a sparkline at the most: one for each day that the last 31 days fall on."""
 
 REASONS = 10
 """How many reasons for the verdict are told to people; JSON has all."""
@@ -41,11 +41,12 @@ class Column(NamedTuple):
 def columns(report: Report, blocks: str, trend_width: int = TREND_WIDTH) -> list[Column]:
     """The columns of a report, with the characters for a sparkline, and how many of them there may be."""
     name = Column(report.by, lambda row: printable(row.name))
-    callers = [] if report.by == "caller" else [Column("callers", lambda row: str(row.callers), is_number=True)]
+    callers = Column("callers", lambda row: str(row.callers), is_number=True)
+    owner = Column("owner", lambda row: printable(row.owner or "-"))
     return [
         name,
-        *callers,
-        Column("owner", lambda row: printable(row.owner or "-")),
+        *([callers] if report.by != "caller" else []),
+        *([owner] if report.by != "owner" else []),
         Column("user", _users),
         Column("calls", lambda row: str(row.calls), is_number=True),
         Column("trend", lambda row: sparkline(row.by_day, trend_width, blocks)),
@@ -70,12 +71,12 @@ def conclusion(report: Report) -> list[str]:
         f"{minute(gap.begin)} to {minute(gap.end)} ({duration(gap.length.total_seconds())})"
         for gap in report.coverage.gaps
     ]
-    more = len(report.reasons) - REASONS
+    more, earliest = len(report.reasons) - REASONS, report.safe_at
     return [
         f"{report.retired} of {len(report.callers)} callers are retired.",
         f"The log was kept for {percent(report.coverage.share)} of {minute(period.begin)} to {minute(period.end)}, UTC"
         + (f"; not from {', '.join(gaps[:REASONS])}." if gaps else "."),
-        f"Verdict: {VERDICTS[report.verdict]}",
+        f"Verdict: {VERDICTS[report.verdict]}" + (f", {day(earliest)} at the earliest" if earliest is not None else ""),
         *(f"  {printable(reason)}" for reason in report.reasons[:REASONS]),
         *([f"  and {more} more"] if more > 0 else []),
     ]
@@ -94,6 +95,7 @@ def to_json(report: Report, rows: Sequence[Row], source: Source) -> str:
             "generated_at": report.now,
             "verdict": report.verdict,
             "reasons": report.reasons,
+            "safe_at": report.safe_at,
             "coverage": {
                 "share": round(report.coverage.share, 6),
                 "since": report.coverage.period.begin,
@@ -126,9 +128,10 @@ def card_to_json(card: Card) -> str:
 
 def _row(row: Row, by: str) -> dict[str, Any]:
     values = row._asdict()
-    name, callers, source = values.pop("name"), values.pop("callers"), values.pop("source")
-    values.pop("in_doubt")
-    return {by: name, **({"source": source} if by == "caller" else {"callers": callers}), **values}
+    name = {by: values.pop("name")}
+    for key in {"in_doubt", by, "callers" if by == "caller" else "source"}:
+        values.pop(key, None)
+    return name | values
 
 
 def _span(span: Span) -> dict[str, Any]:
@@ -136,7 +139,8 @@ def _span(span: Span) -> dict[str, Any]:
 
 
 def _json(value: Any) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    return "\n".join(map(printable, text.split("\n")))
 
 
 # --- CSV

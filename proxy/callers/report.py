@@ -13,7 +13,7 @@ from proxy.callers.record import Heartbeat
 from proxy.callers.rhythm import STATES, State, rhythm
 from proxy.callers.rhythm import state as state_of
 from proxy.callers.tally import Dimension, Tally
-from proxy.callers.words import day, duration, minute
+from proxy.callers.words import day, duration, minute, shortened
 
 Verdict = Literal["safe", "not_yet", "cannot_tell"]
 Gate = Literal["nobody", "somebody", "unknown"]
@@ -40,6 +40,7 @@ class Row(NamedTuple):
         in_doubt: it has been silent for so long that it would be retired, had the log been kept all that time.
         retired_at: when it will be retired if it never calls again, and the log is kept; None where it is.
         endpoints, repositories, workflows, agents, outcomes: calls by each.
+        replacements: calls by what is to be called instead.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Row(NamedTuple):
     workflows: Counter[str]
     agents: Counter[str]
     outcomes: Counter[str]
+    replacements: Counter[str]
 
 
 class Report(NamedTuple):
@@ -89,6 +91,11 @@ class Report(NamedTuple):
     def retired(self) -> int:
         """How many callers are."""
         return sum(row.state == "retired" for row in self.callers)
+
+    @property
+    def safe_at(self) -> datetime | None:
+        """When everybody will be retired if nobody calls again, and the log is kept; None where everybody is."""
+        return max((row.retired_at for row in self.callers if row.retired_at is not None), default=None)
 
     @property
     def days(self) -> list[datetime]:
@@ -178,6 +185,7 @@ def _row(name: str, tallies: list[Tally], kept: Coverage, *, is_group: bool) -> 
         workflows=whole.workflows,
         agents=whole.agents,
         outcomes=whole.outcomes,
+        replacements=whole.replacements,
     )
 
 
@@ -231,7 +239,7 @@ def _verdict(callers: list[Row], kept: Coverage) -> tuple[Verdict, list[str]]:
     if certain := [row for row in there if not row.in_doubt]:
         return "not_yet", [_still_there(row) for row in certain]
     if there or not _is_watched(kept, WATCH):
-        doubts = [f"{row.name} may have called meanwhile" for row in there]
+        doubts = [f"{shortened(row.name)} may have called meanwhile" for row in there]
         return "cannot_tell", _missing(kept) + doubts
     watched = duration(kept.within(kept.period))
     everybody = "every caller is retired" if callers else "nobody has called"
@@ -239,9 +247,9 @@ def _verdict(callers: list[Row], kept: Coverage) -> tuple[Verdict, list[str]]:
 
 
 def _still_there(row: Row) -> str:
-    owner = f" of {row.owner}" if row.owner is not None else ""
+    name, owner = shortened(row.name), f" of {shortened(row.owner)}" if row.owner is not None else ""
     retired = f"; retired on {day(row.retired_at)} if it never calls again" if row.retired_at is not None else ""
-    return f"{row.name}{owner} is {row.state}: last call {minute(row.last_seen)}{retired}"
+    return f"{name}{owner} is {row.state}: last call {minute(row.last_seen)}{retired}"
 
 
 def _missing(kept: Coverage) -> list[str]:

@@ -1,10 +1,9 @@
 """How often somebody calls, and what its silence means for somebody who calls that often.
 
-Pure. Times are counted in whole hours since the year 1 in UTC, for which a caller's thousand calls an hour are one.
+Pure. Times are whole hours in UTC, so that a thousand calls in one are one: the day's ordinal times 24, and its hour.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from statistics import median
 from typing import Literal, NamedTuple
@@ -68,13 +67,3 @@ def state(rhythm: Rhythm, silence: float) -> State:
     if silence <= 2 * rhythm.pause:
         return "fading"
     return "quiet" if silence <= rhythm.retired_after else "retired"
-
-
-def hour_of(moment: datetime) -> int:
-    """The hour that a time in UTC lies in."""
-    return moment.toordinal() * 24 + moment.hour
-
-
-def start_of(hour: int) -> datetime:
-    """When an hour begins."""
-    return datetime.fromordinal(hour // 24).replace(tzinfo=UTC) + timedelta(hours=hour % 24)

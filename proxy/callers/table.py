@@ -5,13 +5,14 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Literal, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from proxy.callers import reader
-from proxy.callers.render import TREND_WIDTH, Column, columns, conclusion
+from proxy.callers.render import Column, columns, conclusion
 from proxy.callers.report import Report, Row
 from proxy.callers.words import ASCII_BLOCKS, BLOCKS
 
@@ -20,42 +21,54 @@ _STYLES = {
     "fading": "yellow",
     "quiet": "cyan",
     "retired": "green",
-    "Verdict: safe to remove": "bold green",
-    "Verdict: not yet": "bold red",
-    "Verdict: cannot tell": "bold yellow",
 }
-_WIDE = 120
-_NARROW_TREND = 10
-"""Characters of a terminal that has room for a whole trend, and how many a trend gets in another."""
+_VERDICTS = {"safe": "bold green", "not_yet": "bold red", "cannot_tell": "bold yellow"}
+_GAP = 2
+_NAME_WIDTH = 24
+_DISPENSABLE = ("trend", "interval", "errors", "user", "owner", "callers")
+"""Titles of the columns that a narrow terminal can do without, the first one first."""
 
 _UNLIMITED = 100_000
 """Characters a line, where nobody wants it cut."""
 
-_SOON = 1.0
+SOON = 1.0
 """Seconds after which somebody who waits wants to see something move."""
 
 
 def show(report: Report, rows: Sequence[Row], out: TextIO) -> None:
     """Print a report: as wide as the terminal, in colour; or plain, whole and a line a row, where there is none."""
     console = Console(file=out, width=None if out.isatty() else _UNLIMITED, highlight=False, emoji=False)
-    shown = columns(report, blocks(out), TREND_WIDTH if console.width >= _WIDE else _NARROW_TREND)
     with console.capture() as printed:
-        console.print(_table(shown, rows))
+        console.print(_table(columns(report, blocks(out)), rows, console.width))
         console.print()
         for line in conclusion(report):
-            console.print(Text(line, style=_STYLES.get(line, "")))
-    out.write("".join(f"{line.rstrip()}\n" for line in printed.get().splitlines()))
+            console.print(Text(line, style=_VERDICTS[report.verdict] if line.startswith("Verdict: ") else ""))
+    out.write("".join(f"{line.rstrip()}\n" for line in printed.get().split("\n")[:-1]))
 
 
-def _table(shown: list[Column], rows: Sequence[Row]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def _table(shown: list[Column], rows: Sequence[Row], width: int) -> Table:
+    texts = {column.title: [column.text(row) for row in rows] for column in shown}
+    shown = _fitting(shown, texts, width)
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
     for column in shown:
         justify: Literal["right", "left"] = "right" if column.is_number else "left"
         table.add_column(column.title, justify=justify, no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        *cells, state = (column.text(row) for column in shown)
+    for *cells, state in zip(*(texts[column.title] for column in shown), strict=True):
         table.add_row(*map(Text, cells), Text(state, style=_STYLES[state]))
     return table
+
+
+def _fitting(shown: list[Column], texts: dict[str, list[str]], width: int) -> list[Column]:
+    """The columns that there is room for: all others go before a name is cut too short to be told from another."""
+    needed = {title: max(map(cell_len, [title, *cells])) + _GAP for title, cells in texts.items()}
+    name = shown[0].title
+    needed[name] = min(needed[name], _NAME_WIDTH)
+    gone: set[str] = set()
+    for title in _DISPENSABLE:
+        if sum(needed.values()) > width and title in needed:
+            gone.add(title)
+            del needed[title]
+    return [column for column in shown if column.title not in gone]
 
 
 def blocks(out: TextIO) -> str:
@@ -76,7 +89,7 @@ def progress(size: int) -> Iterator[reader.Progress]:
 
     def advance(count: int) -> None:
         bar.advance(task, count)
-        if not bar.live.is_started and time.monotonic() > begun + _SOON:
+        if not bar.live.is_started and time.monotonic() > begun + SOON:
             bar.start()
 
     try:

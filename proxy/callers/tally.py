@@ -1,6 +1,7 @@
 """Folds the records of calls into what a report says of them, one record after the other."""
 
 import copy
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from proxy.callers.detail import Detail
 from proxy.callers.identity import Rule, Traits, first_match
 from proxy.callers.reader import Batch
 from proxy.callers.record import Heartbeat
+from proxy.withdrawn import endpoints
 
 Dimension = Literal["caller", "owner", "repo", "workflow", "endpoint", "agent"]
 DIMENSIONS: tuple[Dimension, ...] = ("caller", "owner", "repo", "workflow", "endpoint", "agent")
@@ -49,6 +51,16 @@ class Shape(NamedTuple):
         return f"id:{self.repo_id}" if self.repo_id is not None else f"{self.org or ''}/{self.repo or ''}"
 
     @property
+    def replacement(self) -> str | None:
+        """What to call instead: method and path, in braces what differs from call to call; None if nobody knows."""
+        endpoint = endpoints.BY_NAME.get(self.endpoint)
+        if endpoint is None:
+            return None
+        segments = {"org": self.org, "repo": self.repo, "repo_id": self.repo_id}
+        path = re.sub(r"\{(\w+)\}", lambda name: segments.get(name[1]) or name[0], endpoint.successor)
+        return f"{endpoint.method} {path}"
+
+    @property
     def traits(self) -> Traits:
         """What a rule looks at."""
         return Traits(self.token, self.user_agent, self.client_ip, self.repository, self.workflow)
@@ -61,7 +73,7 @@ class Tally:
     Attributes:
         caller: its name, by the rules of today.
         source: what it has its name from, as in the record.
-        hours: how many calls there were in each hour (`hour_of`).
+        hours: how many calls there were in each hour (as rhythm.py counts them).
         errors: how many calls were answered with 4xx or 5xx.
         users: whose tokens they were, and when last.
     """
@@ -81,6 +93,7 @@ class Tally:
     workflows: Counter[str] = field(default_factory=Counter)
     agents: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
+    replacements: Counter[str] = field(default_factory=Counter)
 
     def copy(self) -> "Tally":
         """One that can be merged into without changing this one."""
@@ -96,7 +109,7 @@ class Tally:
             self.hours[hour] = self.hours.get(hour, 0) + calls
         for user, last in other.users.items():
             self.users[user] = max(last, self.users.get(user, last))
-        for name in ("endpoints", "repositories", "workflows", "agents", "outcomes"):
+        for name in ("endpoints", "repositories", "workflows", "agents", "outcomes", "replacements"):
             getattr(self, name).update(getattr(other, name))
 
 
@@ -126,16 +139,19 @@ class Fold:
         self.details: dict[str, Detail] = {}
         self._rules = rules
         self._group = _GROUPS[by]
+        self._is_bounded = since is not None or until is not None
         self._since = since or datetime.min.replace(tzinfo=UTC)
         self._until = until or datetime.max.replace(tzinfo=UTC)
         self._is_wanted = is_wanted
         self._shape_ends = None if any(rule.networks for rule in rules) else -1
+        self._values: dict[Any, Any] = {}
         self._counts: dict[tuple[Any, ...], _Count] = {}
         self._tallies: dict[tuple[str, str], Tally] = {}
 
     def take(self, batches: Iterable[Batch]) -> None:
         """Count the records of some logs."""
         since, until, shape_ends, counts = self._since, self._until, self._shape_ends, self._counts
+        share, is_bounded = self._values.setdefault, self._is_bounded
         for records, lines in batches:
             # This is done a million times: what could be a function here is none.
             for record, line in zip(records, lines, strict=True):
@@ -146,17 +162,19 @@ class Fold:
                 moment, shape = values[0], values[1:shape_ends]
                 if moment.tzinfo is not UTC:
                     moment = record.ts = _in_utc(moment)
-                if not since <= moment < until:
+                if is_bounded and not since <= moment < until:
                     continue
                 count = counts.get(shape)
                 if count is None:
+                    # Shapes share their strings, and so the processor's cache.
+                    shape = tuple([share(value, value) for value in shape])
                     count = counts[shape] = self._begun(Shape(*shape), moment)
                 count.calls += 1
                 if moment > count.last:
                     count.last = moment
                 elif moment < count.first:
                     count.first = moment
-                hours, hour = count.hours, moment.toordinal() * 24 + moment.hour  # as `hour_of`
+                hours, hour = count.hours, moment.toordinal() * 24 + moment.hour
                 hours[hour] = hours.get(hour, 0) + 1
                 if count.detail is not None:
                     count.detail.add(record, line)
@@ -170,7 +188,7 @@ class Fold:
 
     def _begun(self, shape: Shape, moment: datetime) -> "_Count":
         rule = first_match(self._rules, shape.traits)
-        caller, owner = (rule.name, rule.owner) if rule is not None else (shape.caller, shape.owner)
+        caller, owner = (rule.name, rule.owner) if rule is not None else (shape.caller or NOBODY, shape.owner)
         key = (self._group(shape, caller, owner) or NOBODY, caller)
         tally = self._tallies.get(key)
         if tally is None:
@@ -193,6 +211,8 @@ class Fold:
         tally.workflows[shape.workflow or NOBODY] += count.calls
         tally.agents[shape.user_agent or NOBODY] += count.calls
         tally.outcomes[shape.outcome] += count.calls
+        if shape.replacement is not None:
+            tally.replacements[shape.replacement] += count.calls
 
 
 class _Count:

@@ -8,6 +8,10 @@ from proxy.callers.detail import Call
 from proxy.callers.words import BLOCKS, listed, minute, percent, printable, sparkline
 
 _TREND_WIDTH = 60
+_ADVICE = (
+    "Path, body and answer change; the run's slug is what flux_public_id was.",
+    "BRANCH and VALUE stand for what only the tool knows; without head, the default branch runs.",
+)
 _IGNORED = "the withdrawn endpoint has always ignored these fields: they never reached a run"
 
 
@@ -19,6 +23,8 @@ def card_to_text(card: Card, blocks: str = BLOCKS) -> str:
         *(f"  {title:<13} {text}" for title, text in _facts(card, blocks)),
         "",
         "What to change",
+        "",
+        *(f"  {line}" for line in _ADVICE),
         "",
         *(line for change in card.changes for line in _change(change)),
         *_rest(card),
@@ -37,6 +43,8 @@ def card_to_markdown(card: Card) -> str:
         *(f"- {title}: {_code(text)}" for title, text in _facts(card, BLOCKS)),
         "",
         "## What to change",
+        "",
+        *_ADVICE,
         "",
         *(line for change in card.changes for line in _fenced(change)),
         *_rest(card),

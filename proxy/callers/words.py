@@ -56,6 +56,11 @@ def sparkline(values: Sequence[int], width: int, blocks: str = BLOCKS) -> str:
     return "".join(blocks[-(-value * len(blocks) // top) - 1] if value else " " for value in sums)
 
 
+def shortened(text: str, length: int = 80) -> str:
+    """A text that may be long, in a sentence."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
 def printable(text: str) -> str:
     """Text of somebody else on one line: what could move a cursor or turn a line around is written as JSON would."""
     return text if text.isprintable() else "".join(map(_escaped, text))

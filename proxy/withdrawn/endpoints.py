@@ -63,6 +63,8 @@ ENDPOINTS = (
     Endpoint("delete_repository", "DELETE", "/{org}/{repo}", "/repos/{org}/{repo}"),
 )
 
+BY_NAME = {endpoint.name: endpoint for endpoint in ENDPOINTS}
+
 CURRENT = (
     "repos|orgs|users|me|issues|issue_comments|issue_links|issue_statuses|"
     "labels|milestones|pulls|pull_comments|releases"

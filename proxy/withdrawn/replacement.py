@@ -82,16 +82,18 @@ def of_recorded(method: str, path: str, inputs: Iterable[str], base: str) -> Rep
         CurlError: it is no call of a withdrawn endpoint.
         InvalidPath: it is a wrong one.
     """
-    url = base + path.replace("$", LITERAL_DOLLAR)
     headers = (("Authorization", "Bearer $SOURCECRAFT_TOKEN"),)
     match = endpoints.match(method, path)
     if match is None:
         raise CurlError(f"{method} {path} is none of the withdrawn endpoints")
+    successor = base + match.successor.replace("$", LITERAL_DOLLAR)
     if not match.endpoint.is_trigger:
-        return Replacement(Curl(method, base + match.successor.replace("$", LITERAL_DOLLAR), headers, ""), [])
+        return Replacement(Curl(method, successor, headers, ""), [])
     values = [{"name": name, "value": "VALUE"} for name in inputs]
     body = msgspec.json.encode({"revision": "BRANCH", "input": {"values": values}}).decode()
-    return of_call(Curl(method, url, headers, body.replace("$", LITERAL_DOLLAR)))
+    legacy = Curl(method, path.replace("$", LITERAL_DOLLAR), headers, body.replace("$", LITERAL_DOLLAR))
+    call, notes = of_call(legacy)
+    return Replacement(call._replace(url=successor), notes)
 
 
 def _notes(body: str, request: trigger.SuccessorRequest) -> list[str]:

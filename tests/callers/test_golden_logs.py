@@ -1,0 +1,62 @@
+"""The golden logs (golden/README.md), each read as a user would name its files."""
+
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from proxy.callers.survey import Survey, survey
+
+GOLDEN = Path(__file__).parent / "golden"
+CASES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
+
+
+def logs(case: str) -> list[str]:
+    return [str(file) for file in sorted((GOLDEN / case).iterdir()) if file.name != "expected.yaml"]
+
+
+def moment(value: Any) -> datetime:
+    return value if isinstance(value, datetime) else datetime.combine(value, time(), UTC)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_report_says_what_the_corpus_says(case: str) -> None:
+    expected = yaml.safe_load((GOLDEN / case / "expected.yaml").read_text())
+    expected.pop("why")
+    surveyed = survey(logs(case), [], moment(expected.pop("now")))
+    report = surveyed.report
+
+    check_reading(expected, surveyed)
+    assert report.verdict == expected.pop("verdict"), report.reasons
+    assert report.safe_at == expected.pop("safe_at")
+    assert report.retired == expected.pop("retired")
+    assert report.coverage.share == pytest.approx(expected.pop("coverage"), abs=1e-6)
+    assert [list(gap) for gap in report.coverage.gaps] == expected.pop("gaps", [])
+    check_reasons(expected.pop("reasons"), report.reasons)
+    check_callers(expected.pop("callers"), surveyed)
+    assert expected == {}, "the corpus has a key that nothing reads"
+
+
+def check_reading(expected: dict[str, Any], surveyed: Survey) -> None:
+    if "read" in expected:
+        assert surveyed.source._asdict() == expected.pop("read")
+
+
+def check_reasons(expected: Any, reasons: list[str]) -> None:
+    if isinstance(expected, int):
+        assert len(reasons) == expected
+        return
+    assert len(reasons) == len(expected), reasons
+    assert all(reason.startswith(begin) for reason, begin in zip(reasons, expected, strict=True)), reasons
+
+
+def check_callers(expected: Any, surveyed: Survey) -> None:
+    rows = {row.name: row._asdict() for row in surveyed.report.callers}
+    if isinstance(expected, int):
+        assert len(rows) == expected
+        return
+    assert rows.keys() == expected.keys()
+    found = {name: {key: rows[name][key] for key in values} for name, values in expected.items()}
+    assert found == expected
