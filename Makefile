@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: help install demo test check lint types imports lock clean
+.PHONY: help install demo test check lint types imports bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ types: install
 
 imports: install
 	$(BIN)/lint-imports
+
+bench: install ## how long the reports take, beside jq and GoAccess
+	$(BIN)/python -m tests.bench.callers
 
 lock: install ## renew the locked versions from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

@@ -1,0 +1,67 @@
+"""A month of mixed callers through the running proxy (month.py), and what its log says to somebody who reads it."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.callers.month import END, simulate
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+SHOWN = re.findall(r"^\$ (trigger-shim callers?.*)\n((?:.*\n)*?)```", README, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def month(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("month")
+    simulate(folder)
+    return folder
+
+
+def told(month: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "proxy.cli", *arguments, "--until", END.isoformat()]
+    return subprocess.run(command, cwd=month, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def test_the_readme_shows_both_commands() -> None:
+    assert {shlex.split(command)[1] for command, _ in SHOWN} == {"callers", "caller"}
+
+
+@pytest.mark.parametrize(("command", "output"), SHOWN)
+def test_what_the_readme_shows_is_what_comes_out(month: Path, command: str, output: str) -> None:
+    assert told(month, *shlex.split(command)[1:]) == output
+
+
+def test_the_month_can_be_read(month: Path) -> None:
+    report: dict[str, Any] = json.loads(told(month, "callers", "--format", "json"))
+    callers = {row["caller"]: row for row in report["callers"]}
+
+    # Can we switch off?
+    assert (report["verdict"], report["total"], report["retired"]) == ("not_yet", 8, 1)
+    # Who still calls?
+    assert {name for name, row in callers.items() if row["state"] == "retired"} == {"jenkins"}
+    assert {name for name, row in callers.items() if row["state"] == "quiet"} == {"month-end", "token:b25a84333715"}
+    # Whose is it?
+    owners = {name: row["owner"] or row["user"] for name, row in callers.items()}
+    assert owners == {
+        "nightly-build": "team-build",
+        "jenkins": "team-build",
+        "release-train": "team-release",
+        "month-end": "finance",
+        "deploy-bot": "alice",
+        "token:044072174910": "bob",
+        "token:b25a84333715": "alice",
+        "10.20.0.9 curl/7.88.1": None,
+    }
+    # What must each change?
+    for name in callers:
+        card = json.loads(told(month, "caller", name, "--format", "json"))
+        assert card["changes"]
+        assert all("/repos/" in change["request"] for change in card["changes"])
+    # And was the log being kept?
+    assert [gap["seconds"] for gap in report["coverage"]["gaps"]] == [9600]
