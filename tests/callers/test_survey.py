@@ -40,8 +40,8 @@ def test_a_row_says_who_and_how_often(tmp_path: Path) -> None:
                 org=None,
                 repo=None,
                 repo_id="42",
-                status=404,
-                outcome="upstream_error",
+                status=400,
+                outcome="rejected",
             ),
         )
     )
@@ -53,7 +53,7 @@ def test_a_row_says_who_and_how_often(tmp_path: Path) -> None:
     assert row.repositories == {"acme/shop": 2, "acme/web": 1, "id:42": 1}
     assert row.workflows == {"build": 3, "(none)": 1}
     assert row.agents == {"x/1": 1, "(none)": 3}
-    assert row.outcomes == {"forwarded": 2, "unreachable": 1, "upstream_error": 1}
+    assert row.outcomes == {"forwarded": 2, "unreachable": 1, "rejected": 1}
     assert row.replacements == {
         "POST /repos/acme/shop/cicd/runs": 2,
         "POST /repos/acme/web/cicd/runs": 1,
@@ -160,14 +160,14 @@ def test_a_period_that_begins_before_the_log_has_a_gap_there(tmp_path: Path) -> 
 
 
 def test_groups_have_the_liveliest_state_of_their_callers(tmp_path: Path) -> None:
-    gone = [call(NOW - (20 + day) * DAY, "gone", owner="team-a") for day in range(30)]
+    gone = [call(NOW - (20 + day) * DAY, "gone", owner="team-a") for day in range(100)]
     monthly = [call(NOW - days * DAY, "monthly", owner="team-a") for days in (25, 55, 85, 115)]
     report = made(tmp_path, *gone, *monthly, *beats(NOW - 120 * DAY), by="owner")
 
     [row] = report.rows
     states = {caller.name: caller.state for caller in report.callers}
     assert states == {"gone": "retired", "monthly": "active"}
-    assert (row.name, row.callers, row.calls, row.state, row.source) == ("team-a", 2, 34, "active", None)
+    assert (row.name, row.callers, row.calls, row.state, row.source) == ("team-a", 2, 104, "active", None)
 
 
 @pytest.mark.parametrize(
