@@ -8,7 +8,8 @@ from proxy.callers.detail import Call
 from proxy.callers.words import BLOCKS, listed, minute, percent, printable, sparkline
 
 _TREND_WIDTH = 60
-_IGNORED = "the withdrawn endpoint has always ignored these fields: they never reached a run"
+IGNORED = "the withdrawn endpoint has always ignored these fields: they never reached a run"
+"""What the owner must know of a caller's ignored fields."""
 
 
 def card_to_text(card: Card, blocks: str = BLOCKS) -> str:
@@ -73,7 +74,7 @@ def _facts(card: Card, blocks: str) -> Iterator[tuple[str, str]]:
         if counts:
             yield title, listed(counts.items())
     if detail.ignored_fields:
-        yield "ignored", f"{listed(detail.ignored_fields.items())}; {_IGNORED}"
+        yield "ignored", f"{listed(detail.ignored_fields.items())}; {IGNORED}"
 
 
 def _change(change: Change) -> Iterator[str]:
