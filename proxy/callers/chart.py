@@ -139,7 +139,7 @@ class Size(NamedTuple):
 WIDE = Size(width=960, upper=110, lower=130, labels=9)
 NARROW = Size(width=340, upper=90, lower=100, labels=4)
 
-_LEFT, _RIGHT = 40, 28
+_LEFT, _RIGHT, _DIGIT = 40, 16, 9
 _HEADING, _BETWEEN, _DATES = 30, 46, 28
 
 
@@ -219,7 +219,7 @@ def picture(shown: Sequence[Stretch], gaps: Iterable[Span], size: Size) -> Pictu
         size: of the picture.
     """
     begin, end = shown[0].span.begin, shown[-1].span.end
-    scale = _Scale(begin, end, _LEFT, size.width - _RIGHT)
+    scale = _Scale(begin, end, _LEFT, size.width - _RIGHT - _DIGIT * len(str(shown[-1].callers)))
     callers, caller_ticks = _panel(_HEADING, size.upper, [stretch.callers for stretch in shown])
     calls, call_ticks = _panel(callers.bottom + _BETWEEN, size.lower, [stretch.calls for stretch in shown])
     steps = [_y(stretch.callers, callers, caller_ticks) for stretch in shown]

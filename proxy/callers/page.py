@@ -38,7 +38,7 @@ def to_html(surveyed: Survey, rows: Sequence[Row], base: str) -> str:
     report = surveyed.report
     cards = [card(row, surveyed.details[row.name], base) for row in rows[:SECTIONS]] if report.by == "caller" else []
     shown = chart.stretches(report)
-    return _template().render(
+    html = _template().render(
         report=report,
         rows=rows,
         cards=cards,
@@ -48,10 +48,13 @@ def to_html(surveyed: Survey, rows: Sequence[Row], base: str) -> str:
         states=Counter(row.state for row in report.callers),
         columns=[(column, _kind(column, report)) for column in columns(report, "")],
         shown=shown,
+        unit=_unit(chart.stretch_length(len(report.days))),
         pictures=_pictures(report, shown),
         trend=_trend(shown),
         reading=reading(surveyed.source),
     )
+    # In ASCII, it is right in whatever encoding it is printed, kept and mailed.
+    return html.encode("ascii", "xmlcharrefreplace").decode()
 
 
 class _Counted(NamedTuple):
@@ -94,6 +97,10 @@ def _pictures(report: Report, shown: Sequence[Stretch]) -> list[tuple[str, Pictu
         ("wide", chart.picture(shown, gaps, chart.WIDE)),
         ("narrow", chart.picture(shown, gaps, chart.NARROW)),
     ]
+
+
+def _unit(days: int) -> str:
+    return {1: "day", 7: "week"}.get(days, f"{days // 7} weeks")
 
 
 def _trend(shown: Sequence[Stretch]) -> str:
