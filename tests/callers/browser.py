@@ -24,14 +24,21 @@ class Browser:
     def __init__(self, driver: webdriver.Chrome) -> None:
         self._driver = driver
 
-    def show(self, url: str, *, width: int = 1280, scheme: Literal["light", "dark"] = "light") -> None:
-        """Load a page; what was said and requested before is forgotten."""
+    def show(
+        self,
+        url: str,
+        *,
+        width: int = 1280,
+        scheme: Literal["light", "dark"] = "light",
+        media: Literal["", "print"] = "",
+    ) -> None:
+        """Load a page, as on a screen or as for paper; what was said and requested before is forgotten."""
         self.messages()
         self.requests()
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self._command("Emulation.setDeviceMetricsOverride", size)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self._command("Emulation.setEmulatedMedia", {"features": features})
+        self._command("Emulation.setEmulatedMedia", {"media": media, "features": features})
         self._driver.get(url)
 
     def run(self, script: str) -> Any:

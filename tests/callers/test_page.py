@@ -23,6 +23,9 @@ from tests.callers.sample import DAY, beats, call, daily, surveyed
 
 ROOT = Path(__file__).parents[2]
 BASE = "https://api.sourcecraft.tech"
+A4 = 718
+"""Pixels that a browser has on that paper, between its usual margins."""
+
 LONG = "x" * 10_000
 BIDI = "\u202etxet\u2066"
 HOSTILE = [
@@ -453,4 +456,12 @@ def test_it_can_be_printed(chromium: Browser, usual_page: str) -> None:
     chromium.show(usual_page)
     pdf = chromium.printed()
     assert pdf.startswith(b"%PDF-")
-    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) >= 1
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) > 1
+
+
+@pytest.mark.parametrize("records", [usual, hostile])
+def test_nothing_is_cut_off_on_paper(chromium: Browser, tmp_path: Path, records: Any) -> None:
+    chromium.show(written(tmp_path, records()), width=A4, scheme="dark", media="print")
+    cut = "[...document.querySelectorAll('.scroll, pre')].filter(box => box.scrollWidth > box.clientWidth)"
+    assert chromium.run(f"return {cut}.map(box => [box.className, box.scrollWidth])") == []
+    assert chromium.run("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
