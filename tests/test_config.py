@@ -761,9 +761,8 @@ callers:
 """
     callers = load(text).callers
     assert callers.header == "X-Caller"
-    assert callers.known[0].contact == "a@example.org"
     assert [known.rule for known in callers.known] == [
-        Rule("nightly", "team-a", tokens=("b7a07c479d15",), repositories=("acme/*",)),
+        Rule("nightly", "team-a", "a@example.org", tokens=("b7a07c479d15",), repositories=("acme/*",)),
         Rule(
             "mobile",
             tokens=("0123456789ab", "ba9876543210"),

@@ -8,11 +8,14 @@ from proxy.callers.detail import Call
 from proxy.callers.words import BLOCKS, listed, minute, percent, printable, sparkline
 
 _TREND_WIDTH = 60
-_ADVICE = (
+ADVICE = (
     "Path, body and answer change; the run's slug is what flux_public_id was.",
     "BRANCH and VALUE stand for what only the tool knows; without head, the default branch runs.",
 )
-_IGNORED = "the withdrawn endpoint has always ignored these fields: they never reached a run"
+"""What the owner must know of every change."""
+
+IGNORED = "the withdrawn endpoint has always ignored these fields: they never reached a run"
+"""What the owner must know of a caller's ignored fields."""
 
 
 def card_to_text(card: Card, blocks: str = BLOCKS) -> str:
@@ -24,7 +27,7 @@ def card_to_text(card: Card, blocks: str = BLOCKS) -> str:
         "",
         "What to change",
         "",
-        *(f"  {line}" for line in _ADVICE),
+        *(f"  {line}" for line in ADVICE),
         "",
         *(line for change in card.changes for line in _change(change)),
         *_rest(card),
@@ -44,7 +47,7 @@ def card_to_markdown(card: Card) -> str:
         "",
         "## What to change",
         "",
-        *_ADVICE,
+        *ADVICE,
         "",
         *(line for change in card.changes for line in _fenced(change)),
         *_rest(card),
@@ -81,7 +84,7 @@ def _facts(card: Card, blocks: str) -> Iterator[tuple[str, str]]:
         if counts:
             yield title, listed(counts.items())
     if detail.ignored_fields:
-        yield "ignored", f"{listed(detail.ignored_fields.items())}; {_IGNORED}"
+        yield "ignored", f"{listed(detail.ignored_fields.items())}; {IGNORED}"
 
 
 def _change(change: Change) -> Iterator[str]:

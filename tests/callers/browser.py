@@ -1,0 +1,82 @@
+"""A headless Chromium that the tests look at pages with."""
+
+import base64
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+_FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run"
+    " --disable-background-networking --disable-component-update --disable-sync"
+).split()
+
+
+class Browser:
+    """One window, which shows one page after the other."""
+
+    def __init__(self, driver: webdriver.Chrome) -> None:
+        self._driver = driver
+
+    def show(
+        self,
+        url: str,
+        *,
+        width: int = 1280,
+        scheme: Literal["light", "dark"] = "light",
+        media: Literal["", "print"] = "",
+    ) -> None:
+        """Load a page, as on a screen or as for paper; what was said and requested before is forgotten."""
+        self.messages()
+        self.requests()
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        self._command("Emulation.setDeviceMetricsOverride", size)
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self._command("Emulation.setEmulatedMedia", {"media": media, "features": features})
+        self._driver.get(url)
+
+    def run(self, script: str) -> Any:
+        """What a script returns, which stands outside of the page's policy."""
+        return self._driver.execute_script(script)
+
+    def messages(self) -> list[str]:
+        """What the page has put on the console since the last time."""
+        return [entry["message"] for entry in self._driver.get_log("browser")]  # type: ignore[no-untyped-call]
+
+    def requests(self) -> list[str]:
+        """What was requested since the last time."""
+        entries = self._driver.get_log("performance")  # type: ignore[no-untyped-call]
+        events = [json.loads(entry["message"])["message"] for entry in entries]
+        return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+
+    def printed(self) -> bytes:
+        """The page as PDF."""
+        return base64.b64decode(self._command("Page.printToPDF", {"printBackground": True})["data"])
+
+    def _command(self, name: str, parameters: dict[str, Any]) -> Any:
+        return self._driver.execute_cdp_cmd(name, parameters)
+
+
+@contextlib.contextmanager
+def browser(folder: Path) -> Iterator[Browser]:
+    """A browser that keeps its files in a folder; a test that has none is skipped."""
+    programs = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
+    if None in programs.values():
+        pytest.skip("needs the Debian packages chromium and chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = programs["chromium"] or ""
+    for flag in (*_FLAGS, f"--user-data-dir={folder}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    # With its path given, Selenium does not look for a driver to download.
+    driver = webdriver.Chrome(options=options, service=Service(programs["chromedriver"]))
+    try:
+        yield Browser(driver)
+    finally:
+        driver.quit()

@@ -1,0 +1,57 @@
+"""Made-up caller logs."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from proxy.callers.identity import Rule
+from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, Record
+from proxy.callers.survey import Survey, survey
+from proxy.callers.tally import Dimension
+
+NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def call(caller: str, ago: timedelta, **fields: Any) -> CallRecord:
+    """A call of the trigger, so long before `NOW`."""
+    known: dict[str, Any] = {
+        "schema": SCHEMA,
+        "ts": NOW - ago,
+        "request_id": "r-1",
+        "endpoint": "trigger",
+        "method": "POST",
+        "path": "/acme/shop/ci_workflows/build/trigger",
+        "caller": caller,
+        "caller_source": "known",
+        "phase": "deprecated",
+        "outcome": "forwarded",
+        "status": 200,
+        "org": "acme",
+        "repo": "shop",
+        "workflow": "build",
+    }
+    return CallRecord(**known | fields)
+
+
+def daily(caller: str, first: int, last: int, **fields: Any) -> list[Record]:
+    """A call a day, from so many days before `NOW` to so many."""
+    return [call(caller, DAY * ago, **fields) for ago in range(first, last - 1, -1)]
+
+
+def beats(first: float, last: float = 0) -> list[Record]:
+    """A log that was kept from so many days before `NOW` to so many, by a process of its own."""
+    times = [NOW - DAY * first + timedelta(hours=hour) for hour in range(int((first - last) * 24) + 1)]
+    return [Heartbeat(SCHEMA, time, "interval", 3600, f"p-{first}") for time in times]
+
+
+def surveyed(
+    folder: Path, records: Iterable[Record], *, rules: Iterable[Rule] = (), by: Dimension = "caller"
+) -> Survey:
+    """What the log of these records says at `NOW`."""
+    log = folder / "callers.jsonl"
+    log.write_bytes(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
+    return survey([str(log)], list(rules), NOW, by=by, is_wanted=lambda _: True)
