@@ -13,7 +13,8 @@ import msgspec
 from proxy import __version__, config, curl, demo, errors, reports
 from proxy.callers import identity
 from proxy.callers.log import fingerprint_key, operator
-from proxy.gateway import server
+from proxy.gateway import supervisor
+from proxy.gateway.server import ServeError
 from proxy.withdrawn import replacement, trigger
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -59,8 +60,8 @@ def _is_file(word: str) -> bool:
 
 def _serve(options: argparse.Namespace) -> int:
     try:
-        server.serve(_config(options), announce=sys.stderr.isatty())
-    except server.ServeError as error:
+        supervisor.serve(_config(options), announce=sys.stderr.isatty())
+    except ServeError as error:
         operator.error(str(error))
         return FAILED
     return OK

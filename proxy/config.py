@@ -130,6 +130,7 @@ class Config:
 
     listen: Address = Address("127.0.0.1", 8080)
     admin: Address | None = Address("127.0.0.1", 9901)
+    workers: Count = Count(1)
     upstream: Upstream = field(default_factory=Upstream)
     limits: Limits = field(default_factory=Limits)
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
@@ -277,7 +278,6 @@ def _lay_over(values: Values, upper: Values, prefix: str = "") -> list[str]:
 
 
 _LATER: Values = {
-    "workers": 1,
     "limits.drain_delay": 0,
     "limits.retry_window": 60,
     "lifecycle.brownouts": [],

@@ -8,10 +8,14 @@ import ssl
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import Any, BinaryIO, NamedTuple, Self, cast
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
 
 from proxy import config
 from proxy.gateway import server
@@ -200,6 +204,12 @@ class Proxy:
     def records(self) -> list[dict[str, Any]]:
         return [event for event in self.events() if event["event"] == "deprecated_call"]
 
+    def called(self) -> dict[tuple[str, str, str], int]:
+        """How many records there are, by endpoint, outcome and class of the status."""
+        return Counter(
+            (record["endpoint"], record["outcome"], f"{record['status'] // 100}xx") for record in self.records()
+        )
+
 
 @contextlib.contextmanager
 def proxy_for(url: str, folder: Path, **sections: Any) -> Iterator[Proxy]:
@@ -212,6 +222,54 @@ def proxy_for(url: str, folder: Path, **sections: Any) -> Iterator[Proxy]:
     host, port = public.getsockname()
     with server.background(App(config.load(None, {}, values)), public):
         yield Proxy(host, port, log)
+
+
+@contextlib.contextmanager
+def watched(
+    url: str, folder: Path, transport: httpx.AsyncBaseTransport | None = None, **sections: Any
+) -> Iterator[tuple[Proxy, Proxy]]:
+    """A proxy and its admin listener; `sections` are laid over the configuration."""
+    log = folder / "callers.jsonl"
+    values = {"upstream": {"url": url}, "callers": {"log": str(log)}, **sections}
+    public, admin = server.loopback(), server.loopback()
+    app = App(config.load(None, {}, values), admin.getsockname()[1], transport)
+    with server.background(app, public, admin):
+        proxy, pages = (Proxy("127.0.0.1", bound.getsockname()[1], log) for bound in (public, admin))
+        yield proxy, pages
+
+
+class Scrape:
+    """What ``/metrics`` of an admin listener says at one moment."""
+
+    def __init__(self, admin: Proxy, accept: str = "text/plain") -> None:
+        answer = admin.call("/metrics", None, {"Accept": accept}, "GET")
+        assert answer.status == 200, answer.body
+        self.text = answer.body.decode()
+        self.families = list(text_string_to_metric_families(self.text))
+        self.samples = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in self.families
+            for sample in family.samples
+        }
+
+    def __getitem__(self, name: str) -> float:
+        return self.value(name)
+
+    def value(self, name: str, **labels: str) -> float:
+        return self.samples["trigger_shim_" + name, frozenset(labels.items())]
+
+    def labels(self, name: str, label: str) -> set[str]:
+        """The values that a label of a metric has."""
+        return {dict(labels)[label] for found, labels in self.samples if found == "trigger_shim_" + name}
+
+    def calls(self) -> dict[tuple[str, str, str], float]:
+        """How many calls there were, by endpoint, outcome and class of the status; what never was is left out."""
+        found = {
+            tuple(dict(labels)[label] for label in ("endpoint", "outcome", "status")): value
+            for (name, labels), value in self.samples.items()
+            if name == "trigger_shim_calls_total" and value
+        }
+        return cast("dict[tuple[str, str, str], float]", found)
 
 
 class Head(NamedTuple):

@@ -97,6 +97,8 @@ READ = [
     ("listen", '"[::1]:8080"', Address("::1", 8080)),
     ("admin", "10.0.0.1:9000", Address("10.0.0.1", 9000)),
     ("admin", "null", None),
+    ("workers", "1", 1),
+    ("workers", "64", 64),
     ("upstream.url", "https://api.example", "https://api.example"),
     ("upstream.url", "https://api.example/", "https://api.example"),
     ("upstream.url", "http://api.example:1", "http://api.example:1"),
@@ -189,6 +191,7 @@ REFUSED = {
     ("callers.heartbeat", "seconds"): ["0", "null", "1h"],
     ("upstream.max_connections", "1 or more"): ["0", "-1", "1.0", '"1"', "true", "null"],
     ("limits.in_flight", "1 or more"): ["0", "0.5", "many", "[]"],
+    ("workers", "1 or more"): ["0", "-2", "1.5", "auto", "null"],
     ("limits.body", "1MiB"): [
         "0",
         "0MiB",
@@ -335,7 +338,6 @@ def test_a_key_that_is_no_plain_text_is_refused_in_one_line(problems: Problems, 
 
 
 LATER = [
-    ("workers", "1", "2"),
     ("limits.drain_delay", "0", "5"),
     ("limits.retry_window", "60", "0"),
     ("lifecycle.brownouts", "[]", "[2026-01-01]"),

@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
+from proxy import config
 from proxy.cli import main
+from proxy.gateway.metrics import Metrics
+from tests.harness import Upstream, watched
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,6 +43,30 @@ def test_every_key_that_the_readme_names_exists() -> None:
     named = set(re.findall(rf"`((?:{sections})\.\w+)`", README))
     assert named >= {"limits.in_flight", "callers.log", "lifecycle.sunset"}
     assert named <= keys
+
+
+def test_the_metrics_that_the_readme_lists_are_those_that_there_are() -> None:
+    lifecycle = {"sunset": "2030-01-01"}
+    text = Metrics(config.load(None, {}, {"lifecycle": lifecycle})).exposition("")[1].decode()
+    found = {}
+    for family in text_string_to_metric_families(text):
+        if family.name.startswith("trigger_shim_"):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            found[name] = {label for sample in family.samples for label in sample.labels} - {"le"}
+    listed = {
+        name: set(labels.split(",")) if labels else set()
+        for name, labels in re.findall(r"`(trigger_shim_\w+)(?:\{([\w,]+)\})?`", README)
+    }
+    assert listed == found
+
+
+def test_the_admin_pages_that_the_readme_lists_are_those_that_there_are(upstream: Upstream, tmp_path: Path) -> None:
+    table = re.search(r"^\| page \| \|\n(.*?)\n\n", README, re.MULTILINE | re.DOTALL)
+    assert table is not None
+    listed = {page for row in table[1].splitlines() for page in re.findall(r"`(/\w*)`", row.split("|")[1])}
+    with watched(upstream.url, tmp_path) as (_, admin):
+        index = admin.call("/", None, method="GET").body.decode()
+    assert listed == {"/", *re.findall(r"^/\S+", index, re.MULTILINE)}
 
 
 def test_the_translation_that_the_readme_shows_is_the_one_that_comes_out() -> None:

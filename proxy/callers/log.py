@@ -112,14 +112,20 @@ class CallerLog:
         self._sink = StandardOutput() if path == STDOUT else AppendedFile(Path(path))
         self._log = structlog.wrap_logger(self._sink, processors=[_render], wrapper_class=_Appender).bind()
 
-    def append(self, record: Record) -> None:
-        """Write a record. One that cannot be written goes to standard error and is counted; nothing is raised."""
+    def append(self, record: Record) -> bool:
+        """Write a record. One that cannot be written goes to standard error and is counted; nothing is raised.
+
+        Returns:
+            Whether it was written.
+        """
         try:
             self._log.append(record)
         except OSError as error:
             self.failures += 1
             reason = error.strerror or error
             operator.error(f"caller log: {reason}; the record: {msgspec.json.encode(record).decode()}")
+            return False
+        return True
 
     def close(self) -> None:
         """Close the file."""

@@ -1,47 +1,93 @@
-"""Health and readiness, on the admin listener and under ``/-/`` on the public one."""
+"""The pages for those who run the proxy: a table, and what each of them says."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Lifespan, Receive, Scope, Send
+
+from proxy.callers.log import operator
+from proxy.gateway.metrics import Metrics
+
+State = Mapping[str, Any]
 
 
-class Health:
-    """An ASGI application that says whether the proxy lives and whether it is ready for calls.
+class Page(NamedTuple):
+    """One page.
 
-    Args:
-        lifespan: opens what a call needs; the proxy is ready while it is open.
+    Attributes:
+        path: where it is.
+        about: what it says.
+        answer: says it.
     """
 
-    def __init__(self, lifespan: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+    path: str
+    about: str
+    answer: Callable[[Request], Awaitable[Response]]
+
+
+class Admin:
+    """An ASGI application: the admin listener, and the part of it that the public one shows.
+
+    Args:
+        lifespan: opens what a call needs, and yields the application's state; the proxy is ready while it is open.
+        metrics: what `/metrics` shows.
+
+    Attributes:
+        probes: the pages for probes, under ``/-/``, a prefix that no organization can have.
+    """
+
+    def __init__(self, lifespan: Callable[[], AbstractAsyncContextManager[State]], metrics: Metrics) -> None:
         self._lifespan = lifespan
+        self._metrics = metrics
         self._ready = False
-        # `/-/` is a prefix that no organization can have.
-        routes = [
-            Route(prefix + path, endpoint)
-            for prefix in ("", "/-")
-            for path, endpoint in (("/healthz", self._healthz), ("/readyz", self._readyz))
-        ]
-        self._app = Starlette(routes=routes, lifespan=self._while_ready)
+        probes = (
+            Page("/healthz", "200 while the process lives", self._healthz),
+            Page("/readyz", "200 while it is ready for calls", self._readyz),
+        )
+        self._pages = (*probes, Page("/metrics", "for Prometheus", self._exposition))
+        self._app = _serves((Page("/", "this list", self._index), *self._pages), self._while_ready)
+        self.probes = _serves(page._replace(path=f"/-{page.path}") for page in probes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a probe, or open and close the lifespan."""
+        """Answer a call of the admin listener, or open and close the lifespan."""
         await self._app(scope, receive, send)
 
     @contextlib.asynccontextmanager
-    async def _while_ready(self, _app: Starlette) -> AsyncIterator[None]:
-        async with self._lifespan():
+    async def _while_ready(self, _app: Starlette) -> AsyncIterator[State]:
+        async with self._lifespan() as state:
             self._ready = True
-            yield
+            yield state
             self._ready = False
+
+    async def _index(self, _request: Request) -> Response:
+        return PlainTextResponse("".join(f"{page.path:<16}{page.about}\n" for page in self._pages))
 
     async def _healthz(self, _request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
     async def _readyz(self, _request: Request) -> Response:
         return PlainTextResponse("ready\n") if self._ready else PlainTextResponse("not ready\n", 503)
+
+    async def _exposition(self, request: Request) -> Response:
+        try:
+            media_type, text = await run_in_threadpool(
+                self._metrics.exposition, ",".join(request.headers.getlist("accept"))
+            )
+        except OSError as error:
+            problem = f"metrics: {error.filename}: {error.strerror}"
+            operator.error(problem)
+            return PlainTextResponse(f"{problem}\n", 500)
+        return Response(text, headers={"content-type": media_type})
+
+
+def _serves(pages: Iterable[Page], lifespan: Lifespan[Starlette] | None = None) -> Starlette:
+    app = Starlette(routes=[Route(page.path, page.answer) for page in pages], lifespan=lifespan)
+    app.router.redirect_slashes = False
+    return app

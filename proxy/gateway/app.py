@@ -4,9 +4,8 @@ import asyncio
 import contextlib
 import os
 import socket
-import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote_from_bytes
@@ -20,9 +19,11 @@ from proxy.callers.log import CallerLog, fingerprint_key, operator
 from proxy.callers.record import SCHEMA, CallRecord, Heartbeat
 from proxy.config import Config
 from proxy.gateway import headers
-from proxy.gateway.admin import Health
-from proxy.gateway.asgi import JSON, Answering, Gone, Response, has_body, is_gone, made_here, pieces, whole_body
+from proxy.gateway.admin import Admin
+from proxy.gateway.asgi import JSON, Answering, Gone, Response, has_body, made_here, pieces, whole_body
+from proxy.gateway.closing import Closing, Passing, Recording
 from proxy.gateway.headers import Header, Headers
+from proxy.gateway.metrics import Metrics
 from proxy.gateway.upstream import Upstream
 from proxy.withdrawn import endpoints, lifecycle, trigger
 
@@ -37,6 +38,7 @@ class App:
         admin_port: the port whose connections are for the admin listener; None where there is none.
         transport: stands in for the network; None is the real one.
         now: the time, in UTC.
+        metrics: where several workers share what they count.
 
     Raises:
         OSError: the caller log or the fingerprint key cannot be opened.
@@ -48,35 +50,44 @@ class App:
         admin_port: int | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         now: Clock = lambda: datetime.now(UTC),
+        metrics: Metrics | None = None,
     ) -> None:
         self._interval = config.callers.heartbeat
         self._admin_port = admin_port
         self._now = now
         self._log = CallerLog(config.callers.log)
         self._upstream = Upstream(config.upstream, transport)
-        self._health = Health(self._lifespan)
-        self._gateway = Gateway(config, self._upstream, self._log, now)
+        self._metrics = metrics or Metrics(config)
+        self._admin = Admin(self._lifespan, self._metrics)
+        self._gateway = Gateway(config, self._upstream, self._log, self._metrics, now)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a connection's call to the listener that it came in on."""
-        if (
-            scope["type"] == "lifespan"
-            or scope["server"][1] == self._admin_port
-            or scope["raw_path"].startswith(b"/-/")
-        ):
-            await self._health(scope, receive, send)
+        if scope["type"] == "lifespan" or scope["server"][1] == self._admin_port:
+            await self._admin(scope, receive, send)
+        elif scope["raw_path"].startswith(b"/-/"):
+            await self._admin.probes(scope, receive, send)
         else:
             await self._gateway(scope, receive, send)
 
+    def close(self) -> None:
+        """Close the caller log."""
+        self._log.close()
+
     @contextlib.asynccontextmanager
-    async def _lifespan(self) -> AsyncIterator[None]:
+    async def _lifespan(self) -> AsyncIterator[Mapping[str, Any]]:
         async with self._upstream.transport:
             self._beat("start")
             beating = asyncio.create_task(self._keep_beating())
-            yield
+            yield {"connected": self._connected}
             beating.cancel()
             self._beat("stop")
-        self._log.close()
+        self.close()
+
+    def _connected(self, port: int, by: int) -> None:
+        """Hear of connections that begin and end."""
+        if port != self._admin_port:
+            self._metrics.connected(by)
 
     async def _keep_beating(self) -> None:
         while True:
@@ -85,13 +96,14 @@ class App:
 
     def _beat(self, at: Any) -> None:
         instance = f"{socket.gethostname()}:{os.getpid()}"
-        self._log.append(Heartbeat(SCHEMA, self._now(), at, self._interval, instance))
+        heartbeat = Heartbeat(SCHEMA, self._now(), at, self._interval, instance)
+        self._metrics.logged(written=self._log.append(heartbeat))
 
 
 class Gateway:
     """The public listener."""
 
-    def __init__(self, config: Config, upstream: Upstream, log: CallerLog, now: Clock) -> None:
+    def __init__(self, config: Config, upstream: Upstream, log: CallerLog, metrics: Metrics, now: Clock) -> None:
         self._limits = config.limits
         self._upstream = upstream
         self._base = config.upstream.url
@@ -104,6 +116,7 @@ class Gateway:
         )
         self._name_header = config.callers.header.lower().encode() if config.callers.header is not None else None
         self._log = log
+        self._metrics = metrics
         self._now = now
         self._in_flight = 0
 
@@ -120,7 +133,7 @@ class Gateway:
     async def _withdrawn(self, match: endpoints.Match, scope: Scope, receive: Receive, answering: Answering) -> None:
         """The way of a call of a withdrawn endpoint, from its first byte to its last."""
         record = self._opened(match, scope)
-        close = _Closing(self._log, record, answering, receive)
+        close = Recording(self._metrics, answering, record, self._log, receive)
         response = None
         try:
             with self._place():
@@ -142,19 +155,20 @@ class Gateway:
             response.headers.extend(self._announced(record))
             await answering.whole(response)
 
-    async def _translated(self, scope: Scope, receive: Receive, close: "_Closing") -> Response:
+    async def _translated(self, scope: Scope, receive: Receive, close: Recording) -> Response:
         """The trigger: both bodies are translated."""
         record = close.record
         legacy = await whole_body(scope, receive, self._limits.body)
         request = trigger.to_successor(legacy, record.workflow or "")
         record.inputs, record.ignored_fields = request.inputs, request.ignored_fields
         request_id = (b"x-request-id", record.request_id.encode())
-        with close.timed_upstream():
-            answer = await self._upstream.post(
-                record.successor or "",
-                headers.translated(scope["headers"], self._hop(scope), request_id[1]),
-                request.body,
-            )
+        close.sent()
+        answer = await self._upstream.post(
+            record.successor or "",
+            headers.translated(scope["headers"], self._hop(scope), request_id[1]),
+            request.body,
+        )
+        close.received()
         record.upstream_status = answer.status
         kept = headers.kept(answer.headers)
         try:
@@ -169,25 +183,30 @@ class Gateway:
         return Response(legacy_answer.status, [JSON, *kept], legacy_answer.body)
 
     async def _rewritten(
-        self, successor: bytes, scope: Scope, receive: Receive, answering: Answering, close: "_Closing"
+        self, successor: bytes, scope: Scope, receive: Receive, answering: Answering, close: Recording
     ) -> None:
         """The rest of the withdrawn section: only the path has changed."""
         query = scope["target"].removeprefix(scope["raw_path"])
-        with close.timed_upstream():
-            await self._relay(scope, receive, answering, successor + query, close)
+        await self._relay(scope, receive, answering, successor + query, close, record=close.record)
 
     async def _pass_through(self, scope: Scope, receive: Receive, answering: Answering) -> None:
         """Everything else: untouched, and not recorded."""
+        close = Passing(self._metrics, answering)
+        response = None
         try:
             headers.check(scope["headers"])
-            await self._relay(scope, receive, answering, scope["target"])
+            await self._relay(scope, receive, answering, scope["target"], close)
         except Gone:
             pass
         except Exception as problem:
             request_id = _request_id(scope)
             error = _error(problem, request_id)
-            if answering.status is None:
-                await answering.whole(made_here(error, request_id))
+            close.failed(error)
+            response = made_here(error, request_id)
+        finally:
+            close()
+        if response is not None and answering.status is None:
+            await answering.whole(response)
 
     async def _relay(
         self,
@@ -195,26 +214,27 @@ class Gateway:
         receive: Receive,
         answering: Answering,
         target: bytes,
-        close: "_Closing | None" = None,
+        close: Closing,
+        *,
+        record: CallRecord | None = None,
     ) -> None:
-        """Hand a call on under a target, and its answer back, both as they come; close its record before the end."""
-        record = close.record if close is not None else None
+        """Hand a call on under a target, and its answer back, both as they come; close it before the end."""
         fields = headers.forwarded(scope["headers"], self._hop(scope))
         request_id = (b"x-request-id", record.request_id.encode()) if record is not None else None
         if request_id and request_id not in fields:
             fields = [*(header for header in fields if header[0] != b"x-request-id"), request_id]
         body = pieces(receive) if has_body(scope) else None
+        close.sent()
         async with self._upstream.stream(scope["method"], target, fields, body) as answer:
             if not 200 <= answer.status <= 599:
                 raise errors.InvalidAnswer(f"The service answered with status {answer.status}.")
+            close.came(answer.status)
             back = headers.answered(answer.headers)
             if record is not None:
-                record.upstream_status = answer.status
-                record.outcome = "forwarded" if answer.status < 400 else "upstream_error"
                 back += self._announced(record)
             if request_id and headers.first(back, b"x-request-id") is None:
                 back.append(request_id)
-            await answering.streamed(answer.status, back, answer.body, close or _nothing)
+            await answering.streamed(answer.status, back, answer.body, close)
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
@@ -316,50 +336,6 @@ def _failed(
     record.outcome, record.status, record.error_code = error.outcome, error.status, error.code
     record.upstream_status = record.upstream_status or error.upstream_status
     return made_here(error, record.request_id, starts_run=starts_run, kept=kept)
-
-
-class _Closing:
-    """Appends the record of a call, once, before its answer is whole: whoever has the answer finds the record."""
-
-    def __init__(self, log: CallerLog, record: CallRecord, answering: Answering, receive: Receive) -> None:
-        self.record = record
-        self._log = log
-        self._answering = answering
-        self._receive = receive
-        self._started = time.perf_counter()
-        self._sent: float | None = None
-        self._closed = False
-
-    @contextlib.contextmanager
-    def timed_upstream(self) -> Iterator[None]:
-        """Measure the exchange with the successor, while the block runs."""
-        self._sent = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._time_upstream()
-
-    def __call__(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        self._time_upstream()
-        self.record.status = self._answering.status or self.record.status
-        self.record.client_gone = self._answering.gone or is_gone(self._receive)
-        self.record.duration_ms = _milliseconds(self._started)
-        self._log.append(self.record)
-
-    def _time_upstream(self) -> None:
-        if self._sent is not None:
-            self.record.upstream_ms, self._sent = _milliseconds(self._sent), None
-
-
-def _nothing() -> None:
-    pass
-
-
-def _milliseconds(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 3)
 
 
 def _text(value: bytes | None, unfit: str = "replace") -> str | None:

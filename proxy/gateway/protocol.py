@@ -8,6 +8,7 @@ import asyncio
 import re
 import uuid
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
@@ -46,19 +47,24 @@ _HOST = re.compile(rb"(?:[\w.~!$&'()*+,;=%-]*|\[[\da-fA-F:.]+\])(?::\d*)?")  # R
 
 
 class Protocol(asyncio.Protocol):
-    """One connection of a caller."""
+    """One connection of a caller.
+
+    An application that puts ``connected`` into its lifespan's state is told of each that begins (1) or ends (-1), after
+    the port that it is on.
+    """
 
     def __init__(
         self,
         config: uvicorn.Config,
         server_state: ServerState,
-        app_state: dict[str, Any],  # noqa: ARG002 - uvicorn gives it to every protocol
+        app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self.app = config.loaded_app
         self.loop = _loop or asyncio.get_running_loop()
         self.keepalive = config.timeout_keep_alive
         self.state = server_state
+        self._connected: Callable[[int, int], None] | None = app_state.get("connected")
         self.writable = asyncio.Event()
         self.writable.set()
         self._parser = httptools.HttpRequestParser(self)
@@ -81,9 +87,13 @@ class Protocol(asyncio.Protocol):
         self._client = transport.get_extra_info("peername")[:2]
         self._scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         self.state.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own protocols only
+        if self._connected is not None:
+            self._connected(self._server[1], 1)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self.state.connections.discard(self)
+        if self._connected is not None:
+            self._connected(self._server[1], -1)
         self.writable.set()
         self.closed.set()
         for exchange in self._exchanges:

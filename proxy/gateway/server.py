@@ -1,4 +1,4 @@
-"""Sockets and signals."""
+"""Sockets and signals of one process."""
 
 import asyncio
 import contextlib
@@ -7,9 +7,9 @@ import signal
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.utils import formatdate
-from typing import cast
+from typing import NamedTuple, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from proxy.callers.log import operator
 from proxy.config import Config, Tls
 from proxy.gateway.app import App
+from proxy.gateway.metrics import Metrics
 from proxy.gateway.protocol import Protocol
 from proxy.values import Address
 
@@ -35,46 +36,61 @@ class ServeError(Exception):
     """The proxy cannot start; the message is for the operator."""
 
 
-def serve(config: Config, announce: bool) -> None:
-    """Run until a signal ends it.
+class Listeners(NamedTuple):
+    """The listening sockets: for callers, and for those who run the proxy."""
+
+    public: socket.socket
+    admin: socket.socket | None = None
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """Those that there are."""
+        return [bound for bound in self if bound is not None]
+
+
+def listen(config: Config) -> Listeners:
+    """The sockets that the configuration asks for.
+
+    Raises:
+        ServeError: one cannot be had.
+    """
+    public = bind("listen", config.listen)
+    return Listeners(public, bind("admin", config.admin) if config.admin is not None else None)
+
+
+def application(config: Config, listeners: Listeners, metrics: Metrics | None = None) -> App:
+    """What serves on the sockets.
 
     Args:
         config: the whole configuration.
-        announce: say on standard error where it listens, forwards and logs.
+        listeners: the sockets.
+        metrics: where several workers share what they count.
 
     Raises:
-        ServeError: a port, the caller log or the certificate cannot be opened.
+        ServeError: the caller log or the key of the fingerprints cannot be opened.
     """
-    public = bind("listen", config.listen)
-    admin = bind("admin", config.admin) if config.admin is not None else None
     try:
-        app = App(config, admin.getsockname()[1] if admin is not None else None)
+        return App(config, listeners.admin.getsockname()[1] if listeners.admin is not None else None, metrics=metrics)
     except OSError as error:
         raise ServeError(f"callers.log: {error.filename or config.callers.log}: {error.strerror}") from None
-    server = _Server(_settings(app, config.tls), config.limits.drain)
-    if announce:
-        scheme = "https" if config.tls else "http"
-        operator.info(f"listening on {scheme}://{_address(public)}")
-        operator.info(f"forwarding to {config.upstream.url}")
-        operator.info(f"logging callers to {config.callers.log}")
-    server.run([bound for bound in (public, admin) if bound is not None])
 
 
 @contextlib.contextmanager
 def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5) -> Iterator[None]:
     """Serve an application from a thread while the block runs."""
-    server = _Server(_settings(app), drain)
+    settled = threading.Event()
+    server = Server(app, drain, ready=settled.set)
 
     def run() -> None:
         try:
             with contextlib.suppress(SystemExit):  # it could not start
                 server.run(list(sockets))
         finally:
-            server.settled.set()
+            settled.set()
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    server.settled.wait()
+    settled.wait()
     if not server.started:
         for bound in sockets:
             bound.close()
@@ -91,28 +107,50 @@ def loopback() -> socket.socket:
     return bind("listen", Address("127.0.0.1", 0))
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server, but it waits for what that one looks for ten times a second, and keeps time while it stops."""
+class Server(uvicorn.Server):
+    """uvicorn's server, but it waits for what that one looks for ten times a second, and keeps time while it stops.
+
+    Args:
+        app: answers.
+        drain: seconds for which a stop waits for the calls under way.
+        tls: what to show to callers.
+        ready: called when it serves.
+
+    Raises:
+        ServeError: the certificate or its key cannot be used.
+    """
 
     loop: asyncio.AbstractEventLoop
 
-    def __init__(self, config: uvicorn.Config, drain: float) -> None:
-        super().__init__(config)
-        self.settled = threading.Event()
+    def __init__(
+        self, app: ASGIApp, drain: float, tls: Tls | None = None, ready: Callable[[], None] | None = None
+    ) -> None:
+        super().__init__(_settings(app, tls))
         self._drain = drain
+        self._ready = ready
         self._stopping, self._forced = asyncio.Event(), asyncio.Event()
 
     def stop(self) -> None:
         """Stop once the calls under way have ended; when asked again, at once."""
         if self._stopping.is_set():
-            self._forced.set()
+            self.end()
+        self.drain()
+
+    def drain(self) -> None:
+        """Stop once the calls under way have ended."""
+        self._stopping.set()
+
+    def end(self) -> None:
+        """Stop at once."""
+        self._forced.set()
         self._stopping.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self.loop = asyncio.get_running_loop()
         self._tick()
         await super().startup(sockets)
-        self.settled.set()
+        if self._ready is not None:
+            self._ready()
 
     async def main_loop(self) -> None:
         await self._stopping.wait()
@@ -164,7 +202,7 @@ class _Operator(logging.Handler):
         operator.warning(record.getMessage().strip())
 
 
-def _settings(app: ASGIApp, tls: Tls | None = None) -> uvicorn.Config:
+def _settings(app: ASGIApp, tls: Tls | None) -> uvicorn.Config:
     logger = logging.getLogger("uvicorn.error")
     logger.handlers, logger.propagate = [_Operator(logging.WARNING)], False
     logger.setLevel(logging.WARNING)
@@ -211,5 +249,6 @@ def bind(key: str, address: Address) -> socket.socket:
     return bound
 
 
-def _address(bound: socket.socket) -> Address:
+def address(bound: socket.socket) -> Address:
+    """Where a socket listens."""
     return Address(*bound.getsockname()[:2])

@@ -28,9 +28,14 @@ from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, held, proxy_fo
 
 @dataclass
 class Serving:
-    """A `trigger-shim serve` of its own process, on a terminal."""
+    """A `trigger-shim serve` of its own process, on a terminal.
+
+    Attributes:
+        admin: the admin listener, where there is one.
+    """
 
     proxy: Proxy
+    admin: Proxy
     process: "subprocess.Popen[bytes]"
     terminal: int
     announced: list[str]
@@ -74,7 +79,7 @@ class Calling(threading.Thread):
         return self._answer
 
 
-def _command(url: str, folder: Path, **sections: Any) -> list[str]:
+def command(url: str, folder: Path, **sections: Any) -> list[str]:
     values = {"listen": "127.0.0.1:0", "admin": None, "callers": {"log": str(folder / "callers.jsonl")}, **sections}
     file = folder / "config.yaml"
     file.write_text(yaml.safe_dump({**values, "upstream": {"url": url}}))
@@ -84,15 +89,18 @@ def _command(url: str, folder: Path, **sections: Any) -> list[str]:
 @contextlib.contextmanager
 def serving(url: str, folder: Path, **sections: Any) -> Iterator[Serving]:
     terminal, theirs = pty.openpty()
-    with subprocess.Popen(_command(url, folder, **sections), stderr=theirs, stdout=theirs) as process:
+    with subprocess.Popen(command(url, folder, **sections), stderr=theirs, stdout=theirs) as process:
         os.close(theirs)
         try:
             shown = b""
-            while shown.count(b"\n") < 3:
+            while shown.count(b"\n") < 3 + ("admin" in sections):
                 shown += os.read(terminal, 4096)
             announced = shown.decode().splitlines()
-            port = int(announced[0].rpartition(":")[2])
-            yield Serving(Proxy("127.0.0.1", port, folder / "callers.jsonl"), process, terminal, announced)
+            public, admin = (
+                Proxy("127.0.0.1", int(announced[line].rpartition(":")[2]), folder / "callers.jsonl")
+                for line in (0, 3 if "admin" in sections else 0)
+            )
+            yield Serving(public, admin, process, terminal, announced)
         finally:
             process.kill()
             os.close(terminal)
@@ -114,7 +122,7 @@ def test_on_a_terminal_three_lines_say_what_is_served(upstream: Upstream, tmp_pa
 
 def test_elsewhere_nothing_is_said_unless_it_is_wrong(upstream: Upstream, tmp_path: Path) -> None:
     log = tmp_path / "callers.jsonl"
-    with subprocess.Popen(_command(upstream.url, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(command(upstream.url, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         until(lambda: log.exists() and b'"start"' in log.read_bytes())
         process.terminate()
         assert process.communicate(timeout=20) == (b"", b"")
@@ -227,8 +235,8 @@ def test_an_answer_after_the_signal_is_the_last_on_its_connection(upstream: Upst
 def test_a_port_in_use_is_named(upstream: Upstream, tmp_path: Path) -> None:
     with server.loopback() as taken:
         address = "{}:{}".format(*taken.getsockname())
-        command = _command(upstream.url, tmp_path, listen=address)
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        arguments = command(upstream.url, tmp_path, listen=address)
+        ended = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == f"trigger-shim: error: listen: {address}: Address already in use\n"
 
@@ -270,8 +278,8 @@ def test_https_is_served_where_a_certificate_is_given(upstream: Upstream, tmp_pa
 def test_a_certificate_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
     broken = tmp_path / "certificate.pem"
     broken.write_text("nonsense")
-    command = _command("http://upstream.example", tmp_path, tls={"certificate": str(broken), "key": str(broken)})
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    arguments = command("http://upstream.example", tmp_path, tls={"certificate": str(broken), "key": str(broken)})
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode != 0
     [line] = ended.stderr.splitlines()
     assert line.startswith("trigger-shim: error: tls: ")
@@ -279,8 +287,8 @@ def test_a_certificate_that_cannot_be_used_stops_the_start(tmp_path: Path) -> No
 
 def test_a_log_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    command = _command("http://upstream.example", tmp_path, callers={"log": str(tmp_path / "file" / "callers.jsonl")})
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    arguments = command("http://upstream.example", tmp_path, callers={"log": str(tmp_path / "file" / "callers.jsonl")})
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode == 1
     [line] = ended.stderr.splitlines()
     assert line.startswith(f"trigger-shim: error: callers.log: {tmp_path / 'file'}")

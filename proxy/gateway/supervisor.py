@@ -1,0 +1,223 @@
+"""Serves with as many processes as the configuration asks for: with one in this process, with more in workers."""
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+
+from proxy.callers.log import STDOUT, fingerprint_key, operator
+from proxy.config import Config
+from proxy.gateway import metrics, server
+from proxy.gateway.server import GRACE, Listeners, ServeError
+from proxy.gateway.worker import Order, Report, Work
+from proxy.values import Secret
+
+STEADY = 10.0
+"""Seconds after which a worker that dies is replaced at once."""
+
+LONGEST_PAUSE = 30.0
+"""Seconds, at most, before a worker is replaced."""
+
+PATIENCE = 5.0
+"""Seconds beyond the drain after which a worker that does not end is killed."""
+
+
+def serve(config: Config, announce: bool) -> None:
+    """Run until a signal ends it: the first once the calls under way have ended, the second at once.
+
+    Args:
+        config: the whole configuration.
+        announce: say on standard error where it listens, forwards and logs.
+
+    Raises:
+        ServeError: a port, the caller log or the certificate cannot be opened, or workers do not start or end.
+    """
+    config = _with_one_key(config)
+    listeners = server.listen(config)
+    app = server.application(config, listeners)
+    alone = server.Server(app, config.limits.drain, config.tls)
+    if announce:
+        _announce(config, listeners)
+    if config.workers == 1:
+        alone.run(listeners.sockets)
+        return
+    app.close()  # it was made to find what is wrong here, where one line says so
+    try:
+        with metrics.shared_folder() as folder:
+            asyncio.run(_Supervisor(config, listeners, folder).run())
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise ServeError(f"workers: {where}{error.strerror or type(error).__name__}") from None
+
+
+def _with_one_key(config: Config) -> Config:
+    """The same, but where each worker would make up a key of its own, with a made-up one."""
+    if config.workers == 1 or config.callers.log != STDOUT or config.callers.fingerprint_key is not None:
+        return config
+    key = Secret(fingerprint_key(None, STDOUT).hex())
+    return dataclasses.replace(config, callers=dataclasses.replace(config.callers, fingerprint_key=key))
+
+
+def _announce(config: Config, listeners: Listeners) -> None:
+    scheme = "https" if config.tls else "http"
+    operator.info(f"listening on {scheme}://{server.address(listeners.public)}")
+    operator.info(f"forwarding to {config.upstream.url}")
+    operator.info(f"logging callers to {config.callers.log}")
+    if listeners.admin is not None:
+        operator.info(f"admin pages on {scheme}://{server.address(listeners.admin)}")
+
+
+class _Worker:
+    """A worker, as its supervisor sees it."""
+
+    def __init__(self, process: Process, channel: "Connection[Order | Work, Report]") -> None:
+        self._process = process
+        self._channel = channel
+
+    def __str__(self) -> str:
+        return f"worker {self._process.pid}"
+
+    async def problem(self) -> str | None:
+        """Wait until it serves, or say why it cannot."""
+        readable = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._channel.fileno(), readable.set)
+        await readable.wait()
+        loop.remove_reader(self._channel.fileno())
+        try:
+            return self._channel.recv()
+        except (EOFError, OSError):
+            return f"it {await self.end()}"
+
+    async def end(self) -> str:
+        """Wait until it has ended, and say how."""
+        status = await self._process.wait()
+        self._channel.close()
+        if status >= 0:
+            return f"ended with status {status}"
+        names = {number.value: number.name for number in signal.Signals}
+        return f"was ended by {names.get(-status, f'signal {-status}')}"
+
+    def order(self, order: Order) -> None:
+        """Say something to it."""
+        with contextlib.suppress(OSError):
+            self._channel.send(order)
+
+    def kill(self) -> None:
+        """End it, whatever it is at."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+
+class _Supervisor:
+    """Starts workers, replaces those that die, and ends them."""
+
+    def __init__(self, config: Config, listeners: Listeners, folder: str) -> None:
+        self._config = config
+        self._listeners = listeners
+        self._folder = folder
+        self._workers: dict[int, _Worker] = {}
+        self._stopping = asyncio.Event()
+        self._killed = 0
+
+    async def run(self) -> None:
+        """Keep the workers running until a signal ends them.
+
+        Raises:
+            ServeError: one cannot start, or had to be killed.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop)
+        try:
+            await asyncio.gather(*(self._keep(slot) for slot in range(self._config.workers)))
+        finally:  # one that did not start leaves the others
+            self._stopping.set()
+            self._kill()
+            await asyncio.gather(*(worker.end() for worker in self._workers.values()))
+        if self._killed:
+            raise ServeError(f"workers that did not end in time, and were killed: {self._killed}")
+
+    async def _keep(self, slot: int) -> None:
+        """Have a worker in a slot until the stop.
+
+        Raises:
+            ServeError: the first one does not start.
+        """
+        loop = asyncio.get_running_loop()
+        first, pause = True, 0.0
+        while not self._stopping.is_set():
+            started = loop.time()
+            end = await self._life(slot, first=first)
+            if self._stopping.is_set():
+                return
+            first, pause = False, next_pause(pause, loop.time() - started)
+            operator.warning(f"{end}; another takes its place" + (f" in {pause:g} s" if pause else ""))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
+
+    async def _life(self, slot: int, *, first: bool) -> str:
+        """Have one worker in a slot, from its start to its end; say which, and how it ended."""
+        worker = self._workers[slot] = await self._start(slot)
+        if self._stopping.is_set():
+            worker.order("drain")
+        problem = await worker.problem()
+        if problem is not None and first and not self._stopping.is_set():
+            raise ServeError(f"a worker does not start: {problem}")
+        how = await worker.end()
+        del self._workers[slot]
+        metrics.forget(slot, self._folder)
+        return f"{worker} {how}" if problem is None else f"{worker} did not start: {problem}"
+
+    async def _start(self, slot: int) -> _Worker:
+        ours, theirs = Pipe()
+        sockets = tuple(bound.fileno() for bound in self._listeners.sockets)
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",
+                "-m",
+                "proxy.gateway.worker",
+                str(theirs.fileno()),
+                stdin=DEVNULL,
+                pass_fds=(theirs.fileno(), *sockets),
+                process_group=0,  # Ctrl-C is for the supervisor
+                env={
+                    **os.environ,
+                    metrics.FOLDER: self._folder,
+                    "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+                },
+            )
+        with contextlib.suppress(OSError):  # it is gone already, which its end tells
+            ours.send(tuple(Work(self._config, slot, self._folder, sockets)))
+        return _Worker(process, ours)
+
+    def _stop(self) -> None:
+        order: Order = "end" if self._stopping.is_set() else "drain"
+        self._stopping.set()
+        for bound in self._listeners.sockets:
+            bound.close()
+        for worker in self._workers.values():
+            worker.order(order)
+        patience = GRACE + PATIENCE + (self._config.limits.drain if order == "drain" else 0)
+        asyncio.get_running_loop().call_later(patience, self._kill)
+
+    def _kill(self) -> None:
+        for worker in self._workers.values():
+            worker.kill()
+            self._killed += 1
+
+
+def next_pause(last: float, lived: float) -> float:
+    """Seconds to wait before a worker is replaced.
+
+    Args:
+        last: what it was the time before.
+        lived: seconds from the start of the worker to its end.
+    """
+    return 0 if lived >= STEADY else min(max(2 * last, 1), LONGEST_PAUSE)

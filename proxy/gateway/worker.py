@@ -1,0 +1,114 @@
+"""One of several workers: a process of its own, which the supervisor starts with the sockets that all of them share."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from typing import Literal, NamedTuple
+
+from proxy.config import Config
+from proxy.gateway.app import App
+from proxy.gateway.metrics import Metrics
+from proxy.gateway.server import Listeners, ServeError, Server, application
+
+Order = Literal["drain", "end"]
+"""What the supervisor says: stop once the calls under way have ended, or at once."""
+
+Report = str | None
+"""What a worker says, once: why it cannot start, or None when it serves."""
+
+
+class Work(NamedTuple):
+    """What a worker is to do.
+
+    Attributes:
+        config: the whole configuration.
+        slot: its number; no two workers have the same at a time.
+        folder: where the workers count.
+        sockets: descriptors of the listening sockets.
+    """
+
+    config: Config
+    slot: int
+    folder: str
+    sockets: tuple[int, ...]
+
+
+class _Worker(Server):
+    """A server that hears of its stop from the supervisor, and stops when there is none any more.
+
+    Attributes:
+        abandoned: the supervisor is gone.
+    """
+
+    def __init__(self, app: App, config: Config, channel: "Connection[Report, Order]") -> None:
+        super().__init__(app, config.limits.drain, config.tls, self._report)
+        self.abandoned = False
+        self._channel = channel
+
+    def _report(self) -> None:
+        with contextlib.suppress(OSError):
+            self._channel.send(None)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # A service manager may signal every process of the service, beside the supervisor's order: that is one stop.
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.drain)
+        loop.add_reader(self._channel.fileno(), self._ordered)
+        yield
+
+    def _ordered(self) -> None:
+        try:
+            order = self._channel.recv()
+        except (EOFError, OSError):
+            asyncio.get_running_loop().remove_reader(self._channel.fileno())
+            self.abandoned = True
+            order = "drain"
+        if order == "end":
+            self.end()
+        else:
+            self.drain()
+
+
+def main(descriptor: int) -> int:
+    """Serve until the supervisor says otherwise.
+
+    Args:
+        descriptor: of the connection to the supervisor.
+
+    Returns:
+        The exit status.
+    """
+    os.set_inheritable(descriptor, False)
+    channel: Connection[Report, Order] = Connection(descriptor)
+    try:
+        work = Work(*channel.recv())
+    except EOFError:  # the supervisor is gone already
+        return 1
+    sockets = [socket.socket(fileno=number) for number in work.sockets]
+    for bound in sockets:
+        bound.set_inheritable(False)
+    try:
+        app = application(work.config, Listeners(*sockets), Metrics(work.config, work.slot))
+        server = _Worker(app, work.config, channel)
+    except ServeError as error:
+        channel.send(str(error))
+        return 1
+    except Exception as fault:
+        channel.send(f"a fault of the proxy itself: {type(fault).__name__}")
+        return 1
+    server.run(sockets)
+    if server.abandoned:
+        shutil.rmtree(work.folder, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))

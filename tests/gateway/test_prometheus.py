@@ -1,0 +1,140 @@
+"""What a real Prometheus reads from a running proxy."""
+
+import contextlib
+import http.client
+import json
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import yaml
+
+from tests.gateway.test_server import Serving, serving
+from tests.harness import RUN, Proxy, Upstream, reply, until
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("prometheus") and shutil.which("promtool")), reason="prometheus is not installed"
+)
+
+CURRENT = "/repos/acme/shop/cicd/runs"
+
+
+class Prometheus:
+    """A Prometheus that scrapes one target every second."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def query(self, expression: str) -> dict[str, float]:
+        """The values of an instant query, by their labels' values."""
+        found = self._get(f"query?query={quote(expression)}")["result"]
+        return {
+            "/".join(value for name, value in sorted(row["metric"].items()) if name not in {"job", "instance"}): float(
+                row["value"][1]
+            )
+            for row in found
+        }
+
+    def target(self) -> dict[str, Any]:
+        [target] = self._get("targets")["activeTargets"]
+        return dict(target)
+
+    def _get(self, path: str) -> dict[str, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+        with contextlib.closing(connection):
+            connection.request("GET", f"/api/v1/{path}")
+            answer = json.loads(connection.getresponse().read())
+        assert answer["status"] == "success", answer
+        return dict(answer["data"])
+
+
+@contextlib.contextmanager
+def scraping(admin: Proxy, folder: Path) -> Iterator[Prometheus]:
+    settings = {
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+        "scrape_configs": [{"job_name": "shim", "static_configs": [{"targets": [f"127.0.0.1:{admin.port}"]}]}],
+    }
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [
+        "prometheus",
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        f"--storage.tsdb.path={folder / 'tsdb'}",
+        "--log.level=error",
+    ]
+    with subprocess.Popen(command) as process:
+        try:
+            prometheus = Prometheus(port)
+            until(lambda: answers(prometheus))
+            yield prometheus
+        finally:
+            process.terminate()
+
+
+def answers(prometheus: Prometheus) -> bool:
+    with contextlib.suppress(OSError, AssertionError, ValueError):
+        return bool(prometheus.query("up") == {"up": 1})
+    return False
+
+
+@pytest.fixture(params=[1, 2], ids=["one worker", "two workers"])
+def running(request: pytest.FixtureRequest, upstream: Upstream, tmp_path: Path) -> Iterator[Serving]:
+    known = [{"name": "nightly", "agent": "nightly/*"}]
+    callers = {"log": str(tmp_path / "callers.jsonl"), "known": known}
+    lifecycle = {"sunset": "2030-06-01"}
+    with serving(
+        upstream.url, tmp_path, admin="127.0.0.1:0", workers=request.param, callers=callers, lifecycle=lifecycle
+    ) as running:
+        yield running
+        running.signal(signal.SIGTERM)
+        assert running.exit_status() == 0
+
+
+def make_calls(upstream: Upstream, running: Serving) -> None:
+    proxy = running.proxy
+    for _ in range(3):
+        proxy.call(headers={"User-Agent": "nightly/1"})
+    proxy.call(body=b"[]")
+    proxy.call(CURRENT, None, method="GET")
+    upstream.script = reply(503, b"")
+    proxy.call("/acme/shop/cicd/runs", None, method="GET")
+    upstream.script = reply(200, RUN)
+
+
+def test_prometheus_scrapes_it_and_answers_with_the_right_numbers(
+    upstream: Upstream, running: Serving, tmp_path: Path
+) -> None:
+    make_calls(upstream, running)
+    with scraping(running.admin, tmp_path) as prometheus:
+        calls = "sum by (endpoint, outcome, status) (trigger_shim_calls_total) > 0"
+        assert prometheus.query(calls) == {
+            "trigger/forwarded/2xx": 3,
+            "trigger/rejected/4xx": 1,
+            "list_runs/upstream_error/5xx": 1,
+            "pass_through/forwarded/2xx": 1,
+        }
+        assert prometheus.query("sum by (caller) (trigger_shim_caller_calls_total)") == {"nightly": 3, "other": 2}
+        assert prometheus.query("trigger_shim_caller_log_write_failures_total + 0") == {"": 0}
+        assert prometheus.query("trigger_shim_lifecycle_sunset_timestamp_seconds + 0") == {"": 1906502400}
+        assert prometheus.query("histogram_quantile(1, sum by (le) (trigger_shim_call_duration_seconds_bucket)) < 5")
+        assert prometheus.query("time() - process_start_time_seconds < bool 600") == {"": 1}
+        running.proxy.call()
+        until(lambda: prometheus.query(calls)["trigger/forwarded/2xx"] == 4)
+        assert prometheus.target()["lastError"] == ""
+
+
+@pytest.mark.parametrize("started", [False, True], ids=["before any call", "after calls"])
+def test_promtool_has_nothing_to_say(upstream: Upstream, running: Serving, started: bool) -> None:
+    if started:
+        make_calls(upstream, running)
+    text = running.admin.call("/metrics", None, method="GET").body
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
