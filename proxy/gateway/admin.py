@@ -13,9 +13,17 @@ from starlette.routing import Route
 from starlette.types import Lifespan, Receive, Scope, Send
 
 from proxy.callers.log import operator
+from proxy.gateway.live import Form, LiveReport, NoReport
 from proxy.gateway.metrics import Metrics
 
 State = Mapping[str, Any]
+
+# The report holds what callers have written: should any of it ever get out of its place, it still does nothing.
+_NOTHING_ACTIVE = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-store",
+}
 
 
 class Page(NamedTuple):
@@ -38,20 +46,29 @@ class Admin:
     Args:
         lifespan: opens what a call needs, and yields the application's state; the proxy is ready while it is open.
         metrics: what `/metrics` shows.
+        report: what `/callers` shows.
 
     Attributes:
         probes: the pages for probes, under ``/-/``, a prefix that no organization can have.
     """
 
-    def __init__(self, lifespan: Callable[[], AbstractAsyncContextManager[State]], metrics: Metrics) -> None:
+    def __init__(
+        self, lifespan: Callable[[], AbstractAsyncContextManager[State]], metrics: Metrics, report: LiveReport
+    ) -> None:
         self._lifespan = lifespan
         self._metrics = metrics
+        self._report = report
         self._ready = False
         probes = (
             Page("/healthz", "200 while the process lives", self._healthz),
             Page("/readyz", "200 while it is ready for calls", self._readyz),
         )
-        self._pages = (*probes, Page("/metrics", "for Prometheus", self._exposition))
+        self._pages = (
+            *probes,
+            Page("/metrics", "for Prometheus", self._exposition),
+            Page("/callers", "who still calls, as 'trigger-shim callers' says it", self._callers),
+            Page("/callers.json", "the same for machines", self._callers_json),
+        )
         self._app = _serves((Page("/", "this list", self._index), *self._pages), self._while_ready)
         self.probes = _serves(page._replace(path=f"/-{page.path}") for page in probes)
 
@@ -85,6 +102,19 @@ class Admin:
             operator.error(problem)
             return PlainTextResponse(f"{problem}\n", 500)
         return Response(text, headers={"content-type": media_type})
+
+    async def _callers(self, _request: Request) -> Response:
+        return await self._reported("html", "text/html; charset=utf-8")
+
+    async def _callers_json(self, _request: Request) -> Response:
+        return await self._reported("json", "application/json")
+
+    async def _reported(self, form: Form, media_type: str) -> Response:
+        try:
+            text = await self._report.text(form)
+        except NoReport as problem:
+            return PlainTextResponse(f"{problem}\n", 503)
+        return Response(text, headers={"content-type": media_type, **_NOTHING_ACTIVE})
 
 
 def _serves(pages: Iterable[Page], lifespan: Lifespan[Starlette] | None = None) -> Starlette:

@@ -23,6 +23,7 @@ from proxy.gateway.admin import Admin
 from proxy.gateway.asgi import JSON, Answering, Gone, Response, has_body, made_here, pieces, whole_body
 from proxy.gateway.closing import Closing, Passing, Recording
 from proxy.gateway.headers import Header, Headers
+from proxy.gateway.live import LiveReport
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.upstream import Upstream
 from proxy.withdrawn import endpoints, lifecycle, trigger
@@ -58,7 +59,7 @@ class App:
         self._log = CallerLog(config.callers.log)
         self._upstream = Upstream(config.upstream, transport)
         self._metrics = metrics or Metrics(config)
-        self._admin = Admin(self._lifespan, self._metrics)
+        self._admin = Admin(self._lifespan, self._metrics, LiveReport(config))
         self._gateway = Gateway(config, self._upstream, self._log, self._metrics, now)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,16 +3,14 @@
 import asyncio
 import contextlib
 import dataclasses
-import os
 import signal
-import sys
 from asyncio.subprocess import DEVNULL, Process
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
 from proxy.callers.log import STDOUT, fingerprint_key, operator
 from proxy.config import Config
-from proxy.gateway import metrics, server
+from proxy.gateway import child, metrics, server
 from proxy.gateway.server import GRACE, Listeners, ServeError
 from proxy.gateway.worker import Order, Report, Work
 from proxy.values import Secret
@@ -179,19 +177,11 @@ class _Supervisor:
         sockets = tuple(bound.fileno() for bound in self._listeners.sockets)
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",
-                "-m",
-                "proxy.gateway.worker",
-                str(theirs.fileno()),
+                *child.command("proxy.gateway.worker", str(theirs.fileno())),
                 stdin=DEVNULL,
                 pass_fds=(theirs.fileno(), *sockets),
                 process_group=0,  # Ctrl-C is for the supervisor
-                env={
-                    **os.environ,
-                    metrics.FOLDER: self._folder,
-                    "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-                },
+                env=child.environment({metrics.FOLDER: self._folder}),
             )
         with contextlib.suppress(OSError):  # it is gone already, which its end tells
             ours.send(tuple(Work(self._config, slot, self._folder, sockets)))
