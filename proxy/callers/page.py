@@ -15,7 +15,7 @@ from proxy.callers.render import PLURALS, REASONS, VERDICTS, Column, columns, re
 from proxy.callers.report import Report, Row
 from proxy.callers.rhythm import STATES
 from proxy.callers.survey import Survey
-from proxy.callers.text import IGNORED
+from proxy.callers.text import ADVICE, IGNORED
 from proxy.callers.words import day, duration, interval, minute, percent, printable
 
 SECTIONS = 200
@@ -130,6 +130,7 @@ def _template() -> jinja2.Template:
         "spark": lambda row: chart.spark(row.by_day, _TREND_WIDTH),
     }
     environment.globals |= {
+        "ADVICE": ADVICE,
         "IGNORED": IGNORED,
         "MOST_GAPS": _MOST_GAPS,
         "REASONS": REASONS,
