@@ -110,14 +110,15 @@ def caller(config: Config, options: argparse.Namespace) -> int:
         meant = f"did you mean {', '.join(map(printable, near))}?" if near else "'trigger-shim callers' lists them"
         operator.error(f"{printable(options.name)}: no such caller in the log; {meant}")
         return 1
+    now = surveyed.report.now
     found = card(row, surveyed.details[row.name], config.upstream.url)
     match options.format:
         case "text":
-            print(text.card_to_text(found, table.blocks(sys.stdout)), end="")
+            print(text.card_to_text(found, now, table.blocks(sys.stdout)), end="")
         case "json":
             print(render.card_to_json(found))
         case "markdown":
-            print(text.card_to_markdown(found), end="")
+            print(text.card_to_markdown(found, now), end="")
     return 0
 
 

@@ -63,7 +63,7 @@ def test_the_metrics_that_the_readme_lists_are_those_that_there_are() -> None:
 def test_the_admin_pages_that_the_readme_lists_are_those_that_there_are(upstream: Upstream, tmp_path: Path) -> None:
     table = re.search(r"^\| page \| \|\n(.*?)\n\n", README, re.MULTILINE | re.DOTALL)
     assert table is not None
-    listed = {page for row in table[1].splitlines() for page in re.findall(r"`(/\w*)`", row.split("|")[1])}
+    listed = {page for row in table[1].splitlines() for page in re.findall(r"`(/[\w.]*)`", row.split("|")[1])}
     with watched(upstream.url, tmp_path) as (_, admin):
         index = admin.call("/", None, method="GET").body.decode()
     assert listed == {"/", *re.findall(r"^/\S+", index, re.MULTILINE)}

@@ -66,13 +66,15 @@ def test_the_table_says_who_whose_how_often_and_whether_it_is_over(run: Run, fil
     assert third[:4] == ["moved", "team-b", "bob", "21"]
     assert third[-1] == "retired"
     assert ran.out.partition("\n\n")[2].splitlines() == [
-        "1 of 3 callers are retired.",
+        "1 of 3 callers retired: silent for three times the longest pause before, and for 14 days at least, or for 62"
+        " while the rhythm is not known.",
         "The log was kept for 100% of 2026-10-15 00:00 to 2026-11-24 00:00, UTC.",
-        "Verdict: not yet, 2026-12-07 at the earliest",
+        "Verdict: not yet; 2026-12-07 00:00 at the earliest, if nobody calls again (the last is nightly)",
         "  nightly of team-a is active: last call 2026-11-23 00:00; retired on 2026-12-07 if it never calls again",
-        "  10.1.2.3 curl/8 is active: last call 2026-11-22 00:00; retired on 2026-12-06 if it never calls again",
+        "  10.1.2.3 curl/8 is active: last call 2026-11-22 00:00, and none of its calls has worked;"
+        " retired on 2026-12-06 if it never calls again",
     ]
-    assert ran.said == "trigger-shim: Read 131 records in 1 files, skipped 0 lines.\n"
+    assert ran.said == "trigger-shim: Read 90 calls and 41 heartbeats in 1 file; skipped 0 lines.\n"
 
 
 def test_a_plain_table_is_not_cut_and_has_no_colour(run: Run, tmp_path: Path) -> None:
@@ -102,7 +104,7 @@ def test_json_is_what_the_readme_says(run: Run, file: str) -> None:
     assert report["coverage"] == {
         "share": 1.0, "since": "2026-10-15T00:00:00Z", "until": "2026-11-24T00:00:00Z", "gaps": [],
     }  # fmt: skip
-    assert report["read"] == {"files": 1, "records": 131, "skipped": 0}
+    assert report["read"] == {"files": 1, "calls": 90, "heartbeats": 41, "skipped": 0}
     nightly = report["callers"][0]
     assert nightly.pop("by_day") == [1] * 40 + [0]
     assert nightly == {
@@ -179,7 +181,7 @@ def test_markdown_has_the_table_and_the_verdict(run: Run, file: str) -> None:
 
     assert out.splitlines()[0].startswith("| caller | owner | user | calls |")
     assert "| nightly | team-a | alice | 40 |" in out
-    assert "\n- Verdict: not yet, 2026-12-07 at the earliest\n" in out
+    assert "\n- Verdict: not yet; 2026-12-07 00:00 at the earliest" in out
 
 
 @pytest.mark.parametrize(
@@ -309,7 +311,9 @@ def test_one_caller_is_told_in_full(run: Run, file: str) -> None:
     ran = run("caller", "nightly", *UNTIL, file)
 
     assert (ran.status, ran.err) == (0, "")
-    assert ran.out.startswith("nightly\n\n  owner         team-a\n  user          alice\n  state         active: ")
+    assert ran.out.startswith(
+        "nightly, as of 2026-11-24 00:00 UTC\n\n  owner         team-a\n  user          alice\n  state         active: "
+    )
     assert "curl -X POST https://api.sourcecraft.tech/repos/acme/shop/cicd/runs" in ran.out
 
 
@@ -344,7 +348,7 @@ def test_one_caller_as_json(run: Run, file: str) -> None:
 def test_one_caller_as_markdown(run: Run, file: str) -> None:
     out = run("caller", "nightly", *UNTIL, "--format", "markdown", file).out
 
-    assert out.startswith("# `nightly`\n\n- owner: `team-a`\n")
+    assert out.startswith("# `nightly`\n\nAs of 2026-11-24 00:00 UTC.\n\n- owner: `team-a`\n")
     assert "\n```sh\ncurl -X POST https://" in out
 
 
@@ -389,7 +393,7 @@ def test_on_a_terminal_the_table_fits_and_has_colours(file: str, columns: int, m
     shown = on_a_terminal(["callers", *UNTIL, file], columns)
 
     assert re.search(r"\x1b\[1;31mactive *\x1b\[0m", shown)
-    assert max(map(len, plain(shown))) <= columns
+    assert max(len(line) for line in plain(shown) if not line.startswith("trigger-shim: ")) <= columns
     assert any(re.fullmatch(r"nightly .*active *", line) for line in plain(shown))
 
 

@@ -5,9 +5,10 @@ from typing import NamedTuple
 from proxy import curl
 from proxy.callers.detail import Call, Detail, Use
 from proxy.callers.report import Row
-from proxy.callers.words import interval, minute
+from proxy.callers.words import interval, listed, minute
 from proxy.errors import InvalidBody, InvalidPath
 from proxy.withdrawn import replacement
+from proxy.withdrawn.endpoints import ENDPOINTS
 
 CHANGES = 20
 """How many changes are told, those of the most calls first."""
@@ -48,12 +49,48 @@ class Card(NamedTuple):
     def standing(self) -> list[str]:
         """How it stands, in sentences."""
         row = self.row
-        says = [f"{row.state}: last call {minute(row.last_seen)}, usually every {interval(row.interval)}"]
-        if row.interval is None:
-            says = [f"{row.state}: last call {minute(row.last_seen)}, too few to know how often"]
+        rhythm = f"usually every {interval(row.interval)}" if row.interval is not None else "all within an hour"
+        says = [f"{row.state}: last call {minute(row.last_seen)}, {rhythm}"]
         if row.retired_at is not None:
             says.append(f"retired on {minute(row.retired_at)} if it never calls again")
         return says
+
+    @property
+    def warnings(self) -> list[str]:
+        """What its owner has to hear whatever the new call is, in sentences."""
+        warnings = []
+        if self.row.error_share == 1:
+            warnings.append("None of its calls has worked: moving alone mends nothing.")
+        if self.detail.ignored_fields:
+            fields = listed(self.detail.ignored_fields.items())
+            warnings.append(
+                f"It sends {fields}, which the withdrawn endpoint has always ignored: they never reached a run."
+                " If they are meant, they belong in values."
+            )
+        return warnings
+
+    @property
+    def heading(self) -> str:
+        """What stands over the changes."""
+        return "What to change, should it come back" if self.row.state == "retired" else "What to change"
+
+    @property
+    def advice(self) -> list[str]:
+        """What holds for all of its changes, in sentences."""
+        return [
+            *(_TRIGGER if any(change.endpoint in _TRIGGERS for change in self.changes) else []),
+            *(_OTHERS if any(change.endpoint not in _TRIGGERS for change in self.changes) else []),
+        ]
+
+
+_TRIGGERS = {endpoint.name for endpoint in ENDPOINTS if endpoint.is_trigger}
+_TRIGGER = (
+    "Of a trigger, path, body and answer change. BRANCH and VALUE stand for what only the calling tool knows;"
+    " where it sends no revision, leave head out.",
+    'The answer was {"flux_id", "flux_public_id", "trigger_status"}. It is the run now, and its "slug" is what'
+    " flux_public_id was.",
+)
+_OTHERS = ("Of everything else, the path alone changes.",)
 
 
 def card(row: Row, detail: Detail, base: str) -> Card:

@@ -11,11 +11,11 @@ import jinja2
 from proxy.callers import chart
 from proxy.callers.card import Card, card
 from proxy.callers.chart import Picture, Stretch
-from proxy.callers.render import PLURALS, REASONS, VERDICTS, Column, columns, reading
+from proxy.callers.render import PLURALS, REASONS, RETIRED, VERDICTS, Column, columns, reading
 from proxy.callers.report import Report, Row
 from proxy.callers.rhythm import STATES
 from proxy.callers.survey import Survey
-from proxy.callers.text import ADVICE, IGNORED
+from proxy.callers.text import UNKNOWN
 from proxy.callers.words import day, duration, interval, minute, percent, printable
 
 SECTIONS = 200
@@ -130,13 +130,13 @@ def _template() -> jinja2.Template:
         "spark": lambda row: chart.spark(row.by_day, _TREND_WIDTH),
     }
     environment.globals |= {
-        "ADVICE": ADVICE,
-        "IGNORED": IGNORED,
         "MOST_GAPS": _MOST_GAPS,
         "REASONS": REASONS,
         "SECTIONS": SECTIONS,
         "SPARK_HEIGHT": chart.SPARK_HEIGHT,
+        "RETIRED": RETIRED,
         "STATES": STATES,
+        "UNKNOWN": UNKNOWN,
     }
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -11,8 +10,20 @@ import msgspec
 from proxy.callers.card import Card
 from proxy.callers.coverage import Span
 from proxy.callers.report import Report, Row
+from proxy.callers.rhythm import DAY, RETIRED_AFTER, STRANGER_RETIRED_AFTER
 from proxy.callers.survey import Source
-from proxy.callers.words import BLOCKS, day, duration, interval, minute, percent, printable, sparkline
+from proxy.callers.words import (
+    BLOCKS,
+    duration,
+    interval,
+    many,
+    markdown,
+    minute,
+    percent,
+    printable,
+    shortened,
+    sparkline,
+)
 
 TREND_WIDTH = 32
 """Characters of a sparkline at the most: one for each day that the last 31 days fall on."""
@@ -71,16 +82,30 @@ def conclusion(report: Report) -> list[str]:
         f"{minute(gap.begin)} to {minute(gap.end)} ({duration(gap.length.total_seconds())})"
         for gap in report.coverage.gaps
     ]
-    more, earliest = len(report.reasons) - REASONS, report.safe_at
+    more = len(report.reasons) - REASONS
     return [
-        f"{report.retired} of {len(report.callers)} callers are retired.",
-        f"The log was kept for {percent(report.coverage.share)} of {minute(period.begin)} to {minute(period.end)}, UTC"
-        + (f"; not from {', '.join(gaps[:REASONS])}." if gaps else "."),
-        f"Verdict: {VERDICTS[report.verdict]}" + (f", {day(earliest)} at the earliest" if earliest is not None else ""),
+        f"{report.retired} of {many(len(report.callers), 'caller')} retired: {RETIRED}",
+        f"The log was kept for {percent(report.coverage.share)} of {minute(period.begin)} to {minute(period.end)}, UTC."
+        + (f" There is none of {', '.join(gaps[:REASONS])}: calls may be missing." if gaps else ""),
+        f"Verdict: {VERDICTS[report.verdict]}{earliest(report)}",
         *(f"  {printable(reason)}" for reason in report.reasons[:REASONS]),
         *([f"  and {more} more"] if more > 0 else []),
     ]
 
+
+def earliest(report: Report) -> str:
+    """When it can be safe, as the end of a sentence; nothing where it is."""
+    if report.last is None or report.safe_at is None:
+        return ""
+    last = printable(shortened(report.last.name))
+    return f"; {minute(report.safe_at)} at the earliest, if nobody calls again (the last is {last})"
+
+
+RETIRED = (
+    f"silent for three times the longest pause before, and for {RETIRED_AFTER / DAY:g} days at least,"
+    f" or for {STRANGER_RETIRED_AFTER / DAY:g} while the rhythm is not known."
+)
+"""What makes a caller retired, for whoever has to defend a date."""
 
 VERDICTS = {"safe": "safe to remove", "not_yet": "not yet", "cannot_tell": "cannot tell"}
 
@@ -177,20 +202,13 @@ def to_markdown(report: Report, rows: Sequence[Row], source: Source) -> str:
     lines = [
         "| " + " | ".join(column.title for column in shown) + " |",
         "|" + "|".join(" ---: " if column.is_number else " --- " for column in shown) + "|",
-        *("| " + " | ".join(_escaped(column.text(row)) for column in shown) + " |" for row in rows),
+        *("| " + " | ".join(markdown(column.text(row)) for column in shown) + " |" for row in rows),
     ]
-    below = [f"- {_escaped(line.strip())}" for line in (*conclusion(report), reading(source))]
+    below = [f"- {markdown(line.strip())}" for line in (*conclusion(report), reading(source))]
     return "\n".join([*lines, "", *below, ""])
 
 
 def reading(source: Source) -> str:
     """What was read, as a sentence."""
-    return f"Read {source.records} records in {source.files} files, skipped {source.skipped} lines."
-
-
-_MARKUP = re.compile(r"([\\`*_{}\[\]#|~])")
-
-
-def _escaped(text: str) -> str:
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MARKUP.sub(r"\\\1", text)
+    what = f"{many(source.calls, 'call')} and {many(source.heartbeats, 'heartbeat')} in {many(source.files, 'file')}"
+    return f"Read {what}; skipped {many(source.skipped, 'line')}."

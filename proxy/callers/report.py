@@ -93,9 +93,15 @@ class Report(NamedTuple):
         return sum(row.state == "retired" for row in self.callers)
 
     @property
+    def last(self) -> Row | None:
+        """The caller that will be the last to be retired if nobody calls again; None where everybody is."""
+        left = [(row.retired_at, row) for row in self.callers if row.retired_at is not None]
+        return max(left, key=lambda pair: pair[0])[1] if left else None
+
+    @property
     def safe_at(self) -> datetime | None:
         """When everybody will be retired if nobody calls again, and the log is kept; None where everybody is."""
-        return max((row.retired_at for row in self.callers if row.retired_at is not None), default=None)
+        return self.last.retired_at if self.last is not None else None
 
     @property
     def days(self) -> list[datetime]:
@@ -249,7 +255,8 @@ def _verdict(callers: list[Row], kept: Coverage) -> tuple[Verdict, list[str]]:
 def _still_there(row: Row) -> str:
     name, owner = shortened(row.name), f" of {shortened(row.owner)}" if row.owner is not None else ""
     retired = f"; retired on {day(row.retired_at)} if it never calls again" if row.retired_at is not None else ""
-    return f"{name}{owner} is {row.state}: last call {minute(row.last_seen)}{retired}"
+    broken = ", and none of its calls has worked" if row.error_share == 1 else ""
+    return f"{name}{owner} is {row.state}: last call {minute(row.last_seen)}{broken}{retired}"
 
 
 def _missing(kept: Coverage) -> list[str]:

@@ -15,12 +15,12 @@ class Source(NamedTuple):
     """What was read.
 
     Attributes:
-        records: how many calls and heartbeats.
-        skipped: how many lines were none.
+        skipped: how many lines were neither calls nor heartbeats.
     """
 
     files: int
-    records: int
+    calls: int
+    heartbeats: int
     skipped: int
 
 
@@ -66,4 +66,5 @@ def survey(
     fold = Fold(rules, by, since, until, is_wanted)
     fold.take(reader)
     made = report(fold.tallies(), fold.beats, until or now, by=by, since=since)
-    return Survey(made, fold.details, Source(reader.files, reader.read, reader.skipped))
+    heartbeats = len(fold.beats)
+    return Survey(made, fold.details, Source(reader.files, reader.read - heartbeats, heartbeats, reader.skipped))

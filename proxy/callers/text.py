@@ -2,32 +2,28 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from proxy.callers.card import Card, Change
 from proxy.callers.detail import Call
-from proxy.callers.words import BLOCKS, listed, minute, percent, printable, sparkline
+from proxy.callers.words import BLOCKS, listed, many, markdown, minute, percent, printable, sparkline
 
 _TREND_WIDTH = 60
-ADVICE = (
-    "Path, body and answer change; the run's slug is what flux_public_id was.",
-    "BRANCH and VALUE stand for what only the tool knows; without head, the default branch runs.",
-)
-"""What the owner must know of every change."""
-
-IGNORED = "the withdrawn endpoint has always ignored these fields: they never reached a run"
-"""What the owner must know of a caller's ignored fields."""
+UNKNOWN = "not known; write it down in callers.known"
+"""What stands for an owner whom nobody has named."""
 
 
-def card_to_text(card: Card, blocks: str = BLOCKS) -> str:
+def card_to_text(card: Card, now: datetime, blocks: str = BLOCKS) -> str:
     """Everything on one caller, as it may stand on a terminal or in a mail."""
     lines = [
-        printable(card.row.name),
+        f"{printable(card.row.name)}, as of {minute(now)} UTC",
         "",
         *(f"  {title:<13} {text}" for title, text in _facts(card, blocks)),
+        *(f"  ! {warning}" for warning in card.warnings),
         "",
-        "What to change",
+        card.heading,
         "",
-        *(f"  {line}" for line in ADVICE),
+        *(f"  {line}" for line in card.advice),
         "",
         *(line for change in card.changes for line in _change(change)),
         *_rest(card),
@@ -38,16 +34,19 @@ def card_to_text(card: Card, blocks: str = BLOCKS) -> str:
     return "\n".join(lines) + "\n"
 
 
-def card_to_markdown(card: Card) -> str:
+def card_to_markdown(card: Card, now: datetime) -> str:
     """The same, for an issue in the owner's repository."""
     lines = [
         f"# {_code(card.row.name)}",
         "",
+        f"As of {minute(now)} UTC.",
+        "",
         *(f"- {title}: {_code(text)}" for title, text in _facts(card, BLOCKS)),
+        *(f"- **{markdown(warning)}**" for warning in card.warnings),
         "",
-        "## What to change",
+        f"## {card.heading}",
         "",
-        *ADVICE,
+        *card.advice,
         "",
         *(line for change in card.changes for line in _fenced(change)),
         *_rest(card),
@@ -62,7 +61,7 @@ def card_to_markdown(card: Card) -> str:
 
 def _facts(card: Card, blocks: str) -> Iterator[tuple[str, str]]:
     row, detail = card.row, card.detail
-    yield "owner", ", ".join(printable(part) for part in (row.owner, row.contact) if part) or "not known"
+    yield "owner", ", ".join(printable(part) for part in (row.owner, row.contact) if part) or UNKNOWN
     yield "user", ", ".join(map(printable, row.users)) or "not known"
     yield "state", "; ".join(card.standing)
     yield (
@@ -83,19 +82,17 @@ def _facts(card: Card, blocks: str) -> Iterator[tuple[str, str]]:
     for title, counts in counted:
         if counts:
             yield title, listed(counts.items())
-    if detail.ignored_fields:
-        yield "ignored", f"{listed(detail.ignored_fields.items())}; {IGNORED}"
 
 
 def _change(change: Change) -> Iterator[str]:
-    yield f"  {printable(change.legacy)}  ({change.endpoint}, {change.calls} calls) becomes"
+    yield f"  {printable(change.legacy)}  ({change.endpoint}, {many(change.calls, 'call')}) becomes"
     yield ""
     yield from (f"    {line}" for line in _request(change))
     yield ""
 
 
 def _fenced(change: Change) -> Iterator[str]:
-    yield f"{_code(change.legacy)} ({change.endpoint}, {change.calls} calls) becomes"
+    yield f"{_code(change.legacy)} ({change.endpoint}, {many(change.calls, 'call')}) becomes"
     yield ""
     yield "```sh"
     yield from (line.replace("```", "` ` `") for line in _request(change))

@@ -1,5 +1,6 @@
 """How a report says times, shares and trends, and shows text that somebody else has written."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -56,6 +57,11 @@ def sparkline(values: Sequence[int], width: int, blocks: str = BLOCKS) -> str:
     return "".join(blocks[-(-value * len(blocks) // top) - 1] if value else " " for value in sums)
 
 
+def many(count: int, what: str) -> str:
+    """So many of a thing."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def shortened(text: str, length: int = 80) -> str:
     """A text that may be long, in a sentence."""
     return text if len(text) <= length else text[: length - 1] + "…"
@@ -64,6 +70,15 @@ def shortened(text: str, length: int = 80) -> str:
 def printable(text: str) -> str:
     """Text of somebody else on one line: what could move a cursor or turn a line around is written as JSON would."""
     return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]#|~])")
+
+
+def markdown(text: str) -> str:
+    """Text as it stands in Markdown."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKUP.sub(r"\\\1", text)
 
 
 def listed(counts: Iterable[tuple[str, int]], most: int = 10) -> str:

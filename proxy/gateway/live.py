@@ -9,6 +9,7 @@ import dataclasses
 import os
 import resource
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from proxy import config
@@ -85,17 +86,22 @@ class LiveReport:
     async def _start(self, form: Form) -> Process:
         # What the environment says is in the settings, under what the flags had said.
         environment = {
-            name: value
-            for name, value in child.environment().items()
-            if not name.startswith(config.ENVIRONMENT_PREFIX)
+            name: value for name, value in child.environment().items() if not name.startswith(config.ENVIRONMENT_PREFIX)
         }
-        with open(os.memfd_create("config"), "wb") as file:  # noqa: PTH123 - a descriptor
-            file.write(self._settings)
-            file.flush()
-            command = child.command("proxy.cli", "callers", "--config", f"/dev/fd/{file.fileno()}", "--format", form)
+        with _in_memory(self._settings) as file:
+            command = child.command("proxy.cli", "callers", "--config", f"/dev/fd/{file}", "--format", form)
             return await asyncio.create_subprocess_exec(
-                *command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment, pass_fds=(file.fileno(),)
+                *command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment, pass_fds=(file,)
             )
+
+
+@contextlib.contextmanager
+def _in_memory(content: bytes) -> Iterator[int]:
+    """The descriptor of a file that is nowhere else."""
+    with open(os.memfd_create("config"), "wb") as file:  # noqa: PTH123 - a descriptor
+        file.write(content)
+        file.flush()
+        yield file.fileno()
 
 
 def _restrain(process: Process) -> None:

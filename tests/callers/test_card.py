@@ -112,7 +112,7 @@ def test_the_new_call_works_as_it_stands_and_runs_nothing_else(tmp_path: Path, p
     host, port = upstream.getsockname()
     ids: dict[str, Any] = {"repo_id": "42", "org": None, "repo": None} if "id:" in path else {}
     found = made(tmp_path, call(path=path, inputs=inputs, **ids), base=f"http://{host}:{port}")
-    shown = card_to_text(found).partition("becomes\n\n")[2].partition("\n\n")[0]
+    shown = card_to_text(found, NOW).partition("becomes\n\n")[2].partition("\n\n")[0]
 
     with server.background(standin, upstream):
         ran = subprocess.run(
@@ -140,17 +140,18 @@ def test_the_text_says_everything(tmp_path: Path) -> None:
         *(call(NOW - days * DAY, owner="team-a", run_user="alice", ignored_fields=["inputs"]) for days in range(1, 6)),
         call(NOW - 2 * DAY, status=404, outcome="upstream_error", error_code="NotFound", run="9"),
     )
-    told = card_to_text(found)
+    told = card_to_text(found, NOW)
 
     for line in (
-        "nightly",
+        "nightly, as of 2026-11-24 00:00 UTC",
         "  owner         team-a",
         "  user          alice",
         "  state         active: last call 2026-11-23 00:00, usually every 1d; retired on 2026-12-07 00:00 if it never "
         "calls again",
         "  calls         6 from 2026-11-19 00:00 to 2026-11-23 00:00, 16.7% errors",
         "  errors        404 NotFound (1)",
-        "  ignored       inputs (5); the withdrawn endpoint has always ignored these fields: they never reached a run",
+        "  ! It sends inputs (5), which the withdrawn endpoint has always ignored: they never reached a run. If they "
+        "are meant, they belong in values.",
         "  POST /acme/shop/ci_workflows/build/trigger  (trigger, 6 calls) becomes",
         "  2026-11-22 00:00:00  404 upstream_error NotFound run 9  POST /acme/shop/ci_workflows/build/trigger",
     ):
@@ -163,7 +164,7 @@ def test_what_a_caller_wrote_stays_text(tmp_path: Path, render: Any) -> None:
     fields: dict[str, Any] = dict.fromkeys(
         ["user_agent", "workflow", "owner", "run_user", "error_code", "run", "request_id"], hostile
     )
-    told = render(made(tmp_path, call(status=404, inputs=[hostile], ignored_fields=[hostile], **fields)))
+    told = render(made(tmp_path, call(status=404, inputs=[hostile], ignored_fields=[hostile], **fields)), NOW)
 
     assert all(line.isprintable() for line in told.splitlines())
     assert "\n# heading" not in told

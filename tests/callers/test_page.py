@@ -12,6 +12,7 @@ import pytest
 from proxy.callers.card import card
 from proxy.callers.identity import Rule
 from proxy.callers.page import SECTIONS, to_html
+from proxy.callers.record import CallRecord
 from tests.callers.sample import DAY, beats, call, surveyed
 from tests.callers.sample_page import BASE, BIDI, HOSTILE, LONG, hostile, page, read, usual
 
@@ -46,7 +47,8 @@ def test_it_says_what_was_read_and_what_is_missing(tmp_path: Path) -> None:
     assert "As of 2026-03-31 12:00, from the log since 2026-01-30 12:00." in text
     assert "No log from 2026-03-11 12:00 to 2026-03-13 12:00: 2d" in text
     assert "The log was kept for 96.7% of the period." in text
-    assert f"Read {len(usual())} records in 1 files, skipped 0 lines." in text
+    calls = sum(isinstance(record, CallRecord) for record in usual())
+    assert f"Read {calls} calls and {len(usual()) - calls} heartbeats in 1 file; skipped 0 lines." in text
 
 
 def test_a_long_list_of_reasons_is_cut_and_says_so(tmp_path: Path) -> None:
@@ -83,7 +85,7 @@ def test_a_section_says_who_it_is_and_what_it_does(tmp_path: Path) -> None:
     assert "30 from 2026-03-22 12:00 to 2026-03-22 12:00, 100% errors" in sections["burst"]
     assert "repositories acme/app (16)" in sections["moved"]
     assert (
-        "workflow_slug (1) The withdrawn endpoint has always ignored these fields: they never reached a run."
+        "It sends workflow_slug (1), which the withdrawn endpoint has always ignored: they never reached a run."
         in (sections["stray"])
     )
 
@@ -144,7 +146,7 @@ def test_the_picture_is_there_for_who_cannot_see_it(tmp_path: Path) -> None:
     named = [element for element in picture.iter() if element.get("id") in picture.get("aria-labelledby", "").split()]
     assert picture.get("role") == "img"
     assert [text_of(element) for element in named] == [
-        "Callers left, and their calls",
+        "Callers seen and not yet gone, and their calls",
         "1 callers at the beginning and 3 at the end; 99 calls, 31 of them in the busiest time, 2026-03-22.",
     ]
     (details,) = root.iter("details")
@@ -174,7 +176,7 @@ def test_the_command_prints_it_whatever_the_terminal_can_show(tmp_path: Path) ->
     command = [sys.executable, "-m", "proxy.cli", "callers", "--format", "html", str(tmp_path / "callers.jsonl")]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=60, check=False)
-    assert (done.returncode, made.source.records) == (0, 1), done.stderr
+    assert (done.returncode, made.source.calls) == (0, 1), done.stderr
     (section,) = by_class(read(done.stdout.decode("utf-8")), "caller")
     assert text_of(by_class(section, "head")[0][0]) == "ночная сборка"
 
