@@ -242,7 +242,7 @@ def _parser() -> argparse.ArgumentParser:
         "find calls of the withdrawn endpoints in files, before they are made",
         "trigger-shim scan .\n  trigger-shim scan --format sarif .gitlab-ci.yml scripts > withdrawn.sarif",
         notes="exit status: 0 nothing was found, 2 something was, 1 it did not work or the command line is wrong\n\n"
-        "Left out: what git ignores, links, binary files, and in folders files over 10 MiB.\n\n",
+        "Left out: what git ignores, links, binary files, and in folders files over 5 MiB.\n\n",
     )
     scan.wrong = FAILED
     scan.add_argument("paths", nargs="+", metavar="PATH", help="a file, or a folder with all below it")

@@ -4,8 +4,11 @@ Every part of every pattern is bounded or possessive, so that the time grows wit
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Self
+
+_LONGEST = 32
+"""How many segments a path may have."""
 
 _NEAR = 1000
 """How many characters before and after an anchor are looked at."""
@@ -21,34 +24,30 @@ class Part(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """What stands between two slashes, with its offsets in the text."""
+    """What stands between two slashes.
 
+    Attributes:
+        text: as it is to be shown.
+        start, end: its offsets.
+        word: the literal text, where none stands behind a variable; a variable may follow, as one with a query does.
+        parts: its pieces.
+        is_dynamic: whether no part of it is literal.
+    """
+
+    text: str
+    start: int
+    end: int
+    word: str
     parts: tuple[Part, ...]
+    is_dynamic: bool
 
-    @property
-    def text(self) -> str:
-        """The segment as it is to be shown."""
-        return "".join(part.text for part in self.parts)
-
-    @property
-    def start(self) -> int:
-        """Offset of its first character."""
-        return self.parts[0].start
-
-    @property
-    def end(self) -> int:
-        """Offset behind its last character."""
-        return self.parts[-1].end
-
-    @property
-    def is_dynamic(self) -> bool:
-        """Whether no part of it is literal."""
-        return all(part.is_dynamic for part in self.parts)
-
-    def says(self, word: str) -> bool:
-        """Whether it is this word; a variable may follow, as one that holds a query does."""
-        literal = [part.text for part in self.parts if not part.is_dynamic]
-        return "".join(literal) == word and not any(part.is_dynamic for part in self.parts[: len(literal)])
+    @classmethod
+    def of(cls, parts: Sequence[Part]) -> Self:
+        """The segment of some pieces, one at least."""
+        literal = [part.text for part in parts if not part.is_dynamic]
+        is_word = not any(part.is_dynamic for part in parts[: len(literal)])
+        text, word = "".join(part.text for part in parts), "".join(literal) if is_word else ""
+        return cls(text, parts[0].start, parts[-1].end, word, tuple(parts), not literal)
 
 
 class Expression(NamedTuple):
@@ -85,17 +84,17 @@ _BELOW = rf"{_QUOTE}[ \t]{{0,80}}+\\?\r?\n[ \t]{{0,80}}+{_OPEN}"
 
 _TEMPLATES = (
     r"\$?\{{2,3}[^{}\n]{1,160}+\}{2,3}",  # {{ org }}, ${{ github.org }}
-    r"[$#%@]\{[^{}\n]{0,120}+(?:\{[^{}\n]{0,80}+\}[^{}\n]{0,80}+){0,2}+\}",  # ${ORG:-${TEAM}}, #{org}
+    r"(?:\\?\${1,2}|[#%@])\{[^{}\n]{0,120}+(?:\{[^{}\n]{0,80}+\}[^{}\n]{0,80}+){0,2}+\}",  # ${ORG:-${TEAM}}, #{org}
     r"\{[^{}\n/]{0,120}+\}",  # {org}, {}, {quote(org, safe='')}
     rf"[$\\]{_ARGUMENTS}",  # $(ORG), $(urlencode "$NAME"), \(org)
     r"\$env:\w{1,80}+",
-    r"\${1,2}[A-Za-z_]\w{0,80}+(?:->\w{1,80}+|\[['\"]?\w{1,80}+['\"]?\]){0,3}+",  # $ORG, $$ORG, $this->org
+    r"\\?\${1,2}[A-Za-z_]\w{0,80}+(?:->\w{1,80}+|\[['\"]?\w{1,80}+['\"]?\]){0,3}+",  # $ORG, $$ORG, $this->org
     r"\$[0-9@*]",
     r"%[A-Za-z_]\w{2,80}+%(?![0-9A-Fa-f]{2})",  # %ORG% of a batch file
     r"%(?![0-9A-Fa-f]{2})(?:\(\w{1,80}+\)|\d\$)?[sdvq]",  # %s, %(org)s, %1$s
     r"<[A-Za-z][\w .-]{0,40}+>",
     r"(?<=[/\"'`]):[A-Za-z_]\w{0,80}+",  # :org
-    r"\*(?=/)",
+    r"\*(?=/)|(?<=/)\*",
     r"\((?:\?P?<\w{1,40}+>)?(?:\[[^\]\n]{1,20}+\]|\.|\\\w)[+*]\??\)",  # ([^/]+), (?P<org>.+)
     r"\[\^[^\]\n]{1,20}+\][+*]",
 )
@@ -163,6 +162,10 @@ class _Reader:
         return not (self.parts or self._segments or self._slashes)
 
     @property
+    def is_full(self) -> bool:
+        return len(self._segments) >= _LONGEST or len(self.parts) >= _LONGEST
+
+    @property
     def is_word(self) -> bool:
         """Whether there is only a word yet, which before a quote is a prefix of the string or a keyword."""
         return not (self._segments or self._slashes or any(part.is_dynamic for part in self.parts))
@@ -204,7 +207,7 @@ class _Reader:
     def _close(self) -> None:
         if not self.parts:
             return
-        segment = Segment(tuple(self.parts))
+        segment = Segment.of(self.parts)
         self.parts = []
         if self._awaits_authority:
             self._authority, self._awaits_authority = segment, False
@@ -229,7 +232,7 @@ def paths(text: str, start: int, end: int, anchor: re.Pattern[str]) -> Iterator[
             at, over = _into(text, at, end)
         else:
             at, over = token.end(), _take(token, reader)
-        if over and (expression := reader.finish()):
+        if (over or reader.is_full) and not reader.is_empty and (expression := reader.finish()):
             yield expression
     if expression := reader.finish():
         yield expression
@@ -278,23 +281,32 @@ def _take_value(token: re.Match[str], reader: _Reader) -> bool:
     return token.lastgroup == "joined" and token["again"] is None
 
 
-def lists(text: str, start: int, end: int) -> Iterator[Expression]:
-    """The paths whose segments are items of a list, or arguments of calls one behind the other."""
+def lists(text: str, start: int, end: int, keys: frozenset[str]) -> Iterator[Expression]:
+    """The paths whose segments are items of a list, or arguments of calls one behind the other.
+
+    Args:
+        text: the whole text.
+        start: offset of the stretch to read.
+        end: offset behind it.
+        keys: words that count only as an item of their own; in a longer one they belong to a path of its own.
+    """
     for match in _LIST.finditer(text, start, end):
-        yield Expression(tuple(_items(text, *match.span())), is_list=True)
+        yield Expression(tuple(_items(text, *match.span(), keys)), is_list=True)
 
 
-def _items(text: str, at: int, end: int) -> Iterator[Segment]:
+def _items(text: str, at: int, end: int, keys: frozenset[str]) -> Iterator[Segment]:
     while item := _NEXT_ITEM.match(text, at, end):
-        yield from _item(item["item"], *item.span("item"))
+        segments = _item(item["item"], *item.span("item"))
+        alone = len(segments) == 1
+        yield from (segment if alone or segment.word not in keys else segment._replace(word="") for segment in segments)
         at = item.end()
 
 
 _HOLDS_VARIABLE = re.compile(r"[${]|%[sdv(]|^:")
 
 
-def _item(item: str, start: int, end: int) -> Iterable[Segment]:
+def _item(item: str, start: int, end: int) -> Sequence[Segment]:
     if item[-1] not in "\"'`":
-        return [Segment((Part("{" + item + "}", start, end, is_dynamic=True),))]
+        return [Segment.of([Part("{" + item + "}", start, end, is_dynamic=True)])]
     words = item.partition(item[-1])[2].strip("\"'`").split("/")
-    return [Segment((Part(word, start, end, bool(_HOLDS_VARIABLE.search(word))),)) for word in words if word]
+    return [Segment.of([Part(word, start, end, bool(_HOLDS_VARIABLE.search(word)))]) for word in words if word]

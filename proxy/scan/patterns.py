@@ -3,9 +3,10 @@
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
-from proxy.scan.expressions import Expression, Segment, lists, paths, regions
+from proxy.scan.expressions import Expression, Part, Segment, lists, paths, regions
 from proxy.withdrawn.endpoints import CURRENT, ENDPOINTS, Endpoint
 
 HOST = "api.sourcecraft.tech"
@@ -100,7 +101,7 @@ def _calls(text: str) -> Iterator[_Hit]:
     for start, end in regions(text, _PATH_ANCHOR):
         expressions = [*paths(text, start, end, _PATH_ANCHOR)]
         if _IN_LIST.search(text, start, end):
-            expressions += lists(text, start, end)
+            expressions += lists(text, start, end, _KEYS)
         for expression in expressions:
             yield from _hits(text, expression, methods)
 
@@ -108,9 +109,9 @@ def _calls(text: str) -> Iterator[_Hit]:
 def _hits(text: str, expression: Expression, methods: "_Methods") -> Iterator[_Hit]:
     call = _Call.of(expression)
     for index, segment in enumerate(expression.segments):
-        if any(segment.says(key) for key in _KEYS) and (hit := _below(text, call, index, methods)):
+        if segment.word in _KEYS and (hit := _below(text, call, index, methods)):
             yield hit
-    if call.is_service and (hit := _repository(call, methods)):
+    if call.is_service and (hit := _repository(text, call, methods)):
         yield hit
 
 
@@ -163,7 +164,8 @@ def _is_address(segment: Segment) -> bool:
 
 def _below(text: str, call: _Call, key: int, methods: "_Methods") -> _Hit | None:
     """The call of an endpoint whose path has its telling segment here."""
-    fitting = [shape for shape in _SHAPES if _fits(shape, call, key)]
+    word = call.expression.segments[key].word
+    fitting = [shape for shape in _SHAPES if shape.segments[shape.key] == word and _fits(shape, call, key)]
     exact = [shape for shape in fitting if _length(shape, call, key) == len(shape.segments) - shape.key]
     if not (candidates := exact or fitting):
         return None
@@ -183,7 +185,7 @@ def _fits(shape: _Shape, call: _Call, key: int) -> bool:
     wanted = shape.segments[shape.key :]
     if length > len(wanted) or any("{" not in word for word in wanted[length:]):
         return False
-    tail = all("{" in word or segment.says(word) for word, segment in zip(wanted, segments[:length], strict=False))
+    tail = all("{" in word or segment.word == word for word, segment in zip(wanted, segments[:length], strict=False))
     return tail and _fits_head(shape.segments[: shape.key], call.before(key))
 
 
@@ -195,12 +197,12 @@ def _length(shape: _Shape, call: _Call, key: int) -> int:
 
 def _fits_head(wanted: Sequence[str], before: Sequence[Segment]) -> bool:
     if wanted[0] == "repos":
-        return len(before) >= 2 and before[-2].says("repos") and _is_id(before[-1])
+        return len(before) >= 2 and before[-2].word == "repos" and _is_id(before[-1])
     organization = before[-2:-1] or (before if before and before[0].is_dynamic else ())
     prefix = before[:-2]
     return not (
         any(segment.text in _OWNED for segment in organization)
-        or (prefix and prefix[-1].says("repos"))
+        or (prefix and prefix[-1].word == "repos")
         or any(segment.text.startswith(".") for segment in before)
     )
 
@@ -236,11 +238,11 @@ def _is_withdrawn(call: _Call, key: int, method: Callable[[], str | None]) -> bo
     return before[0].text not in _FOLDERS if call.expression.is_rooted else method() is not None
 
 
-def _parts(call: _Call, key: int) -> Iterator[Segment]:
+def _parts(call: _Call, key: int) -> Iterator[Part]:
     segments = call.expression.segments[:key]
     for segment in (call.expression.authority, *segments):
         if segment is not None:
-            yield from (Segment((part,)) for part in segment.parts)
+            yield from segment.parts
 
 
 # --- the successor
@@ -269,17 +271,19 @@ def _segments(shape: _Shape, call: _Call, key: int) -> dict[str, str]:
 def _span(text: str, call: _Call, key: int, shape: _Shape) -> tuple[int, int]:
     before = call.before(key)[-shape.key :]
     start = before[0].start if before else call.expression.segments[key].start
-    if text[start - 1 : start] == "/":
-        start -= 1
-    return start, call.expression.segments[key + _length(shape, call, key) - 1].end
+    return _slashed(text, start), call.expression.segments[key + _length(shape, call, key) - 1].end
 
 
-def _repository(call: _Call, methods: "_Methods") -> _Hit | None:
+def _slashed(text: str, start: int) -> int:
+    return start - 1 if text[start - 1 : start] == "/" else start
+
+
+def _repository(text: str, call: _Call, methods: "_Methods") -> _Hit | None:
     """A change of a repository itself, which only its method tells from current calls."""
     path = call.before(len(call.expression.segments))
     if len(path) != 2 or path[0].text in _OWNED:
         return None
-    start, end = path[0].start - 1, path[-1].end
+    start, end = _slashed(text, path[0].start), path[-1].end
     endpoint = _REPOSITORY.get(methods.on_line(start, end) or "")
     if endpoint is None:
         return None
@@ -302,30 +306,36 @@ _AROUND = 300
 
 
 class _Methods:
-    """The methods that stand near a call. Lines are read once, however many calls are on them."""
+    """The methods that stand in a text. Everything is read once, however many calls there are."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._start = self._end = 0
-        self._found: list[tuple[int, str]] = []
-        self._is_curl = False
+
+    @cached_property
+    def _found(self) -> list[tuple[int, str]]:
+        return [
+            (match.start(), "POST" if match[5] else str(match[match.lastindex or 0]).upper())
+            for match in _METHOD.finditer(self._text)
+        ]
 
     def on_line(self, start: int, end: int) -> str | None:
         """The nearest method on the line of a call, lines that continue it included."""
         if not self._start <= start < self._end:
-            self._read(start)
-        return self._nearest(self._found, start, end)
+            self._start, self._end = self._line(start)
+        return self._nearest(start, end, self._start, self._end)
 
     def near(self, start: int, end: int) -> str | None:
-        """The same, or else the nearest one on the lines around."""
+        """The same, or else the nearest one around, up to the next empty lines."""
         if method := self.on_line(start, end):
             return method
-        if self._is_curl:
+        if _CURL.search(self._text, max(self._start, start - _AROUND), start):
             return "GET"
-        around = _methods(self._text, max(start - _AROUND, 0), end + _AROUND)
-        return self._nearest(around, start, end)
+        first = self._text.rfind("\n\n", max(start - _AROUND, 0), start)
+        last = self._text.find("\n\n", end, end + _AROUND)
+        return self._nearest(start, end, max(first, start - _AROUND), last if last >= 0 else end + _AROUND)
 
-    def _read(self, start: int) -> None:
+    def _line(self, start: int) -> tuple[int, int]:
         text = self._text
         first = text.rfind("\n", 0, start) + 1
         while first and _CONTINUED.search(text[max(first - 80, 0) : first - 1]):
@@ -333,28 +343,21 @@ class _Methods:
         last = self._line_end(start)
         while last < len(text) and _CONTINUED.search(text[max(last - 80, 0) : last]):
             last = self._line_end(last + 1)
-        self._start, self._end = first, last + 1
-        self._found = _methods(text, first, last)
-        self._is_curl = _CURL.search(text, first, last) is not None
+        return first, last + 1
 
     def _line_end(self, start: int) -> int:
         end = self._text.find("\n", start)
         return end if end >= 0 else len(self._text)
 
-    @staticmethod
-    def _nearest(found: Sequence[tuple[int, str]], start: int, end: int) -> str | None:
-        index = bisect_right(found, (start, ""))
-        options = [(start - found[index - 1][0], found[index - 1][1])] if index else []
-        if index < len(found):
-            options.append((found[index][0] - end, found[index][1]))
+    def _nearest(self, start: int, end: int, first: int, last: int) -> str | None:
+        index = bisect_right(self._found, (start, ""))
+        around = self._found[max(index - 1, 0) : index + 1]
+        options = [
+            (start - place if place < start else place - end, method)
+            for place, method in around
+            if first <= place < last
+        ]
         return min(options)[1] if options else None
-
-
-def _methods(text: str, start: int, end: int) -> list[tuple[int, str]]:
-    return [
-        (match.start(), "POST" if match[5] else str(match[match.lastindex or 0]).upper())
-        for match in _METHOD.finditer(text, start, end)
-    ]
 
 
 # --- calls through the client library

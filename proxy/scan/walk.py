@@ -9,7 +9,7 @@ from typing import NamedTuple
 from proxy.scan.ignore import Ignore
 from proxy.scan.patterns import Finding, find
 
-LARGEST = 10 * 1024 * 1024
+LARGEST = 5 * 1024 * 1024
 """Size in bytes up to which a file that only its folder was named of is examined."""
 
 _ENCODINGS = (
