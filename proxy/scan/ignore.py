@@ -31,7 +31,7 @@ class Ignore(NamedTuple):
     @classmethod
     def above(cls, folder: Path) -> Self:
         """The rules that the folders above give to an absolute folder; none where they ignore the folder itself."""
-        if (folder / ".git").exists():
+        if _is_repository(folder):
             return cls()
         ignore = cls()
         for parent in [*_up_to_repository(folder)][::-1]:
@@ -41,7 +41,7 @@ class Ignore(NamedTuple):
     def within(self, folder: Path) -> Self:
         """The rules in force in a folder below; a repository of its own has only its own."""
         rules = self.rules
-        if (folder / ".git").exists():
+        if _is_repository(folder):
             rules = (_read(folder, _git(folder) / "info" / "exclude"),)
         return type(self)((_read(folder, folder / ".gitignore"), *rules))
 
@@ -55,11 +55,18 @@ class Ignore(NamedTuple):
         return False
 
 
+def _is_repository(folder: Path) -> bool:
+    try:
+        return (folder / ".git").exists()
+    except OSError:  # a folder above may be shut
+        return False
+
+
 def _up_to_repository(folder: Path) -> Iterator[Path]:
     """The folders above, up to the root of the repository; none where there is no repository."""
     parents = list(folder.parents)
     for index, parent in enumerate(parents):
-        if (parent / ".git").exists():
+        if _is_repository(parent):
             yield from parents[: index + 1]
             return
 
@@ -83,7 +90,13 @@ def _read(base: Path, file: Path) -> _Rules:
     return _Rules(base, tuple(pattern for line in lines for pattern in _patterns(line.removesuffix("\r"))))
 
 
+_MANY_STARS = re.compile(r"(?:\*+[^*/]+){3}\*|(?:\*\*.*){4}")
+
+
 def _patterns(line: str) -> list[RegexPattern]:
+    # As regular expressions such patterns take for ever on a long name, and nobody writes them in good faith.
+    if _MANY_STARS.search(line):
+        return []
     try:
         patterns = GitIgnoreSpec.from_lines([line]).patterns
     except (ValueError, re.error):  # git passes over a line that it cannot read, too

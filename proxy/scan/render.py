@@ -55,14 +55,13 @@ def table(scan: Scan, stream: TextIO) -> None:
 
 
 def _boxed(found: Iterable[Located], stream: TextIO) -> None:
-    view = Table("where", "endpoint", "found", "replacement", show_lines=True)
+    # Two columns, so that there is room for a path on a narrow terminal, too.
+    view = Table("where", "found, and the replacement", show_lines=True, header_style="")
     for file, finding in found:
-        place = Text(f"{readable(file)}:{finding.line}:{finding.column}", "cyan", overflow="fold")
+        place = f"{readable(file)}:{finding.line}:{finding.column}\n"
+        call = [(f"{readable(finding.found)}\n", "red"), (readable(finding.replacement), "green")]
         view.add_row(
-            place,
-            finding.endpoint,
-            Text(readable(finding.found), "red", overflow="fold"),
-            Text(readable(finding.replacement), "green", overflow="fold"),
+            Text.assemble((place, "cyan"), finding.endpoint, overflow="fold"), Text.assemble(*call, overflow="fold")
         )
     if view.row_count:
         Console(file=stream).print(view)
