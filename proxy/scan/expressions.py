@@ -189,6 +189,10 @@ class _Reader:
         self._ends.add(len(self._segments) + bool(self.parts))
 
     def finish(self) -> Expression | None:
+        """The expression, where it is more than a word."""
+        if not self._segments:
+            self._clear()
+            return None
         if self.parts and not self.parts[-1].is_dynamic:
             self._strip()
         self._close()
@@ -196,7 +200,7 @@ class _Reader:
             tuple(self._segments), self._authority, self._is_rooted, is_list=False, ends=frozenset(self._ends)
         )
         self._clear()
-        return expression if expression.segments else None
+        return expression
 
     def _strip(self) -> None:
         """Take the punctuation of the sentence away."""
@@ -232,7 +236,7 @@ def paths(text: str, start: int, end: int, anchor: re.Pattern[str]) -> Iterator[
             at, over = _into(text, at, end)
         else:
             at, over = token.end(), _take(token, reader)
-        if (over or reader.is_full) and not reader.is_empty and (expression := reader.finish()):
+        if (over or reader.is_full) and (expression := reader.finish()):
             yield expression
     if expression := reader.finish():
         yield expression
@@ -291,7 +295,8 @@ def lists(text: str, start: int, end: int, keys: frozenset[str]) -> Iterator[Exp
         keys: words that count only as an item of their own; in a longer one they belong to a path of its own.
     """
     for match in _LIST.finditer(text, start, end):
-        yield Expression(tuple(_items(text, *match.span(), keys)), is_list=True)
+        if segments := tuple(_items(text, *match.span(), keys)):
+            yield Expression(segments, is_list=True)
 
 
 def _items(text: str, at: int, end: int, keys: frozenset[str]) -> Iterator[Segment]:

@@ -53,7 +53,7 @@ class _Shape(NamedTuple):
 
 def find(text: str) -> list[Finding]:
     """Every call of a withdrawn endpoint in a text, in its order."""
-    if not _ANCHOR.search(text):
+    if not any(word in text for word in _WORDS):
         return []
     hits = {hit.start: hit for hit in [*_calls(text), *_names(text)]}
     breaks = [match.start() for match in re.finditer("\n", text)] if hits else []
@@ -85,12 +85,12 @@ _SHAPES = tuple(_shapes())
 _KEYS = frozenset(shape.segments[shape.key] for shape in _SHAPES)
 _REPOSITORY = {endpoint.method: endpoint for endpoint in ENDPOINTS if endpoint.path == "/{org}/{repo}"}
 
-# Word for word in the table's terms, so that a text without any of them is done with at once.
+_WORDS = (*_KEYS, *SDK, HOST)
+"""A text without any of them is done with at once."""
 _KEY = re.compile(rf"(?:{'|'.join(sorted(_KEYS))})(?=\\?[/\"'`])")
 _IN_LIST = re.compile(rf"[\"'`](?:{'|'.join(sorted(_KEYS))})[\"'`]")
 _SDK_NAME = re.compile(r"(?<![\w$])runWorkflow(?:ByI[Dd])?(?![\w$])")
 _PATH_ANCHOR = re.compile(rf"{_KEY.pattern}|{re.escape(HOST)}(?=\\?/)")
-_ANCHOR = re.compile(f"{_PATH_ANCHOR.pattern}|{_SDK_NAME.pattern}")
 
 
 # --- calls by path
@@ -132,8 +132,7 @@ class _Call(NamedTuple):
         """Tell the address from the path."""
         if expression.authority is not None:
             return cls(expression, 0, is_based=True)
-        first = expression.segments[0] if expression.segments else None
-        if first is None or expression.is_rooted or not _is_address(first):
+        if expression.is_rooted or not _is_address(expression.segments[0]):
             return cls(expression, 0, is_based=False)
         return cls(expression, 1, is_based=True)
 
