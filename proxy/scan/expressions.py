@@ -57,14 +57,12 @@ class Expression(NamedTuple):
         segments: of the path, without the authority of the URL.
         authority: what stood behind ``://``, or None.
         is_rooted: whether it begins with a slash.
-        is_list: whether its segments are the items of a list, or the arguments of calls.
         ends: counts of segments after which it could already be over.
     """
 
     segments: tuple[Segment, ...]
     authority: Segment | None = None
     is_rooted: bool = False
-    is_list: bool = False
     ends: frozenset[int] = frozenset()
 
 
@@ -196,9 +194,7 @@ class _Reader:
         if self.parts and not self.parts[-1].is_dynamic:
             self._strip()
         self._close()
-        expression = Expression(
-            tuple(self._segments), self._authority, self._is_rooted, is_list=False, ends=frozenset(self._ends)
-        )
+        expression = Expression(tuple(self._segments), self._authority, self._is_rooted, ends=frozenset(self._ends))
         self._clear()
         return expression
 
@@ -296,7 +292,7 @@ def lists(text: str, start: int, end: int, keys: frozenset[str]) -> Iterator[Exp
     """
     for match in _LIST.finditer(text, start, end):
         if segments := tuple(_items(text, *match.span(), keys)):
-            yield Expression(segments, is_list=True)
+            yield Expression(segments)
 
 
 def _items(text: str, at: int, end: int, keys: frozenset[str]) -> Iterator[Segment]:

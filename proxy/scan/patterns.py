@@ -226,10 +226,8 @@ def _is_withdrawn(call: _Call, key: int, method: Callable[[], str | None]) -> bo
         return False
     if before[-1].is_dynamic and before[-2].is_dynamic:
         return True
-    if call.expression.is_list and not any(segment.is_dynamic for segment in before):
-        return False
     if len(before) == 3 and not call.is_based and before[0].is_dynamic:
-        return before[-1].is_dynamic or before[-2].is_dynamic
+        return before[-1].is_dynamic or before[-2].is_dynamic or method() is not None
     if len(before) > 2:
         return False
     if call.is_based or before[-1].is_dynamic or before[-2].is_dynamic:

@@ -21,3 +21,5 @@ session.post(
 )
 session.patch("https://api.sourcecraft.tech/acme/shop", json={"description": ""})
 session.get(f"{API}/{org}/{repo}/cicd/logs/{place}")
+requests.post(f"{legacy}/ci_workflows/build/trigger")
+client.get("acme", "shop", "cicd", "runs")

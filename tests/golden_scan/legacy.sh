@@ -11,3 +11,8 @@ curl https://api.sourcecraft.tech/acme/shop \
   -H "Authorization: Bearer $TOKEN" \
   -X DELETE
 curl https://oauth2:s3cret@api.sourcecraft.tech/acme/shop/ci_workflows/build/trigger
+curl -s "$SC/acme/$REPO/cicd/runs"; curl -s -X GET "$SC/acme/shop/cicd/runs"
+cat <<END
+"/acme/shop/ci_workflows/a/trigger"
+"/acme/shop/ci_workflows/b/trigger"
+END

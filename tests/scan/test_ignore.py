@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.scan.walk import Scan
@@ -43,6 +43,7 @@ patterns = st.lists(st.sampled_from(PATTERNS), max_size=4).map("\n".join)
 
 @needs_git
 @given(root=patterns, nested=patterns, exclude=patterns)
+@example(root="a/**\n!a/c", nested="", exclude="")
 @settings(max_examples=60, deadline=None)
 def test_what_git_ignores_is_left_out_and_nothing_else(
     tmp_path_factory: pytest.TempPathFactory, root: str, nested: str, exclude: str
@@ -91,10 +92,11 @@ def test_rules_above_the_root_of_a_repository_are_another_repositorys(tmp_path: 
     assert "b/k.txt" in seen(tmp_path)
 
 
-def test_an_ignored_folder_that_is_named_is_examined(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pattern", ["build/", "/build", "*"])
+def test_an_ignored_folder_that_is_named_is_examined(tmp_path: Path, pattern: str) -> None:
     tree(tmp_path)
     (tmp_path / ".git").mkdir()
-    (tmp_path / ".gitignore").write_text("build/\n")
+    (tmp_path / ".gitignore").write_text(f"{pattern}\n")
 
     assert "build/c" not in seen(tmp_path)
     assert "build/c" in seen(tmp_path, "build")
