@@ -1,12 +1,12 @@
 """Which paths and names in a text are withdrawn endpoints, and what these have become: text in, findings out."""
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from typing import NamedTuple
 
 from proxy.scan.expressions import Expression, Part, Segment, lists, paths, regions
+from proxy.scan.methods import Methods
 from proxy.withdrawn.endpoints import CURRENT, ENDPOINTS, Endpoint
 
 HOST = "api.sourcecraft.tech"
@@ -97,7 +97,7 @@ _PATH_ANCHOR = re.compile(rf"{_KEY.pattern}|{re.escape(HOST)}(?=\\?/)")
 
 
 def _calls(text: str) -> Iterator[_Hit]:
-    methods = _Methods(text)
+    methods = Methods(text)
     for start, end in regions(text, _PATH_ANCHOR):
         expressions = [*paths(text, start, end, _PATH_ANCHOR)]
         if _IN_LIST.search(text, start, end):
@@ -106,7 +106,7 @@ def _calls(text: str) -> Iterator[_Hit]:
             yield from _hits(text, expression, methods)
 
 
-def _hits(text: str, expression: Expression, methods: "_Methods") -> Iterator[_Hit]:
+def _hits(text: str, expression: Expression, methods: Methods) -> Iterator[_Hit]:
     call = _Call.of(expression)
     for index, segment in enumerate(expression.segments):
         if segment.word in _KEYS and (hit := _below(text, call, index, methods)):
@@ -161,7 +161,7 @@ def _is_address(segment: Segment) -> bool:
     return bool(_ADDRESS.search(segment.text) and not _OWNER.search(segment.text))
 
 
-def _below(text: str, call: _Call, key: int, methods: "_Methods") -> _Hit | None:
+def _below(text: str, call: _Call, key: int, methods: Methods) -> _Hit | None:
     """The call of an endpoint whose path has its telling segment here."""
     word = call.expression.segments[key].word
     fitting = [shape for shape in _SHAPES if shape.segments[shape.key] == word and _fits(shape, call, key)]
@@ -275,7 +275,7 @@ def _slashed(text: str, start: int) -> int:
     return start - 1 if text[start - 1 : start] == "/" else start
 
 
-def _repository(text: str, call: _Call, methods: "_Methods") -> _Hit | None:
+def _repository(text: str, call: _Call, methods: Methods) -> _Hit | None:
     """A change of a repository itself, which only its method tells from current calls."""
     path = call.before(len(call.expression.segments))
     if len(path) != 2 or path[0].text in _OWNED:
@@ -286,75 +286,6 @@ def _repository(text: str, call: _Call, methods: "_Methods") -> _Hit | None:
         return None
     segments = {"org": path[0].text, "repo": path[1].text}
     return _Hit(start, end, endpoint, f"{endpoint.method} {endpoint.successor.format_map(segments)}")
-
-
-# --- the method of a call
-
-_METHOD = re.compile(
-    r"(?<![A-Za-z])(?:-X\s?[\"']?)?(GET|POST|PATCH|DELETE|PUT|HEAD)(?![A-Za-z])"
-    r"|[.@>:](?i:(get|post|patch|delete|put))(?:Async|JSON)?\s?[(<]"
-    r"|(?:HttpMethod\.|http\.Method|HTTP::|\bHttp)(Get|Post|Patch|Delete|Put)\b"
-    r"|(?i:\bmethod[\"']?\s{0,8}[:= ]\s{0,8}[\"']?(get|post|patch|delete|put)\b)"
-    r"|\s(-d|--data(?:-\w+)?|--json)(?![\w-])"
-)
-_CONTINUED = re.compile(r"[\\^`][ \t]*\r?\Z")
-_CURL = re.compile(r"\bcurl\b")
-_AROUND = 300
-
-
-class _Methods:
-    """The methods that stand in a text. Everything is read once, however many calls there are."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._start = self._end = 0
-
-    @cached_property
-    def _found(self) -> list[tuple[int, str]]:
-        return [
-            (match.start(), "POST" if match[5] else str(match[match.lastindex or 0]).upper())
-            for match in _METHOD.finditer(self._text)
-        ]
-
-    def on_line(self, start: int, end: int) -> str | None:
-        """The nearest method on the line of a call, lines that continue it included."""
-        if not self._start <= start < self._end:
-            self._start, self._end = self._line(start)
-        return self._nearest(start, end, self._start, self._end)
-
-    def near(self, start: int, end: int) -> str | None:
-        """The same, or else the nearest one around, up to the next empty lines."""
-        if method := self.on_line(start, end):
-            return method
-        if _CURL.search(self._text, max(self._start, start - _AROUND), start):
-            return "GET"
-        first = self._text.rfind("\n\n", max(start - _AROUND, 0), start)
-        last = self._text.find("\n\n", end, end + _AROUND)
-        return self._nearest(start, end, max(first, start - _AROUND), last if last >= 0 else end + _AROUND)
-
-    def _line(self, start: int) -> tuple[int, int]:
-        text = self._text
-        first = text.rfind("\n", 0, start) + 1
-        while first and _CONTINUED.search(text[max(first - 80, 0) : first - 1]):
-            first = text.rfind("\n", 0, first - 1) + 1
-        last = self._line_end(start)
-        while last < len(text) and _CONTINUED.search(text[max(last - 80, 0) : last]):
-            last = self._line_end(last + 1)
-        return first, last + 1
-
-    def _line_end(self, start: int) -> int:
-        end = self._text.find("\n", start)
-        return end if end >= 0 else len(self._text)
-
-    def _nearest(self, start: int, end: int, first: int, last: int) -> str | None:
-        index = bisect_right(self._found, (start, ""))
-        around = self._found[max(index - 1, 0) : index + 1]
-        options = [
-            (start - place if place < start else place - end, method)
-            for place, method in around
-            if first <= place < last
-        ]
-        return min(options)[1] if options else None
 
 
 # --- calls through the client library
