@@ -2,11 +2,12 @@
 
 import argparse
 import getpass
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -15,10 +16,15 @@ from proxy.callers import identity
 from proxy.callers.log import fingerprint_key, operator
 from proxy.gateway import supervisor
 from proxy.gateway.server import ServeError
+from proxy.scan import render
+from proxy.scan.walk import Scan
 from proxy.withdrawn import replacement, trigger
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: done; the thing asked for failed; the command line or the configuration is wrong; Ctrl-C."""
+
+FOUND = 2
+"""What `scan` exits with where it found a call. A gate must tell that from a wrong command line, so that one is 1."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,27 +38,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             operator.error(problem)
         return USAGE
-    except BrokenPipeError:  # the reader of a pipe has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except BrokenPipeError:
+        _stop_printing()
         return OK
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
+    options, rest = _parser().parse_known_args(arguments)
     # argparse takes no more files once an option has stood behind the first ones.
-    if rest and not ("logs" in options and all(_is_file(word) for word in rest)):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:
-        options.logs += rest
+    files = next((getattr(options, name) for name in ("logs", "paths") if name in options), None)
+    if rest and (files is None or not all(map(_is_file, rest))):
+        options.parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if files is not None:
+        files.extend(rest)
     command: Callable[[argparse.Namespace], int] = options.command
     return command(options)
 
 
 def _is_file(word: str) -> bool:
     return word == "-" or not word.startswith("-")
+
+
+def _stop_printing() -> None:
+    """Leave a pipe whose reader has enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 # --- the commands
@@ -117,6 +128,34 @@ def _demo(_options: argparse.Namespace) -> int:
     return OK if demo.run() else FAILED
 
 
+def _scan(options: argparse.Namespace) -> int:
+    scan = Scan()
+    scan.examine(options.paths)
+    try:
+        _print_found(scan, options.format)
+    except BrokenPipeError:  # the status is what a gate asks for, however much its reader took
+        _stop_printing()
+    operator.info(render.examined(scan))
+    for problem in scan.problems:
+        operator.error(render.readable(problem))
+    return FAILED if scan.problems else FOUND if scan.found else OK
+
+
+def _print_found(scan: Scan, form: str) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):  # its encoding may have no place for what a file holds
+        sys.stdout.reconfigure(errors="backslashreplace")
+    match form:
+        case "json":
+            render.as_json(scan, sys.stdout)
+        case "markdown":
+            render.markdown(scan, sys.stdout)
+        case "sarif":
+            render.sarif(scan, sys.stdout, config.Lifecycle().policy.documentation or "")
+        case _:
+            render.table(scan, sys.stdout)
+    sys.stdout.flush()
+
+
 def _config(options: argparse.Namespace) -> config.Config:
     flags: dict[str, Any] = {}
     if "listen" in options and options.listen is not None:
@@ -154,8 +193,18 @@ def _indented(body: bytes) -> str:
 # --- the command line
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose status for a wrong command line can be chosen."""
+
+    wrong = USAGE
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(self.wrong, f"{self.prog}: error: {message}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="trigger-shim",
         description="A reverse proxy that keeps old CI tooling working on a withdrawn SourceCraft endpoint.",
         epilog="Each command has its own --help, with an example.",
@@ -223,6 +272,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_config(caller)
     reports.add_caller_options(caller)
+    scan = _command(
+        commands,
+        "scan",
+        _scan,
+        "find calls of the withdrawn endpoints in files, before they are made",
+        "trigger-shim scan .\n  trigger-shim scan --format sarif .gitlab-ci.yml scripts > withdrawn.sarif",
+        notes="exit status: 0 nothing was found, 2 something was, 1 it did not work or the command line is wrong\n\n"
+        "Left out: what git ignores, links, binary files, and in folders files over 5 MiB.\n\n",
+    )
+    scan.wrong = FAILED
+    scan.add_argument("paths", nargs="+", metavar="PATH", help="a file, or a folder with all below it")
+    scan.add_argument(
+        "--format", choices=("table", "json", "markdown", "sarif"), default="table", help="default: %(default)s"
+    )
 
     _command(
         commands,
@@ -235,16 +298,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(
-    commands: Any, name: str, function: Callable[[argparse.Namespace], int], summary: str, example: str
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
+    commands: Any,
+    name: str,
+    function: Callable[[argparse.Namespace], int],
+    summary: str,
+    example: str,
+    *,
+    notes: str = "",
+) -> _Parser:
+    parser: _Parser = commands.add_parser(
         name,
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
-        epilog=f"example:\n  {example}",
+        epilog=f"{notes}example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(command=function)
+    parser.set_defaults(command=function, parser=parser)
     return parser
 
 

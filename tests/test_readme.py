@@ -26,7 +26,7 @@ def test_every_target_that_the_readme_names_exists() -> None:
 
 def test_every_command_and_option_that_the_readme_names_exists(capsys: pytest.CaptureFixture[str]) -> None:
     calls = re.findall(r"(?:`|bin/|\$ )trigger-shim ([a-z]+)((?: +--[a-z-]+)*)", README)
-    assert {command for command, _ in calls} >= {"serve", "check", "translate", "demo"}
+    assert {command for command, _ in calls} >= {"serve", "check", "translate", "scan", "demo"}
     for command, options in calls:
         with pytest.raises(SystemExit):
             main([command, "--help"])
@@ -75,3 +75,13 @@ def test_the_translation_that_the_readme_shows_is_the_one_that_comes_out() -> No
     command = [sys.executable, "-m", "proxy.cli", "translate", "--curl"]
     out = subprocess.run(command, input=shown[1], capture_output=True, text=True, check=True)
     assert out.stdout == shown[2]
+
+
+def test_the_scan_that_the_readme_shows_gives_what_it_shows(tmp_path: Path) -> None:
+    shown = re.search(r"\$ (printf .*)\n\$ trigger-shim (scan \.)\n(.*?)```", README, re.DOTALL)
+    assert shown is not None
+    script = f"{shown[1]}\nexec {Path(sys.executable).with_name('trigger-shim')} {shown[2]} 2>&1"
+
+    ran = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, ran.stdout) == (2, shown[3])

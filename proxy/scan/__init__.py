@@ -1,0 +1,1 @@
+"""Finds calls of the withdrawn endpoints in files."""

@@ -1,0 +1,165 @@
+"""Findings as a table, JSON, Markdown or SARIF; in each, what a terminal would act on is escaped."""
+
+import hashlib
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, TextIO
+from urllib.parse import quote
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from proxy import __version__
+from proxy.scan.walk import Located, Scan
+from proxy.withdrawn.endpoints import ENDPOINTS
+
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
+
+def examined(scan: Scan) -> str:
+    """What was examined and what was left out, in a line."""
+    left_out = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in scan.left_out.items())
+    return f"examined {_count(scan.files, 'file')} in {_count(scan.folders, 'folder')}; left out: {left_out}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def readable(text: str) -> str:
+    """A text in which every character that does not print is spelled out; bytes of no encoding included."""
+    return "".join(char if char.isprintable() else _spelled(char) for char in text)
+
+
+def _spelled(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":  # a byte of a file name (PEP 383)
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char.encode("unicode_escape").decode()
+
+
+# --- for people
+
+
+def table(scan: Scan, stream: TextIO) -> None:
+    """Write the findings as a table that fits the terminal, or, to anything else, as a line each, never cut."""
+    if stream.isatty():
+        _boxed(scan.found, stream)
+        return
+    for file, finding in scan.found:
+        place = f"{readable(file)}:{finding.line}:{finding.column}"
+        stream.write(f"{place}: {finding.endpoint}: {readable(finding.found)} -> {readable(finding.replacement)}\n")
+
+
+def _boxed(found: Iterable[Located], stream: TextIO) -> None:
+    # Two columns, so that there is room for a path on a narrow terminal, too.
+    view = Table("where", "found, and the replacement", show_lines=True, header_style="")
+    for file, finding in found:
+        place = f"{readable(file)}:{finding.line}:{finding.column}\n"
+        call = [(f"{readable(finding.found)}\n", "red"), (readable(finding.replacement), "green")]
+        view.add_row(
+            Text.assemble((place, "cyan"), finding.endpoint, overflow="fold"), Text.assemble(*call, overflow="fold")
+        )
+    if view.row_count:
+        Console(file=stream).print(view)
+
+
+def markdown(scan: Scan, stream: TextIO) -> None:
+    """Write the findings as a Markdown table."""
+    stream.write("| where | endpoint | found | replacement |\n| --- | --- | --- | --- |\n")
+    for file, finding in scan.found:
+        place = f"{readable(file)}:{finding.line}:{finding.column}"
+        cells = (place, finding.endpoint, readable(finding.found), readable(finding.replacement))
+        stream.write("| " + " | ".join(map(_code, cells)) + " |\n")
+
+
+def _code(text: str) -> str:
+    """A code span (CommonMark 6.1), in which only the bars are still the table's."""
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{text}{space}{fence}".replace("|", "\\|")
+
+
+# --- for programs
+
+
+def as_json(scan: Scan, stream: TextIO) -> None:
+    """Write an object with ``examined``, counts by name, and ``findings``, the fields of `Finding` and the file."""
+    counts = {"files": scan.files, "folders": scan.folders, **scan.left_out}
+    findings = [{"file": _name(file), **finding._asdict()} for file, finding in scan.found]
+    _write({"examined": counts, "findings": findings}, stream)
+
+
+def sarif(scan: Scan, stream: TextIO, documentation: str) -> None:
+    """Write a log of SARIF 2.1.0, with what code scanning services ask for beyond its schema.
+
+    Args:
+        scan: what was found.
+        stream: where to write.
+        documentation: address of the page that explains the withdrawal.
+    """
+    driver = {
+        "name": "trigger-shim",
+        "version": __version__,
+        "informationUri": documentation,
+        "rules": [_rule(endpoint.name, documentation) for endpoint in ENDPOINTS],
+    }
+    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": _results(scan.found)}
+    _write({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, stream)
+
+
+def _rule(name: str, documentation: str) -> dict[str, Any]:
+    endpoint = next(endpoint for endpoint in ENDPOINTS if endpoint.name == name)
+    call, successor = (f"{endpoint.method} {path}" for path in (endpoint.path, endpoint.successor))
+    return {
+        "id": name,
+        "shortDescription": {"text": f"{call} is withdrawn"},
+        "fullDescription": {"text": f"{call} is withdrawn; call {successor} instead."},
+        "help": {"text": f"Call {successor} instead. See {documentation}"},
+        "helpUri": documentation,
+        "defaultConfiguration": {"level": "error"},
+    }
+
+
+def _results(found: Iterable[Located]) -> list[dict[str, Any]]:
+    rules = [endpoint.name for endpoint in ENDPOINTS]
+    occurrences: Counter[str] = Counter()
+    results = []
+    for file, finding in found:
+        key = hashlib.sha256(f"{file}\0{finding.endpoint}\0{finding.found}".encode(errors="surrogateescape"))
+        occurrences[key.hexdigest()] += 1
+        result = {
+            "ruleId": finding.endpoint,
+            "ruleIndex": rules.index(finding.endpoint),
+            "level": "error",
+            "message": {"text": f"{finding.found} is withdrawn. Instead: {finding.replacement}"},
+            "locations": [{"physicalLocation": _location(file, finding.line, finding.column)}],
+            # Without it an alert would be a new one whenever its line moves.
+            "partialFingerprints": {
+                "primaryLocationLineHash": f"{key.hexdigest()[:16]}:{occurrences[key.hexdigest()]}"
+            },
+        }
+        results.append(result)
+    return results
+
+
+def _location(file: str, line: int, column: int) -> dict[str, Any]:
+    uri = quote(os.fsencode(os.path.relpath(file)))
+    return {"artifactLocation": {"uri": uri}, "region": {"startLine": line, "startColumn": column}}
+
+
+def _name(file: str) -> str:
+    """A file's name for JSON, which has no place for bytes of no encoding."""
+    return os.fsencode(file).decode("utf-8", "backslashreplace")
+
+
+def _write(value: Any, stream: TextIO) -> None:
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    stream.write("".join(char if char.isprintable() or char == "\n" else _in_json(char) for char in text) + "\n")
+
+
+def _in_json(char: str) -> str:
+    return json.dumps(char)[1:-1] if char != "\x7f" else "\\u007f"

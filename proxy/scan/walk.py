@@ -1,0 +1,155 @@
+"""From paths on the command line to the texts in them: what is examined, and what is left out."""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from proxy.scan.ignore import Ignore
+from proxy.scan.patterns import Finding, find
+
+LARGEST = 5 * 1024 * 1024
+"""Size in bytes up to which a file that only its folder was named of is examined."""
+
+_ENCODINGS = (
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+    (b"", "utf-8-sig"),
+)
+
+
+class Located(NamedTuple):
+    """A finding and the file that it is in, as the command line leads to it."""
+
+    file: str
+    finding: Finding
+
+
+class Scan:
+    """One pass over files and folders.
+
+    Attributes:
+        found: in the order of the files.
+        problems: what was named and could not be examined, a sentence each.
+        files, folders: how many were examined.
+        ignored, binary, too_large, unreadable, links: how many entries were left out, and why. A folder that is
+            ignored is one entry. A link is not followed: what it leads to has a place of its own, or lies outside.
+    """
+
+    def __init__(self) -> None:
+        self.found: list[Located] = []
+        self.problems: list[str] = []
+        self.files = self.folders = 0
+        self.ignored = self.binary = self.too_large = self.unreadable = self.links = 0
+        self._seen: set[Path] = set()
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many entries were left out, by reason."""
+        return {
+            "ignored": self.ignored,
+            "binary": self.binary,
+            "too_large": self.too_large,
+            "unreadable": self.unreadable,
+            "links": self.links,
+        }
+
+    def examine(self, paths: Iterable[str]) -> None:
+        """Examine files, and everything below folders."""
+        for name in paths:
+            try:
+                self._named(name)
+            except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+                reason = error.strerror if isinstance(error, OSError) else None
+                self.problems.append(f"{name}: {reason or error}")
+
+    def _named(self, name: str) -> None:
+        path = Path(name)
+        if path.is_dir():
+            next(path.iterdir(), None)  # here an error is one of the caller's
+            self._walk(path)
+        elif self._is_new(Path(os.path.realpath(path))):
+            self._text(name, path.read_bytes())
+
+    def _walk(self, top: Path) -> None:
+        # By hand and not by recursion: a tree can be deeper than the interpreter's stack.
+        real = top.resolve()
+        stack = [(top, real, Ignore.above(real))]
+        while stack:
+            folder, place, ignore = stack.pop()
+            if not self._is_new(place):
+                continue
+            try:
+                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            except OSError:
+                self.unreadable += 1
+                continue
+            self.folders += 1
+            ignore = ignore.within(place)
+            below = [*self._entries(folder, place, entries, ignore)]
+            stack += [(path, place / path.name, ignore) for path in reversed(below)]
+
+    def _entries(self, folder: Path, place: Path, entries: list[os.DirEntry[str]], ignore: Ignore) -> Iterator[Path]:
+        """Examine the files of a folder; the folders in it are handed back."""
+        for entry in entries:
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if entry.name == ".git":
+                continue
+            if ignore.leaves_out(place / entry.name, is_folder=is_folder):
+                self.ignored += 1
+            elif entry.is_symlink():
+                self.links += 1
+            elif is_folder:
+                yield folder / entry.name
+            elif entry.is_file(follow_symlinks=False):
+                self._file(folder / entry.name, place / entry.name)
+
+    def _file(self, path: Path, place: Path) -> None:
+        if place in self._seen:
+            return
+        try:
+            content = _read(path)
+        except OSError:
+            self.unreadable += 1
+            return
+        if content is None:
+            self.too_large += 1
+        elif _is_binary(content):
+            self.binary += 1
+        elif self._is_new(place):
+            self._text(str(path), content)
+
+    def _text(self, name: str, content: bytes) -> None:
+        self.files += 1
+        self.found += [Located(os.path.normpath(name), finding) for finding in find(decode(content))]
+
+    def _is_new(self, place: Path) -> bool:
+        """Whether a folder or a text has not been examined yet; `place` is where it really is."""
+        if place in self._seen:
+            return False
+        self._seen.add(place)
+        return True
+
+
+def decode(content: bytes) -> str:
+    """The text of a file: by its byte order mark or else as UTF-8, what is wrong in it replaced."""
+    encoding = next(name for mark, name in _ENCODINGS if content.startswith(mark))
+    return content.decode(encoding, "replace")
+
+
+def _is_binary(content: bytes) -> bool:
+    marked = any(content.startswith(mark) for mark, _ in _ENCODINGS if mark)
+    return not marked and b"\0" in content
+
+
+def _read(path: Path) -> bytes | None:
+    """What a file holds, or None where that is too much. It may have become a pipe or grown since it was listed."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError
+        content = file.read(LARGEST + 1)
+    return content if len(content) <= LARGEST else None

@@ -1,0 +1,2 @@
+@echo off
+curl -X POST %API%/%ORG%/shop/ci_workflows/%NAME%/trigger

@@ -1,0 +1,106 @@
+"""The command: its exit status, its streams, its formats."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = str(Path(sys.executable).with_name("trigger-shim"))
+CALL = "curl -X POST $API/acme/shop/ci_workflows/build/trigger\n"
+LINE = "ci.sh:1:18: trigger: /acme/shop/ci_workflows/build/trigger -> POST /repos/acme/shop/cicd/runs\n"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ci.sh").write_text(CALL)
+    (tmp_path / "clean.sh").write_text("true\n")
+    return tmp_path
+
+
+def scan(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [COMMAND, "scan", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+
+def test_the_status_tells_clean_from_found() -> None:
+    clean, found = scan("clean.sh"), scan(".")
+
+    assert (clean.returncode, clean.stdout) == (0, "")
+    assert (found.returncode, found.stdout) == (2, LINE)
+    assert clean.stderr.startswith("trigger-shim: examined 1 file in 0 folders; left out: 0 ignored, ")
+    assert found.stderr.startswith("trigger-shim: examined 2 files in 1 folder; left out: 0 ignored, ")
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--format", "xml", "."], ["--speed", "."], [".", "--speed"], ["--format"]], ids=" ".join
+)
+def test_a_wrong_command_line_is_no_finding(arguments: list[str]) -> None:
+    ran = scan(*arguments)
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("usage: trigger-shim scan")
+    assert "\ntrigger-shim scan: error: " in ran.stderr
+
+
+def test_what_is_not_there_is_an_error_and_the_rest_is_shown() -> None:
+    ran = scan("nowhere\x1b", ".")
+
+    assert (ran.returncode, ran.stdout) == (1, LINE)
+    assert ran.stderr.splitlines()[1] == "trigger-shim: error: nowhere\\x1b: No such file or directory"
+
+
+@pytest.mark.parametrize("form", ["json", "sarif"])
+def test_a_document_is_whole_where_nothing_is_found_too(form: str) -> None:
+    clean, found = scan("--format", form, "clean.sh"), scan("--format", form, ".")
+
+    assert (clean.returncode, found.returncode) == (0, 2)
+    assert "trigger" in json.dumps(json.loads(found.stdout))
+    assert len(clean.stdout) < len(found.stdout)
+    assert json.loads(clean.stdout).keys() == json.loads(found.stdout).keys()
+
+
+def test_markdown_is_a_table() -> None:
+    assert scan("--format", "markdown", ".").stdout.splitlines()[2] == (
+        "| `ci.sh:1:18` | `trigger` | `/acme/shop/ci_workflows/build/trigger` | `POST /repos/acme/shop/cicd/runs` |"
+    )
+
+
+def test_a_reader_that_has_enough_does_not_make_it_clean() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    with open(writing, "wb") as pipe:  # noqa: PTH123 - a descriptor
+        ran = subprocess.run([COMMAND, "scan", "."], stdout=pipe, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert ran.returncode == 2
+    assert ran.stderr.count("\n") == 1
+
+
+def test_an_output_that_cannot_write_a_character_spells_it_out(folder: Path) -> None:
+    (folder / "ż.sh").write_text(CALL)
+
+    ran = scan(".", PYTHONIOENCODING="ascii")
+
+    assert ran.returncode == 2
+    assert "\\u017c.sh:1:18: " in ran.stdout
+
+
+@pytest.mark.parametrize(("environment", "colored"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_terminal_gets_a_table(environment: dict[str, str], colored: bool) -> None:
+    ours, theirs = pty.openpty()
+    settings = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "60", **environment}
+
+    ran = subprocess.run([COMMAND, "scan", "."], stdout=theirs, stderr=subprocess.DEVNULL, env=settings, check=False)
+    os.close(theirs)
+    with open(ours, "rb", buffering=0) as terminal:  # noqa: PTH123 - a descriptor
+        shown = terminal.read(65536).decode()
+
+    assert ran.returncode == 2
+    assert "ci.sh:1:18" in shown
+    assert "│" in shown
+    assert ("\x1b[" in shown) is colored
