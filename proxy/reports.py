@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from proxy import terminal
 from proxy.callers import page, render, table, text
 from proxy.callers.card import card
 from proxy.callers.log import operator
@@ -15,9 +16,9 @@ from proxy.callers.report import Gate, Report, Row, still_calling
 from proxy.callers.rhythm import STATES
 from proxy.callers.survey import Survey, survey
 from proxy.callers.tally import DIMENSIONS
-from proxy.callers.words import printable
 from proxy.config import Config
 from proxy.values import READERS, Moment
+from proxy.words import printable
 
 _GATE: dict[Gate, int] = {"nobody": 0, "somebody": 1, "unknown": 3}
 _SORTS = "state calls name last_seen first_seen interval errors".split()
@@ -114,7 +115,7 @@ def caller(config: Config, options: argparse.Namespace) -> int:
     found = card(row, surveyed.details[row.name], config.upstream.url)
     match options.format:
         case "text":
-            print(text.card_to_text(found, now, table.blocks(sys.stdout)), end="")
+            print(text.card_to_text(found, now, terminal.blocks(sys.stdout)), end="")
         case "json":
             print(render.card_to_json(found))
         case "markdown":
@@ -128,7 +129,7 @@ def caller(config: Config, options: argparse.Namespace) -> int:
 def _survey(config: Config, options: argparse.Namespace, is_wanted: Any) -> Survey:
     paths = options.logs or logs(config.callers.log)
     now = datetime.now(UTC)
-    with table.progress(size(paths)) as progress:
+    with terminal.progress(size(paths)) as progress:
         return survey(
             paths,
             [known.rule for known in config.callers.known],

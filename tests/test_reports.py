@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from proxy.callers import table
+from proxy import terminal
 from proxy.callers.record import Record
 from tests.callers.lines import DAY, NOW, beats, call, log
 from tests.callers.test_golden_logs import GOLDEN
@@ -421,8 +421,8 @@ def test_reading_that_takes_its_time_shows_how_far_it_is(monkeypatch: pytest.Mon
     shown = Terminal()
     monkeypatch.setattr(sys, "stderr", shown)
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(table, "SOON", -1.0)
-    with table.progress(1000) as advance:
+    monkeypatch.setattr(terminal, "SOON", -1.0)
+    with terminal.progress(1000) as advance:
         advance(500)
 
     assert "reading" in shown.getvalue()
@@ -432,8 +432,8 @@ def test_reading_that_takes_its_time_shows_how_far_it_is(monkeypatch: pytest.Mon
 def test_reading_that_is_over_soon_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = Terminal()
     monkeypatch.setattr(sys, "stderr", shown)
-    monkeypatch.setattr(table, "SOON", 3600.0)
-    with table.progress(1000) as advance:
+    monkeypatch.setattr(terminal, "SOON", 3600.0)
+    with terminal.progress(1000) as advance:
         advance(1000)
 
     assert shown.getvalue() == ""
@@ -442,8 +442,8 @@ def test_reading_that_is_over_soon_shows_nothing(monkeypatch: pytest.MonkeyPatch
 def test_elsewhere_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = io.StringIO()
     monkeypatch.setattr(sys, "stderr", shown)
-    monkeypatch.setattr(table, "SOON", -1.0)
-    with table.progress(1000) as advance:
+    monkeypatch.setattr(terminal, "SOON", -1.0)
+    with terminal.progress(1000) as advance:
         advance(1000)
 
     assert shown.getvalue() == ""

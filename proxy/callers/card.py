@@ -5,10 +5,10 @@ from typing import NamedTuple
 from proxy import curl
 from proxy.callers.detail import Call, Detail, Use
 from proxy.callers.report import Row
-from proxy.callers.words import interval, listed, minute
 from proxy.errors import InvalidBody, InvalidPath
 from proxy.withdrawn import replacement
 from proxy.withdrawn.endpoints import ENDPOINTS
+from proxy.words import interval, listed, minute
 
 CHANGES = 20
 """How many changes are told, those of the most calls first."""

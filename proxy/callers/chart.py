@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from proxy.callers.coverage import Coverage, Span
 from proxy.callers.report import Report
-from proxy.callers.words import day
+from proxy.words import day
 
 MOST_STRETCHES = 120
 """How many bars there are at the most: of days, or of so many weeks each."""

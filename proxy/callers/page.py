@@ -16,7 +16,7 @@ from proxy.callers.report import Report, Row
 from proxy.callers.rhythm import STATES
 from proxy.callers.survey import Survey
 from proxy.callers.text import UNKNOWN
-from proxy.callers.words import day, duration, interval, minute, percent, printable
+from proxy.words import day, duration, interval, minute, percent, printable
 
 SECTIONS = 200
 """How many callers are told of in detail, the first ones of the table."""

@@ -12,18 +12,7 @@ from proxy.callers.coverage import Span
 from proxy.callers.report import Report, Row
 from proxy.callers.rhythm import DAY, RETIRED_AFTER, STRANGER_RETIRED_AFTER
 from proxy.callers.survey import Source
-from proxy.callers.words import (
-    BLOCKS,
-    duration,
-    interval,
-    many,
-    markdown,
-    minute,
-    percent,
-    printable,
-    shortened,
-    sparkline,
-)
+from proxy.words import BLOCKS, duration, interval, many, markdown, minute, percent, printable, shortened, sparkline
 
 TREND_WIDTH = 32
 """Characters of a sparkline at the most: one for each day that the last 31 days fall on."""

@@ -13,7 +13,7 @@ from proxy.callers.record import Heartbeat
 from proxy.callers.rhythm import STATES, State, rhythm
 from proxy.callers.rhythm import state as state_of
 from proxy.callers.tally import Dimension, Tally
-from proxy.callers.words import day, duration, minute, shortened
+from proxy.words import day, duration, minute, shortened
 
 Verdict = Literal["safe", "not_yet", "cannot_tell"]
 Gate = Literal["nobody", "somebody", "unknown"]

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from proxy.callers.card import Card, Change
 from proxy.callers.detail import Call
-from proxy.callers.words import BLOCKS, listed, many, markdown, minute, percent, printable, sparkline
+from proxy.words import BLOCKS, listed, many, markdown, minute, percent, printable, sparkline
 
 _TREND_WIDTH = 60
 UNKNOWN = "not known; write it down in callers.known"

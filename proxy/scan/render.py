@@ -9,13 +9,10 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 from urllib.parse import quote
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from proxy import __version__
+from proxy import __version__, terminal
 from proxy.scan.walk import Located, Scan
 from proxy.withdrawn.endpoints import ENDPOINTS
+from proxy.words import many, printable
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -23,11 +20,7 @@ _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sa
 def examined(scan: Scan) -> str:
     """What was examined and what was left out, in a line."""
     left_out = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in scan.left_out.items())
-    return f"examined {_count(scan.files, 'file')} in {_count(scan.folders, 'folder')}; left out: {left_out}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"examined {many(scan.files, 'file')} in {many(scan.folders, 'folder')}; left out: {left_out}"
 
 
 def readable(text: str) -> str:
@@ -56,15 +49,15 @@ def table(scan: Scan, stream: TextIO) -> None:
 
 def _boxed(found: Iterable[Located], stream: TextIO) -> None:
     # Two columns, so that there is room for a path on a narrow terminal, too.
-    view = Table("where", "found, and the replacement", show_lines=True, header_style="")
-    for file, finding in found:
-        place = f"{readable(file)}:{finding.line}:{finding.column}\n"
-        call = [(f"{readable(finding.found)}\n", "red"), (readable(finding.replacement), "green")]
-        view.add_row(
-            Text.assemble((place, "cyan"), finding.endpoint, overflow="fold"), Text.assemble(*call, overflow="fold")
+    rows = [
+        (
+            [(f"{readable(file)}:{finding.line}:{finding.column}\n", "cyan"), (finding.endpoint, "")],
+            [(f"{readable(finding.found)}\n", "red"), (readable(finding.replacement), "green")],
         )
-    if view.row_count:
-        Console(file=stream).print(view)
+        for file, finding in found
+    ]
+    if rows:
+        terminal.show_ruled_table(stream, ("where", "found, and the replacement"), rows)
 
 
 def markdown(scan: Scan, stream: TextIO) -> None:
@@ -158,8 +151,4 @@ def _name(file: str) -> str:
 
 def _write(value: Any, stream: TextIO) -> None:
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    stream.write("".join(char if char.isprintable() or char == "\n" else _in_json(char) for char in text) + "\n")
-
-
-def _in_json(char: str) -> str:
-    return json.dumps(char)[1:-1] if char != "\x7f" else "\\u007f"
+    stream.write("\n".join(map(printable, text.split("\n"))) + "\n")

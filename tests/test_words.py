@@ -4,17 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.callers.words import (
-    ASCII_BLOCKS,
-    duration,
-    interval,
-    listed,
-    minute,
-    percent,
-    printable,
-    shortened,
-    sparkline,
-)
+from proxy.words import ASCII_BLOCKS, duration, interval, listed, minute, percent, printable, shortened, sparkline
 
 
 @pytest.mark.parametrize(
