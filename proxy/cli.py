@@ -11,11 +11,9 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from proxy import __version__, config, curl, demo, errors, reports
+from proxy import __version__, config, curl, errors, reports
 from proxy.callers import identity
 from proxy.callers.log import fingerprint_key, operator
-from proxy.gateway import supervisor
-from proxy.gateway.server import ServeError
 from proxy.scan import render
 from proxy.scan.walk import Scan
 from proxy.withdrawn import replacement, trigger
@@ -70,6 +68,10 @@ def _stop_printing() -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    # A server takes as long to import as most other commands take in all.
+    from proxy.gateway import supervisor  # noqa: PLC0415
+    from proxy.gateway.server import ServeError  # noqa: PLC0415
+
     try:
         supervisor.serve(_config(options), announce=sys.stderr.isatty())
     except ServeError as error:
@@ -125,6 +127,8 @@ def _caller(options: argparse.Namespace) -> int:
 
 
 def _demo(_options: argparse.Namespace) -> int:
+    from proxy import demo  # noqa: PLC0415 - as in _serve
+
     return OK if demo.run() else FAILED
 
 
