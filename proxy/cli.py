@@ -2,7 +2,6 @@
 
 import argparse
 import getpass
-import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -11,18 +10,13 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from proxy import __version__, config, curl, errors, reports
+from proxy import __version__, config, curl, errors, reports, terminal
 from proxy.callers import identity
 from proxy.callers.log import fingerprint_key, operator
-from proxy.scan import render
-from proxy.scan.walk import Scan
 from proxy.withdrawn import replacement, trigger
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: done; the thing asked for failed; the command line or the configuration is wrong; Ctrl-C."""
-
-FOUND = 2
-"""What `scan` exits with where it found a call. A gate must tell that from a wrong command line, so that one is 1."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             operator.error(problem)
         return USAGE
     except BrokenPipeError:
-        _stop_printing()
+        terminal.stop_printing()
         return OK
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -57,11 +51,6 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _is_file(word: str) -> bool:
     return word == "-" or not word.startswith("-")
-
-
-def _stop_printing() -> None:
-    """Leave a pipe whose reader has enough."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 # --- the commands
@@ -133,31 +122,9 @@ def _demo(_options: argparse.Namespace) -> int:
 
 
 def _scan(options: argparse.Namespace) -> int:
-    scan = Scan()
-    scan.examine(options.paths)
-    try:
-        _print_found(scan, options.format)
-    except BrokenPipeError:  # the status is what a gate asks for, however much its reader took
-        _stop_printing()
-    operator.info(render.examined(scan))
-    for problem in scan.problems:
-        operator.error(render.readable(problem))
-    return FAILED if scan.problems else FOUND if scan.found else OK
+    from proxy.scan import command  # noqa: PLC0415 - as in _serve
 
-
-def _print_found(scan: Scan, form: str) -> None:
-    if isinstance(sys.stdout, io.TextIOWrapper):  # its encoding may have no place for what a file holds
-        sys.stdout.reconfigure(errors="backslashreplace")
-    match form:
-        case "json":
-            render.as_json(scan, sys.stdout)
-        case "markdown":
-            render.markdown(scan, sys.stdout)
-        case "sarif":
-            render.sarif(scan, sys.stdout, config.Lifecycle().policy.documentation or "")
-        case _:
-            render.table(scan, sys.stdout)
-    sys.stdout.flush()
+    return command.run(options.paths, options.format)
 
 
 def _config(options: argparse.Namespace) -> config.Config:

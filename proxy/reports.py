@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from proxy import terminal
-from proxy.callers import page, render, table, text
+from proxy.callers import render, table, text
 from proxy.callers.card import card
 from proxy.callers.log import operator
 from proxy.callers.reader import NoLog, logs, size
@@ -64,6 +64,8 @@ def callers(config: Config, options: argparse.Namespace) -> int:
         case "markdown":
             print(render.to_markdown(report, rows, surveyed.source), end="")
         case "html":
+            from proxy.callers import page  # noqa: PLC0415 - its library takes its time to import
+
             print(page.to_html(surveyed, rows, config.upstream.url), end="")
     operator.info(render.reading(surveyed.source))
     return _GATE[still_calling(report, options.fail_if_active)] if options.fail_if_active else 0

@@ -1,6 +1,7 @@
 """What a terminal shows: tables that fit it, colours only there, and a progress bar."""
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TextIO
@@ -85,6 +86,11 @@ def _print(out: TextIO, what: Table | Text) -> None:
     with console.capture() as printed:
         console.print(what)
     out.write("".join(f"{line.rstrip()}\n" for line in printed.get().split("\n")[:-1]))
+
+
+def stop_printing() -> None:
+    """Leave a pipe whose reader has enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 @contextlib.contextmanager

@@ -44,7 +44,7 @@ class Used(NamedTuple):
 
 
 def write(path: Path, count: int, *, short: bool) -> None:
-    """A log of so many calls of two hundred callers over thirty days; short ones have only what each record has."""
+    """A log of so many calls of two hundred callers over thirty days; short ones have only what every record has."""
     chance, begin, encode = random.Random(1), END - timedelta(days=DAYS), msgspec.json.Encoder().encode
     with path.open("wb") as out:
         for hour in range(DAYS * 24):
@@ -70,8 +70,7 @@ def _record(chance: random.Random, moment: datetime, number: int, *, short: bool
         phase="deprecated",
         outcome="forwarded" if status == 200 else "upstream_error",
         status=status,
-        client_ip=f"10.{who % 5}.{chance.randrange(200)}.{chance.randrange(200)}",
-        user_agent=f"legacy-ci/{who % 7}.{who % 3} (linux)",
+        client_ip=f"10.{who % 5}.0.{who}",
     )
     if short:
         return required
@@ -83,6 +82,7 @@ def _record(chance: random.Random, moment: datetime, number: int, *, short: bool
         workflow="build",
         owner=f"team-{who % 9}",
         token=f"{who * 7919:012x}",
+        user_agent=f"legacy-ci/{who % 7}.{who % 3} (linux)",
         run_user=f"user-{who % 50}",
         upstream_status=status,
         run=str(number),
@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-callers-") as folder:
-        for kind, short in (("whole records", False), ("records, each of the least that one has", True)):
+        for kind, short in (("whole records", False), ("of the shortest records that there are", True)):
             log = Path(folder, "callers.jsonl")
             write(log, options.records, short=short)
             print(f"{options.records} {kind}, {log.stat().st_size / 1e6:.0f} MB")
