@@ -12,20 +12,24 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import yaml
 
 from proxy.callers import identity
+from proxy.callers.log import STDOUT
 from proxy.values import (
     READERS,
     Address,
     Count,
+    Cron,
     FieldName,
     File,
     Fingerprints,
+    Flag,
     Globs,
     LogPath,
     Moment,
@@ -36,10 +40,11 @@ from proxy.values import (
     Size,
     Text,
     Url,
+    Zone,
     described,
     shown_key,
 )
-from proxy.withdrawn import lifecycle
+from proxy.withdrawn import brownouts, lifecycle
 
 ENVIRONMENT_PREFIX = "TRIGGER_SHIM__"
 DEFAULT_FILE = "config.yaml"
@@ -67,17 +72,44 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Brownout:
+    """A planned short failure: from a time to another, or for a while whenever cron says so."""
+
+    from_: Moment | None = None
+    to: Moment | None = None
+    cron: Cron | None = None
+    duration: Seconds | None = None
+    time_zone: Zone = Zone(ZoneInfo("UTC"))
+    callers: Globs = Globs(())
+    except_: Globs = Globs(())
+
+    @property
+    def rule(self) -> brownouts.Brownout:
+        """The same, as the pure functions take it."""
+        windows: brownouts.Once | brownouts.Recurring
+        if self.cron is not None and self.duration is not None:
+            windows = brownouts.Recurring(self.cron, timedelta(seconds=self.duration), self.time_zone)
+        else:
+            always = datetime.min.replace(tzinfo=UTC)
+            windows = brownouts.Once(brownouts.Window(self.from_ or always, self.to or always))
+        return brownouts.Brownout(windows, self.callers, self.except_)
+
+
+@dataclass(frozen=True)
 class Lifecycle:
-    """The dates of the withdrawal, and the page that explains it."""
+    """The dates of the withdrawal, its planned short failures, and the page that explains it."""
 
     deprecated: Moment | None = Moment(datetime(2025, 12, 1, tzinfo=UTC))
     sunset: Moment | None = None
     documentation: Page | None = Page("https://sourcecraft.dev/portal/docs/en/api-ref/CICD/RunWorkflows")
+    brownouts: tuple[Brownout, ...] = ()
+    freeze: Moment | None = None
 
     @property
     def policy(self) -> lifecycle.Policy:
         """The same, as the pure functions take it."""
-        return lifecycle.Policy(self.deprecated, self.sunset, self.documentation)
+        rules = tuple(brownout.rule for brownout in self.brownouts)
+        return lifecycle.Policy(self.deprecated, self.sunset, self.documentation, rules, self.freeze)
 
 
 _LOOPBACK = Networks((ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")))
@@ -95,12 +127,25 @@ class Known:
     network: Networks = Networks(())
     repository: Globs = Globs(())
     workflow: Globs = Globs(())
+    migrated: Moment | None = None
+    extension: Moment | None = None
+    exempt_from_freeze: Flag = Flag(False)
 
     @property
     def rule(self) -> identity.Rule:
         """The same, as calls are held against it."""
         return identity.Rule(
-            self.name, self.owner, self.contact, self.token, self.agent, self.network, self.repository, self.workflow
+            self.name,
+            self.owner,
+            self.contact,
+            self.token,
+            self.agent,
+            self.network,
+            self.repository,
+            self.workflow,
+            self.migrated,
+            self.extension,
+            self.exempt_from_freeze,
         )
 
 
@@ -280,15 +325,14 @@ def _lay_over(values: Values, upper: Values, prefix: str = "") -> list[str]:
 _LATER: Values = {
     "limits.drain_delay": 0,
     "limits.retry_window": 60,
-    "lifecycle.brownouts": [],
-    "lifecycle.freeze": None,
 }
 """Keys whose default is what this version does, and which it cannot do otherwise yet."""
 
 
 def _section(schema: type[T], values: Any, prefix: str, problems: list[str]) -> T:
     """Build a section, adding what is wrong with it to `problems`; a bad value counts as absent."""
-    hints = typing.get_type_hints(schema)
+    fields = {name.rstrip("_"): name for name in typing.get_type_hints(schema)}
+    hints = {key: typing.get_type_hints(schema)[name] for key, name in fields.items()}
     if not isinstance(values, dict):
         problems.append(f"{prefix.rstrip('.')}: holds {described(values)}; write its keys: {', '.join(hints)}")
         return schema()
@@ -304,7 +348,7 @@ def _section(schema: type[T], values: Any, prefix: str, problems: list[str]) -> 
             problems.append(f"{where}: unknown key; {fix}")
         else:
             try:
-                read[key] = _value(hints[key], value, where, problems)
+                read[fields[key]] = _value(hints[key], value, where, problems)
             except ValueError as error:
                 problems.append(f"{where}: {error}")
     return schema(**read)
@@ -343,11 +387,35 @@ def _contradictions(config: Config) -> list[str]:
     if begin is not None and end is not None and end < begin:
         problems.append("lifecycle.sunset: lies before lifecycle.deprecated; move one of them (RFC 9745, section 4)")
     problems += [problem for index, known in enumerate(config.callers.known) for problem in _incomplete(index, known)]
+    problems += [
+        f"callers.known[{index}].extension: does not lie after lifecycle.sunset; move one of them"
+        for index, known in enumerate(config.callers.known)
+        if known.extension is not None and end is not None and known.extension <= end
+    ]
+    problems += [
+        f"lifecycle.brownouts[{index}]: {problem}"
+        for index, brownout in enumerate(config.lifecycle.brownouts)
+        if (problem := _no_window(brownout)) is not None
+    ]
+    if config.lifecycle.freeze is not None and config.callers.log == STDOUT:
+        problems.append(
+            "lifecycle.freeze: who is new is read from callers.log, and that is standard output; name a file"
+        )
     if config.tls is not None:
         problems += [
             f"tls.{key}: missing; name the PEM file" for key in ("certificate", "key") if not getattr(config.tls, key)
         ]
     return problems
+
+
+def _no_window(brownout: Brownout) -> str | None:
+    single = (brownout.from_, brownout.to)
+    recurring = (brownout.cron, brownout.duration)
+    if not (all(single) and not any(recurring)) and not (all(recurring) and not any(single)):
+        return "write from and to, or cron and duration"
+    if brownout.from_ is not None and brownout.to is not None and brownout.to <= brownout.from_:
+        return "to does not lie after from; move one of them"
+    return None
 
 
 def _incomplete(index: int, known: Known) -> list[str]:
@@ -363,12 +431,14 @@ def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         hints = typing.get_type_hints(type(value))
         return {
-            key: MASK if Secret in typing.get_args(hint) and getattr(value, key) else _plain(getattr(value, key))
+            key.rstrip("_"): MASK
+            if Secret in typing.get_args(hint) and getattr(value, key)
+            else _plain(getattr(value, key))
             for key, hint in hints.items()
         }
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, Address):
+    if isinstance(value, (Address, ZoneInfo)):
         return str(value)
     if isinstance(value, tuple):
         return [_plain(item) if dataclasses.is_dataclass(item) else str(item) for item in value]

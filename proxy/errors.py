@@ -13,6 +13,8 @@ The tree, with the status and the outcome that goes into the caller record:
     │  ├─ BodyTooLarge     413
     │  ├─ UpgradeRefused   501  WebSocket
     │  └─ LoopDetected     508  the call has been here already
+    ├─ Withdrawn           410  for this caller, for good          gone
+    ├─ BrownedOut          410  for this caller, for a while       brownout
     ├─ Overloaded          503                                     overloaded
     ├─ Unreachable         502  no connection was made             unreachable
     ├─ Timeout             504  sent, and no answer in time        timeout
@@ -81,7 +83,7 @@ class ProxyError(Exception):
     run_started: RunStarted = "no"
     proxy_error: str | None = None
     upstream_status: int | None = None
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
 
     def __init__(
         self,
@@ -182,6 +184,24 @@ class LoopDetected(Rejected):
     status = 508
     code = "LoopDetected"
     proxy_error = "proxy_loop_detected"
+
+
+class Withdrawn(ProxyError):
+    """The caller may not go on with the withdrawn endpoint."""
+
+    status = 410
+    code = "EndpointWithdrawn"
+    outcome = "gone"
+    proxy_error = "http_request_denied"
+
+
+class BrownedOut(ProxyError):
+    """It may not for a while: a planned short failure, so that somebody notices."""
+
+    status = 410
+    code = "EndpointBrownout"
+    outcome = "brownout"
+    proxy_error = "http_request_denied"
 
 
 class Overloaded(ProxyError):

@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, NewType
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from proxy.callers.identity import FINGERPRINT_DIGITS, Network
+from proxy.withdrawn import brownouts
 
 
 class Address(NamedTuple):
@@ -37,6 +39,9 @@ LogPath = NewType("LogPath", str)
 File = NewType("File", str)
 Secret = NewType("Secret", str)
 Text = NewType("Text", str)
+Cron = NewType("Cron", str)
+Zone = NewType("Zone", ZoneInfo)
+Flag = NewType("Flag", bool)
 FieldName = NewType("FieldName", str)
 Globs = NewType("Globs", tuple[str, ...])
 Fingerprints = NewType("Fingerprints", tuple[str, ...])
@@ -149,6 +154,26 @@ def _fingerprints(value: Any) -> Fingerprints:
     return Fingerprints(tuple(items))
 
 
+def _cron(value: Any) -> Cron:
+    text = value if isinstance(value, str) else ""
+    if (problem := brownouts.problem_of(text)) is not None:
+        raise ValueError(f'{_shown(value)} is no cron expression: {problem}; write one such as "0 12 * * MON"')
+    return Cron(text)
+
+
+def _zone(value: Any) -> Zone:
+    try:
+        return Zone(ZoneInfo(value))
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        raise ValueError(f"{_shown(value)} is no time zone; write one such as Europe/Berlin, or UTC") from None
+
+
+def _flag(value: Any) -> Flag:
+    if not isinstance(value, bool):
+        raise ValueError(f"{_shown(value)} is neither; write true or false")
+    return Flag(value)
+
+
 def _log_path(value: Any) -> LogPath:
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ValueError(f'{_shown(value)} is no file; write a path, or "-" for standard output')
@@ -190,6 +215,9 @@ READERS: dict[Any, Callable[[Any], Any]] = {
     File: _file,
     Secret: _secret,
     Text: _text,
+    Cron: _cron,
+    Zone: _zone,
+    Flag: _flag,
     FieldName: _field_name,
     Globs: _globs,
     Fingerprints: _fingerprints,

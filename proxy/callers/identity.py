@@ -4,10 +4,12 @@ import functools
 import hmac
 import ipaddress
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from proxy.callers.record import CallerSource
+from proxy.withdrawn import lifecycle
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -24,6 +26,9 @@ class Rule(NamedTuple):
         contact: how to reach the owner.
         tokens: fingerprints.
         agents, repositories, workflows: globs; a repository is ``org/repo``, or ``id:…``.
+        migrated: from when on the caller is refused.
+        extension: until when it may go on past the sunset.
+        exempt_from_freeze: it may call although it is new.
     """
 
     name: str
@@ -34,6 +39,9 @@ class Rule(NamedTuple):
     networks: tuple[Network, ...] = ()
     repositories: tuple[str, ...] = ()
     workflows: tuple[str, ...] = ()
+    migrated: datetime | None = None
+    extension: datetime | None = None
+    exempt_from_freeze: bool = False
 
 
 class Traits(NamedTuple):
@@ -47,7 +55,11 @@ class Traits(NamedTuple):
 
 
 class Caller(NamedTuple):
-    """A caller as the record names it."""
+    """A caller as the record names it.
+
+    Attributes:
+        rule: the one that names it, if any.
+    """
 
     name: str
     source: CallerSource
@@ -55,6 +67,7 @@ class Caller(NamedTuple):
     token: str | None
     client_ip: str | None
     user_agent: str | None
+    rule: Rule | None
 
 
 class Identity:
@@ -104,19 +117,10 @@ class Identity:
             repository,
             workflow,
         )
-        name, source, owner = self._name(traits, (given_name or "").strip()[:NAME_LENGTH])
-        return Caller(name, source, owner, traits.token, traits.client_ip, traits.user_agent)
-
-    def _name(self, traits: Traits, given_name: str) -> tuple[str, CallerSource, str | None]:
         rule = self._rule(traits) if self._known else None
-        if rule is not None:
-            return rule.name, "known", rule.owner
-        if given_name:
-            return given_name, "header", None
-        if traits.token is not None:
-            return f"token:{traits.token}", "token", None
-        where = " ".join(part for part in (traits.client_ip, traits.user_agent) if part)
-        return where or "unknown", "address", None
+        name, source = _name(rule, traits, (given_name or "").strip()[:NAME_LENGTH])
+        owner = rule.owner if rule is not None else None
+        return Caller(name, source, owner, traits.token, traits.client_ip, traits.user_agent, rule)
 
     def trusts(self, peer: str | None) -> bool:
         """Whether what a peer says of earlier hops is believed."""
@@ -148,6 +152,31 @@ class Identity:
             return None, False
         address = getattr(address, "ipv4_mapped", None) or address
         return str(address), any(address in network for network in self._trusted)
+
+
+def _name(rule: Rule | None, traits: Traits, given_name: str) -> tuple[str, CallerSource]:
+    if rule is not None:
+        return rule.name, "known"
+    if given_name:
+        return given_name, "header"
+    if traits.token is not None:
+        return f"token:{traits.token}", "token"
+    where = " ".join(part for part in (traits.client_ip, traits.user_agent) if part)
+    return where or "unknown", "address"
+
+
+def party(name: str, rule: Rule | None, *, has_record: bool) -> lifecycle.Party:
+    """A caller as the policy sees it.
+
+    Args:
+        name: as reports have it.
+        rule: the one that names it, if any.
+        has_record: from before the freeze.
+    """
+    if rule is None:
+        return lifecycle.Party(name, is_new=not has_record)
+    is_new = not (has_record or rule.exempt_from_freeze)
+    return lifecycle.Party(name, rule.owner, rule.migrated, rule.extension, is_new)
 
 
 def first_match(rules: Iterable[Rule], traits: Traits) -> Rule | None:

@@ -174,7 +174,7 @@ def _row(name: str, tallies: list[Tally], kept: Coverage, *, is_group: bool) -> 
         callers=len({tally.caller for tally in tallies}),
         source=None if is_group else whole.source,
         owner=_common(tally.owner for tally in tallies),
-        contact=_common(tally.contact for tally in tallies),
+        contact=_common(tally.rule.contact for tally in tallies if tally.rule is not None),
         user=users[0] if users else None,
         users=users,
         calls=whole.calls,

@@ -73,6 +73,7 @@ class Tally:
     Attributes:
         caller: its name, by the rules of today.
         source: what it has its name from, as in the record.
+        rule: of today, that names it.
         hours: how many calls there were in each hour (as rhythm.py counts them).
         errors: how many calls were answered with 4xx or 5xx.
         users: whose tokens they were, and when last.
@@ -80,8 +81,8 @@ class Tally:
 
     caller: str
     source: str
+    rule: Rule | None
     owner: str | None
-    contact: str | None
     first_seen: datetime
     last_seen: datetime
     hours: dict[int, int] = field(default_factory=dict)
@@ -193,8 +194,7 @@ class Fold:
         tally = self._tallies.get(key)
         if tally is None:
             source = "known" if rule is not None else shape.caller_source
-            contact = rule.contact if rule is not None else None
-            tally = self._tallies[key] = Tally(caller, source, owner, contact, moment, moment)
+            tally = self._tallies[key] = Tally(caller, source, rule, owner, moment, moment)
         detail = self.details.setdefault(caller, Detail()) if self._is_wanted(caller) else None
         return _Count(tally, tally.hours, moment, detail)
 

@@ -14,7 +14,6 @@ import httpx
 from starlette.types import Receive, Scope, Send
 
 from proxy import errors
-from proxy.callers.identity import Identity
 from proxy.callers.log import CallerLog, fingerprint_key, operator
 from proxy.callers.record import SCHEMA, CallRecord, Heartbeat
 from proxy.config import Config
@@ -25,10 +24,14 @@ from proxy.gateway.closing import Closing, Passing, Recording
 from proxy.gateway.headers import Header, Headers
 from proxy.gateway.live import LiveReport
 from proxy.gateway.metrics import Metrics
+from proxy.gateway.terms import Terms, Visit
 from proxy.gateway.upstream import Upstream
-from proxy.withdrawn import endpoints, lifecycle, trigger
+from proxy.withdrawn import endpoints, trigger
 
 Clock = Callable[[], datetime]
+
+SETTLING = 5.0
+"""Seconds after the freeze in which the last records from before it are written, by other workers, too."""
 
 
 class App:
@@ -80,7 +83,9 @@ class App:
         async with self._upstream.transport:
             self._beat("start")
             beating = asyncio.create_task(self._keep_beating())
+            learning = await self._gateway.learn_who_is_new()
             yield {"connected": self._connected}
+            learning.cancel()
             beating.cancel()
             self._beat("stop")
         self.close()
@@ -108,18 +113,25 @@ class Gateway:
         self._limits = config.limits
         self._upstream = upstream
         self._base = config.upstream.url
-        self._policy = config.lifecycle.policy
-        self._announcement = lifecycle.announcement(self._policy)
-        self._identity = Identity(
-            config.callers.trusted_proxies,
-            fingerprint_key(config.callers.fingerprint_key, config.callers.log),
-            [known.rule for known in config.callers.known],
-        )
+        self._key = fingerprint_key(config.callers.fingerprint_key, config.callers.log)
+        self._terms = Terms(config, self._key)
         self._name_header = config.callers.header.lower().encode() if config.callers.header is not None else None
         self._log = log
         self._metrics = metrics
         self._now = now
         self._in_flight = 0
+
+    async def learn_who_is_new(self) -> "asyncio.Task[None]":
+        """Read who called before the freeze: now, or in a task as soon as it is decided."""
+        freeze, now = self._terms.freeze, self._now()
+        if freeze is not None and freeze <= now:
+            await asyncio.to_thread(self._terms.know_who_is_new)
+        return asyncio.create_task(self._learn_after((freeze - now).total_seconds() if freeze is not None else 0))
+
+    async def _learn_after(self, seconds: float) -> None:
+        if seconds > 0:
+            await asyncio.sleep(seconds + SETTLING)
+            await asyncio.to_thread(self._terms.know_who_is_new)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
@@ -133,19 +145,22 @@ class Gateway:
 
     async def _withdrawn(self, match: endpoints.Match, scope: Scope, receive: Receive, answering: Answering) -> None:
         """The way of a call of a withdrawn endpoint, from its first byte to its last."""
-        record = self._opened(match, scope)
+        visit = self._visit(scope, match)
+        record = visit.record
         close = Recording(self._metrics, answering, record, self._log, receive)
         response = None
         try:
+            headers.check(scope["headers"])
+            record.workflow = match.workflow
+            successor = match.successor.encode("latin-1")
+            record.successor = _quoted(successor)
+            visit.check()
             with self._place():
-                headers.check(scope["headers"])
-                record.workflow = match.workflow
-                successor = match.successor.encode("latin-1")
-                record.successor = _quoted(successor)
                 if match.endpoint.is_trigger:
                     response = await self._translated(scope, receive, close)
-                else:
-                    await self._rewritten(successor, scope, receive, answering, close)
+                else:  # of the rest of the section only the path has changed
+                    target = successor + scope["target"].removeprefix(scope["raw_path"])
+                    await self._relay(scope, receive, answering, target, close, visit=visit)
         except Gone:
             pass
         except Exception as problem:
@@ -153,7 +168,7 @@ class Gateway:
         finally:
             close()
         if response is not None and answering.status is None:
-            response.headers.extend(self._announced(record))
+            response.headers.extend(visit.announced())
             await answering.whole(response)
 
     async def _translated(self, scope: Scope, receive: Receive, close: Recording) -> Response:
@@ -183,13 +198,6 @@ class Gateway:
             kept.append(request_id)
         return Response(legacy_answer.status, [JSON, *kept], legacy_answer.body)
 
-    async def _rewritten(
-        self, successor: bytes, scope: Scope, receive: Receive, answering: Answering, close: Recording
-    ) -> None:
-        """The rest of the withdrawn section: only the path has changed."""
-        query = scope["target"].removeprefix(scope["raw_path"])
-        await self._relay(scope, receive, answering, successor + query, close, record=close.record)
-
     async def _pass_through(self, scope: Scope, receive: Receive, answering: Answering) -> None:
         """Everything else: untouched, and not recorded."""
         close = Passing(self._metrics, answering)
@@ -217,11 +225,11 @@ class Gateway:
         target: bytes,
         close: Closing,
         *,
-        record: CallRecord | None = None,
+        visit: Visit | None = None,
     ) -> None:
         """Hand a call on under a target, and its answer back, both as they come; close it before the end."""
         fields = headers.forwarded(scope["headers"], self._hop(scope))
-        request_id = (b"x-request-id", record.request_id.encode()) if record is not None else None
+        request_id = (b"x-request-id", visit.record.request_id.encode()) if visit is not None else None
         if request_id and request_id not in fields:
             fields = [*(header for header in fields if header[0] != b"x-request-id"), request_id]
         body = pieces(receive) if has_body(scope) else None
@@ -231,8 +239,8 @@ class Gateway:
                 raise errors.InvalidAnswer(f"The service answered with status {answer.status}.")
             close.came(answer.status)
             back = headers.answered(answer.headers)
-            if record is not None:
-                back += self._announced(record)
+            if visit is not None:
+                back += visit.announced()
             if request_id and headers.first(back, b"x-request-id") is None:
                 back.append(request_id)
             await answering.streamed(answer.status, back, answer.body, close)
@@ -247,11 +255,11 @@ class Gateway:
         finally:
             self._in_flight -= 1
 
-    def _opened(self, match: endpoints.Match, scope: Scope) -> CallRecord:
-        """The record of a call of which only the head is known: until something better is, it was interrupted."""
+    def _visit(self, scope: Scope, match: endpoints.Match) -> Visit:
+        """A call of which the head is known: until something better is, its record says that it was interrupted."""
         head: Headers = scope["headers"]
-        now = self._now()
-        caller = self._identity.identify(
+        now, terms = self._now(), self._terms
+        caller = terms.identity.identify(
             _peer(scope),
             [value.decode("latin-1") for name, value in head if name == b"x-forwarded-for"],
             _text(headers.first(head, b"authorization"), "surrogateescape"),
@@ -260,7 +268,8 @@ class Gateway:
             repository=_repository(match),
             workflow=_workflow(match),
         )
-        return CallRecord(
+        standing = terms.standing(caller, now)
+        record = CallRecord(
             schema=SCHEMA,
             ts=now,
             request_id=_request_id(scope),
@@ -278,19 +287,15 @@ class Gateway:
             token=caller.token,
             client_ip=caller.client_ip,
             user_agent=caller.user_agent,
-            phase=lifecycle.phase(self._policy, now),
+            phase=standing.phase,
             outcome="interrupted",
             status=500,
         )
+        return Visit(terms, caller, standing, record, self._base)
 
     def _hop(self, scope: Scope) -> headers.Hop:
         peer = _peer(scope)
-        return headers.Hop(peer, self._identity.trusts(peer), scope["scheme"], scope["http_version"])
-
-    def _announced(self, record: CallRecord) -> list[Header]:
-        """The headers that announce the end."""
-        successor = self._base + record.successor if record.successor is not None else None
-        return [*self._announcement, *lifecycle.links(self._policy, successor)]
+        return headers.Hop(peer, self._terms.identity.trusts(peer), scope["scheme"], scope["http_version"])
 
 
 def _peer(scope: Scope) -> str | None:

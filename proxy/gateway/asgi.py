@@ -162,6 +162,8 @@ def made_here(
         kept: what the successor's answer leaves, but for its request id: the body names the proxy's.
     """
     fields = [JSON, (b"proxy-status", error.proxy_status().encode()), (b"x-request-id", request_id.encode())]
+    if error.status == 410:  # it is cacheable by default (RFC 9110, section 15.5.11), and holds for one caller
+        fields.append((b"cache-control", b"no-store"))
     if error.retry_after is not None:
         fields.append((b"retry-after", b"%d" % error.retry_after))
     fields += [header for header in kept or [] if header[0] != b"x-request-id"]

@@ -43,6 +43,8 @@ _EXPECTED: tuple[tuple[Outcome, int], ...] = (
     ("unreachable", 5),
     ("timeout", 5),
     ("rejected", 4),
+    ("gone", 4),
+    ("brownout", 4),
     ("overloaded", 5),
     ("interrupted", 5),
 )

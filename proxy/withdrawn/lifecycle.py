@@ -1,37 +1,108 @@
-"""How far the withdrawal has come, and the headers that announce its end."""
+"""How far the withdrawal has come for a caller, and the headers that announce its end.
 
+Pure: what time it is, is an argument. A boundary belongs to what comes after it.
+"""
+
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from itertools import islice
 from typing import Literal, NamedTuple
 
+from proxy.withdrawn.brownouts import Brownout, Window
+
 Phase = Literal["announced", "deprecated", "brownout", "sunset"]
+Reason = Literal["sunset", "migrated", "frozen", "brownout"]
 Headers = list[tuple[bytes, bytes]]
 
 
 class Policy(NamedTuple):
-    """The dates of the withdrawal, each with a time zone, and the page that explains it."""
+    """The dates of the withdrawal, each with a time zone, and the page that explains it.
 
-    deprecated: datetime | None
-    sunset: datetime | None
-    documentation: str | None
+    Attributes:
+        brownouts: planned short failures.
+        freeze: who is new after this is refused.
+    """
 
-
-def phase(policy: Policy, now: datetime) -> Phase:
-    """The phase that `now`, a time with a zone, falls into; a boundary belongs to the later phase."""
-    if policy.sunset is not None and now >= policy.sunset:
-        return "sunset"
-    if policy.deprecated is not None and now >= policy.deprecated:
-        return "deprecated"
-    return "announced"
+    deprecated: datetime | None = None
+    sunset: datetime | None = None
+    documentation: str | None = None
+    brownouts: tuple[Brownout, ...] = ()
+    freeze: datetime | None = None
 
 
-def announcement(policy: Policy) -> Headers:
-    """The headers that are the same for every caller: ``Deprecation`` (RFC 9745) and ``Sunset`` (RFC 8594)."""
-    headers = []
+class Party(NamedTuple):
+    """A caller, as the policy sees it.
+
+    Attributes:
+        migrated: from when on it is refused, for it has moved.
+        extension: until when it may go on past the sunset.
+        is_new: it has no record from before the freeze.
+    """
+
+    name: str
+    owner: str | None = None
+    migrated: datetime | None = None
+    extension: datetime | None = None
+    is_new: bool = False
+
+
+class Refusal(NamedTuple):
+    """Why a caller may not go on.
+
+    Attributes:
+        until: when it may again; None for never.
+    """
+
+    reason: Reason
+    until: datetime | None = None
+
+
+class Standing(NamedTuple):
+    """How far it has come for a caller, and whether it is refused."""
+
+    phase: Phase
+    refusal: Refusal | None = None
+
+
+def standing(policy: Policy, party: Party, now: datetime) -> Standing:
+    """How a caller stands at a time, which has a zone."""
+    if party.migrated is not None and now >= party.migrated:
+        return Standing("sunset", Refusal("migrated"))
+    end = sunset_of(policy, party)
+    if end is not None and now >= end:
+        return Standing("sunset", Refusal("sunset"))
+    phase: Phase = "deprecated" if policy.deprecated is not None and now >= policy.deprecated else "announced"
+    if policy.freeze is not None and now >= policy.freeze and party.is_new:
+        return Standing(phase, Refusal("frozen"))
+    ends = [window.end for window in _open(policy, party, now)]
+    return Standing("brownout", Refusal("brownout", max(ends))) if ends else Standing(phase)
+
+
+def sunset_of(policy: Policy, party: Party) -> datetime | None:
+    """When the withdrawn API ends for a caller: at the sunset, or at its extension."""
+    if policy.sunset is None or party.extension is None:
+        return policy.sunset
+    return max(policy.sunset, party.extension)
+
+
+def _open(policy: Policy, party: Party, now: datetime) -> Iterator[Window]:
+    for brownout in policy.brownouts:
+        window = brownout.windows.at(now)
+        if window is not None and brownout.hits(party.name, party.owner):
+            yield window
+
+
+# --- the headers
+
+
+def announcement(policy: Policy, party: Party) -> Headers:
+    """What announces the end to a caller: ``Deprecation`` (RFC 9745) and ``Sunset`` (RFC 8594)."""
+    headers, end = [], sunset_of(policy, party)
     if policy.deprecated is not None:
         headers.append((b"deprecation", b"@%d" % int(policy.deprecated.timestamp())))
-    if policy.sunset is not None:
-        headers.append((b"sunset", format_datetime(policy.sunset.astimezone(UTC), usegmt=True).encode()))
+    if end is not None:
+        headers.append((b"sunset", format_datetime(end.astimezone(UTC), usegmt=True).encode()))
     return headers
 
 
@@ -48,3 +119,60 @@ def links(policy: Policy, successor: str | None) -> Headers:
     if policy.documentation is not None:
         targets.append(f'<{policy.documentation}>; rel="deprecation"; type="text/html"')
     return [(b"link", ", ".join(targets).encode("ascii"))] if targets else []
+
+
+# --- what is to come
+
+Kind = Literal["deprecated", "freeze", "brownout", "sunset", "migrated", "extension"]
+
+
+class Change(NamedTuple):
+    """Something that changes for somebody.
+
+    Attributes:
+        at: when.
+        kind: what begins then; `extension` is the end of one.
+        until: the end of a brownout.
+        brownout: which one.
+    """
+
+    at: datetime
+    kind: Kind
+    until: datetime | None = None
+    brownout: Brownout | None = None
+
+
+def changes(policy: Policy, after: datetime, most: int) -> list[Change]:
+    """The next changes of the policy itself, the next one first."""
+    dates: list[tuple[datetime | None, Kind]] = [
+        (policy.deprecated, "deprecated"),
+        (policy.freeze, "freeze"),
+        (policy.sunset, "sunset"),
+    ]
+    coming = [Change(at, kind) for at, kind in dates if at is not None and at > after]
+    coming += [
+        Change(window.begin, "brownout", window.end, brownout)
+        for brownout in policy.brownouts
+        for window in islice(brownout.windows.after(after), most)
+    ]
+    return sorted(coming, key=lambda change: change.at)[:most]
+
+
+def next_change(policy: Policy, party: Party, after: datetime) -> Change | None:
+    """What comes next for a caller; None where nothing does, or where it is refused for good."""
+    refusal = standing(policy, party, after).refusal
+    if refusal is not None and refusal.until is None:
+        return None
+    end = sunset_of(policy, party)
+    dates: list[tuple[datetime | None, Kind]] = [
+        (party.migrated, "migrated"),
+        (end, "sunset" if end == policy.sunset else "extension"),
+        (policy.deprecated, "deprecated"),
+        (policy.freeze if party.is_new else None, "freeze"),
+    ]
+    coming = [Change(at, kind) for at, kind in dates if at is not None and at > after]
+    for brownout in policy.brownouts:
+        window = next(brownout.windows.after(after), None)
+        if window is not None and brownout.hits(party.name, party.owner):
+            coming.append(Change(window.begin, "brownout", window.end, brownout))
+    return min(coming, key=lambda change: change.at, default=None)

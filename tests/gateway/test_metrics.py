@@ -15,7 +15,7 @@ from tests.harness import HEAD, RUN, TRIGGER, Proxy, Scrape, Upstream, Wire, clo
 
 RUNS = "/acme/shop/cicd/runs"
 CURRENT = "/repos/acme/shop/cicd/runs"
-LATER = {"brownout", "gone", "redelivered"}
+LATER = {"redelivered"}
 """Outcomes that no call can have yet."""
 
 
@@ -52,12 +52,25 @@ TURNS: list[tuple[int | Exception, str, str]] = [
 
 def test_metrics_and_records_agree_on_every_outcome(tmp_path: Path) -> None:
     service = Acts()
-    with watched("http://service.example", tmp_path, service, limits={"in_flight": 1}) as (proxy, admin):
+    sections = {
+        "limits": {"in_flight": 1},
+        "callers": {
+            "log": str(tmp_path / "callers.jsonl"),
+            "known": [
+                {"name": "moved", "agent": "moved", "migrated": "2020-01-01"},
+                {"name": "dark", "agent": "dark"},
+            ],
+        },
+        "lifecycle": {"brownouts": [{"from": "2020-01-01", "to": "2100-01-01", "callers": "dark"}]},
+    }
+    with watched("http://service.example", tmp_path, service, **sections) as (proxy, admin):
         for turn, _, _ in TURNS:
             service.turn = turn
             for path, method in ((TRIGGER, "POST"), (RUNS, "GET"), (CURRENT, "GET")):
                 proxy.call(path, b"{}" if method == "POST" else None, method=method)
         proxy.call(body=b"[]")
+        assert proxy.call(headers={"User-Agent": "moved"}).status == 410
+        assert proxy.call(headers={"User-Agent": "dark"}).status == 410
         proxy.call(CURRENT, None, {"Upgrade": "websocket", "Connection": "upgrade"}, "GET")
         service.turn = release = threading.Event()
         first = threading.Thread(target=proxy.call)

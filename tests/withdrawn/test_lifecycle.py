@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.withdrawn.lifecycle import Phase, Policy, announcement, links, phase
+from proxy.withdrawn.lifecycle import Headers, Party, Phase, Policy, announcement, links, standing
 
 DEPRECATED = datetime(2025, 12, 1, tzinfo=UTC)
 SUNSET = datetime(2026, 6, 30, 23, 59, 59, tzinfo=UTC)
@@ -15,6 +15,15 @@ PAGE = "https://docs.example/moving?to=runs&from=trigger"
 SUCCESSOR = "https://api.example/repos/acme/shop,2;a/cicd/runs"
 
 POLICY = Policy(DEPRECATED, SUNSET, PAGE)
+WHO = Party("nightly", "team-a")
+
+
+def phase(policy: Policy, now: datetime) -> Phase:
+    return standing(policy, WHO, now).phase
+
+
+def announced(policy: Policy) -> Headers:
+    return announcement(policy, WHO)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +74,7 @@ def test_at_one_moment_for_both_the_sunset_wins() -> None:
 def test_deprecation_is_the_example_of_rfc_9745() -> None:
     examples = Policy(datetime.fromtimestamp(1688169599, UTC), None, None)
 
-    assert announcement(examples) == [(b"deprecation", b"@1688169599")]
+    assert announced(examples) == [(b"deprecation", b"@1688169599")]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +87,7 @@ def test_deprecation_is_the_example_of_rfc_9745() -> None:
     ],
 )
 def test_deprecation_is_whole_seconds_since_the_epoch_from_any_time_zone(deprecated: datetime) -> None:
-    assert announcement(Policy(deprecated, None, None)) == [(b"deprecation", b"@1764547200")]
+    assert announced(Policy(deprecated, None, None)) == [(b"deprecation", b"@1764547200")]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +100,7 @@ def test_deprecation_is_whole_seconds_since_the_epoch_from_any_time_zone(depreca
     ],
 )
 def test_sunset_is_a_date_of_http_in_gmt_from_any_time_zone(sunset: datetime) -> None:
-    assert announcement(Policy(None, sunset, None)) == [(b"sunset", b"Tue, 30 Jun 2026 23:59:59 GMT")]
+    assert announced(Policy(None, sunset, None)) == [(b"sunset", b"Tue, 30 Jun 2026 23:59:59 GMT")]
 
 
 IMF_FIXDATE = re.compile(
@@ -104,7 +113,7 @@ ZONES = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(mi
 @settings(deadline=None)
 @given(st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=ZONES))
 def test_any_date_has_the_syntax_and_the_value_of_both_headers(moment: datetime) -> None:
-    headers = dict(announcement(Policy(moment, moment, None)))
+    headers = dict(announced(Policy(moment, moment, None)))
 
     assert headers[b"deprecation"] == b"@%d" % moment.replace(microsecond=0).timestamp()
     assert IMF_FIXDATE.fullmatch(headers[b"sunset"])
@@ -113,10 +122,10 @@ def test_any_date_has_the_syntax_and_the_value_of_both_headers(moment: datetime)
 
 
 def test_a_date_that_is_not_set_is_not_announced() -> None:
-    assert announcement(Policy(None, None, PAGE)) == []
-    assert [name for name, _ in announcement(Policy(DEPRECATED, None, PAGE))] == [b"deprecation"]
-    assert [name for name, _ in announcement(Policy(None, SUNSET, PAGE))] == [b"sunset"]
-    assert [name for name, _ in announcement(POLICY)] == [b"deprecation", b"sunset"]
+    assert announced(Policy(None, None, PAGE)) == []
+    assert [name for name, _ in announced(Policy(DEPRECATED, None, PAGE))] == [b"deprecation"]
+    assert [name for name, _ in announced(Policy(None, SUNSET, PAGE))] == [b"sunset"]
+    assert [name for name, _ in announced(POLICY)] == [b"deprecation", b"sunset"]
 
 
 Link = tuple[str, dict[str, str]]

@@ -1,0 +1,151 @@
+"""What may change while the proxy runs: the policy, and who the callers are."""
+
+import math
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from proxy import errors
+from proxy.callers import identity
+from proxy.callers.identity import Caller, Identity, Rule
+from proxy.callers.log import operator
+from proxy.callers.reader import NoLog, Reader, logs
+from proxy.callers.record import CallRecord
+from proxy.callers.tally import Fold
+from proxy.config import Config
+from proxy.withdrawn import endpoints, lifecycle
+from proxy.withdrawn.lifecycle import Headers, Party, Reason, Refusal, Standing
+
+
+class Terms:
+    """One policy and the callers that it is about, which hold until others take their place.
+
+    Args:
+        config: the whole configuration.
+        key: of the fingerprints.
+
+    Attributes:
+        identity: names callers.
+        freeze: who is new after this is refused, from when on it is known who is (`know_who_is_new`).
+    """
+
+    def __init__(self, config: Config, key: bytes) -> None:
+        self._rules = [known.rule for known in config.callers.known]
+        self._log = config.callers.log
+        self._policy = config.lifecycle.policy
+        self._announcements: dict[datetime | None, Headers] = {}
+        self._had_record: frozenset[str] | None = None
+        self.identity = Identity(config.callers.trusted_proxies, key, self._rules)
+
+    @property
+    def freeze(self) -> datetime | None:
+        """Who has no record from before this is refused after it."""
+        return self._policy.freeze
+
+    def standing(self, caller: Caller, now: datetime) -> Standing:
+        """How a caller stands."""
+        return lifecycle.standing(self._policy, self._party(caller), now)
+
+    def announced(self, caller: Caller, successor: str | None) -> Headers:
+        """The headers that announce the end to a caller.
+
+        Args:
+            caller: who calls.
+            successor: absolute URL of what it should call, or None where its own call names none.
+        """
+        party = self._party(caller)
+        end = lifecycle.sunset_of(self._policy, party)
+        if end not in self._announcements:
+            self._announcements[end] = lifecycle.announcement(self._policy, party)
+        return [*self._announcements[end], *lifecycle.links(self._policy, successor)]
+
+    def know_who_is_new(self) -> None:
+        """Read from the caller log who called before the freeze. Where it does not say, nobody is new."""
+        if self.freeze is not None:
+            self._had_record = callers_before(self.freeze, self._log, self._rules)
+
+    def _party(self, caller: Caller) -> Party:
+        has_record = self._had_record is None or caller.name in self._had_record
+        return identity.party(caller.name, caller.rule, has_record=has_record)
+
+    @property
+    def documentation(self) -> str | None:
+        """The page that explains the withdrawal."""
+        return self._policy.documentation
+
+
+class Visit(NamedTuple):
+    """A call of a withdrawn endpoint, under the terms that held when it came.
+
+    Attributes:
+        base: address of the service.
+    """
+
+    terms: Terms
+    caller: Caller
+    standing: Standing
+    record: CallRecord
+    base: str
+
+    @property
+    def successor(self) -> str | None:
+        """The URL of what to call instead; None where the call itself names none."""
+        return self.base + self.record.successor if self.record.successor is not None else None
+
+    def announced(self) -> Headers:
+        """The headers that announce the end."""
+        return self.terms.announced(self.caller, self.successor)
+
+    def check(self) -> None:
+        """Let it go on, if it may.
+
+        Raises:
+            errors.Withdrawn, errors.BrownedOut: it may not, for good or for a while.
+        """
+        if self.standing.refusal is not None:
+            raise self._refused(self.standing.refusal)
+
+    def _refused(self, refusal: Refusal) -> errors.ProxyError:
+        details = {"successor": self.successor or ""}
+        if self.terms.documentation is not None:
+            details["documentation"] = self.terms.documentation
+        if refusal.until is None:
+            error: errors.ProxyError = errors.Withdrawn(f"{_WHY[refusal.reason]}: {self._instead()}.")
+        else:
+            until = details["until"] = refusal.until.isoformat().replace("+00:00", "Z")
+            error = errors.BrownedOut(f"{_WHY[refusal.reason]} until {until}: {self._instead()}.")
+            error.retry_after = max(1, math.ceil((refusal.until - self.record.ts).total_seconds()))
+        error.details = details
+        return error
+
+    def _instead(self) -> str:
+        call = f"call {self.record.method} {self.successor} instead"
+        if not endpoints.BY_NAME[self.record.endpoint].is_trigger:
+            return call
+        body = msgspec.json.encode({"workflows": [{"name": self.record.workflow}]}).decode()
+        return f"{call}, with {body}"
+
+
+_WHY: dict[Reason, str] = {
+    "sunset": "This endpoint is withdrawn",
+    "migrated": "This caller has moved off this endpoint and may not come back to it",
+    "frozen": "This endpoint takes no new callers",
+    "brownout": "This endpoint is switched off",
+}
+
+
+def callers_before(freeze: datetime, log: str, rules: Iterable[Rule]) -> frozenset[str] | None:
+    """The names of those who have a record from before the freeze, or None where the log does not reach back so far."""
+    fold = Fold(list(rules), until=freeze)
+    try:
+        fold.take(Reader(logs(log)))
+    except NoLog as problem:
+        operator.warning(f"lifecycle.freeze: {problem}; nobody is refused for it")
+        return None
+    names = frozenset(caller for _, caller in fold.tallies())
+    if not names and not any(beat.ts < freeze for beat in fold.beats):
+        operator.warning(f"lifecycle.freeze: {log} has nothing from before {freeze:%Y-%m-%d}; nobody is refused for it")
+        return None
+    return names

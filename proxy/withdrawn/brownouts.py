@@ -1,0 +1,98 @@
+"""Planned short failures: when they are, and whom they hit.
+
+Pure: each is a function of a time.
+"""
+
+import functools
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from cronsim import CronSim, CronSimError
+
+
+class Window(NamedTuple):
+    """From a time to a later one, which is not in it any more."""
+
+    begin: datetime
+    end: datetime
+
+
+class Once(NamedTuple):
+    """A single window."""
+
+    window: Window
+
+    def at(self, now: datetime) -> Window | None:
+        """The window that a time lies in."""
+        return self.window if self.window.begin <= now < self.window.end else None
+
+    def after(self, now: datetime) -> Iterator[Window]:
+        """The windows that begin later, the next one first."""
+        if self.window.begin > now:
+            yield self.window
+
+
+class Recurring(NamedTuple):
+    """Windows of one length.
+
+    Attributes:
+        cron: when they begin: five fields, or six with the seconds first.
+        zone: whose clock that is by. Where a clock is put forward, what would begin in the hour that is left out begins
+            right after it; where it is put back, what begins at an hour that comes twice does so once (cron(8)).
+    """
+
+    cron: str
+    duration: timedelta
+    zone: tzinfo
+
+    def at(self, now: datetime) -> Window | None:
+        """The window that a time lies in, the last one where they overlap."""
+        begin = _last_begin(self.cron, self.zone, now.replace(microsecond=0))
+        window = Window(begin, begin + self.duration) if begin is not None else None
+        return window if window is not None and now < window.end else None
+
+    def after(self, now: datetime) -> Iterator[Window]:
+        """The windows that begin later, the next one first; without an end."""
+        for begin in CronSim(self.cron, now.astimezone(self.zone)):
+            yield Window(begin.astimezone(UTC), begin.astimezone(UTC) + self.duration)
+
+
+@functools.lru_cache(256)
+def _last_begin(cron: str, zone: tzinfo, second: datetime) -> datetime | None:
+    # From a second later on, for backwards as forwards it looks at what lies beyond the time that it is given.
+    begins = CronSim(cron, (second + timedelta(seconds=1)).astimezone(zone), reverse=True)
+    begin = next(begins, None)
+    return begin.astimezone(UTC) if begin is not None else None
+
+
+class Brownout(NamedTuple):
+    """Windows, and whom they hit.
+
+    Attributes:
+        callers: globs of names or owners; without any, everybody.
+        exempt: globs of those who are spared all the same.
+    """
+
+    windows: Once | Recurring
+    callers: tuple[str, ...] = ()
+    exempt: tuple[str, ...] = ()
+
+    def hits(self, name: str, owner: str | None) -> bool:
+        """Whether it is meant for a caller."""
+        known_as = [name] if owner is None else [name, owner]
+        return (not self.callers or _any_matches(self.callers, known_as)) and not _any_matches(self.exempt, known_as)
+
+
+def _any_matches(globs: Iterable[str], texts: list[str]) -> bool:
+    return any(fnmatchcase(text, glob) for glob in globs for text in texts)
+
+
+def problem_of(cron: str) -> str | None:
+    """What is wrong with a cron expression, or None."""
+    try:
+        begins = CronSim(cron, datetime(2024, 1, 1, tzinfo=UTC))
+    except CronSimError as error:
+        return str(error).lower()
+    return None if next(begins, None) is not None else "it names a day that never comes"
