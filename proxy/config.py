@@ -386,21 +386,12 @@ def _contradictions(config: Config) -> list[str]:
     begin, end = config.lifecycle.deprecated, config.lifecycle.sunset
     if begin is not None and end is not None and end < begin:
         problems.append("lifecycle.sunset: lies before lifecycle.deprecated; move one of them (RFC 9745, section 4)")
-    problems += [problem for index, known in enumerate(config.callers.known) for problem in _incomplete(index, known)]
-    problems += [
-        f"callers.known[{index}].extension: does not lie after lifecycle.sunset; move one of them"
-        for index, known in enumerate(config.callers.known)
-        if known.extension is not None and end is not None and known.extension <= end
-    ]
-    problems += [
-        f"lifecycle.brownouts[{index}]: {problem}"
-        for index, brownout in enumerate(config.lifecycle.brownouts)
-        if (problem := _no_window(brownout)) is not None
-    ]
+    for index, known in enumerate(config.callers.known):
+        problems += [f"callers.known[{index}]{problem}" for problem in _of_known(known, end)]
+    for index, brownout in enumerate(config.lifecycle.brownouts):
+        problems += [f"lifecycle.brownouts[{index}]: {problem}" for problem in _of_brownout(brownout)]
     if config.lifecycle.freeze is not None and config.callers.log == STDOUT:
-        problems.append(
-            "lifecycle.freeze: who is new is read from callers.log, and that is standard output; name a file"
-        )
+        problems.append("lifecycle.freeze: callers.log, which says who is new, is standard output; name a file there")
     if config.tls is not None:
         problems += [
             f"tls.{key}: missing; name the PEM file" for key in ("certificate", "key") if not getattr(config.tls, key)
@@ -408,22 +399,25 @@ def _contradictions(config: Config) -> list[str]:
     return problems
 
 
-def _no_window(brownout: Brownout) -> str | None:
-    single = (brownout.from_, brownout.to)
-    recurring = (brownout.cron, brownout.duration)
-    if not (all(single) and not any(recurring)) and not (all(recurring) and not any(single)):
-        return "write from and to, or cron and duration"
+def _of_brownout(brownout: Brownout) -> list[str]:
+    single, recurring = (brownout.from_, brownout.to), (brownout.cron, brownout.duration)
+    if all(single) == all(recurring) or any(single) == any(recurring):
+        return ["write from and to, or cron and duration"]
     if brownout.from_ is not None and brownout.to is not None and brownout.to <= brownout.from_:
-        return "to does not lie after from; move one of them"
-    return None
+        return ["to does not lie after from; move one of them"]
+    return []
 
 
-def _incomplete(index: int, known: Known) -> list[str]:
-    where, problems = f"callers.known[{index}]", []
+def _of_known(known: Known, sunset: datetime | None) -> list[str]:
+    problems = []
     if not known.name:
-        problems.append(f"{where}.name: missing; write what reports should call this caller")
+        problems.append(".name: missing; write what reports should call this caller")
     if not any((known.token, known.agent, known.network, known.repository, known.workflow)):
-        problems.append(f"{where}: matches every call; write a token, agent, network, repository or workflow")
+        problems.append(": matches every call; write a token, agent, network, repository or workflow")
+    if known.extension is not None and known.migrated is not None:
+        problems.append(".extension: stands beside migrated; leave one of them out")
+    elif known.extension is not None and sunset is not None and known.extension <= sunset:
+        problems.append(".extension: does not lie after lifecycle.sunset; move one of them")
     return problems
 
 

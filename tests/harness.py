@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxy import config
 from proxy.gateway import server
-from proxy.gateway.app import App
+from proxy.gateway.app import App, Clock
 
 TRIGGER = "/acme/shop/ci_workflows/build/trigger"
 HEAD = f"POST {TRIGGER} HTTP/1.1\r\nHost: proxy\r\n"
@@ -212,7 +212,7 @@ class Proxy:
 
 
 @contextlib.contextmanager
-def proxy_for(url: str, folder: Path, **sections: Any) -> Iterator[Proxy]:
+def proxy_for(url: str, folder: Path, now: Clock | None = None, **sections: Any) -> Iterator[Proxy]:
     """A proxy in front of an upstream's URL; `sections` are laid over the configuration."""
     log = folder / "callers.jsonl"
     values = {"callers": {"log": str(log)}, "admin": None, **sections}
@@ -220,7 +220,8 @@ def proxy_for(url: str, folder: Path, **sections: Any) -> Iterator[Proxy]:
     values["callers"] = {"log": str(log), **values["callers"]}
     public = server.loopback()
     host, port = public.getsockname()
-    with server.background(App(config.load(None, {}, values)), public):
+    settings = config.load(None, {}, values)
+    with server.background(App(settings, now=now) if now is not None else App(settings), public):
         yield Proxy(host, port, log)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
@@ -15,6 +16,8 @@ from proxy import config
 from proxy.callers.identity import Rule
 from proxy.config import Config, ConfigError
 from proxy.values import Address, File, Page, Seconds, Url
+from proxy.withdrawn.brownouts import Brownout, Once, Recurring, Window
+from proxy.withdrawn.lifecycle import Policy
 
 SHIPPED = Path(__file__).parent.parent / "config.yaml"
 SECRET = "s3cret-S3cret-s3cret"
@@ -793,3 +796,112 @@ def test_a_token_that_stands_for_its_fingerprint_is_not_shown(problems: Problems
     found = one(problems("callers: {known: [{name: x, token: y0_secret-token}]}"))
     assert "trigger-shim fingerprint" in found
     assert "secret" not in found
+
+
+PLAN = """
+lifecycle:
+  deprecated: 2025-12-01
+  sunset: 2027-01-01T12:00:00+03:00
+  freeze: 2026-11-01
+  brownouts:
+    - {from: 2026-12-01T10:00:00Z, to: 2026-12-01T10:10:00Z, callers: [nightly, team-a], except: month-end}
+    - {cron: "0 12 * * MON", duration: 600, time_zone: Europe/Berlin}
+callers:
+  known:
+    - {name: moved, agent: x, migrated: 2026-11-01}
+    - {name: late, agent: y, extension: 2027-06-01, exempt_from_freeze: true}
+"""
+
+
+def test_a_plan_becomes_a_policy(load: Load) -> None:
+    settings = load(PLAN)
+    window = Window(datetime(2026, 12, 1, 10, tzinfo=UTC), datetime(2026, 12, 1, 10, 10, tzinfo=UTC))
+
+    assert settings.lifecycle.policy == Policy(
+        datetime(2025, 12, 1, tzinfo=UTC),
+        datetime(2027, 1, 1, 9, tzinfo=UTC),
+        Config().lifecycle.documentation,
+        (
+            Brownout(Once(window), ("nightly", "team-a"), ("month-end",)),
+            Brownout(Recurring("0 12 * * MON", timedelta(minutes=10), ZoneInfo("Europe/Berlin"))),
+        ),
+        datetime(2026, 11, 1, tzinfo=UTC),
+    )
+    moved, late = (known.rule for known in settings.callers.known)
+    assert (moved.migrated, moved.extension, moved.exempt_from_freeze) == (
+        datetime(2026, 11, 1, tzinfo=UTC),
+        None,
+        False,
+    )
+    assert (late.migrated, late.extension, late.exempt_from_freeze) == (None, datetime(2027, 6, 1, tzinfo=UTC), True)
+
+
+def test_a_plan_that_is_printed_is_read_again(load: Load) -> None:
+    assert load(config.render(load(PLAN))) == load(PLAN)
+
+
+@pytest.mark.parametrize(
+    ("plan", "problem"),
+    [
+        ("brownouts: [{}]", "brownouts[0]: write from and to, or cron and duration"),
+        ("brownouts: [{from: 2026-12-01}]", "brownouts[0]: write from and to, or cron and duration"),
+        ("brownouts: [{cron: 0 12 * * *}]", "brownouts[0]: write from and to, or cron and duration"),
+        (
+            "brownouts: [{from: 2026-12-01, to: 2026-12-02, duration: 60}]",
+            "brownouts[0]: write from and to, or cron and duration",
+        ),
+        (
+            "brownouts: [{from: 2026-12-01, to: 2026-12-01}]",
+            "brownouts[0]: to does not lie after from; move one of them",
+        ),
+        (
+            "brownouts: [{cron: 0 25 * * *, duration: 60}]",
+            "brownouts[0].cron: '0 25 * * *' is no cron expression",
+        ),
+        (
+            "brownouts: [{cron: 0 0 30 2 *, duration: 60}]",
+            "brownouts[0].cron: '0 0 30 2 *' is no cron expression",
+        ),
+        ("brownouts: [{time_zone: Mars/Olympus}]", "brownouts[0].time_zone: 'Mars/Olympus' is no time zone"),
+        (
+            "brownouts: [{time_zone: ../etc/passwd}]",
+            "brownouts[0].time_zone: '../etc/passwd' is no time zone",
+        ),
+        (
+            "brownouts: [{form: 2026-12-01}]",
+            "brownouts[0].form: unknown key; did you mean lifecycle.brownouts[0]",
+        ),
+        ("brownouts: [{except_: x}]", "brownouts[0].except_: unknown key"),
+        ("brownouts: {from: x}", "brownouts: holds keys and values; write a list"),
+        ("brownouts: [x]", "brownouts[0]: holds a text; write its keys: from, to, cron"),
+        ("freeze: soon", "freeze: 'soon' is no date"),
+    ],
+)
+def test_a_plan_that_cannot_be_used_is_refused_by_its_place(problems: Problems, plan: str, problem: str) -> None:
+    found = problems(f"lifecycle: {{{plan}}}")
+    assert any(line.startswith(f"lifecycle.{problem}") for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "lifecycle: {sunset: 2027-01-01}\ncallers: {known: [{name: x, agent: x, extension: 2027-01-01}]}",
+            "callers.known[0].extension: does not lie after lifecycle.sunset; move one of them",
+        ),
+        (
+            "callers: {known: [{name: x, agent: x, migrated: 2027-01-01, extension: 2027-01-01}]}",
+            "callers.known[0].extension: stands beside migrated; leave one of them out",
+        ),
+        (
+            "lifecycle: {freeze: 2026-01-01}\ncallers: {log: '-'}",
+            "lifecycle.freeze: callers.log, which says who is new, is standard output; name a file there",
+        ),
+        (
+            "callers: {known: [{name: x, agent: x, exempt_from_freeze: yep}]}",
+            "callers.known[0].exempt_from_freeze: 'yep' is",
+        ),
+    ],
+)
+def test_dates_of_callers_that_contradict_the_plan_are_refused(problems: Problems, text: str, problem: str) -> None:
+    assert one(problems(text)).startswith(problem)

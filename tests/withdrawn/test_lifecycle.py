@@ -5,7 +5,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.withdrawn.lifecycle import Headers, Party, Phase, Policy, announcement, links, standing
+from proxy.withdrawn.brownouts import Brownout, Once, Recurring, Window
+from proxy.withdrawn.lifecycle import (
+    Headers,
+    Party,
+    Phase,
+    Policy,
+    Refusal,
+    Standing,
+    announcement,
+    changes,
+    links,
+    next_change,
+    standing,
+    sunset_of,
+)
 
 DEPRECATED = datetime(2025, 12, 1, tzinfo=UTC)
 SUNSET = datetime(2026, 6, 30, 23, 59, 59, tzinfo=UTC)
@@ -69,6 +83,127 @@ def test_without_any_date_it_is_announced() -> None:
 
 def test_at_one_moment_for_both_the_sunset_wins() -> None:
     assert phase(Policy(SUNSET, SUNSET, None), SUNSET) == "sunset"
+
+
+# --- who is refused
+
+MOVED = datetime(2026, 3, 1, tzinfo=UTC)
+FREEZE = datetime(2026, 1, 15, tzinfo=UTC)
+LATER = SUNSET + timedelta(days=90)
+DARK = Window(datetime(2026, 2, 1, 10, tzinfo=UTC), datetime(2026, 2, 1, 11, tzinfo=UTC))
+REFUSING = POLICY._replace(freeze=FREEZE, brownouts=(Brownout(Once(DARK)),))
+
+
+@pytest.mark.parametrize(
+    ("party", "now", "expected"),
+    [
+        (WHO, DARK.begin - TICK, Standing("deprecated")),
+        (WHO, DARK.begin, Standing("brownout", Refusal("brownout", DARK.end))),
+        (WHO, DARK.end - TICK, Standing("brownout", Refusal("brownout", DARK.end))),
+        (WHO, DARK.end, Standing("deprecated")),
+        (WHO, SUNSET - TICK, Standing("deprecated")),
+        (WHO, SUNSET, Standing("sunset", Refusal("sunset"))),
+        (WHO._replace(extension=LATER), SUNSET, Standing("deprecated")),
+        (WHO._replace(extension=LATER), LATER - TICK, Standing("deprecated")),
+        (WHO._replace(extension=LATER), LATER, Standing("sunset", Refusal("sunset"))),
+        (WHO._replace(migrated=MOVED), MOVED - TICK, Standing("deprecated")),
+        (WHO._replace(migrated=MOVED), MOVED, Standing("sunset", Refusal("migrated"))),
+        (WHO._replace(migrated=MOVED, extension=LATER), SUNSET, Standing("sunset", Refusal("migrated"))),
+        (WHO._replace(is_new=True), FREEZE - TICK, Standing("deprecated")),
+        (WHO._replace(is_new=True), FREEZE, Standing("deprecated", Refusal("frozen"))),
+        (WHO._replace(is_new=True), DARK.begin, Standing("deprecated", Refusal("frozen"))),
+        (WHO._replace(is_new=True), SUNSET, Standing("sunset", Refusal("sunset"))),
+        (WHO._replace(extension=LATER, is_new=True), SUNSET, Standing("deprecated", Refusal("frozen"))),
+    ],
+)
+def test_how_a_caller_stands_on_either_side_of_each_boundary(party: Party, now: datetime, expected: Standing) -> None:
+    assert standing(REFUSING, party, now) == expected
+
+
+def test_the_sunset_ends_a_window_that_lasts_beyond_it() -> None:
+    over = Window(SUNSET - timedelta(hours=1), SUNSET + timedelta(hours=1))
+    policy = POLICY._replace(brownouts=(Brownout(Once(over)),))
+
+    assert standing(policy, WHO, SUNSET - TICK) == Standing("brownout", Refusal("brownout", over.end))
+    assert standing(policy, WHO, SUNSET) == Standing("sunset", Refusal("sunset"))
+    assert standing(policy, WHO._replace(extension=LATER), SUNSET).phase == "brownout"
+
+
+def test_of_windows_that_overlap_the_longer_one_counts() -> None:
+    longer = Window(DARK.begin + timedelta(minutes=30), DARK.end + timedelta(minutes=30))
+    policy = POLICY._replace(brownouts=(Brownout(Once(longer)), Brownout(Once(DARK))))
+
+    assert standing(policy, WHO, DARK.end - TICK).refusal == Refusal("brownout", longer.end)
+
+
+def test_a_window_for_somebody_else_is_none() -> None:
+    policy = POLICY._replace(brownouts=(Brownout(Once(DARK), ("weekly",)), Brownout(Once(DARK), (), ("team-a",))))
+
+    assert standing(policy, WHO, DARK.begin) == Standing("deprecated")
+    assert standing(policy, Party("weekly"), DARK.begin).phase == "brownout"
+
+
+def test_an_extension_without_a_sunset_changes_nothing() -> None:
+    assert sunset_of(POLICY._replace(sunset=None), WHO._replace(extension=LATER)) is None
+
+
+def test_an_extension_is_announced_to_whom_it_is_for() -> None:
+    assert announcement(POLICY, WHO._replace(extension=LATER))[1] == (b"sunset", b"Mon, 28 Sep 2026 23:59:59 GMT")
+    assert announcement(POLICY, WHO)[1] == (b"sunset", b"Tue, 30 Jun 2026 23:59:59 GMT")
+
+
+# --- what is to come
+
+
+def test_the_next_changes_come_in_their_order() -> None:
+    weekly = Brownout(Recurring("0 12 * * MON", timedelta(minutes=10), UTC))
+    policy = REFUSING._replace(brownouts=(weekly, *REFUSING.brownouts))
+    found = changes(policy, datetime(2026, 1, 12, 12, tzinfo=UTC), 4)
+
+    assert [(change.kind, change.at.date().isoformat()) for change in found] == [
+        ("freeze", "2026-01-15"),
+        ("brownout", "2026-01-19"),
+        ("brownout", "2026-01-26"),
+        ("brownout", "2026-02-01"),
+    ]
+    assert (found[3].until, found[3].brownout) == (DARK.end, REFUSING.brownouts[0])
+    assert [change.kind for change in changes(REFUSING, DARK.begin, 9)] == ["sunset"]
+    assert changes(REFUSING, SUNSET, 9) == []
+
+
+@pytest.mark.parametrize(
+    ("party", "after", "kind", "at"),
+    [
+        (WHO, DEPRECATED - TICK, "deprecated", DEPRECATED),
+        (WHO, DEPRECATED, "brownout", DARK.begin),
+        (WHO, DARK.begin, "sunset", SUNSET),
+        (WHO._replace(extension=LATER), DARK.begin, "extension", LATER),
+        (WHO._replace(migrated=MOVED), DARK.begin, "migrated", MOVED),
+        (WHO._replace(is_new=True), DEPRECATED, "freeze", FREEZE),
+    ],
+)
+def test_what_comes_next_for_a_caller(party: Party, after: datetime, kind: str, at: datetime) -> None:
+    change = next_change(REFUSING, party, after)
+
+    assert change is not None
+    assert (change.kind, change.at) == (kind, at)
+
+
+@pytest.mark.parametrize(
+    ("party", "after"),
+    [(WHO, SUNSET), (WHO._replace(migrated=MOVED), MOVED), (WHO._replace(is_new=True), FREEZE)],
+)
+def test_for_who_is_refused_for_good_nothing_comes(party: Party, after: datetime) -> None:
+    assert next_change(REFUSING, party, after) is None
+
+
+def test_what_hits_somebody_else_does_not_come_for_a_caller() -> None:
+    policy = Policy(DEPRECATED, brownouts=(Brownout(Once(DARK), ("weekly",)),))
+
+    assert next_change(policy, WHO, DEPRECATED) is None
+
+
+# --- the headers
 
 
 def test_deprecation_is_the_example_of_rfc_9745() -> None:
