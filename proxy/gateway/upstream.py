@@ -6,12 +6,12 @@ import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import httpx
 
 from proxy import config, errors
-from proxy.gateway.engine import Engine
+from proxy.gateway.engine import Engine, Request
 from proxy.gateway.headers import Header
 
 ANSWER_LIMIT = 4 << 20
@@ -34,12 +34,25 @@ class Stream(NamedTuple):
     body: AsyncIterator[bytes]
 
 
+class Reply(Protocol):
+    """What a transport brings back: the head, and the body as it is read."""
+
+    status: int
+    headers: list[Header]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Its body, as it comes."""
+
+    async def aclose(self) -> None:
+        """Give the connection back."""
+
+
 class Upstream:
     """The successor's address, and the shared transport to it."""
 
     def __init__(self, settings: config.Upstream, transport: httpx.AsyncBaseTransport | None = None) -> None:
         base = httpx.URL(settings.url)
-        self._origin = base.copy_with(path="/")
+        self._host = base.netloc
         self._prefix = base.raw_path.rstrip(b"/")
         self._timeout = settings.timeout
         self.transport = transport or Engine(
@@ -48,6 +61,7 @@ class Upstream:
             keepalive=settings.keepalive,
             max_connections=settings.max_connections,
         )
+        self._send = self.transport.send if isinstance(self.transport, Engine) else _Foreign(self.transport, base).send
 
     async def post(self, path: str, headers: list[Header], body: bytes) -> Answer:
         """Send a translated call, exactly once, and read the whole answer within `upstream.timeout`.
@@ -58,18 +72,18 @@ class Upstream:
             errors.ConnectionLost: it was sent, and the connection broke.
             errors.InvalidAnswer: the answer is not HTTP, over `ANSWER_LIMIT`, or in an unknown encoding.
         """
-        target = self._prefix + path.encode("ascii")
-        request = httpx.Request("POST", self._origin, headers=headers, content=body, extensions={"target": target})
-        response = None
+        framing = [(b"host", self._host), (b"content-length", b"%d" % len(body))]
+        request = Request("POST", self._prefix + path.encode("ascii"), [*framing, *headers], body)
+        reply = None
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self.transport.handle_async_request(request)
-                return Answer(response.status_code, response.headers.raw, await _read(response))
+                reply = await self._send(request)
+                return Answer(reply.status, reply.headers, await _read(reply))
         except (errors.ProxyError, httpx.HTTPError, TimeoutError) as error:
-            raise self._mapped(error, response) from error
+            raise self._mapped(error, reply) from error
         finally:
-            if response is not None:
-                await response.aclose()
+            if reply is not None:
+                await reply.aclose()
 
     @contextlib.asynccontextmanager
     async def stream(
@@ -86,25 +100,23 @@ class Upstream:
         Raises:
             errors.ProxyError: as `post` does, while the block runs too; or what `body` raises.
         """
-        headers = [(b"host", self._origin.netloc), *headers]
-        extensions = {"target": self._prefix + target}
-        response = None
+        headers = [(b"host", self._host), *headers]
+        reply = None
         try:
             async with asyncio.timeout(self._timeout) as rest:
                 watch = _Watch(rest, self._timeout)
-                upload = httpx.ByteStream(b"") if body is None else _Upload(body, watch)
-                request = httpx.Request(method, self._origin, headers=headers, stream=upload, extensions=extensions)
-                response = await self.transport.handle_async_request(request)
-                yield Stream(response.status_code, response.headers.raw, _watched(response, watch))
+                upload = b"" if body is None else _Upload(body, watch)
+                reply = await self._send(Request(method, self._prefix + target, headers, upload))
+                yield Stream(reply.status, reply.headers, _watched(reply, watch))
         except (errors.ProxyError, httpx.HTTPError, TimeoutError) as error:
-            raise self._mapped(error, response) from error
+            raise self._mapped(error, reply) from error
         finally:
-            if response is not None:
-                await response.aclose()
+            if reply is not None:
+                await reply.aclose()
 
-    def _mapped(self, error: Exception, response: httpx.Response | None) -> errors.ProxyError:
+    def _mapped(self, error: Exception, reply: Reply | None) -> errors.ProxyError:
         known = self._known(error)
-        known.upstream_status = response.status_code if response is not None else None
+        known.upstream_status = reply.status if reply is not None else None
         return known
 
     def _known(self, error: Exception) -> errors.ProxyError:
@@ -127,6 +139,35 @@ class Upstream:
                 return errors.InvalidAnswer("The service's answer is not HTTP.")
             case _:
                 return errors.ConnectionLost("The connection to the service broke before its answer was whole.")
+
+
+class _Foreign:
+    """Any transport that has httpx's interface, in place of the engine."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, base: httpx.URL) -> None:
+        self._transport = transport
+        self._origin = base.copy_with(path="/")
+
+    async def send(self, request: Request) -> Reply:
+        """As the engine's."""
+        stream = httpx.ByteStream(request.body) if isinstance(request.body, bytes) else request.body
+        extensions = {"target": request.target}
+        asked = httpx.Request(
+            request.method, self._origin, headers=request.headers, stream=stream, extensions=extensions
+        )
+        return _ForeignReply(await self._transport.handle_async_request(asked))
+
+
+class _ForeignReply:
+    def __init__(self, response: httpx.Response) -> None:
+        self.status, self.headers = response.status_code, response.headers.raw
+        self._response = response
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._response.stream.__aiter__()  # type: ignore[union-attr]
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
 
 
 class _Watch:
@@ -159,22 +200,23 @@ class _Upload(httpx.AsyncByteStream):
         self._watch.upstream()
 
 
-async def _watched(response: httpx.Response, watch: _Watch) -> AsyncIterator[bytes]:
+async def _watched(reply: Reply, watch: _Watch) -> AsyncIterator[bytes]:
     watch.upstream()
-    async for chunk in response.stream:  # type: ignore[union-attr]
+    async for chunk in reply:
         watch.caller()
         yield chunk
         watch.upstream()
     watch.caller()
 
 
-async def _read(response: httpx.Response) -> bytes:
+async def _read(reply: Reply) -> bytes:
     content = bytearray()
-    async for chunk in response.stream:  # type: ignore[union-attr]
+    async for chunk in reply:
         content += chunk
         if len(content) > ANSWER_LIMIT:
             raise _too_large()
-    return _decoded(bytes(content), response.headers.get("content-encoding", "").strip().lower())
+    codings = [value for name, value in reply.headers if name.lower() == b"content-encoding"]
+    return _decoded(bytes(content), b", ".join(codings).strip().lower().decode("latin-1"))
 
 
 def _decoded(content: bytes, encoding: str) -> bytes:
