@@ -81,7 +81,7 @@ class Identity:
 
     def __init__(self, trusted_proxies: Iterable[Network], key: bytes, known: Iterable[Rule] = ()) -> None:
         self._trusted = tuple(trusted_proxies)
-        self._key = key
+        self._fingerprint = functools.lru_cache(4096)(functools.partial(fingerprint, key))
         self._known = tuple(known)
         # The same few peers and callers come again and again.
         self._hop = functools.lru_cache(4096)(self._parse_hop)
@@ -111,7 +111,7 @@ class Identity:
         """
         secret = token(authorization)
         traits = Traits(
-            fingerprint(self._key, secret) if secret else None,
+            self._fingerprint(secret) if secret else None,
             user_agent[:USER_AGENT_LENGTH] if user_agent else None,
             self.client_ip(peer, forwarded_for),
             repository,

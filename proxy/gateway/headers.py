@@ -53,6 +53,10 @@ KEPT_IN_ERROR: dict[bytes, str] = {
 }
 """Fields that the answer to a translated call keeps where it is an error, and why."""
 
+_STAYS_BEHIND = frozenset(HOP_BY_HOP.keys() | REPLACED.keys())
+# What X-Forwarded-For says, in the words of RFC 7239.
+_STAYS_BEHIND_FROM_STRANGERS = _STAYS_BEHIND | {b"forwarded"}
+
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 _FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5
 # Version ff and ids of zeros are invalid; only versions after 00 may have more at the end.
@@ -151,9 +155,9 @@ def trace_id(traceparent: bytes | None) -> str | None:
 
 
 def _untouched(request: Headers, hop: Hop) -> list[Header]:
-    gone = HOP_BY_HOP.keys() | REPLACED.keys() | named_by_connection(request)
-    if not hop.trusted:
-        gone.add(b"forwarded")  # what X-Forwarded-For says, in the words of RFC 7239
+    gone = _STAYS_BEHIND if hop.trusted else _STAYS_BEHIND_FROM_STRANGERS
+    if named := named_by_connection(request) - gone:
+        gone |= named
     return [header for header in request if header[0] not in gone]
 
 

@@ -161,7 +161,9 @@ def test_every_withdrawn_endpoint_is_refused_with_its_own_successor(
         answer = called(proxy, "nightly", path, method)
 
     assert answer.status == 410
-    assert f"call {instead.format(upstream.url)}" in answer.json()["message"]
+    message = answer.json()["message"]
+    assert f"call {instead.format(upstream.url)}" in message
+    assert (', with {"workflows":' in message) == ("ci_workflows" in path)
     assert ("run_started" in answer.json()["details"]) == (method == "POST")
     assert upstream.received == []
 

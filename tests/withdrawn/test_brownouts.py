@@ -143,8 +143,6 @@ def test_a_cron_expression_that_can_be_used_has_no_problem(cron: str) -> None:
     assert problem_of(cron) is None
 
 
-@pytest.mark.parametrize(
-    "cron", ["", "x", "0 12 * *", "61 * * * *", "0 0 30 2 *", "@daily", "* * */20 * 1L"]
-)
+@pytest.mark.parametrize("cron", ["", "x", "0 12 * *", "61 * * * *", "0 0 30 2 *", "@daily", "* * */20 * 1L"])
 def test_what_is_wrong_with_a_cron_expression_is_said(cron: str) -> None:
     assert problem_of(cron)
