@@ -1,6 +1,7 @@
 """One call as ASGI gives it: the body that comes in, and the answer that goes out."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, NamedTuple, cast
 
@@ -100,15 +101,19 @@ def has_body(scope: Scope) -> bool:
     )
 
 
-async def pieces(receive: Receive) -> AsyncIterator[bytes]:
+async def pieces(receive: Receive, first: Message | None = None) -> AsyncIterator[bytes]:
     """The body of a call, as it comes.
+
+    Args:
+        receive: the messages.
+        first: one that has been received already.
 
     Raises:
         errors.InvalidBody: it broke off.
     """
     more = True
     while more:
-        message = await receive()
+        message, first = first or await receive(), None
         if message["type"] == "http.disconnect":
             raise errors.InvalidBody("The body broke off before it was whole.")
         more = message.get("more_body", False)
@@ -128,9 +133,12 @@ async def whole_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     if declared is not None and int(declared) > limit:
         raise too_large
     body = bytearray()
+    message = _at_once(
+        receive
+    )  # most are whole before they are asked for, and a time limit costs more than to read one
     try:
-        async with asyncio.timeout(WHOLE_BODY_TIMEOUT):
-            async for piece in pieces(receive):
+        async with asyncio.timeout(WHOLE_BODY_TIMEOUT) if message is None or message.get("more_body") else _NO_LIMIT:
+            async for piece in pieces(receive, message):
                 body += piece
                 if len(body) > limit:
                     raise too_large
@@ -139,15 +147,24 @@ async def whole_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     return bytes(body)
 
 
+_NO_LIMIT = contextlib.nullcontext()
+
+
 def is_gone(receive: Receive) -> bool:
     """Whether the caller has hung up, found without waiting: ASGI has no question for it, only a message to await."""
+    message = _at_once(receive)
+    return message is not None and message["type"] == "http.disconnect"
+
+
+def _at_once(receive: Receive) -> Message | None:
+    """The next message, if it need not be waited for."""
     waiting = cast("Coroutine[Any, Any, Message]", receive())
     try:
         waiting.send(None)
     except StopIteration as stop:
-        return bool(stop.value["type"] == "http.disconnect")
+        return cast("Message", stop.value)
     waiting.close()
-    return False
+    return None
 
 
 def made_here(
