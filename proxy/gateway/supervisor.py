@@ -11,9 +11,9 @@ from multiprocessing.connection import Connection
 
 from proxy.callers.log import STDOUT, fingerprint_key, operator
 from proxy.config import Config, ConfigError
-from proxy.gateway import child, metrics, reload, server
+from proxy.gateway import child, metrics, server
 from proxy.gateway.app import App
-from proxy.gateway.reload import Reload
+from proxy.gateway.reload import Reload, hold
 from proxy.gateway.server import GRACE, Listeners, ServeError
 from proxy.gateway.worker import Order, Report, Work
 from proxy.values import Secret
@@ -40,7 +40,7 @@ def serve(load: Callable[[], Config], announce: bool) -> None:
         ConfigError: the configuration cannot be used.
         ServeError: a port, the caller log or the certificate cannot be opened, or workers do not start or end.
     """
-    reload.hold()
+    hold()
     read = load()
     config = _with_one_key(read)
     listeners = server.listen(config)
