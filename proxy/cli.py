@@ -1,6 +1,7 @@
 """The commands: parse, call, print, exit status."""
 
 import argparse
+import functools
 import getpass
 import os
 import sys
@@ -61,8 +62,10 @@ def _serve(options: argparse.Namespace) -> int:
     from proxy.gateway import supervisor  # noqa: PLC0415
     from proxy.gateway.server import ServeError  # noqa: PLC0415
 
+    if options.config is None and Path(config.DEFAULT_FILE).exists():
+        options.config = config.DEFAULT_FILE  # when it is read again, it must be there
     try:
-        supervisor.serve(_config(options), announce=sys.stderr.isatty())
+        supervisor.serve(functools.partial(_config, options), announce=sys.stderr.isatty())
     except ServeError as error:
         operator.error(str(error))
         return FAILED

@@ -214,7 +214,7 @@ def load(file: str | None, environment: Mapping[str, str], flags: Values | None 
     problems = _lay_environment_over(values, environment) + _lay_over(values, flags or {})
     config = _section(Config, values, "", problems)
     if not problems:
-        problems += _contradictions(config)
+        problems += contradictions(config)
     if problems:
         raise ConfigError(problems)
     return config
@@ -375,7 +375,8 @@ def _sections(schema: type[T], values: Any, where: str, problems: list[str]) -> 
 # --- the whole
 
 
-def _contradictions(config: Config) -> list[str]:
+def contradictions(config: Config) -> list[str]:
+    """What is wrong with values that are right each by itself."""
     problems = []
     if config.admin is not None and config.admin.port == config.listen.port != 0:
         problems.append("admin: has the port of listen; give it another one, or null to switch it off")

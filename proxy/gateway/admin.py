@@ -49,6 +49,7 @@ class Admin:
         report: what `/callers` shows.
 
     Attributes:
+        report: what it shows now.
         probes: the pages for probes, under ``/-/``, a prefix that no organization can have.
     """
 
@@ -57,7 +58,7 @@ class Admin:
     ) -> None:
         self._lifespan = lifespan
         self._metrics = metrics
-        self._report = report
+        self.report = report
         self._ready = False
         probes = (
             Page("/healthz", "200 while the process lives", self._healthz),
@@ -111,7 +112,7 @@ class Admin:
 
     async def _reported(self, form: Form, media_type: str) -> Response:
         try:
-            text = await self._report.text(form)
+            text = await self.report.text(form)
         except NoReport as problem:
             return PlainTextResponse(f"{problem}\n", 503)
         return Response(text, headers={"content-type": media_type, **_NOTHING_ACTIVE})

@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote_from_bytes
@@ -24,14 +24,9 @@ from proxy.gateway.closing import Closing, Passing, Recording
 from proxy.gateway.headers import Header, Headers
 from proxy.gateway.live import LiveReport
 from proxy.gateway.metrics import Metrics
-from proxy.gateway.terms import Terms, Visit
+from proxy.gateway.terms import Clock, InForce, Visit
 from proxy.gateway.upstream import Upstream
 from proxy.withdrawn import endpoints, trigger
-
-Clock = Callable[[], datetime]
-
-SETTLING = 5.0
-"""Seconds after the freeze in which the last records from before it are written, by other workers, too."""
 
 
 class App:
@@ -56,6 +51,7 @@ class App:
         now: Clock = lambda: datetime.now(UTC),
         metrics: Metrics | None = None,
     ) -> None:
+        self._config = config
         self._interval = config.callers.heartbeat
         self._admin_port = admin_port
         self._now = now
@@ -63,7 +59,8 @@ class App:
         self._upstream = Upstream(config.upstream, transport)
         self._metrics = metrics or Metrics(config)
         self._admin = Admin(self._lifespan, self._metrics, LiveReport(config))
-        self._gateway = Gateway(config, self._upstream, self._log, self._metrics, now)
+        self._in_force = InForce(config, fingerprint_key(config.callers.fingerprint_key, config.callers.log), now)
+        self._gateway = Gateway(config, self._in_force, self._upstream, self._log, self._metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a connection's call to the listener that it came in on."""
@@ -74,6 +71,21 @@ class App:
         else:
             await self._gateway(scope, receive, send)
 
+    async def adopt(self, config: Config) -> None:
+        """Put the policy and the known callers of a configuration in force, between two calls.
+
+        Args:
+            config: the whole configuration, which differs from the one in force in nothing else.
+
+        Raises:
+            Exception: whatever is wrong, all is as it was.
+        """
+        report = LiveReport(config)
+        terms = await self._in_force.prepared(config)
+        self._metrics.know(config)
+        self._in_force.put(terms)
+        self._admin.report = report
+
     def close(self) -> None:
         """Close the caller log."""
         self._log.close()
@@ -83,9 +95,9 @@ class App:
         async with self._upstream.transport:
             self._beat("start")
             beating = asyncio.create_task(self._keep_beating())
-            learning = await self._gateway.learn_who_is_new()
+            await self.adopt(self._config)
             yield {"connected": self._connected}
-            learning.cancel()
+            self._in_force.close()
             beating.cancel()
             self._beat("stop")
         self.close()
@@ -109,29 +121,15 @@ class App:
 class Gateway:
     """The public listener."""
 
-    def __init__(self, config: Config, upstream: Upstream, log: CallerLog, metrics: Metrics, now: Clock) -> None:
+    def __init__(self, config: Config, in_force: InForce, upstream: Upstream, log: CallerLog, metrics: Metrics) -> None:
         self._limits = config.limits
         self._upstream = upstream
         self._base = config.upstream.url
-        self._key = fingerprint_key(config.callers.fingerprint_key, config.callers.log)
-        self._terms = Terms(config, self._key)
+        self._in_force = in_force
         self._name_header = config.callers.header.lower().encode() if config.callers.header is not None else None
         self._log = log
         self._metrics = metrics
-        self._now = now
         self._in_flight = 0
-
-    async def learn_who_is_new(self) -> "asyncio.Task[None]":
-        """Read who called before the freeze: now, or in a task as soon as it is decided."""
-        freeze, now = self._terms.freeze, self._now()
-        if freeze is not None and freeze <= now:
-            await asyncio.to_thread(self._terms.know_who_is_new)
-        return asyncio.create_task(self._learn_after((freeze - now).total_seconds() if freeze is not None else 0))
-
-    async def _learn_after(self, seconds: float) -> None:
-        if seconds > 0:
-            await asyncio.sleep(seconds + SETTLING)
-            await asyncio.to_thread(self._terms.know_who_is_new)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
@@ -258,7 +256,7 @@ class Gateway:
     def _visit(self, scope: Scope, match: endpoints.Match) -> Visit:
         """A call of which the head is known: until something better is, its record says that it was interrupted."""
         head: Headers = scope["headers"]
-        now, terms = self._now(), self._terms
+        now, terms = self._in_force.now(), self._in_force.terms
         caller = terms.identity.identify(
             _peer(scope),
             [value.decode("latin-1") for name, value in head if name == b"x-forwarded-for"],
@@ -295,7 +293,7 @@ class Gateway:
 
     def _hop(self, scope: Scope) -> headers.Hop:
         peer = _peer(scope)
-        return headers.Hop(peer, self._terms.identity.trusts(peer), scope["scheme"], scope["http_version"])
+        return headers.Hop(peer, self._in_force.terms.identity.trusts(peer), scope["scheme"], scope["http_version"])
 
 
 def _peer(scope: Scope) -> str | None:

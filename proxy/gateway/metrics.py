@@ -4,6 +4,7 @@ import contextlib
 import os
 import platform
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -33,6 +34,9 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """Upper bounds of a duration, in seconds."""
 
+SUPERVISOR = "supervisor"
+"""Takes the place of a slot in the names of the files of the process that has the workers."""
+
 Kind = Literal["withdrawn", "pass_through"]
 
 # The first increase of a series is seen only where the series was there before, at zero.
@@ -59,6 +63,9 @@ class Metrics:
         config: which callers have a name, and which dates there are.
         slot: a worker's number, where several share the folder that the environment names in `FOLDER`. Who takes the
             place of another goes on counting where that one ended. None where there is but one process.
+
+    Attributes:
+        reloads: how they went; where there are workers, their supervisor has its own, and this one is not used.
     """
 
     def __init__(self, config: Config, slot: int | None = None) -> None:
@@ -67,11 +74,12 @@ class Metrics:
         library.ValueClass = library.MutexValue if slot is None else shared
         self._registry = CollectorRegistry()
         make = _Maker(self._registry if slot is None else None)
-        self._registry.register(_Facts(config.lifecycle.policy, os.getpid() if slot is None else os.getppid()))
+        self._facts = _Facts(config.lifecycle.policy, os.getpid() if slot is None else os.getppid())
+        self._registry.register(self._facts)
         self._registry.register(_OneProcess() if slot is None else _Shared(Path(os.environ[FOLDER])))
 
         self._calls = make.counter("calls", "Calls that have ended.", "endpoint", "outcome", "status")
-        by_caller = make.counter("caller_calls", "Calls of withdrawn endpoints that have ended.", "caller")
+        self._by_caller = make.counter("caller_calls", "Calls of withdrawn endpoints that have ended.", "caller")
         durations = make.histogram("call_duration", "From the head of a call until its answer was ready.")
         exchanges = make.histogram("upstream_duration", "The exchange with the service.")
         in_flight = make.gauge("calls_in_flight", "Calls under way.", "kind")
@@ -80,10 +88,14 @@ class Metrics:
         self._records = make.counter("caller_log_records", "Records and heartbeats that were written.").inc
         self._failures = make.counter("caller_log_write_failures", "Those that could not be written.").inc
 
+        self.reloads = Reloads(make)
+        if slot is None:
+            self.reloads.went(well=True)
+
         kinds: tuple[Kind, ...] = ("withdrawn", "pass_through")
         self._in_flight = {kind: in_flight.labels(kind) for kind in kinds}
-        names = {OTHER, *(known.name for known in config.callers.known)}
-        self._callers = {name: by_caller.labels(name).inc for name in sorted(names)}
+        self._callers = {OTHER: self._by_caller.labels(OTHER).inc}
+        self.know(config)
         self._count: dict[tuple[str, Outcome, int], Callable[[], None]] = {}
         self._observe: dict[str, tuple[Callable[[float], None], Callable[[float], None]]] = {}
         # All of it now: a call must not fail because a file cannot be made or grow.
@@ -91,6 +103,12 @@ class Metrics:
             self._observe[endpoint] = durations.labels(endpoint).observe, exchanges.labels(endpoint).observe
             for outcome, status in _EXPECTED:
                 self._counter(endpoint, outcome, status)
+
+    def know(self, config: Config) -> None:
+        """Take the dates and the names of callers from another configuration; a name that had a series keeps it."""
+        for name in sorted({known.name for known in config.callers.known} - self._callers.keys()):
+            self._callers[name] = self._by_caller.labels(name).inc
+        self._facts.policy = config.lifecycle.policy
 
     def begun(self, kind: Kind) -> None:
         """A call has begun."""
@@ -152,6 +170,36 @@ class Metrics:
         return count
 
 
+class Reloads:
+    """How the last reload of the configuration went; the start counts as one."""
+
+    def __init__(self, make: "_Maker") -> None:
+        about = "Whether the configuration could be used when it was last read."
+        # Workers have them, too, and leave them at zero: only what their supervisor says is more than that.
+        self._successful = make.gauge("config_last_reload_successful", about, mode="max")
+        about = "When it was last read and could be used."
+        self._success = make.gauge("config_last_reload_success_timestamp_seconds", about, mode="max")
+
+    def went(self, *, well: bool) -> None:
+        """Say how it went."""
+        self._successful.set(well)
+        if well:
+            self._success.set(time.time())
+
+
+def reloads_of_all(folder: str) -> Reloads:
+    """Those that every worker shows.
+
+    Args:
+        folder: where the workers count.
+    """
+    os.environ[FOLDER] = folder
+    library.ValueClass = library.MultiProcessValue(lambda: SUPERVISOR)  # type: ignore[no-untyped-call]
+    reloads = Reloads(_Maker(None))
+    reloads.went(well=True)
+    return reloads
+
+
 @contextlib.contextmanager
 def shared_folder() -> Iterator[str]:
     """A new folder for what workers count, in memory where the system has such a place: a slow disk must not slow them.
@@ -182,18 +230,18 @@ class _Maker:
     def counter(self, name: str, about: str, *labels: str) -> Counter:
         return Counter(f"trigger_shim_{name}", about, labels, registry=self._registry)
 
-    def gauge(self, name: str, about: str, *labels: str) -> Gauge:
-        return Gauge(f"trigger_shim_{name}", about, labels, registry=self._registry, multiprocess_mode="livesum")
+    def gauge(self, name: str, about: str, *labels: str, mode: Literal["livesum", "max"] = "livesum") -> Gauge:
+        return Gauge(f"trigger_shim_{name}", about, labels, registry=self._registry, multiprocess_mode=mode)
 
     def histogram(self, name: str, about: str) -> Histogram:
         return Histogram(f"trigger_shim_{name}_seconds", about, ("endpoint",), buckets=BUCKETS, registry=self._registry)
 
 
 class _Facts(Collector):
-    """What stays as it is: the version, the dates of the withdrawal, and when the proxy started."""
+    """What is not counted: the version, the dates of the withdrawal, and when the proxy started."""
 
     def __init__(self, policy: Policy, process: int) -> None:
-        self._policy = policy
+        self.policy = policy
         self._process = ProcessCollector(pid=lambda: process, registry=None)
 
     def collect(self) -> Iterable[Metric]:
@@ -202,7 +250,8 @@ class _Facts(Collector):
         )
         build.add_metric((__version__, platform.python_version()), 1)
         yield build
-        for name, date in (("deprecated", self._policy.deprecated), ("sunset", self._policy.sunset)):
+        policy = self.policy
+        for name, date in (("deprecated", policy.deprecated), ("sunset", policy.sunset)):
             if date is not None:
                 yield GaugeMetricFamily(
                     f"trigger_shim_lifecycle_{name}_timestamp_seconds", f"lifecycle.{name}.", date.timestamp()

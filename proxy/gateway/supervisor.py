@@ -5,12 +5,15 @@ import contextlib
 import dataclasses
 import signal
 from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Callable
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
 from proxy.callers.log import STDOUT, fingerprint_key, operator
-from proxy.config import Config
+from proxy.config import Config, ConfigError
 from proxy.gateway import child, metrics, server
+from proxy.gateway.app import App
+from proxy.gateway.reload import Reload, hold
 from proxy.gateway.server import GRACE, Listeners, ServeError
 from proxy.gateway.worker import Order, Report, Work
 from proxy.values import Secret
@@ -22,23 +25,28 @@ LONGEST_PAUSE = 30.0
 """Seconds, at most, before a worker is replaced."""
 
 PATIENCE = 5.0
-"""Seconds beyond the drain after which a worker that does not end is killed."""
+"""Seconds beyond the drain after which a worker that does not end is killed, and after which one is named that lets a
+reload wait."""
 
 
-def serve(config: Config, announce: bool) -> None:
+def serve(load: Callable[[], Config], announce: bool) -> None:
     """Run until a signal ends it: the first once the calls under way have ended, the second at once.
 
     Args:
-        config: the whole configuration.
+        load: reads the whole configuration, now and on every SIGHUP.
         announce: say on standard error where it listens, forwards and logs.
 
     Raises:
+        ConfigError: the configuration cannot be used.
         ServeError: a port, the caller log or the certificate cannot be opened, or workers do not start or end.
     """
-    config = _with_one_key(config)
+    hold()
+    read = load()
+    config = _with_one_key(read)
     listeners = server.listen(config)
-    app = server.application(config, listeners)
-    alone = server.Server(app, config.limits.drain, config.tls)
+    counts = metrics.Metrics(config)
+    app = server.application(config, listeners, counts)
+    alone = _Alone(app, config, Reload(load, read, config, app.adopt, counts.reloads))
     if announce:
         _announce(config, listeners)
     if config.workers == 1:
@@ -47,7 +55,9 @@ def serve(config: Config, announce: bool) -> None:
     app.close()  # it was made to find what is wrong here, where one line says so
     try:
         with metrics.shared_folder() as folder:
-            asyncio.run(_Supervisor(config, listeners, folder).run())
+            supervisor = _Supervisor(config, listeners, folder)
+            reloads = metrics.reloads_of_all(folder)
+            asyncio.run(supervisor.run(Reload(load, read, config, supervisor.adopt, reloads)))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise ServeError(f"workers: {where}{error.strerror or type(error).__name__}") from None
@@ -70,32 +80,54 @@ def _announce(config: Config, listeners: Listeners) -> None:
         operator.info(f"admin pages on {scheme}://{server.address(listeners.admin)}")
 
 
+class _Alone(server.Server):
+    """The only process that serves."""
+
+    def __init__(self, app: App, config: Config, reload: Reload) -> None:
+        super().__init__(app, config.limits.drain, config.tls, reload.begin)
+        self._reload = reload
+
+    def drain(self) -> None:
+        """Stop once the calls under way have ended."""
+        self._reload.end()
+        super().drain()
+
+
+class _Gone(Exception):
+    """A worker has ended."""
+
+
 class _Worker:
     """A worker, as its supervisor sees it."""
 
     def __init__(self, process: Process, channel: "Connection[Order | Work, Report]") -> None:
         self._process = process
         self._channel = channel
+        self._reports: asyncio.Queue[Report | _Gone] = asyncio.Queue()
+        asyncio.get_running_loop().add_reader(channel.fileno(), self._hear)
 
     def __str__(self) -> str:
         return f"worker {self._process.pid}"
 
     async def problem(self) -> str | None:
         """Wait until it serves, or say why it cannot."""
-        readable = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._channel.fileno(), readable.set)
-        await readable.wait()
-        loop.remove_reader(self._channel.fileno())
         try:
-            return self._channel.recv()
-        except (EOFError, OSError):
+            return await self._report()
+        except _Gone:
             return f"it {await self.end()}"
+
+    async def adopt(self, config: Config) -> str | None:
+        """Wait until a configuration is in force there, or say why it cannot be."""
+        self.order(config)
+        try:
+            return await self._report()
+        except _Gone:  # another takes its place, and starts with it
+            return None
 
     async def end(self) -> str:
         """Wait until it has ended, and say how."""
         status = await self._process.wait()
-        self._channel.close()
+        self._leave()
         if status >= 0:
             return f"ended with status {status}"
         names = {number.value: number.name for number in signal.Signals}
@@ -111,6 +143,25 @@ class _Worker:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 
+    async def _report(self) -> Report:
+        report = await self._reports.get()
+        if isinstance(report, _Gone):
+            self._reports.put_nowait(report)  # for whoever else waits
+            raise report
+        return report
+
+    def _hear(self) -> None:
+        try:
+            self._reports.put_nowait(self._channel.recv())
+        except (EOFError, OSError):
+            self._leave()
+
+    def _leave(self) -> None:
+        if not self._channel.closed:
+            asyncio.get_running_loop().remove_reader(self._channel.fileno())
+            self._channel.close()
+            self._reports.put_nowait(_Gone())
+
 
 class _Supervisor:
     """Starts workers, replaces those that die, and ends them."""
@@ -123,15 +174,19 @@ class _Supervisor:
         self._stopping = asyncio.Event()
         self._killed = 0
 
-    async def run(self) -> None:
+    async def run(self, reload: Reload) -> None:
         """Keep the workers running until a signal ends them.
+
+        Args:
+            reload: is ended with them.
 
         Raises:
             ServeError: one cannot start, or had to be killed.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop)
+            loop.add_signal_handler(number, self._stop, reload)
+        reload.begin()
         try:
             await asyncio.gather(*(self._keep(slot) for slot in range(self._config.workers)))
         finally:  # one that did not start leaves the others
@@ -140,6 +195,23 @@ class _Supervisor:
             await asyncio.gather(*(worker.end() for worker in self._workers.values()))
         if self._killed:
             raise ServeError(f"workers that did not end in time, and were killed: {self._killed}")
+
+    async def adopt(self, config: Config) -> None:
+        """Put a configuration in force in every worker, those that are still to come included.
+
+        Raises:
+            ConfigError: a worker cannot do that.
+        """
+        self._config = config
+        asked = {asyncio.create_task(worker.adopt(config)): worker for worker in self._workers.values()}
+        if not asked:
+            return
+        _, late = await asyncio.wait(asked, timeout=PATIENCE)
+        for task in late:
+            operator.warning(f"the reload waits for {asked[task]}")
+        await asyncio.wait(asked)
+        if problems := [f"{worker}: {problem}" for task, worker in asked.items() if (problem := task.result())]:
+            raise ConfigError(problems)
 
     async def _keep(self, slot: int) -> None:
         """Have a worker in a slot until the stop.
@@ -187,7 +259,8 @@ class _Supervisor:
             ours.send(tuple(Work(self._config, slot, self._folder, sockets)))
         return _Worker(process, ours)
 
-    def _stop(self) -> None:
+    def _stop(self, reload: Reload) -> None:
+        reload.end()
         order: Order = "end" if self._stopping.is_set() else "drain"
         self._stopping.set()
         for bound in self._listeners.sockets:

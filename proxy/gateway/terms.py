@@ -1,8 +1,9 @@
 """What may change while the proxy runs: the policy, and who the callers are."""
 
+import asyncio
 import math
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -18,6 +19,11 @@ from proxy.config import Config
 from proxy.withdrawn import endpoints, lifecycle
 from proxy.withdrawn.lifecycle import Headers, Party, Reason, Refusal, Standing
 
+Clock = Callable[[], datetime]
+
+SETTLING = timedelta(seconds=5)
+"""After the freeze: in it the last records from before are written, by other workers, too."""
+
 
 class Terms:
     """One policy and the callers that it is about, which hold until others take their place.
@@ -28,7 +34,7 @@ class Terms:
 
     Attributes:
         identity: names callers.
-        freeze: who is new after this is refused, from when on it is known who is (`know_who_is_new`).
+        had_record: the names of who called before the freeze; None where that is not known, and nobody counts as new.
     """
 
     def __init__(self, config: Config, key: bytes) -> None:
@@ -36,7 +42,8 @@ class Terms:
         self._log = config.callers.log
         self._policy = config.lifecycle.policy
         self._announcements: dict[datetime | None, Headers] = {}
-        self._had_record: frozenset[str] | None = None
+        self.had_record: frozenset[str] | None = None
+        self._has_asked = False
         self.identity = Identity(config.callers.trusted_proxies, key, self._rules)
 
     @property
@@ -64,16 +71,84 @@ class Terms:
     def know_who_is_new(self) -> None:
         """Read from the caller log who called before the freeze. Where it does not say, nobody is new."""
         if self.freeze is not None:
-            self._had_record = callers_before(self.freeze, self._log, self._rules)
+            self.had_record = callers_before(self.freeze, self._log, self._rules)
+            self._has_asked = True
+
+    def know_as(self, last: "Terms") -> None:
+        """Know it from the terms before, where these would ask the same: of that time there may be no log any more."""
+        if last.question == self.question and last.had_record is not None:
+            self.had_record, self._has_asked = last.had_record, True
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is still to be read who is new."""
+        return self.freeze is not None and not self._has_asked
+
+    @property
+    def question(self) -> tuple[datetime | None, str, list[Rule]]:
+        """What is read from the log: until when, where, and by which names."""
+        criteria = [
+            rule._replace(owner=None, contact=None, migrated=None, extension=None, exempt_from_freeze=False)
+            for rule in self._rules
+        ]
+        return self.freeze, self._log, criteria
 
     def _party(self, caller: Caller) -> Party:
-        has_record = self._had_record is None or caller.name in self._had_record
+        has_record = self.had_record is None or caller.name in self.had_record
         return identity.party(caller.name, caller.rule, has_record=has_record)
 
     @property
     def documentation(self) -> str | None:
         """The page that explains the withdrawal."""
         return self._policy.documentation
+
+
+class InForce:
+    """The terms in force, and the task in which they learn who is new once that is decided.
+
+    Args:
+        config: the whole configuration, as it is at first.
+        key: of the fingerprints.
+        now: the time, in UTC.
+
+    Attributes:
+        terms: in force; a call keeps those that it began with.
+        now: the time, in UTC.
+    """
+
+    def __init__(self, config: Config, key: bytes, now: Clock) -> None:
+        self.terms = Terms(config, key)
+        self._key = key
+        self.now = now
+        self._learning: asyncio.Task[None] | None = None
+
+    async def prepared(self, config: Config) -> Terms:
+        """Others, which may be put in force: it is known who is new, where that is decided."""
+        terms = Terms(config, self._key)
+        terms.know_as(self.terms)
+        if terms.waits and self._settling(terms) <= 0:
+            await asyncio.to_thread(terms.know_who_is_new)
+        return terms
+
+    def put(self, terms: Terms) -> None:
+        """Let terms take the place of those in force."""
+        self.close()
+        self.terms = terms
+        if terms.waits:
+            self._learning = asyncio.create_task(self._learn(terms))
+
+    def close(self) -> None:
+        """Learn nothing any more."""
+        if self._learning is not None:
+            self._learning.cancel()
+
+    async def _learn(self, terms: Terms) -> None:
+        await asyncio.sleep(self._settling(terms))
+        await asyncio.to_thread(terms.know_who_is_new)
+
+    def _settling(self, terms: Terms) -> float:
+        """Seconds until it can be read who called before the freeze."""
+        return (terms.freeze + SETTLING - self.now()).total_seconds() if terms.freeze is not None else 0
 
 
 class Visit(NamedTuple):

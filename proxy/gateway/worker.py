@@ -9,18 +9,18 @@ import socket
 import sys
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from proxy.config import Config
 from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.server import Listeners, ServeError, Server, application
 
-Order = Literal["drain", "end"]
-"""What the supervisor says: stop once the calls under way have ended, or at once."""
+Order = Literal["drain", "end"] | Config
+"""What the supervisor says: stop once the calls under way have ended, or at once, or put a configuration in force."""
 
 Report = str | None
-"""What a worker says, once: why it cannot start, or None when it serves."""
+"""What a worker says, at its start and after each configuration: why it cannot do it, or None when it serves so."""
 
 
 class Work(NamedTuple):
@@ -49,11 +49,15 @@ class _Worker(Server):
     def __init__(self, app: App, config: Config, channel: "Connection[Report, Order]") -> None:
         super().__init__(app, config.limits.drain, config.tls, self._report)
         self.abandoned = False
+        self._app = app
         self._channel = channel
+        self._serves = asyncio.Event()
+        self._adopting: asyncio.Task[None] | None = None
 
-    def _report(self) -> None:
+    def _report(self, problem: Report = None) -> None:
+        self._serves.set()
         with contextlib.suppress(OSError):
-            self._channel.send(None)
+            self._channel.send(problem)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -71,10 +75,21 @@ class _Worker(Server):
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
             self.abandoned = True
             order = "drain"
-        if order == "end":
+        if isinstance(order, Config):
+            self._adopting = asyncio.create_task(self._adopt(order))
+        elif order == "end":
             self.end()
         else:
             self.drain()
+
+    async def _adopt(self, config: Config) -> None:
+        await self._serves.wait()  # or the start would put its own in force afterwards
+        try:
+            await self._app.adopt(config)
+        except Exception as fault:
+            self._report(_fault(fault))
+        else:
+            self._report()
 
 
 def main(descriptor: int) -> int:
@@ -87,7 +102,7 @@ def main(descriptor: int) -> int:
         The exit status.
     """
     os.set_inheritable(descriptor, False)
-    channel: Connection[Report, Order] = Connection(descriptor)
+    channel: Connection[Report, Any] = Connection(descriptor)
     try:
         work = Work(*channel.recv())
     except EOFError:  # the supervisor is gone already
@@ -102,12 +117,16 @@ def main(descriptor: int) -> int:
         channel.send(str(error))
         return 1
     except Exception as fault:
-        channel.send(f"a fault of the proxy itself: {type(fault).__name__}")
+        channel.send(_fault(fault))
         return 1
     server.run(sockets)
     if server.abandoned:
         shutil.rmtree(work.folder, ignore_errors=True)
     return 0
+
+
+def _fault(fault: Exception) -> str:
+    return f"a fault of the proxy itself: {type(fault).__name__}"
 
 
 if __name__ == "__main__":
