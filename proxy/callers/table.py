@@ -10,7 +10,7 @@ from proxy.callers.report import Report, Row
 _STYLES = {"active": "bold red", "fading": "yellow", "quiet": "cyan", "retired": "green"}
 _VERDICTS = {"safe": "bold green", "not_yet": "bold red", "cannot_tell": "bold yellow"}
 _NAME_WIDTH = 24
-_DISPENSABLE = ("trend", "interval", "errors", "user", "owner", "callers")
+_DISPENSABLE = ("trend", "interval", "errors", "user", "next", "owner", "callers")
 """Titles of the columns that a narrow terminal can do without, the first one first."""
 
 
@@ -19,15 +19,20 @@ def show(report: Report, rows: Sequence[Row], out: TextIO) -> None:
     shown = columns(report, terminal.blocks(out))
     texts = {column.title: [column.text(row) for row in rows] for column in shown}
     shown = _fitting(shown, texts, terminal.columns(out))
-    cells = zip(*(texts[column.title] for column in shown), strict=True)
+    lines = zip(*(texts[column.title] for column in shown), strict=True)
+    titles = [column.title for column in shown]
     terminal.show_table(
         out,
         (terminal.Title(column.title, column.is_number) for column in shown),
-        ([*([(cell, "")] for cell in row), [(state, _STYLES[state])]] for *row, state in cells),
+        ([[(cell, _style(title, cell))] for title, cell in zip(titles, line, strict=True)] for line in lines),
     )
     terminal.show_line(out, "")
     for line in conclusion(report):
         terminal.show_line(out, line, _VERDICTS[report.verdict] if line.startswith("Verdict: ") else "")
+
+
+def _style(title: str, cell: str) -> str:
+    return _STYLES[cell] if title == "state" else ""
 
 
 def _fitting(shown: list[Column], texts: dict[str, list[str]], width: int) -> list[Column]:
@@ -36,7 +41,8 @@ def _fitting(shown: list[Column], texts: dict[str, list[str]], width: int) -> li
     name = shown[0].title
     needed[name] = min(needed[name], _NAME_WIDTH)
     gone: set[str] = set()
-    for title in _DISPENSABLE:
+    empty = ("next",) if set(texts.get("next", ())) <= {"-"} else ()
+    for title in (_DISPENSABLE[0], *empty, *_DISPENSABLE[1:]):
         if sum(needed.values()) > width and title in needed:
             gone.add(title)
             del needed[title]
