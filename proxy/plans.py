@@ -17,7 +17,7 @@ from proxy.callers.reader import NoLog
 from proxy.callers.survey import Survey
 from proxy.config import Config
 from proxy.withdrawn import lifecycle
-from proxy.withdrawn.lifecycle import Policy, Reason, Standing
+from proxy.withdrawn.lifecycle import Policy, Reason, Refusal, Standing
 from proxy.words import instant, printable
 
 # --- check
@@ -76,17 +76,18 @@ class Prospect(NamedTuple):
         refusal = self.standing.refusal
         if refusal is None:
             return "forwarded"
-        if refusal.until is None:
-            return f"{errors.Withdrawn.status} {errors.Withdrawn.code}: {_WHY[refusal.reason]}"
-        return f"{errors.BrownedOut.status} {errors.BrownedOut.code} until {instant(refusal.until)}"
+        why = f": {_WHY[refusal.reason]}" if refusal.until is None else f" until {instant(refusal.until)}"
+        return f"{_error(refusal).status} {_error(refusal).code}{why}"
 
     @property
     def outcome(self) -> str:
         """As the caller record would have it."""
         refusal = self.standing.refusal
-        if refusal is None:
-            return "forwarded"
-        return errors.Withdrawn.outcome if refusal.until is None else errors.BrownedOut.outcome
+        return _error(refusal).outcome if refusal is not None else "forwarded"
+
+
+def _error(refusal: Refusal) -> type[errors.ProxyError]:
+    return errors.Withdrawn if refusal.until is None else errors.BrownedOut
 
 
 _WHY: dict[Reason, str] = {
@@ -147,7 +148,7 @@ def _cells(prospect: Prospect) -> list[str]:
     return [
         printable(party.name),
         printable(party.owner or "-"),
-        prospect.subject.state or "never called",
+        prospect.subject.state or "not in the log",
         prospect.standing.phase,
         prospect.answer,
         headers.get("deprecation", "-"),
@@ -170,6 +171,8 @@ def _values(prospect: Prospect) -> dict[str, Any]:
         "last_seen": subject.last_seen,
         "phase": prospect.standing.phase,
         "outcome": prospect.outcome,
+        "status": _error(refusal).status if refusal is not None else None,
+        "error_code": _error(refusal).code if refusal is not None else None,
         "reason": refusal.reason if refusal is not None else None,
         "until": refusal.until if refusal is not None else None,
         "deprecation": prospect.announced.get("deprecation"),

@@ -40,7 +40,7 @@ def agenda(
         if change.until is not None:
             left = duration((change.until - now).total_seconds())
             yield f"now: brownout until {_times(change.until, change, local)}, for another {left}"
-        yield f"  hits {_whom(under_way.hits, is_read=is_read)}"
+            yield f"  hits {_whom(under_way.hits, is_read=is_read)}"
     for next_ in coming:
         change = next_.change
         yield f"in {duration((change.at - now).total_seconds())}, {_times(change.at, change, local)}: {_what(change)}"

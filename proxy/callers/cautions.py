@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import combinations_with_replacement, islice, takewhile
 
-from proxy.callers.forecast import Subject, end_for
+from proxy.callers.forecast import Subject, end_for, with_hits
 from proxy.callers.identity import Rule
 from proxy.withdrawn.brownouts import Brownout, Once, Window
-from proxy.withdrawn.lifecycle import Policy
-from proxy.words import duration, instant, minute, named, printable
+from proxy.withdrawn.lifecycle import Change, Policy
+from proxy.words import duration, instant, named, printable
 
 SOON = timedelta(hours=24)
 """A brownout that begins within this time is announced."""
@@ -52,8 +52,9 @@ def _windows(policy: Policy, subjects: Sequence[Subject], now: datetime) -> Iter
         elif end is not None and window.begin >= end:
             yield f"{where}: begins at {instant(window.begin)}, and all whom it hits are refused by then; take it out"
         elif window.begin <= now + SOON:
-            hit = [subject.party.name for subject in subjects if _hits(brownout, subject)]
-            whom = named(hit) if hit else "nobody in the log"
+            change = Change(window.begin, "brownout", window.end, brownout)
+            hit = [subject.party.name for subject in with_hits(policy, subjects, change, window.begin).hits]
+            whom = named(hit) if hit else "nobody"
             away = duration((window.begin - now).total_seconds())
             yield f"{where}: begins in {away}, at {instant(window.begin)}, until {instant(window.end)}; it hits {whom}"
 
@@ -113,10 +114,9 @@ def _globs(policy: Policy, subjects: Sequence[Subject]) -> Iterator[str]:
 def _rules(rules: Sequence[Rule], matched: frozenset[Rule]) -> Iterator[str]:
     for index, rule in enumerate(rules):
         if rule not in matched:
-            extended = f", and so does its extension until {minute(rule.extension)}" if rule.extension else ""
             yield (
-                f"callers.known[{index}]: {printable(rule.name)} matches no call in the log"
-                f" that an earlier rule does not{extended}"
+                f"callers.known[{index}]: no call in the log is one of {printable(rule.name)}:"
+                " none matches, or each matches an earlier rule"
             )
 
 

@@ -66,8 +66,8 @@ def subjects(surveyed: Survey | None, rules: Iterable[Rule], policy: Policy, now
     parties = surveyed.parties if surveyed is not None else {}
     callers = surveyed.report.callers if surveyed is not None else []
     found = [Subject(parties[row.name], row.state, row.last_seen) for row in callers]
-    # As the proxy does it: once there is a freeze, nobody is new where the log has nothing from before.
-    is_unknown = policy.freeze is not None and now >= policy.freeze and not (surveyed and surveyed.is_telling)
+    # As the proxy does it: nobody is new where the log has nothing from before the freeze.
+    is_unknown = surveyed is None or (policy.freeze is not None and now >= policy.freeze and not surveyed.is_telling)
     known = {rule.name: rule for rule in reversed(list(rules)) if rule.name not in parties}
     silent = [identity.party(name, rule, has_record=is_unknown) for name, rule in reversed(known.items())]
     return found + [Subject(party) for party in silent]
@@ -79,16 +79,14 @@ def present(policy: Policy, subjects: Sequence[Subject], now: datetime) -> Prese
     dates: dict[Phase, datetime | None] = {"deprecated": policy.deprecated, "sunset": policy.sunset}
     windows = [(brownout, window) for brownout in policy.brownouts if (window := brownout.windows.at(now)) is not None]
     changes = [Change(window.begin, "brownout", window.end, brownout) for brownout, window in windows]
-    hit = [
-        _with_hits(policy, subjects, change, now) for change in changes if not is_over(policy, change, subjects, now)
-    ]
+    hit = [with_hits(policy, subjects, change, now) for change in changes if not is_over(policy, change, subjects, now)]
     return Present(phase, dates.get(phase), tuple(hit))
 
 
 def forecast(policy: Policy, subjects: Sequence[Subject], now: datetime, most: int = CHANGES) -> list[Coming]:
     """The next changes, those for single callers among them, the next one first."""
     common = [
-        _with_hits(policy, subjects, change, change.at)
+        with_hits(policy, subjects, change, change.at)
         for change in lifecycle.changes(policy, now, most)
         if not is_over(policy, change, subjects, change.at)
     ]
@@ -123,7 +121,8 @@ def _own(policy: Policy, subjects: Sequence[Subject], now: datetime) -> list[Com
     return [Coming(Change(at, kind), tuple(hit)) for (at, kind), hit in dated.items()]
 
 
-def _with_hits(policy: Policy, subjects: Iterable[Subject], change: Change, at: datetime) -> Coming:
+def with_hits(policy: Policy, subjects: Iterable[Subject], change: Change, at: datetime) -> Coming:
+    """A change with those whom it hits, as they stand at a time."""
     return Coming(change, tuple(subject for subject in subjects if _is_hit(policy, subject.party, change, at)))
 
 
