@@ -13,8 +13,9 @@ from proxy.callers import render, table, text
 from proxy.callers.card import card
 from proxy.callers.log import operator
 from proxy.callers.reader import NoLog, logs, size
-from proxy.callers.report import Gate, Report, Row, still_calling
+from proxy.callers.report import Gate, Report, still_calling
 from proxy.callers.rhythm import STATES
+from proxy.callers.rows import Row
 from proxy.callers.survey import Survey, survey
 from proxy.callers.tally import DIMENSIONS
 from proxy.config import Config

@@ -125,6 +125,12 @@ def test_without_a_log_check_says_so_and_goes_on(run: Run, planned: Any, options
     assert comments(ran)[3] == "  hits soon"
 
 
+def test_the_name_of_the_log_stays_a_comment(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text('callers: {log: "a\\nlisten: evil"}')
+
+    assert comments(run("check"))[0].startswith("a\\u000alisten: evil: no log there yet")
+
+
 def test_a_freeze_is_not_held_against_anybody_where_there_is_no_log(run: Run, planned: Any) -> None:
     planned({"freeze": "2026-12-01"}, known("pilot"))
     assert comments(run("check"))[-1] == "  hits nobody that is known"

@@ -7,7 +7,7 @@ from typing import Literal
 from proxy.callers.forecast import Coming, Present, Subject
 from proxy.withdrawn.brownouts import Recurring
 from proxy.withdrawn.lifecycle import Change, Kind
-from proxy.words import duration, instant, moment, named, printable
+from proxy.words import duration, instant, moment, named
 
 NAMES = 10
 """How many of those whom a change hits are named."""
@@ -75,7 +75,7 @@ def _whom(hits: Iterable[Subject], *, is_read: bool) -> str:
         "never called": [],
     }
     for subject in hits:
-        name = printable(subject.party.name)
+        name = subject.party.name
         if subject.state is None:
             order["never called"].append(f"{name} (never called)" if is_read else name)
         elif subject.state == "retired":

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from proxy import curl
 from proxy.callers.detail import Call, Detail, Use
-from proxy.callers.report import Row
+from proxy.callers.rows import Row
 from proxy.errors import InvalidBody, InvalidPath
 from proxy.withdrawn import replacement
 from proxy.withdrawn.endpoints import ENDPOINTS

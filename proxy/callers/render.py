@@ -9,8 +9,9 @@ import msgspec
 
 from proxy.callers.card import Card
 from proxy.callers.coverage import Span
-from proxy.callers.report import Report, Row
+from proxy.callers.report import Report
 from proxy.callers.rhythm import DAY, RETIRED_AFTER, STRANGER_RETIRED_AFTER
+from proxy.callers.rows import Row
 from proxy.callers.survey import Source
 from proxy.withdrawn.lifecycle import Change
 from proxy.words import BLOCKS, duration, interval, many, markdown, minute, percent, printable, shortened, sparkline

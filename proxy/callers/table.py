@@ -5,7 +5,8 @@ from typing import TextIO
 
 from proxy import terminal
 from proxy.callers.render import Column, columns, conclusion
-from proxy.callers.report import Report, Row
+from proxy.callers.report import Report
+from proxy.callers.rows import Row
 
 _STYLES = {"active": "bold red", "fading": "yellow", "quiet": "cyan", "retired": "green"}
 _VERDICTS = {"safe": "bold green", "not_yet": "bold red", "cannot_tell": "bold yellow"}

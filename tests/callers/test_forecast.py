@@ -118,7 +118,13 @@ def test_windows_that_come_again_do_not_go_on_after_the_last_extension() -> None
 
 def test_those_who_move_at_one_time_are_one_change_in_its_place() -> None:
     day = NOW + DAY
-    movers = [who("a", migrated=day), who("b", migrated=day), who("c", migrated=day + DAY), MOVED]
+    movers = [
+        who("now", migrated=NOW),
+        who("a", migrated=day),
+        who("b", migrated=day),
+        who("c", migrated=day + DAY),
+        MOVED,
+    ]
     policy = Policy(sunset=SUNSET, brownouts=(once(day + HOUR),))
 
     assert told(forecast(policy, movers, NOW)) == [

@@ -16,7 +16,8 @@ from proxy.callers.outlook import outlook
 from proxy.callers.page import to_html
 from proxy.callers.record import Record
 from proxy.callers.render import to_csv, to_json, to_markdown
-from proxy.callers.report import Report, Row, still_calling
+from proxy.callers.report import Report, still_calling
+from proxy.callers.rows import Row
 from proxy.callers.survey import Survey, survey
 from proxy.callers.text import card_to_markdown, card_to_text
 from proxy.withdrawn.brownouts import Brownout, Once, Window
