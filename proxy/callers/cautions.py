@@ -3,7 +3,7 @@
 Pure: what time it is, is an argument.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import combinations_with_replacement, islice, takewhile
 
@@ -61,8 +61,10 @@ def _windows(policy: Policy, subjects: Sequence[Subject], now: datetime) -> Iter
 
 def _overlaps(policy: Policy, subjects: Sequence[Subject], now: datetime) -> Iterator[str]:
     windows = [_upcoming(brownout, now, end_for(policy, brownout, subjects)) for brownout in policy.brownouts]
+    hit = [{subject.party.name for subject in subjects if _hits(brownout, subject)} for brownout in policy.brownouts]
     for one, other in combinations_with_replacement(range(len(windows)), 2):
-        if not _share(policy.brownouts[one], policy.brownouts[other], subjects):
+        is_anybody = not policy.brownouts[one].callers and not policy.brownouts[other].callers
+        if not is_anybody and hit[one].isdisjoint(hit[other]):
             continue
         overlap = _first_overlap(windows[one], windows[other], is_same=one == other)
         if overlap is not None:
@@ -76,12 +78,6 @@ def _upcoming(brownout: Brownout, now: datetime, end: datetime | None) -> list[W
     window = brownout.windows.at(now)
     later = takewhile(lambda window: window.begin < last, islice(brownout.windows.after(now), _WINDOWS))
     return [*([window] if window is not None else []), *later]
-
-
-def _share(one: Brownout, other: Brownout, subjects: Iterable[Subject]) -> bool:
-    """Whether both can hit the same caller."""
-    is_anybody = not one.callers and not other.callers
-    return is_anybody or any(_hits(one, subject) and _hits(other, subject) for subject in subjects)
 
 
 def _first_overlap(one: Sequence[Window], other: Sequence[Window], *, is_same: bool) -> Window | None:

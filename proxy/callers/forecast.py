@@ -131,13 +131,11 @@ _REASONS: dict[Kind, Reason] = {"freeze": "frozen", "sunset": "sunset", "migrate
 
 def _is_hit(policy: Policy, party: Party, change: Change, at: datetime) -> bool:
     """Whether a change makes a difference to a caller: who is refused for good already has none to expect."""
+    if change.brownout is not None and not change.brownout.hits(party.name, party.owner):
+        return False
     if _refused(policy, party, at - _TICK) is not None:
         return False
-    refused = _refused(policy, party, at)
-    if change.kind in _REASONS:
-        return refused == _REASONS[change.kind]
-    hits = change.brownout is None or change.brownout.hits(party.name, party.owner)
-    return hits and refused is None
+    return _refused(policy, party, at) == _REASONS.get(change.kind)
 
 
 def _refused(policy: Policy, party: Party, at: datetime) -> Reason | None:

@@ -5,7 +5,7 @@ Pure: what time it is, is an argument.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from proxy.callers import identity
 from proxy.callers.tally import Tally
@@ -50,6 +50,18 @@ def outlook(policy: Policy, party: Party, now: datetime) -> Outlook:
     ends = [party.migrated, lifecycle.sunset_of(policy, party), policy.freeze if party.is_new else None]
     since = min((end for end in ends if end is not None), default=None)
     return Outlook(refusal, since, lifecycle.next_change(policy, party, now))
+
+
+def outlooks(policy: Policy, parties: Mapping[str, Party], now: datetime) -> dict[str, Outlook]:
+    """What is to come for each of many callers, by their names."""
+    found: dict[str, Outlook] = {}
+    made: dict[Any, Outlook] = {}
+    for name, party in parties.items():
+        # There may be very many, whom the same brownouts hit: they have the same before them.
+        hit = tuple(brownout.hits(party.name, party.owner) for brownout in policy.brownouts)
+        alike = (hit, party.migrated, party.extension, party.is_new)
+        found[name] = made[alike] = made.get(alike) or outlook(policy, party, now)
+    return found
 
 
 def together(outlooks: Sequence[Outlook]) -> Outlook:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from proxy.callers.coverage import Coverage, Span, coverage
-from proxy.callers.outlook import NOTHING_PLANNED, outlook
+from proxy.callers.outlook import NOTHING_PLANNED, outlooks
 from proxy.callers.record import Heartbeat
 from proxy.callers.rows import Row, days_of, grouped, rows_of
 from proxy.callers.tally import Dimension, Tally
@@ -97,12 +97,12 @@ def report(
     firsts = [beat.ts for beat in beats] + [tally.first_seen for tally in tallies.values()]
     period = Span(since or min([*firsts, now]), now)
     kept = coverage(beats, period)
-    outlooks = {name: outlook(policy, party, now) for name, party in (parties or {}).items()}
-    callers = rows_of(grouped((tally.caller, tally) for tally in tallies.values()), kept, outlooks, is_group=False)
+    plans = outlooks(policy, parties or {}, now)
+    callers = rows_of(grouped((tally.caller, tally) for tally in tallies.values()), kept, plans, is_group=False)
     if by == "caller":
         rows = callers
     else:
-        rows = rows_of(grouped((group, tally) for (group, _), tally in tallies.items()), kept, outlooks, is_group=True)
+        rows = rows_of(grouped((group, tally) for (group, _), tally in tallies.items()), kept, plans, is_group=True)
     return Report(now, by, kept, callers, rows, *_verdict(callers, kept))
 
 

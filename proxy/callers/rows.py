@@ -93,10 +93,7 @@ def rows_of(groups: Mapping[str, list[Tally]], kept: Coverage, outlooks: Outlook
 
 def _row(name: str, tallies: list[Tally], kept: Coverage, outlooks: Outlooks, *, is_group: bool) -> Row:
     whole = _merged(tallies)
-    latest = sorted(tallies, key=lambda tally: (tally.last_seen, tally.caller), reverse=True)
-    plans = together([outlooks.get(tally.caller, Outlook()) for tally in latest])
-    if not is_group:
-        plans = outlooks.get(whole.caller, Outlook())
+    plans = _plans(tallies, outlooks) if is_group else outlooks.get(whole.caller, Outlook())
     # The parts of one caller have one rhythm; callers in a group have each its own, and the liveliest counts.
     state, left, in_doubt = min(
         (_standing(part, kept) for part in (tallies if is_group else [whole])),
@@ -121,7 +118,7 @@ def _row(name: str, tallies: list[Tally], kept: Coverage, outlooks: Outlooks, *,
         in_doubt=in_doubt,
         retired_at=kept.period.end + timedelta(seconds=left) if state != "retired" else None,
         outlook=plans,
-        is_let_through=not is_group and _is_let_through(whole, plans),
+        is_let_through=_is_let_through(whole, plans),
         endpoints=whole.endpoints,
         repositories=whole.repositories,
         workflows=whole.workflows,
@@ -129,6 +126,11 @@ def _row(name: str, tallies: list[Tally], kept: Coverage, outlooks: Outlooks, *,
         outcomes=whole.outcomes,
         replacements=whole.replacements,
     )
+
+
+def _plans(tallies: Iterable[Tally], outlooks: Outlooks) -> Outlook:
+    latest = sorted(tallies, key=lambda tally: (tally.last_seen, tally.caller), reverse=True)
+    return together([outlooks.get(tally.caller, Outlook()) for tally in latest])
 
 
 def _is_let_through(tally: Tally, plans: Outlook) -> bool:
