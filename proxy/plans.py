@@ -131,16 +131,19 @@ def _prospect(policy: Policy, subject: Subject, at: datetime) -> Prospect:
 
 
 _TITLES = ("caller", "owner", "state", "phase", "a call gets", "Deprecation", "Sunset")
+_DISPENSABLE = ("Deprecation", "state", "Sunset", "owner", "phase")
+"""Those that a narrow terminal can do without, the first one first."""
 
 
 def _show_table(prospects: Iterable[Prospect], phase: str, at: datetime) -> None:
     terminal.show_line(sys.stdout, f"At {instant(at)} the phase is {phase}.")
     terminal.show_line(sys.stdout, "")
-    terminal.show_table(
-        sys.stdout,
-        [terminal.Title(title) for title in _TITLES],
-        ([[(cell, "")] for cell in _cells(prospect)] for prospect in prospects),
-    )
+    rows = [dict(zip(_TITLES, _cells(prospect), strict=True)) for prospect in prospects]
+    texts = {title: [row[title] for row in rows] for title in _TITLES}
+    gone = terminal.without_room(texts, _DISPENSABLE, terminal.columns(sys.stdout))
+    shown = [title for title in _TITLES if title not in gone]
+    cells = ([[(row[title], "")] for title in shown] for row in rows)
+    terminal.show_table(sys.stdout, map(terminal.Title, shown), cells)
 
 
 def _cells(prospect: Prospect) -> list[str]:

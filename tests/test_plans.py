@@ -1,6 +1,7 @@
 """The commands that show what will happen, as their users call them."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -359,6 +360,16 @@ def test_what_callers_have_written_stays_text(run: Run, form: str) -> None:
 
     assert ran.status == 0
     assert all(line.isprintable() for line in ran.out.split("\n"))
+
+
+@pytest.mark.parametrize(("columns", "titles"), [(160, 7), (130, 6), (100, 4), (70, 2)])
+@pytest.mark.usefixtures("policy")
+def test_a_narrow_terminal_shows_the_answers_in_full(columns: int, titles: int) -> None:
+    shown = plain(on_a_terminal(["lifecycle", "--at", "2026-12-01T10:00:05Z"], columns))
+
+    assert len(re.split(r"  +", shown[2].strip())) == titles
+    assert max(map(len, shown)) <= columns
+    assert any("410 EndpointBrownout until 2026-12-01 10:00:10 UTC" in line for line in shown)
 
 
 # --- callers, with a policy
