@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from proxy import __version__, config, curl, errors, reports, terminal
+from proxy import __version__, config, curl, errors, plans, reports, terminal
 from proxy.callers import identity
 from proxy.callers.log import fingerprint_key, operator
 from proxy.withdrawn import replacement, trigger
@@ -73,8 +73,14 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    print(config.render(_config(options)), end="")
+    effective = _config(options)
+    print(config.render(effective), end="")
+    plans.check(effective, options)
     return OK
+
+
+def _lifecycle(options: argparse.Namespace) -> int:
+    return plans.show(_config(options), options)
 
 
 def _translate(options: argparse.Namespace) -> int:
@@ -199,11 +205,21 @@ def _parser() -> argparse.ArgumentParser:
         commands,
         "check",
         _check,
-        "say what is wrong with the configuration, or print the effective one",
+        "say what is wrong with the configuration, or print the effective one, with what it will do and to whom",
         "trigger-shim check --config config.yaml",
     )
     _add_config(check)
     _add_overrides(check)
+    plans.add_check_options(check)
+    lifecycle = _command(
+        commands,
+        "lifecycle",
+        _lifecycle,
+        "say what a call of each caller would get at a time",
+        "trigger-shim lifecycle --at 2026-12-31T12:00:00+03:00\n  trigger-shim lifecycle --at +2h --caller nightly",
+    )
+    _add_config(lifecycle)
+    plans.add_lifecycle_options(lifecycle)
 
     translate = _command(
         commands,

@@ -4,6 +4,7 @@ import argparse
 import difflib
 import re
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,8 +13,9 @@ from proxy.callers import render, table, text
 from proxy.callers.card import card
 from proxy.callers.log import operator
 from proxy.callers.reader import NoLog, logs, size
-from proxy.callers.report import Gate, Report, Row, still_calling
+from proxy.callers.report import Gate, Report, still_calling
 from proxy.callers.rhythm import STATES
+from proxy.callers.rows import Row
 from proxy.callers.survey import Survey, survey
 from proxy.callers.tally import DIMENSIONS
 from proxy.config import Config
@@ -29,7 +31,7 @@ _SORTS = "state calls name last_seen first_seen interval errors".split()
 
 def add_callers_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `callers`."""
-    _add_logs(parser)
+    add_logs(parser)
     _add_period(parser)
     parser.add_argument("--by", choices=DIMENSIONS, default="caller", help="what to group by; default: caller")
     parser.add_argument("--state", choices=STATES, action="append", help="only rows in this state; may be repeated")
@@ -48,7 +50,7 @@ def callers(config: Config, options: argparse.Namespace) -> int:
     """Report on everybody, and return the exit status."""
     is_wanted = (lambda _: True) if options.format == "html" else (lambda _: False)
     try:
-        surveyed = _survey(config, options, is_wanted)
+        surveyed = read(config, options, is_wanted)
     except NoLog as problem:
         operator.error(str(problem))
         return _GATE["unknown"] if options.fail_if_active else 2
@@ -94,7 +96,7 @@ _KEYS: dict[str, Any] = {
 def add_caller_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `caller`."""
     parser.add_argument("name", metavar="NAME", help="as `callers` shows it")
-    _add_logs(parser)
+    add_logs(parser)
     _add_period(parser)
     parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
 
@@ -102,49 +104,64 @@ def add_caller_options(parser: argparse.ArgumentParser) -> None:
 def caller(config: Config, options: argparse.Namespace) -> int:
     """Tell everything on one caller, and return the exit status."""
     try:
-        surveyed = _survey(config, options, options.name.__eq__)
+        surveyed = read(config, options, options.name.__eq__)
     except NoLog as problem:
         operator.error(str(problem))
         return 2
     row = next((row for row in surveyed.report.callers if row.name == options.name), None)
     if row is None:
-        names = [row.name for row in surveyed.report.callers]
-        near = difflib.get_close_matches(options.name, names, 3, 0.4)
-        meant = f"did you mean {', '.join(map(printable, near))}?" if near else "'trigger-shim callers' lists them"
-        operator.error(f"{printable(options.name)}: no such caller in the log; {meant}")
-        return 1
-    now = surveyed.report.now
+        return unknown(options.name, "in the log", [row.name for row in surveyed.report.callers])
+    as_of = surveyed.report.now
     found = card(row, surveyed.details[row.name], config.upstream.url)
     match options.format:
         case "text":
-            print(text.card_to_text(found, now, terminal.blocks(sys.stdout)), end="")
+            print(text.card_to_text(found, as_of, terminal.blocks(sys.stdout)), end="")
         case "json":
             print(render.card_to_json(found))
         case "markdown":
-            print(text.card_to_markdown(found, now), end="")
+            print(text.card_to_markdown(found, as_of), end="")
     return 0
 
 
-# --- both
+# --- what the commands share
 
 
-def _survey(config: Config, options: argparse.Namespace, is_wanted: Any) -> Survey:
-    paths = options.logs or logs(config.callers.log)
-    now = datetime.now(UTC)
+def unknown(name: str, where: str, names: Iterable[str]) -> int:
+    """Say that a name is nobody's, with the nearest ones, and return the exit status."""
+    near = difflib.get_close_matches(name, list(names), 3, 0.4)
+    meant = f"did you mean {', '.join(map(printable, near))}?" if near else "'trigger-shim callers' lists them"
+    operator.error(f"{printable(name)}: no such caller {where}; {meant}")
+    return 1
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+def read(config: Config, options: argparse.Namespace, is_wanted: Any) -> Survey:
+    """Read the logs that the options name, else the configured one.
+
+    Raises:
+        NoLog: one cannot be read, or there is none.
+    """
+    paths, present = options.logs or logs(config.callers.log), now()
     with terminal.progress(size(paths)) as progress:
         return survey(
             paths,
             [known.rule for known in config.callers.known],
-            now,
+            present,
             by=getattr(options, "by", "caller"),
-            since=_ago(options.since, now),
-            until=_ago(options.until, now),
+            since=at(getattr(options, "since", None), present),
+            until=at(getattr(options, "until", None), present),
             is_wanted=is_wanted,
             progress=progress,
+            policy=config.lifecycle.policy,
         )
 
 
-def _add_logs(parser: argparse.ArgumentParser) -> None:
+def add_logs(parser: argparse.ArgumentParser) -> None:
+    """Add the files to be read."""
     parser.add_argument(
         "logs",
         nargs="*",
@@ -179,7 +196,24 @@ def _time(value: str) -> timedelta | datetime:
     return moment
 
 
-def _ago(time: timedelta | datetime | None, now: datetime) -> datetime | None:
+def time_to_come(value: str) -> timedelta | datetime:
+    """Read the same, or ``+2h``, as what `at` takes.
+
+    Raises:
+        argparse.ArgumentTypeError: it is neither.
+    """
+    time = -_duration(value[1:]) if value.startswith("+") else _time(value)
+    if isinstance(time, datetime) and not _FIRST <= time < _LAST:
+        raise argparse.ArgumentTypeError(f"{value!r} is too far away; write a date of {_FIRST:%Y} to {_LAST:%Y}")
+    return time
+
+
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""Between them, every time zone and calendar works."""
+
+
+def at(time: timedelta | datetime | None, now: datetime) -> datetime | None:
+    """The time that an option gives: a length counts back from now."""
     return now - time if isinstance(time, timedelta) else time
 
 

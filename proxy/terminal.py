@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TextIO
 
 from rich import box
@@ -15,13 +15,14 @@ from rich.text import Text
 
 from proxy.words import ASCII_BLOCKS, BLOCKS
 
-GAP = 2
+_GAP = 2
 """Characters between two columns of a table without rules."""
 
 SOON = 1.0
 """Seconds after which somebody who waits wants to see something move."""
 
 _UNLIMITED = 100_000
+_NAME_WIDTH = 24
 
 
 class Title(NamedTuple):
@@ -44,19 +45,32 @@ def columns(out: TextIO) -> int:
     return Console(file=out).width if out.isatty() else _UNLIMITED
 
 
-def width(text: str) -> int:
-    """How many columns of a terminal a text takes."""
-    return cell_len(text)
-
-
 def blocks(out: TextIO) -> str:
     """The characters for a sparkline that a stream can take."""
     return BLOCKS if "utf" in (out.encoding or "").lower() else ASCII_BLOCKS
 
 
+def without_room(texts: Mapping[str, Sequence[str]], dispensable: Iterable[str], width: int) -> set[str]:
+    """The columns that must go before a name is cut too short to be told from another.
+
+    Args:
+        texts: the cells of each column, by its title; names are in the first one.
+        dispensable: titles, the first one to go first.
+        width: characters that there are.
+    """
+    needed = {title: max(map(cell_len, [title, *cells])) + _GAP for title, cells in texts.items()}
+    name = next(iter(texts))
+    needed[name] = min(needed[name], _NAME_WIDTH)
+    gone: set[str] = set()
+    for title in dispensable:
+        if sum(needed.values()) > width and needed.pop(title, None) is not None:
+            gone.add(title)
+    return gone
+
+
 def show_table(out: TextIO, titles: Iterable[Title], rows: Iterable[Sequence[Styled]]) -> None:
     """Print a table, a line a row; where a terminal is too narrow, its cells are cut."""
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
     for title in titles:
         table.add_column(title.text, justify="right" if title.is_number else "left", no_wrap=True, overflow="ellipsis")
     _show(out, table, rows)

@@ -32,6 +32,21 @@ def day(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d}"
 
 
+def moment(time: datetime) -> str:
+    """A time to the minute, or to the second where it has any."""
+    return f"{time:%Y-%m-%d %H:%M:%S}" if time.second else minute(time)
+
+
+def date(time: datetime) -> str:
+    """A time in UTC: the day alone where it is midnight."""
+    return day(time) if (time.hour, time.minute, time.second) == (0, 0, 0) else moment(time)
+
+
+def instant(time: datetime) -> str:
+    """A time in UTC that says so."""
+    return f"{moment(time)} UTC"
+
+
 def percent(share: float) -> str:
     """A share, so that neither some is told as none nor less than all as all."""
     if 0 < share < 0.001:
@@ -60,6 +75,12 @@ def sparkline(values: Sequence[int], width: int, blocks: str = BLOCKS) -> str:
 def many(count: int, what: str) -> str:
     """So many of a thing."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def named(names: Sequence[str], most: int = 10) -> str:
+    """Names of somebody else, the first of them."""
+    more = [f"and {len(names) - most} more"] if len(names) > most else []
+    return ", ".join([shortened(printable(name)) for name in names[:most]] + more)
 
 
 def shortened(text: str, length: int = 80) -> str:

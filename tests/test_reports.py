@@ -127,6 +127,8 @@ def test_json_is_what_the_readme_says(run: Run, file: str) -> None:
         "agents": {"(none)": 40},
         "outcomes": {"forwarded": 40},
         "replacements": {"POST /repos/acme/shop/cicd/runs": 40},
+        "next": None,
+        "refused": None,
     }
 
 
@@ -157,6 +159,8 @@ def test_csv_has_a_line_a_row_in_units_for_machines(run: Run, file: str) -> None
         "error_share": "0.0",
         "state": "active",
         "retired_at": "2026-12-07T00:00:00Z",
+        "next_at": "",
+        "next_kind": "",
     }
 
 

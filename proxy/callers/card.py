@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 from proxy import curl
 from proxy.callers.detail import Call, Detail, Use
-from proxy.callers.report import Row
+from proxy.callers.rows import Row
 from proxy.errors import InvalidBody, InvalidPath
 from proxy.withdrawn import replacement
 from proxy.withdrawn.endpoints import ENDPOINTS
-from proxy.words import interval, listed, minute
+from proxy.words import date, interval, listed, minute
 
 CHANGES = 20
 """How many changes are told, those of the most calls first."""
@@ -54,6 +54,21 @@ class Card(NamedTuple):
         if row.retired_at is not None:
             says.append(f"retired on {minute(row.retired_at)} if it never calls again")
         return says
+
+    @property
+    def prospect(self) -> str | None:
+        """What is planned for it, in a few words, times in UTC; None where nothing is."""
+        plans = self.row.outlook
+        if plans.refused is not None:
+            return f"refused since {date(plans.since)} ({plans.refused})" if plans.since is not None else plans.text
+        coming = [plans.text] if plans.text != "-" else []
+        if plans.next is not None and plans.refusal is not None:
+            coming.append(f"{plans.next.kind} {date(plans.next.at)}")
+        if plans.next is not None and plans.next.until is not None:
+            coming[-1] += f" until {date(plans.next.until)}"
+        if plans.since is not None and (plans.next is None or plans.next.at != plans.since):
+            coming.append(f"refused for good from {date(plans.since)} on")
+        return "; ".join(coming) or None
 
     @property
     def warnings(self) -> list[str]:

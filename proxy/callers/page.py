@@ -12,8 +12,9 @@ from proxy.callers import chart
 from proxy.callers.card import Card, card
 from proxy.callers.chart import Picture, Stretch
 from proxy.callers.render import PLURALS, REASONS, RETIRED, VERDICTS, Column, columns, reading
-from proxy.callers.report import Report, Row
+from proxy.callers.report import Report
 from proxy.callers.rhythm import STATES
+from proxy.callers.rows import Row
 from proxy.callers.survey import Survey
 from proxy.callers.text import UNKNOWN
 from proxy.words import day, duration, interval, minute, percent, printable

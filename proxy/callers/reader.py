@@ -1,6 +1,7 @@
 """Reads caller logs: files, compressed ones too, and standard input; one record after the other."""
 
 import contextlib
+import glob
 import gzip
 import io
 import sys
@@ -93,7 +94,9 @@ def logs(configured: str) -> list[str]:
     if configured == STDOUT:
         raise NoLog("callers.log is standard output: name the files, or - to read them from standard input")
     path = Path(configured)
-    patterns = (f"{path.name}*", f"{path.stem}-*{path.suffix}*")  # logrotate's plain way, and with `extension`
+    stem, suffix = glob.escape(path.stem), glob.escape(path.suffix)
+    # logrotate's plain way, and with `extension`.
+    patterns = (f"{stem}{suffix}*", f"{stem}-*{suffix}*" if suffix else f"{stem}-*")
     found = {file for pattern in patterns for file in path.parent.glob(pattern) if file.is_file()}
     if not found:
         raise NoLog(f"{path}: no log there yet: name the files, or - for standard input")

@@ -9,9 +9,11 @@ import msgspec
 
 from proxy.callers.card import Card
 from proxy.callers.coverage import Span
-from proxy.callers.report import Report, Row
+from proxy.callers.report import Report
 from proxy.callers.rhythm import DAY, RETIRED_AFTER, STRANGER_RETIRED_AFTER
+from proxy.callers.rows import Row
 from proxy.callers.survey import Source
+from proxy.withdrawn.lifecycle import Change
 from proxy.words import BLOCKS, duration, interval, many, markdown, minute, percent, printable, shortened, sparkline
 
 TREND_WIDTH = 32
@@ -54,6 +56,7 @@ def columns(report: Report, blocks: str, trend_width: int = TREND_WIDTH) -> list
         Column("interval", lambda row: interval(row.interval), is_number=True),
         Column("errors", lambda row: percent(row.error_share), is_number=True),
         Column("state", lambda row: row.state),
+        *([Column("next", lambda row: row.outlook.text)] if report.is_planned else []),
     ]
 
 
@@ -143,9 +146,13 @@ def card_to_json(card: Card) -> str:
 def _row(row: Row, by: str) -> dict[str, Any]:
     values = row._asdict()
     name = {by: values.pop("name")}
-    for key in {"in_doubt", by, "callers" if by == "caller" else "source"}:
+    for key in {"in_doubt", "is_let_through", "outlook", by, "callers" if by == "caller" else "source"}:
         values.pop(key, None)
-    return name | values
+    return name | values | {"next": _next(row.outlook.next), "refused": row.outlook.refused}
+
+
+def _next(change: Change | None) -> dict[str, Any] | None:
+    return {"at": change.at, "kind": change.kind, "until": change.until} if change is not None else None
 
 
 def _span(span: Span) -> dict[str, Any]:
@@ -166,9 +173,11 @@ def to_csv(report: Report, rows: Sequence[Row]) -> str:
     """The rows, times in RFC 3339, intervals in seconds."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow([report.by, "callers", *_CSV])
+    writer.writerow([report.by, "callers", *_CSV, "next_at", "next_kind"])
     for row in rows:
-        values = [row.name, row.callers, *(getattr(row, name) for name in _CSV)]
+        change = row.outlook.next
+        coming = [change.at, change.kind] if change is not None else [None, None]
+        values = [row.name, row.callers, *(getattr(row, name) for name in _CSV), *coming]
         writer.writerow([_cell(value) for value in values])
     return out.getvalue()
 

@@ -1,14 +1,16 @@
 """From logs to a report: reads, counts and concludes."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from proxy.callers.detail import Detail
 from proxy.callers.identity import Rule
+from proxy.callers.outlook import NOTHING_PLANNED, parties
 from proxy.callers.reader import Progress, Reader
 from proxy.callers.report import Report, report
 from proxy.callers.tally import Dimension, Fold
+from proxy.withdrawn.lifecycle import Party, Policy
 
 
 class Source(NamedTuple):
@@ -29,11 +31,17 @@ class Survey(NamedTuple):
 
     Attributes:
         details: of each caller that was wanted, by its name.
+        parties: all callers as the policy sees them, by their names.
+        matched: the rules that name one of them.
+        is_telling: whether it has anything from before the freeze, so that it tells who is new.
     """
 
     report: Report
     details: dict[str, Detail]
     source: Source
+    parties: Mapping[str, Party]
+    matched: frozenset[Rule]
+    is_telling: bool
 
 
 def survey(
@@ -46,6 +54,7 @@ def survey(
     until: datetime | None = None,
     is_wanted: Callable[[str], bool] = lambda _: False,
     progress: Progress = lambda _: None,
+    policy: Policy = NOTHING_PLANNED,
 ) -> Survey:
     """Read logs, and report on them.
 
@@ -58,13 +67,18 @@ def survey(
         until: its end; None for now.
         is_wanted: which callers, by their names, are to be told of in detail.
         progress: told of the bytes that were read.
+        policy: what is planned.
 
     Raises:
         reader.NoLog: a log cannot be read.
     """
     reader = Reader(paths, progress)
-    fold = Fold(rules, by, since, until, is_wanted)
+    fold = Fold(rules, by, since, until, is_wanted, freeze=policy.freeze)
     fold.take(reader)
-    made = report(fold.tallies(), fold.beats, until or now, by=by, since=since)
+    tallies = fold.tallies()
+    had_record = fold.had_record()
+    who = parties(tallies.values(), had_record)
+    made = report(tallies, fold.beats, until or now, by=by, since=since, policy=policy, parties=who)
     heartbeats = len(fold.beats)
-    return Survey(made, fold.details, Source(reader.files, reader.read - heartbeats, heartbeats, reader.skipped))
+    source = Source(reader.files, reader.read - heartbeats, heartbeats, reader.skipped)
+    return Survey(made, fold.details, source, who, frozenset(fold.matched), had_record is not None)

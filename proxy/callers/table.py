@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from proxy import terminal
-from proxy.callers.render import Column, columns, conclusion
-from proxy.callers.report import Report, Row
+from proxy.callers.render import columns, conclusion
+from proxy.callers.report import Report
+from proxy.callers.rows import Row
 
 _STYLES = {"active": "bold red", "fading": "yellow", "quiet": "cyan", "retired": "green"}
 _VERDICTS = {"safe": "bold green", "not_yet": "bold red", "cannot_tell": "bold yellow"}
-_NAME_WIDTH = 24
-_DISPENSABLE = ("trend", "interval", "errors", "user", "owner", "callers")
+_DISPENSABLE = ("trend", "interval", "errors", "user", "next", "owner", "callers")
 """Titles of the columns that a narrow terminal can do without, the first one first."""
 
 
@@ -18,26 +18,20 @@ def show(report: Report, rows: Sequence[Row], out: TextIO) -> None:
     """Print a report: as wide as the terminal, in colour; or plain, whole and a line a row, where there is none."""
     shown = columns(report, terminal.blocks(out))
     texts = {column.title: [column.text(row) for row in rows] for column in shown}
-    shown = _fitting(shown, texts, terminal.columns(out))
-    cells = zip(*(texts[column.title] for column in shown), strict=True)
+    empty = ["next"] if set(texts.get("next", ())) <= {"-"} else []
+    gone = terminal.without_room(texts, [_DISPENSABLE[0], *empty, *_DISPENSABLE[1:]], terminal.columns(out))
+    shown = [column for column in shown if column.title not in gone]
+    lines = zip(*(texts[column.title] for column in shown), strict=True)
+    titles = [column.title for column in shown]
     terminal.show_table(
         out,
         (terminal.Title(column.title, column.is_number) for column in shown),
-        ([*([(cell, "")] for cell in row), [(state, _STYLES[state])]] for *row, state in cells),
+        ([[(cell, _style(title, cell))] for title, cell in zip(titles, line, strict=True)] for line in lines),
     )
     terminal.show_line(out, "")
     for line in conclusion(report):
         terminal.show_line(out, line, _VERDICTS[report.verdict] if line.startswith("Verdict: ") else "")
 
 
-def _fitting(shown: list[Column], texts: dict[str, list[str]], width: int) -> list[Column]:
-    """The columns that there is room for: all others go before a name is cut too short to be told from another."""
-    needed = {title: max(map(terminal.width, [title, *cells])) + terminal.GAP for title, cells in texts.items()}
-    name = shown[0].title
-    needed[name] = min(needed[name], _NAME_WIDTH)
-    gone: set[str] = set()
-    for title in _DISPENSABLE:
-        if sum(needed.values()) > width and title in needed:
-            gone.add(title)
-            del needed[title]
-    return [column for column in shown if column.title not in gone]
+def _style(title: str, cell: str) -> str:
+    return _STYLES[cell] if title == "state" else ""

@@ -77,6 +77,7 @@ class Tally:
         hours: how many calls there were in each hour (as rhythm.py counts them).
         errors: how many calls were answered with 4xx or 5xx.
         users: whose tokens they were, and when last.
+        let_through, refused: when a call was last sent on, or refused for good; None where none was.
     """
 
     caller: str
@@ -88,6 +89,8 @@ class Tally:
     hours: dict[int, int] = field(default_factory=dict)
     calls: int = 0
     errors: int = 0
+    let_through: datetime | None = None
+    refused: datetime | None = None
     users: dict[str, datetime] = field(default_factory=dict)
     endpoints: Counter[str] = field(default_factory=Counter)
     repositories: Counter[str] = field(default_factory=Counter)
@@ -106,6 +109,8 @@ class Tally:
         self.last_seen = max(self.last_seen, other.last_seen)
         self.calls += other.calls
         self.errors += other.errors
+        self.let_through = _later(self.let_through, other.let_through)
+        self.refused = _later(self.refused, other.refused)
         for hour, calls in other.hours.items():
             self.hours[hour] = self.hours.get(hour, 0) + calls
         for user, last in other.users.items():
@@ -122,10 +127,12 @@ class Fold:
         by: the second dimension.
         since, until: records from the one on and before the other count.
         is_wanted: whether a caller, by its name, is to be told of in detail.
+        freeze: who has a record from before it is told in any case.
 
     Attributes:
         beats: the heartbeats.
         details: of each caller that was wanted.
+        matched: the rules that name a caller of the log.
     """
 
     def __init__(
@@ -135,15 +142,20 @@ class Fold:
         since: datetime | None = None,
         until: datetime | None = None,
         is_wanted: Callable[[str], bool] = lambda _: False,
+        *,
+        freeze: datetime | None = None,
     ) -> None:
         self.beats: list[Heartbeat] = []
         self.details: dict[str, Detail] = {}
+        self.matched: set[Rule] = set()
         self._rules = rules
         self._group = _GROUPS[by]
         self._is_bounded = since is not None or until is not None
         self._since = since or datetime.min.replace(tzinfo=UTC)
         self._until = until or datetime.max.replace(tzinfo=UTC)
         self._is_wanted = is_wanted
+        self._freeze = freeze
+        self._early: set[tuple[Any, ...]] = set()
         self._shape_ends = None if any(rule.networks for rule in rules) else -1
         self._values: dict[Any, Any] = {}
         self._counts: dict[tuple[Any, ...], _Count] = {}
@@ -164,6 +176,7 @@ class Fold:
                 if moment.tzinfo is not UTC:
                     moment = record.ts = _in_utc(moment)
                 if is_bounded and not since <= moment < until:
+                    self._pass_over(shape, moment)
                     continue
                 count = counts.get(shape)
                 if count is None:
@@ -187,9 +200,28 @@ class Fold:
         self._counts.clear()
         return self._tallies
 
-    def _begun(self, shape: Shape, moment: datetime) -> "_Count":
+    def had_record(self) -> frozenset[str] | None:
+        """Who has a record from before the freeze; None where there is no freeze, or the log does not say."""
+        freeze = self._freeze
+        if freeze is None:
+            return None
+        early = {self._named(Shape(*shape))[0] for shape in self._early}
+        early |= {tally.caller for tally in self.tallies().values() if tally.first_seen < freeze}
+        return frozenset(early) if early or any(beat.ts < freeze for beat in self.beats) else None
+
+    def _pass_over(self, shape: tuple[Any, ...], moment: datetime) -> None:
+        if self._freeze is not None and moment < self._freeze:
+            self._early.add(shape)
+
+    def _named(self, shape: Shape) -> tuple[str, str | None, Rule | None]:
         rule = first_match(self._rules, shape.traits)
-        caller, owner = (rule.name, rule.owner) if rule is not None else (shape.caller or NOBODY, shape.owner)
+        if rule is None:
+            return shape.caller or NOBODY, shape.owner, None
+        self.matched.add(rule)
+        return rule.name, rule.owner, rule
+
+    def _begun(self, shape: Shape, moment: datetime) -> "_Count":
+        caller, owner, rule = self._named(shape)
         key = (self._group(shape, caller, owner) or NOBODY, caller)
         tally = self._tallies.get(key)
         if tally is None:
@@ -202,6 +234,10 @@ class Fold:
         tally = count.tally
         tally.owner = tally.owner or shape.owner
         tally.first_seen, tally.last_seen = min(tally.first_seen, count.first), max(tally.last_seen, count.last)
+        if shape.outcome == "gone":
+            tally.refused = _later(tally.refused, count.last)
+        elif shape.outcome not in _DECIDES_NOTHING:
+            tally.let_through = _later(tally.let_through, count.last)
         tally.calls += count.calls
         tally.errors += count.calls if shape.status >= 400 else 0
         if shape.run_user is not None:
@@ -213,6 +249,14 @@ class Fold:
         tally.outcomes[shape.outcome] += count.calls
         if shape.replacement is not None:
             tally.replacements[shape.replacement] += count.calls
+
+
+_DECIDES_NOTHING = {"brownout", "rejected", "overloaded"}
+"""Outcomes of calls of which it does not show whether they would have been refused for good."""
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((moment for moment in (one, other) if moment is not None), default=None)
 
 
 class _Count:

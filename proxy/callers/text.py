@@ -64,6 +64,8 @@ def _facts(card: Card, blocks: str) -> Iterator[tuple[str, str]]:
     yield "owner", ", ".join(printable(part) for part in (row.owner, row.contact) if part) or UNKNOWN
     yield "user", ", ".join(map(printable, row.users)) or "not known"
     yield "state", "; ".join(card.standing)
+    if card.prospect is not None:
+        yield "next", card.prospect
     yield (
         "calls",
         f"{row.calls} from {minute(row.first_seen)} to {minute(row.last_seen)}, {percent(row.error_share)} errors",

@@ -10,17 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.callers.month import END, simulate
+from tests.callers.month import END
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 SHOWN = re.findall(r"^\$ (trigger-shim callers?.*)\n((?:.*\n)*?)```", README, re.MULTILINE)
-
-
-@pytest.fixture(scope="module")
-def month(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("month")
-    simulate(folder)
-    return folder
 
 
 def told(month: Path, *arguments: str) -> str:

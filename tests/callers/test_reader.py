@@ -166,3 +166,11 @@ def test_where_there_is_no_log_yet_the_message_says_what_to_do(tmp_path: Path) -
         logs(str(tmp_path / "callers.jsonl"))
     with pytest.raises(NoLog, match="standard output: name the files"):
         logs(STDOUT)
+
+
+@pytest.mark.parametrize("name", ["calls", "calls[1].jsonl"])
+def test_a_log_may_have_any_name(tmp_path: Path, name: str) -> None:
+    for file in (name, f"{name}.1", "other"):
+        (tmp_path / file).write_bytes(b"")
+
+    assert {Path(path).name for path in logs(str(tmp_path / name))} == {name, f"{name}.1"}

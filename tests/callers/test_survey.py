@@ -8,7 +8,8 @@ import pytest
 
 from proxy.callers.identity import Rule
 from proxy.callers.record import Record
-from proxy.callers.report import Report, Row, still_calling
+from proxy.callers.report import Report, still_calling
+from proxy.callers.rows import Row
 from proxy.callers.survey import survey
 from tests.callers.lines import DAY, NOW, beats, call, line, log
 

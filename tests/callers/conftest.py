@@ -1,0 +1,15 @@
+"""What several tests look at."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.callers.month import simulate
+
+
+@pytest.fixture(scope="session")
+def month(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with a month's log and its configuration (month.py); not to be written to."""
+    folder = tmp_path_factory.mktemp("month")
+    simulate(folder)
+    return folder
