@@ -157,6 +157,8 @@ class Upstream:
                 self.received.append(request)
                 self.arrived.set()
                 self.script(secured)
+                if request.all("transfer-encoding"):
+                    _skip_chunks(stream)
             secured.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 
     def _secured(self, connection: socket.socket) -> socket.socket:
@@ -173,6 +175,15 @@ def _read(stream: Any) -> Received | None:
         headers.append((name, value.strip()))
     length = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
     return Received(start[0], start[1], headers, stream.read(length))
+
+
+def _skip_chunks(stream: Any) -> None:
+    """Read the chunks that a script has left: they would be taken for the next request, and answered."""
+    with contextlib.suppress(ValueError):
+        while size := int(stream.readline().partition(b";")[0] or b"0", 16):
+            stream.read(size + 2)
+        while stream.readline() not in {b"\r\n", b""}:
+            pass
 
 
 @dataclass
