@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 
 from proxy.callers.log import STDOUT, fingerprint_key, operator
 from proxy.config import Config
-from proxy.gateway import child, metrics, server
+from proxy.gateway import child, metrics, notify, server
 from proxy.gateway.server import GRACE, Listeners, ServeError
 from proxy.gateway.worker import Order, Report, Work
 from proxy.values import Secret
@@ -38,7 +38,7 @@ def serve(config: Config, announce: bool) -> None:
     config = _with_one_key(config)
     listeners = server.listen(config)
     app = server.application(config, listeners)
-    alone = server.Server(app, config.limits.drain, config.tls)
+    alone = server.Server(app, config.limits.drain, config.tls, notify.ready, notify.stopping)
     if announce:
         _announce(config, listeners)
     if config.workers == 1:
@@ -121,6 +121,7 @@ class _Supervisor:
         self._folder = folder
         self._workers: dict[int, _Worker] = {}
         self._stopping = asyncio.Event()
+        self._to_come: int = config.workers
         self._killed = 0
 
     async def run(self) -> None:
@@ -167,10 +168,17 @@ class _Supervisor:
         problem = await worker.problem()
         if problem is not None and first and not self._stopping.is_set():
             raise ServeError(f"a worker does not start: {problem}")
+        if first:
+            self._came()
         how = await worker.end()
         del self._workers[slot]
         metrics.forget(slot, self._folder)
         return f"{worker} {how}" if problem is None else f"{worker} did not start: {problem}"
+
+    def _came(self) -> None:
+        self._to_come -= 1
+        if self._to_come == 0 and not self._stopping.is_set():
+            notify.ready()
 
     async def _start(self, slot: int) -> _Worker:
         ours, theirs = Pipe()
@@ -190,6 +198,7 @@ class _Supervisor:
     def _stop(self) -> None:
         order: Order = "end" if self._stopping.is_set() else "drain"
         self._stopping.set()
+        notify.stopping()
         for bound in self._listeners.sockets:
             bound.close()
         for worker in self._workers.values():
