@@ -4,10 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: help install demo test check lint types imports bench lock clean
+.PHONY: help install demo test check lint types imports package smoke test-pythons bench lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## put trigger-shim and its locked dependencies into .venv
 
@@ -39,6 +39,17 @@ types: install
 
 imports: install
 	$(BIN)/lint-imports
+
+package: install ## build the wheel and the source package into dist
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+
+smoke: install ## install the wheel on each Python that there is, and run its commands
+	.ci/pythons smoke
+
+test-pythons: install ## run the tests on each Python that there is
+	.ci/pythons test
 
 bench: install ## how long the reports take, beside jq and GoAccess
 	$(BIN)/python -m tests.bench.callers

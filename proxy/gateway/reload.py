@@ -11,6 +11,7 @@ from typing import Any
 
 from proxy.callers.log import operator
 from proxy.config import Config, ConfigError, contradictions
+from proxy.gateway import notify
 from proxy.gateway.metrics import Reloads
 
 
@@ -73,7 +74,8 @@ class Reload:
         while True:
             await self._asked.wait()
             self._asked.clear()
-            problems = await self._reload()
+            with notify.reloading():
+                problems = await self._reload()
             for problem in problems:
                 operator.error(f"reload refused: {problem}")
 

@@ -107,6 +107,10 @@ def loopback() -> socket.socket:
     return bind("listen", Address("127.0.0.1", 0))
 
 
+def _nobody() -> None:
+    """Nobody wants to know."""
+
+
 class Server(uvicorn.Server):
     """uvicorn's server, but it waits for what that one looks for ten times a second, and keeps time while it stops.
 
@@ -115,6 +119,7 @@ class Server(uvicorn.Server):
         drain: seconds for which a stop waits for the calls under way.
         tls: what to show to callers.
         ready: called when it serves.
+        stopping: called when it begins to stop.
 
     Raises:
         ServeError: the certificate or its key cannot be used.
@@ -123,11 +128,16 @@ class Server(uvicorn.Server):
     loop: asyncio.AbstractEventLoop
 
     def __init__(
-        self, app: ASGIApp, drain: float, tls: Tls | None = None, ready: Callable[[], None] | None = None
+        self,
+        app: ASGIApp,
+        drain: float,
+        tls: Tls | None = None,
+        ready: Callable[[], None] = _nobody,
+        stopping: Callable[[], None] = _nobody,
     ) -> None:
         super().__init__(_settings(app, tls))
         self._drain = drain
-        self._ready = ready
+        self._ready, self._stops = ready, stopping
         self._stopping, self._forced = asyncio.Event(), asyncio.Event()
 
     def stop(self) -> None:
@@ -149,11 +159,11 @@ class Server(uvicorn.Server):
         self.loop = asyncio.get_running_loop()
         self._tick()
         await super().startup(sockets)
-        if self._ready is not None:
-            self._ready()
+        self._ready()
 
     async def main_loop(self) -> None:
         await self._stopping.wait()
+        self._stops()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for listener in self.servers:

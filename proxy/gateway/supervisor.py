@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 
 from proxy.callers.log import STDOUT, fingerprint_key, operator
 from proxy.config import Config, ConfigError
-from proxy.gateway import child, metrics, server
+from proxy.gateway import child, metrics, notify, server
 from proxy.gateway.app import App
 from proxy.gateway.reload import Reload, hold
 from proxy.gateway.server import GRACE, Listeners, ServeError
@@ -84,8 +84,12 @@ class _Alone(server.Server):
     """The only process that serves."""
 
     def __init__(self, app: App, config: Config, reload: Reload) -> None:
-        super().__init__(app, config.limits.drain, config.tls, reload.begin)
+        super().__init__(app, config.limits.drain, config.tls, self._serves, notify.stopping)
         self._reload = reload
+
+    def _serves(self) -> None:
+        self._reload.begin()
+        notify.ready()
 
     def drain(self) -> None:
         """Stop once the calls under way have ended."""
@@ -172,6 +176,7 @@ class _Supervisor:
         self._folder = folder
         self._workers: dict[int, _Worker] = {}
         self._stopping = asyncio.Event()
+        self._to_come: int = config.workers
         self._killed = 0
 
     async def run(self, reload: Reload) -> None:
@@ -239,10 +244,17 @@ class _Supervisor:
         problem = await worker.problem()
         if problem is not None and first and not self._stopping.is_set():
             raise ServeError(f"a worker does not start: {problem}")
+        if first:
+            self._came()
         how = await worker.end()
         del self._workers[slot]
         metrics.forget(slot, self._folder)
         return f"{worker} {how}" if problem is None else f"{worker} did not start: {problem}"
+
+    def _came(self) -> None:
+        self._to_come -= 1
+        if self._to_come == 0 and not self._stopping.is_set():
+            notify.ready()
 
     async def _start(self, slot: int) -> _Worker:
         ours, theirs = Pipe()
@@ -263,6 +275,7 @@ class _Supervisor:
         reload.end()
         order: Order = "end" if self._stopping.is_set() else "drain"
         self._stopping.set()
+        notify.stopping()
         for bound in self._listeners.sockets:
             bound.close()
         for worker in self._workers.values():

@@ -1,0 +1,102 @@
+import email
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from email.message import Message
+from pathlib import Path
+
+import pytest
+
+from proxy import __version__
+from tests.deploy.tools import ROOT
+
+SOURCES = [
+    "proxy",
+    "deploy",
+    "tests",
+    ".ci",
+    "Makefile",
+    "README.md",
+    "LICENSE",
+    "CHANGELOG.md",
+    "config.yaml",
+    "pyproject.toml",
+]
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is to be handed out, made of the sources as they are, without a network."""
+    folder = tmp_path_factory.mktemp("package")
+    (sources := folder / "sources").mkdir()
+    for name in SOURCES:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, sources)
+    (sources / "proxy" / "notes.txt.orig").touch()
+    (sources / "secrets.env").touch()
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder / "dist"), str(sources)]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder / "dist"
+
+
+@pytest.fixture(scope="module")
+def wheel(packages: Path) -> zipfile.ZipFile:
+    [file] = packages.glob("*.whl")
+    return zipfile.ZipFile(file)
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: zipfile.ZipFile) -> Message:
+    return email.message_from_bytes(wheel.read(f"trigger_shim-{__version__}.dist-info/METADATA"))
+
+
+def test_an_index_takes_the_packages(packages: Path) -> None:
+    files = sorted(map(str, packages.iterdir()))
+    assert len(files) == 2
+    subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *files], check=True, capture_output=True)
+
+
+def test_the_wheel_holds_the_program_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    held = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    kinds = ("*.py", "*.jinja", "py.typed")
+    assert held == {str(file.relative_to(ROOT)) for kind in kinds for file in (ROOT / "proxy").rglob(kind)}
+    assert held >= {"proxy/py.typed", "proxy/callers/page.html.jinja"}
+
+
+def test_the_source_package_holds_what_was_meant_for_it(packages: Path) -> None:
+    [file] = packages.glob("*.tar.gz")
+    with tarfile.open(file) as archive:
+        held = {name.split("/")[1] for name in archive.getnames()}
+    assert held == {*SOURCES, "PKG-INFO"}
+
+
+def test_the_metadata_say_what_it_is_and_what_it_needs(metadata: Message) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (metadata["Name"], metadata["Version"]) == ("trigger-shim", __version__)
+    assert metadata["License-Expression"] == "MIT"
+    assert metadata["License-File"] == "LICENSE"
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert str(metadata.get_payload()).startswith("# trigger-shim\n")
+    needed = metadata.get_all("Requires-Dist", [])
+    assert set(needed) == set(project["dependencies"])
+    assert all(">=" in requirement for requirement in needed)
+
+
+def test_the_lock_names_every_dependency_with_its_hashes(metadata: Message) -> None:
+    lock = (ROOT / "deploy" / "requirements.txt").read_text()
+    locked = dict(re.findall(r"^([\w.-]+)==\S+(?: ; .*?)? (\\\n    --hash=sha256:)", lock, re.MULTILINE))
+    assert len(locked) == len(re.findall(r"^\S+==", lock, re.MULTILINE))
+    assert locked.keys() >= {need.partition(">=")[0] for need in metadata.get_all("Requires-Dist", [])}
+
+
+def test_the_pythons_that_the_metadata_name_are_those_that_are_tried(metadata: Message) -> None:
+    named = [line.rpartition(":: ")[2] for line in metadata.get_all("Classifier", []) if "Python :: 3." in line]
+    tried = (ROOT / ".ci" / "pythons").read_text()
+    assert f"versions=({' '.join(named)})" in tried

@@ -1,0 +1,100 @@
+import configparser
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from proxy import cli, config
+from proxy.gateway.server import GRACE
+from proxy.gateway.supervisor import PATIENCE
+from tests.deploy.tools import DEPLOY, adapted, program
+
+FOLDER = DEPLOY / "systemd"
+UNIT = FOLDER / "trigger-shim.service"
+INSTALLED = "/opt/trigger-shim/bin/trigger-shim"
+
+
+class _Unit(configparser.RawConfigParser):
+    """A unit: names as they are written, and of a repeated one the last."""
+
+    def __init__(self) -> None:
+        super().__init__(strict=False, delimiters=("=",), interpolation=None)
+        self.read_string(UNIT.read_text(encoding="utf-8"))
+
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr
+
+
+SERVICE = _Unit()["Service"]
+SETTINGS = config.load(str(FOLDER / "config.yaml"), {})
+
+
+def _here(folder: Path) -> str:
+    """The unit, with the command of this environment."""
+    unit = folder / UNIT.name
+    unit.write_text(adapted(UNIT, {INSTALLED: str(Path(sys.executable).with_name("trigger-shim"))}))
+    return str(unit)
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
+    command = [program("systemd-analyze", "systemd"), "verify", "--man=no", _here(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    # It warns of a key that it does not know, and its status is 0 all the same.
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+def test_what_the_unit_leaves_open_is_less_than_2_of_10(tmp_path: Path) -> None:
+    command = [program("systemd-analyze", "systemd"), "security", "--offline=true", "--no-pager", _here(tmp_path)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = re.search(r"Overall exposure level for trigger-shim\.service: ([\d.]+)", text)
+    assert found is not None, text
+    assert float(found[1]) < 2.0
+
+
+def test_the_unit_starts_what_there_is_and_waits_until_it_says_that_it_serves() -> None:
+    assert SERVICE["ExecStart"] == f"{INSTALLED} serve --config /etc/trigger-shim/config.yaml"
+    assert SERVICE["ExecReload"].endswith("kill -HUP $MAINPID")
+    assert SERVICE["Type"] == "notify"
+
+
+def test_a_stop_gives_the_calls_under_way_their_time() -> None:
+    assert float(SERVICE["TimeoutStopSec"]) > SETTINGS.limits.drain + GRACE + PATIENCE
+
+
+def test_there_are_files_enough_for_all_the_calls_that_may_be_under_way() -> None:
+    # Each has a connection of the caller and one to the service; as many callers again may be idle.
+    assert int(SERVICE["LimitNOFILE"]) > 4 * SETTINGS.limits.in_flight + SETTINGS.upstream.max_connections
+
+
+def test_a_wrong_configuration_is_not_tried_again() -> None:
+    assert SERVICE["Restart"] == "on-failure"
+    assert int(SERVICE["RestartPreventExitStatus"]) == cli.USAGE
+
+
+def test_the_log_lies_where_the_service_may_write_and_its_group_may_read() -> None:
+    assert Path(SETTINGS.callers.log).parent == Path("/var/log", SERVICE["LogsDirectory"])
+    assert int(SERVICE["LogsDirectoryMode"], 8) & 0o777 == 0o750
+    assert int(SERVICE["UMask"], 8) & 0o040 == 0
+
+
+def test_the_configuration_differs_from_the_defaults_by_the_log_alone() -> None:
+    given = yaml.safe_load((FOLDER / "config.yaml").read_text())
+    assert given == {"listen": str(config.load(None, {}).listen), "callers": {"log": SETTINGS.callers.log}}
+
+
+def test_the_secret_is_one_that_the_configuration_knows() -> None:
+    [name] = re.findall(r"^#(TRIGGER_SHIM__\w+)=$", (FOLDER / "environment").read_text(), re.MULTILINE)
+    key = config.load(None, {name: "made-up-key-of-the-test"}).callers.fingerprint_key
+    assert key is not None
+    assert SERVICE["EnvironmentFile"] == "-/etc/trigger-shim/environment"
+
+
+def test_the_user_and_the_group_of_the_unit_are_made(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    command = [program("systemd-sysusers", "systemd"), f"--root={tmp_path}", str(FOLDER / "sysusers.conf")]
+    subprocess.run(command, check=True, capture_output=True)
+    for kind, file in (("User", "passwd"), ("Group", "group")):
+        [made] = (tmp_path / "etc" / file).read_text().splitlines()
+        assert made.split(":")[0] == SERVICE[kind]
