@@ -138,3 +138,18 @@ def test_a_manager_that_does_not_listen_any_more_stops_nobody(manager: Manager) 
     telling.join(20)
     assert not telling.is_alive()
     assert manager.hears() == "READY=1"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_reload_is_told_whether_the_file_is_good_or_bad(
+    manager: Manager, upstream: Upstream, tmp_path: Path, count: int
+) -> None:
+    with serving(upstream.url, tmp_path, workers=count) as running:
+        assert manager.hears() == "READY=1"
+        running.signal(signal.SIGHUP)
+        assert manager.hears().startswith("RELOADING=1\n")
+        assert manager.hears() == "READY=1"
+        (tmp_path / "config.yaml").write_text("listen: nowhere")
+        running.signal(signal.SIGHUP)
+        assert manager.hears().startswith("RELOADING=1\n")
+        assert manager.hears() == "READY=1"
