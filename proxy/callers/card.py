@@ -1,5 +1,6 @@
 """What the owner of a caller must know: what it calls, and the new call for each, ready to be sent on."""
 
+from collections import Counter
 from typing import NamedTuple
 
 from proxy import curl
@@ -69,6 +70,22 @@ class Card(NamedTuple):
         if plans.since is not None and (plans.next is None or plans.next.at != plans.since):
             coming.append(f"refused for good from {date(plans.since)} on")
         return "; ".join(coming) or None
+
+    @property
+    def counted(self) -> list[tuple[str, Counter[str]]]:
+        """What was counted of it, each kind of values by its name, if there are any."""
+        row, detail = self.row, self.detail
+        kinds: tuple[tuple[str, Counter[str]], ...] = (
+            ("endpoints", row.endpoints),
+            ("repositories", row.repositories),
+            ("workflows", row.workflows),
+            ("agents", row.agents),
+            ("addresses", detail.addresses),
+            ("tokens", detail.tokens),
+            ("outcomes", row.outcomes),
+            ("errors", detail.errors),
+        )
+        return [(title, counts) for title, counts in kinds if counts]
 
     @property
     def warnings(self) -> list[str]:

@@ -67,22 +67,9 @@ class _Counted(NamedTuple):
 
 
 def _counted(found: Card) -> list[_Counted]:
-    row, detail = found.row, found.detail
-    kinds: tuple[tuple[str, Counter[str]], ...] = (
-        ("endpoints", row.endpoints),
-        ("repositories", row.repositories),
-        ("workflows", row.workflows),
-        ("agents", row.agents),
-        ("addresses", detail.addresses),
-        ("tokens", detail.tokens),
-        ("outcomes", row.outcomes),
-        ("errors", detail.errors),
-        ("ignored fields", detail.ignored_fields),
-    )
     return [
         _Counted(title, counts.most_common(_MOST_VALUES), max(len(counts) - _MOST_VALUES, 0))
-        for title, counts in kinds
-        if counts
+        for title, counts in found.counted
     ]
 
 

@@ -1,6 +1,5 @@
 """A caller's card as plain text and as Markdown."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
@@ -60,7 +59,7 @@ def card_to_markdown(card: Card, now: datetime) -> str:
 
 
 def _facts(card: Card, blocks: str) -> Iterator[tuple[str, str]]:
-    row, detail = card.row, card.detail
+    row = card.row
     yield "owner", ", ".join(printable(part) for part in (row.owner, row.contact) if part) or UNKNOWN
     yield "user", ", ".join(map(printable, row.users)) or "not known"
     yield "state", "; ".join(card.standing)
@@ -71,19 +70,8 @@ def _facts(card: Card, blocks: str) -> Iterator[tuple[str, str]]:
         f"{row.calls} from {minute(row.first_seen)} to {minute(row.last_seen)}, {percent(row.error_share)} errors",
     )
     yield "trend", sparkline(row.by_day, _TREND_WIDTH, blocks)
-    counted: tuple[tuple[str, Counter[str]], ...] = (
-        ("endpoints", row.endpoints),
-        ("repositories", row.repositories),
-        ("workflows", row.workflows),
-        ("agents", row.agents),
-        ("addresses", detail.addresses),
-        ("tokens", detail.tokens),
-        ("outcomes", row.outcomes),
-        ("errors", detail.errors),
-    )
-    for title, counts in counted:
-        if counts:
-            yield title, listed(counts.items())
+    for title, counts in card.counted:
+        yield title, listed(counts.items())
 
 
 def _change(change: Change) -> Iterator[str]:
