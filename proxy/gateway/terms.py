@@ -213,14 +213,13 @@ _WHY: dict[Reason, str] = {
 
 def callers_before(freeze: datetime, log: str, rules: Iterable[Rule]) -> frozenset[str] | None:
     """The names of those who have a record from before the freeze, or None where the log does not reach back so far."""
-    fold = Fold(list(rules), until=freeze)
+    fold = Fold(list(rules), until=freeze, freeze=freeze)
     try:
         fold.take(Reader(logs(log)))
     except NoLog as problem:
         operator.warning(f"lifecycle.freeze: {problem}; nobody is refused for it")
         return None
-    names = frozenset(caller for _, caller in fold.tallies())
-    if not names and not any(beat.ts < freeze for beat in fold.beats):
+    names = fold.had_record()
+    if names is None:
         operator.warning(f"lifecycle.freeze: {log} has nothing from before {freeze:%Y-%m-%d}; nobody is refused for it")
-        return None
     return names

@@ -172,7 +172,7 @@ def next_change(policy: Policy, party: Party, after: datetime) -> Change | None:
     ]
     coming = [Change(at, kind) for at, kind in dates if at is not None and at > after]
     for brownout in policy.brownouts:
-        window = next(brownout.windows.after(after), None)
-        if window is not None and brownout.hits(party.name, party.owner):
+        window = next(brownout.windows.after(after), None) if brownout.hits(party.name, party.owner) else None
+        if window is not None:
             coming.append(Change(window.begin, "brownout", window.end, brownout))
     return min(coming, key=lambda change: change.at, default=None)
