@@ -14,6 +14,10 @@ from proxy.withdrawn import lifecycle
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+# What callers make up must not fill the memory.
+_LONGEST_REMEMBERED = 1024
+_LONGEST_ADDRESS = 64
+
 FINGERPRINT_DIGITS = 12
 USER_AGENT_LENGTH = 512
 NAME_LENGTH = 128
@@ -81,11 +85,11 @@ class Identity:
 
     def __init__(self, trusted_proxies: Iterable[Network], key: bytes, known: Iterable[Rule] = ()) -> None:
         self._trusted = tuple(trusted_proxies)
-        self._fingerprint = functools.lru_cache(4096)(functools.partial(fingerprint, key))
+        self._key = key
         self._known = tuple(known)
         # The same few peers and callers come again and again.
         self._hop = functools.lru_cache(4096)(self._parse_hop)
-        self._rule = functools.lru_cache(4096)(functools.partial(first_match, self._known))
+        self._remembered = functools.lru_cache(4096)(self._identify)
 
     def identify(
         self,
@@ -109,15 +113,29 @@ class Identity:
             repository: ``org/repo``, or ``id:…``.
             workflow: its name, where the call has one.
         """
+        told = (peer, tuple(forwarded_for), authorization, user_agent, given_name, repository, workflow)
+        length = sum(map(len, forwarded_for)) + sum(len(part) for part in told[2:] if part is not None)
+        return self._remembered(*told) if length <= _LONGEST_REMEMBERED else self._identify(*told)
+
+    def _identify(
+        self,
+        peer: str | None,
+        forwarded_for: tuple[str, ...],
+        authorization: str | None,
+        user_agent: str | None,
+        given_name: str | None,
+        repository: str,
+        workflow: str | None,
+    ) -> Caller:
         secret = token(authorization)
         traits = Traits(
-            self._fingerprint(secret) if secret else None,
+            fingerprint(self._key, secret) if secret else None,
             user_agent[:USER_AGENT_LENGTH] if user_agent else None,
             self.client_ip(peer, forwarded_for),
             repository,
             workflow,
         )
-        rule = self._rule(traits) if self._known else None
+        rule = first_match(self._known, traits)
         name, source = _name(rule, traits, (given_name or "").strip()[:NAME_LENGTH])
         owner = rule.owner if rule is not None else None
         return Caller(name, source, owner, traits.token, traits.client_ip, traits.user_agent, rule)
@@ -136,12 +154,12 @@ class Identity:
         client, trusted = self._hop(peer)
         hops = [hop for hop in ",".join(forwarded_for).split(",") if hop.strip()]
         while trusted and hops:
-            address, trusted = self._hop(hops.pop())
+            hop = hops.pop().strip()
+            address, trusted = self._hop(hop) if len(hop) <= _LONGEST_ADDRESS else (None, False)
             client = address or client
         return client or peer
 
     def _parse_hop(self, text: str) -> tuple[str | None, bool]:
-        text = text.strip()
         if text.startswith("["):
             text = text[1:].partition("]")[0]
         elif text.count(":") == 1:

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import socket
-import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -145,7 +145,7 @@ class Gateway:
         """The way of a call of a withdrawn endpoint, from its first byte to its last."""
         visit = self._visit(scope, match)
         record = visit.record
-        close = Recording(self._metrics, answering, record, self._log, receive)
+        close = Recording(self._metrics, answering, record, self._log, scope["is_gone"])
         response = None
         try:
             headers.check(scope["headers"])
@@ -263,10 +263,11 @@ class Gateway:
             _text(headers.first(head, b"authorization"), "surrogateescape"),
             _text(headers.first(head, b"user-agent")),
             given_name=_text(headers.first(head, self._name_header)) if self._name_header is not None else None,
-            repository=_repository(match),
+            repository=match.repository,
             workflow=_workflow(match),
         )
-        standing = terms.standing(caller, now)
+        party = terms.party(caller)
+        standing = terms.standing(party, now)
         record = CallRecord(
             schema=SCHEMA,
             ts=now,
@@ -289,7 +290,7 @@ class Gateway:
             outcome="interrupted",
             status=500,
         )
-        return Visit(terms, caller, standing, record, self._base)
+        return Visit(terms, party, standing, record, self._base)
 
     def _hop(self, scope: Scope) -> headers.Hop:
         peer = _peer(scope)
@@ -304,11 +305,6 @@ def _quoted(path: bytes) -> str:
     return quote_from_bytes(path, safe="/%!$&'()*+,;=:@-._~")
 
 
-def _repository(match: endpoints.Match) -> str:
-    segments = match.segments
-    return f"id:{segments['repo_id']}" if "repo_id" in segments else f"{segments['org']}/{segments['repo']}"
-
-
 def _workflow(match: endpoints.Match) -> str | None:
     try:
         return match.workflow
@@ -318,7 +314,7 @@ def _workflow(match: endpoints.Match) -> str | None:
 
 def _request_id(scope: Scope) -> str:
     given = headers.sane_request_id(headers.first(scope["headers"], b"x-request-id"))
-    return given.decode() if given else uuid.uuid4().hex
+    return given.decode() if given else secrets.token_hex(16)
 
 
 def _error(problem: Exception, request_id: str) -> errors.ProxyError:

@@ -1,7 +1,6 @@
 """One call as ASGI gives it: the body that comes in, and the answer that goes out."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, NamedTuple, cast
 
@@ -129,31 +128,25 @@ async def whole_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         errors.InvalidBody: it broke off.
     """
     declared = headers.first(scope["headers"], b"content-length")
-    too_large = errors.BodyTooLarge(f"The body is over {limit} bytes.")
     if declared is not None and int(declared) > limit:
-        raise too_large
+        raise _too_large(limit)
+    first = _at_once(receive)  # most are whole before they are asked for, and a time limit costs more than to read one
+    if first is not None and first["type"] == "http.request" and not first["more_body"] and len(first["body"]) <= limit:
+        return cast("bytes", first["body"])
     body = bytearray()
-    message = _at_once(
-        receive
-    )  # most are whole before they are asked for, and a time limit costs more than to read one
     try:
-        async with asyncio.timeout(WHOLE_BODY_TIMEOUT) if message is None or message.get("more_body") else _NO_LIMIT:
-            async for piece in pieces(receive, message):
+        async with asyncio.timeout(WHOLE_BODY_TIMEOUT):
+            async for piece in pieces(receive, first):
                 body += piece
                 if len(body) > limit:
-                    raise too_large
+                    raise _too_large(limit)
     except TimeoutError:
         raise errors.RequestTimeout(f"The body took over {WHOLE_BODY_TIMEOUT:g} s.") from None
     return bytes(body)
 
 
-_NO_LIMIT = contextlib.nullcontext()
-
-
-def is_gone(receive: Receive) -> bool:
-    """Whether the caller has hung up, found without waiting: ASGI has no question for it, only a message to await."""
-    message = _at_once(receive)
-    return message is not None and message["type"] == "http.disconnect"
+def _too_large(limit: int) -> errors.BodyTooLarge:
+    return errors.BodyTooLarge(f"The body is over {limit} bytes.")
 
 
 def _at_once(receive: Receive) -> Message | None:

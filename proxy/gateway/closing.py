@@ -1,15 +1,14 @@
 """What is done once a call, before its answer is whole: whoever has the answer finds the call counted and recorded."""
 
 import time
+from collections.abc import Callable
 from typing import ClassVar
-
-from starlette.types import Receive
 
 from proxy import errors
 from proxy.callers.log import CallerLog
 from proxy.callers.record import CallRecord
 from proxy.errors import Outcome
-from proxy.gateway.asgi import Answering, is_gone
+from proxy.gateway.asgi import Answering
 from proxy.gateway.metrics import NO_ENDPOINT, Kind, Metrics
 
 
@@ -82,12 +81,12 @@ class Recording(Closing):
     kind = "withdrawn"
 
     def __init__(
-        self, metrics: Metrics, answering: Answering, record: CallRecord, log: CallerLog, receive: Receive
+        self, metrics: Metrics, answering: Answering, record: CallRecord, log: CallerLog, is_gone: Callable[[], bool]
     ) -> None:
         super().__init__(metrics, answering)
         self.record = record
         self._log = log
-        self._receive = receive
+        self._is_gone = is_gone
 
     def came(self, status: int) -> None:
         """The successor's answer has begun, and goes to the caller as it comes."""
@@ -96,7 +95,7 @@ class Recording(Closing):
     def _close(self, duration: float) -> None:
         record = self.record
         record.status = self._answering.status or record.status
-        record.client_gone = self._answering.gone or is_gone(self._receive)
+        record.client_gone = self._answering.gone or self._is_gone()
         record.duration_ms = _milliseconds(duration)
         record.upstream_ms = _milliseconds(self._exchange) if self._exchange is not None else None
         self._metrics.logged(written=self._log.append(record))

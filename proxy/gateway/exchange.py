@@ -52,8 +52,7 @@ class Exchange:
         self._connection = connection
         self._scope = scope
         self._body = bytearray()
-        self._arrived = asyncio.Event()
-        self.waiting = False
+        self._arrival: asyncio.Future[None] | None = None  # of more of the body, where that is waited for
         self._disconnected = self._broken_off = False
         self._continue = scope["http_version"] == "1.1" and any(
             name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"]
@@ -72,8 +71,18 @@ class Exchange:
         except Exception as fault:
             operator.error(f"a fault of the proxy itself, in answering a request: {type(fault).__name__}")
         finally:
+            self._connection.state.tasks.discard(asyncio.current_task())  # type: ignore[arg-type]  # it is one
             if not self._ended:
                 self.abort()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether more of the body is waited for."""
+        return self.more_body and self._arrival is not None
+
+    def is_gone(self) -> bool:
+        """Whether the caller has hung up."""
+        return self._disconnected or self._broken_off
 
     def abort(self) -> None:
         """Break the connection off: an answer that is not whole must not look whole."""
@@ -90,23 +99,23 @@ class Exchange:
         self._body += body
         if len(self._body) > BUFFER_LIMIT:
             self._connection.transport.pause_reading()
-        self._arrived.set()
+        self._wake()
 
     def feed_end(self) -> None:
         """The end of the request's body."""
         self.more_body = False
-        self._arrived.set()
+        self._wake()
 
     def break_off(self) -> None:
         """What follows of the request's body cannot be read."""
         self.keep_alive = False
         self._broken_off = True
-        self._arrived.set()
+        self._wake()
 
     def disconnect(self) -> None:
         """The caller is gone."""
         self._disconnected = True
-        self._arrived.set()
+        self._wake()
 
     async def receive(self) -> Message:
         """ASGI's receive."""
@@ -128,23 +137,27 @@ class Exchange:
     async def _wait(self) -> None:
         self._connection.made_progress()
         self._connection.transport.resume_reading()
-        self._arrived.clear()
-        self.waiting = self.more_body
+        self._arrival = self._connection.loop.create_future()
         if self._continue:
             self._connection.loop.call_soon(self._go_on)  # unless this was but a look at what there is
         try:
-            await self._arrived.wait()
+            await self._arrival
         finally:
-            self.waiting = False
+            self._arrival = None
+
+    def _wake(self) -> None:
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
 
     def _go_on(self) -> None:
-        if self._continue and self.waiting and not self._begun and not self._arrived.is_set():
+        if self._continue and self.waiting and not self._begun:
             self._continue = False
             self._connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     async def send(self, message: Message) -> None:
         """ASGI's send. An empty piece of a body that has more to come sends the head at once."""
-        await self._connection.writable.wait()
+        if not self._connection.writable.is_set():
+            await self._connection.writable.wait()
         if self._disconnected:
             raise ConnectionResetError
         if message["type"] == "http.response.start":
@@ -160,13 +173,13 @@ class Exchange:
 
     def _begin(self, status: int, headers: list[Header]) -> bytes:
         self._begun = True
-        names = {name for name, _ in headers}
+        given = dict(headers)
         bodiless = self._scope["method"] == "HEAD" or status in _NO_BODY
-        own = [header for header in self._connection.state.default_headers if header[0] not in names]
+        own = [header for header in self._connection.state.default_headers if header[0] not in given]
         if bodiless:
             self._left = 0
-        elif b"content-length" in names:
-            self._left = int(dict(headers)[b"content-length"])
+        elif b"content-length" in given:
+            self._left = int(given[b"content-length"])
         elif self._scope["http_version"] == "1.1":
             self._chunked = True
             own.append((b"transfer-encoding", b"chunked"))
@@ -193,4 +206,4 @@ class Exchange:
 def head(status: int, headers: Headers) -> bytes:
     """The bytes of an answer before its body."""
     line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-    return b"".join([line, *(b"%b: %b\r\n" % header for header in headers), b"\r\n"])
+    return b"".join([line, *[b"%b: %b\r\n" % header for header in headers], b"\r\n"])

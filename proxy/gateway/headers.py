@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from proxy import errors
@@ -53,9 +54,12 @@ KEPT_IN_ERROR: dict[bytes, str] = {
 }
 """Fields that the answer to a translated call keeps where it is an error, and why."""
 
-_STAYS_BEHIND = frozenset(HOP_BY_HOP.keys() | REPLACED.keys())
-# What X-Forwarded-For says, in the words of RFC 7239.
-_STAYS_BEHIND_FROM_STRANGERS = _STAYS_BEHIND | {b"forwarded"}
+# What strangers say of earlier hops in X-Forwarded-For, they may say in the words of RFC 7239, too.
+_FROM_STRANGERS = {b"forwarded"}
+_STAYS_BEHIND = {trusted: frozenset(HOP_BY_HOP.keys() | REPLACED.keys() | (set() if trusted else _FROM_STRANGERS))
+                 for trusted in (True, False)}
+_NOT_TRANSLATED = {trusted: names | TRANSLATED.keys() for trusted, names in _STAYS_BEHIND.items()}
+_TELLS_OF_HOPS = frozenset({b"host", b"via", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 _FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5
@@ -85,13 +89,13 @@ def forwarded(request: Headers, hop: Hop) -> list[Header]:
     """The headers of a request that is handed on as it is, but for ``Host``."""
     # The framing that the caller chose, on a connection of its own.
     framing = [(name, b"chunked") for name, _ in request if name == b"transfer-encoding"]
-    return [*_untouched(request, hop), *framing, *_hops(request, hop)]
+    return [*_untouched(request, _STAYS_BEHIND[hop.trusted]), *framing, *_hops(request, hop)]
 
 
 def translated(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
     """The headers of the successor's request, from those of the legacy call, but for ``Host`` and the length."""
     return [
-        *(header for header in _untouched(request, hop) if header[0] not in TRANSLATED),
+        *_untouched(request, _NOT_TRANSLATED[hop.trusted]),
         *_hops(request, hop),
         (b"content-type", b"application/json"),
         (b"accept-encoding", b"identity"),
@@ -154,27 +158,29 @@ def trace_id(traceparent: bytes | None) -> str | None:
     return found[1].decode() if found else None
 
 
-def _untouched(request: Headers, hop: Hop) -> list[Header]:
-    gone = _STAYS_BEHIND if hop.trusted else _STAYS_BEHIND_FROM_STRANGERS
-    if named := named_by_connection(request) - gone:
-        gone |= named
+def _untouched(request: Headers, gone: AbstractSet[bytes]) -> list[Header]:
+    if named := named_by_connection(request):
+        gone = gone | named
     return [header for header in request if header[0] not in gone]
 
 
 def _hops(request: Headers, hop: Hop) -> list[Header]:
-    own = {
-        b"x-forwarded-for": (hop.peer or "unknown").encode(),
-        b"x-forwarded-proto": hop.scheme.encode(),
-        b"x-forwarded-host": first(request, b"host"),
-    }
-    hops = [(name, value) for name, value in request if name == b"via"]
-    hops.append((b"via", _via(hop.version)))
-    for name, value in own.items():
-        told = [known for key, known in request if key == name] if hop.trusted else []
-        if known := [part for part in (*told, value) if part]:
+    told: dict[bytes, list[bytes]] = {name: [] for name in _TELLS_OF_HOPS}
+    for name, value in request:
+        if name in told:
+            told[name].append(value)
+    hops = [*((b"via", value) for value in told[b"via"]), (b"via", _via(hop.version))]
+    ours = (
+        (b"x-forwarded-for", (hop.peer or "unknown").encode()),
+        (b"x-forwarded-proto", hop.scheme.encode()),
+        (b"x-forwarded-host", told[b"host"][0] if told[b"host"] else b""),
+    )
+    for name, own in ours:
+        known = [value for value in (*(told[name] if hop.trusted else ()), own) if value]
+        if known:
             hops.append((name, b", ".join(known)))
     return hops
 
 
 def _via(version: str) -> bytes:
-    return f"{version} {PROXY}".encode()
+    return b"%b %b" % (version.encode(), PROXY.encode())

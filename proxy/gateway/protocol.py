@@ -218,6 +218,7 @@ class Protocol(asyncio.Protocol):
             "headers": self._headers,
         }
         exchange = Exchange(self, scope, keep_alive=version == "1.1" and self._parser.should_keep_alive())
+        scope["is_gone"] = exchange.is_gone
         if length or chunked:
             exchange.more_body = True
             self._incoming = exchange
@@ -265,9 +266,7 @@ class Protocol(asyncio.Protocol):
             self.transport.resume_reading()
 
     def _start(self, exchange: Exchange) -> None:
-        task = self.loop.create_task(exchange.run())
-        self.state.tasks.add(task)
-        task.add_done_callback(self.state.tasks.discard)
+        self.state.tasks.add(self.loop.create_task(exchange.run()))
 
     def _check_line(self, parsed: bytes) -> None:
         """Compare the request line with what came, for the parser takes those of RTSP and Icecast, too.

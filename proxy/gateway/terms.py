@@ -51,18 +51,22 @@ class Terms:
         """Who has no record from before this is refused after it."""
         return self._policy.freeze
 
-    def standing(self, caller: Caller, now: datetime) -> Standing:
-        """How a caller stands."""
-        return lifecycle.standing(self._policy, self._party(caller), now)
+    def party(self, caller: Caller) -> Party:
+        """A caller, as the policy sees it."""
+        has_record = self.had_record is None or caller.name in self.had_record
+        return identity.party(caller.name, caller.rule, has_record=has_record)
 
-    def announced(self, caller: Caller, successor: str | None) -> Headers:
+    def standing(self, party: Party, now: datetime) -> Standing:
+        """How a caller stands."""
+        return lifecycle.standing(self._policy, party, now)
+
+    def announced(self, party: Party, successor: str | None) -> Headers:
         """The headers that announce the end to a caller.
 
         Args:
-            caller: who calls.
+            party: who calls.
             successor: absolute URL of what it should call, or None where its own call names none.
         """
-        party = self._party(caller)
         end = lifecycle.sunset_of(self._policy, party)
         if end not in self._announcements:
             self._announcements[end] = lifecycle.announcement(self._policy, party)
@@ -92,10 +96,6 @@ class Terms:
             for rule in self._rules
         ]
         return self.freeze, self._log, criteria
-
-    def _party(self, caller: Caller) -> Party:
-        has_record = self.had_record is None or caller.name in self.had_record
-        return identity.party(caller.name, caller.rule, has_record=has_record)
 
     @property
     def documentation(self) -> str | None:
@@ -159,7 +159,7 @@ class Visit(NamedTuple):
     """
 
     terms: Terms
-    caller: Caller
+    party: Party
     standing: Standing
     record: CallRecord
     base: str
@@ -171,7 +171,7 @@ class Visit(NamedTuple):
 
     def announced(self) -> Headers:
         """The headers that announce the end."""
-        return self.terms.announced(self.caller, self.successor)
+        return self.terms.announced(self.party, self.successor)
 
     def check(self) -> None:
         """Let it go on, if it may.

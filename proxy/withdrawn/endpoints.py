@@ -3,8 +3,10 @@
 Routing is on the undecoded path: ``release%2Fprod`` is one segment.
 """
 
+import functools
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -80,13 +82,20 @@ _DOTS = re.compile(r"(?:\.|%2[Ee]){1,2}")
 _DOT_SEGMENT = re.compile(r"(?:\.|%2[Ee]){0,2}(?:(?:;|%3[Bb]).*)?")
 
 
-class Match(NamedTuple):
+@dataclass(frozen=True)
+class Match:
     """A call recognised as one of a withdrawn endpoint, with the segments of its path as they came."""
 
     endpoint: Endpoint
     segments: Mapping[str, str]
 
-    @property
+    @functools.cached_property
+    def repository(self) -> str:
+        """``org/repo``, or ``id:…``."""
+        segments = self.segments
+        return f"id:{segments['repo_id']}" if "repo_id" in segments else f"{segments['org']}/{segments['repo']}"
+
+    @functools.cached_property
     def workflow(self) -> str | None:
         """The workflow that the call names, percent-decoded once where it is a name and no slug.
 
@@ -101,7 +110,7 @@ class Match(NamedTuple):
         except UnicodeDecodeError:
             raise InvalidPath("The workflow's name in the path is not UTF-8; percent-encode it as UTF-8.") from None
 
-    @property
+    @functools.cached_property
     def successor(self) -> str:
         """The path of the successor, with this call's own segments.
 
@@ -140,7 +149,16 @@ def match(method: str, path: str) -> Match | None:
         method: as it came, in upper case.
         path: raw, without the query, decoded as Latin-1 so that every byte has its character.
     """
+    return _remembered(method, path) if len(path) <= _LONGEST_REMEMBERED else _match(method, path)
+
+
+def _match(method: str, path: str) -> Match | None:
     for expected, pattern, endpoint in _PATTERNS:
         if method == expected and (found := pattern.fullmatch(path)):
             return Match(endpoint, found.groupdict())
     return None
+
+
+# Tools call the same few paths again and again; what somebody makes up must not fill the memory.
+_LONGEST_REMEMBERED = 256
+_remembered = functools.lru_cache(1024)(_match)
