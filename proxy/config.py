@@ -26,6 +26,7 @@ from proxy.values import (
     Address,
     Count,
     Cron,
+    Delay,
     FieldName,
     File,
     Fingerprints,
@@ -68,7 +69,9 @@ class Limits:
 
     body: Size = Size(1 << 20)
     in_flight: Count = Count(1024)
+    drain_delay: Delay = Delay(0.0)
     drain: Seconds = Seconds(30.0)
+    retry_window: Delay = Delay(60.0)
 
 
 @dataclass(frozen=True)
@@ -322,13 +325,6 @@ def _lay_over(values: Values, upper: Values, prefix: str = "") -> list[str]:
 # --- values
 
 
-_LATER: Values = {
-    "limits.drain_delay": 0,
-    "limits.retry_window": 60,
-}
-"""Keys whose default is what this version does, and which it cannot do otherwise yet."""
-
-
 def _section(schema: type[T], values: Any, prefix: str, problems: list[str]) -> T:
     """Build a section, adding what is wrong with it to `problems`; a bad value counts as absent."""
     fields = {name.rstrip("_"): name for name in typing.get_type_hints(schema)}
@@ -339,10 +335,7 @@ def _section(schema: type[T], values: Any, prefix: str, problems: list[str]) -> 
     read = {}
     for key, value in values.items():
         where = f"{prefix}{shown_key(key)}"
-        if where in _LATER:
-            if value != _LATER[where]:
-                problems.append(f"{where}: not supported by this version; leave it out")
-        elif key not in hints:
+        if key not in hints:
             near = difflib.get_close_matches(str(key), hints, 1, 0.5)
             fix = f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(hints)}"
             problems.append(f"{where}: unknown key; {fix}")

@@ -31,6 +31,7 @@ class Address(NamedTuple):
 Url = NewType("Url", str)
 Page = NewType("Page", str)
 Seconds = NewType("Seconds", float)
+Delay = NewType("Delay", float)
 Size = NewType("Size", int)
 Count = NewType("Count", int)
 Moment = NewType("Moment", datetime)
@@ -85,6 +86,12 @@ def _seconds(value: Any) -> Seconds:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _LONGEST:
         raise ValueError(f"{_shown(value)} is no time; write seconds, more than 0 and at most {_LONGEST}")
     return Seconds(float(value))
+
+
+def _delay(value: Any) -> Delay:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LONGEST:
+        raise ValueError(f"{_shown(value)} is no time; write seconds, 0 or more and at most {_LONGEST}")
+    return Delay(float(value))
 
 
 _UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -207,6 +214,7 @@ READERS: dict[Any, Callable[[Any], Any]] = {
     Url: _url,
     Page: _page,
     Seconds: _seconds,
+    Delay: _delay,
     Size: _size,
     Count: _count,
     Moment: _moment,

@@ -74,6 +74,18 @@ class Caller(NamedTuple):
     rule: Rule | None
 
 
+class _Told(NamedTuple):
+    """What a call tells of its caller."""
+
+    peer: str | None
+    forwarded_for: tuple[str, ...]
+    authorization: str | None
+    user_agent: str | None
+    given_name: str | None
+    repository: str
+    workflow: str | None
+
+
 class Identity:
     """Names callers: by the first rule that matches, a header, the fingerprint of their token, or where they call from.
 
@@ -113,30 +125,21 @@ class Identity:
             repository: ``org/repo``, or ``id:…``.
             workflow: its name, where the call has one.
         """
-        told = (peer, tuple(forwarded_for), authorization, user_agent, given_name, repository, workflow)
-        length = sum(map(len, forwarded_for)) + sum(len(part) for part in told[2:] if part is not None)
-        return self._remembered(*told) if length <= _LONGEST_REMEMBERED else self._identify(*told)
+        told = _Told(peer, tuple(forwarded_for), authorization, user_agent, given_name, repository, workflow)
+        length = sum(map(len, told.forwarded_for)) + sum([len(text) for text in told[2:] if text is not None])
+        return self._remembered(told) if length <= _LONGEST_REMEMBERED else self._identify(told)
 
-    def _identify(
-        self,
-        peer: str | None,
-        forwarded_for: tuple[str, ...],
-        authorization: str | None,
-        user_agent: str | None,
-        given_name: str | None,
-        repository: str,
-        workflow: str | None,
-    ) -> Caller:
-        secret = token(authorization)
+    def _identify(self, told: "_Told") -> Caller:
+        secret = token(told.authorization)
         traits = Traits(
             fingerprint(self._key, secret) if secret else None,
-            user_agent[:USER_AGENT_LENGTH] if user_agent else None,
-            self.client_ip(peer, forwarded_for),
-            repository,
-            workflow,
+            told.user_agent[:USER_AGENT_LENGTH] if told.user_agent else None,
+            self.client_ip(told.peer, told.forwarded_for),
+            told.repository,
+            told.workflow,
         )
         rule = first_match(self._known, traits)
-        name, source = _name(rule, traits, (given_name or "").strip()[:NAME_LENGTH])
+        name, source = _name(rule, traits, (told.given_name or "").strip()[:NAME_LENGTH])
         owner = rule.owner if rule is not None else None
         return Caller(name, source, owner, traits.token, traits.client_ip, traits.user_agent, rule)
 

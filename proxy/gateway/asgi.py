@@ -94,10 +94,8 @@ class Answering:
 
 def has_body(scope: Scope) -> bool:
     """Whether the call declares a body."""
-    return any(
-        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
-        for name, value in scope["headers"]
-    )
+    fields = scope["fields"]
+    return b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
 
 
 async def pieces(receive: Receive, first: Message | None = None) -> AsyncIterator[bytes]:
@@ -127,7 +125,7 @@ async def whole_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         errors.RequestTimeout: it took longer than `WHOLE_BODY_TIMEOUT`.
         errors.InvalidBody: it broke off.
     """
-    declared = headers.first(scope["headers"], b"content-length")
+    declared = scope["fields"].get(b"content-length")
     if declared is not None and int(declared) > limit:
         raise _too_large(limit)
     first = _at_once(receive)  # most are whole before they are asked for, and a time limit costs more than to read one

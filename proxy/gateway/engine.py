@@ -29,12 +29,14 @@ class Request(NamedTuple):
     Attributes:
         headers: all of them, with ``Host`` and the framing of the body.
         body: whole, or as it comes.
+        deadline: when the answer must be whole, on the loop's clock.
     """
 
     method: str
     target: bytes
     headers: Sequence[tuple[bytes, bytes]]
     body: bytes | httpx.AsyncByteStream = b""
+    deadline: float | None = None
 
 
 class Engine(httpx.AsyncBaseTransport):
@@ -70,6 +72,7 @@ class Engine(httpx.AsyncBaseTransport):
         self._idle: collections.deque[_Connection] = collections.deque()
         self._waiting: collections.deque[asyncio.Future[_Connection | None]] = collections.deque()
         self._sweep: asyncio.TimerHandle | None = None
+        self._deadlines = _Deadlines()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request of httpx's, as `send` does; the target is its extension ``target`` (bytes), if it has one."""
@@ -88,17 +91,18 @@ class Engine(httpx.AsyncBaseTransport):
             httpx.PoolTimeout: none became free in time.
             httpx.LocalProtocolError: the request cannot be written; it was not sent.
             httpx.ReadError: the connection broke after the request was sent.
+            httpx.ReadTimeout: the deadline passed; it may be raised in reading the answer, too.
             httpx.RemoteProtocolError: the answer is no HTTP/1.1.
         """
         head = _head(request)
         connection = await self._acquire()
         try:
-            await connection.exchange(head, request)
+            await self._exchange(connection, head, request)
         except httpx.ReadError:
             if not (connection.stale and _repeatable(request)):
                 raise
             connection = await self._acquire(fresh=True)
-            await connection.exchange(head, request)
+            await self._exchange(connection, head, request)
         return Reply(connection, self._release)
 
     async def aclose(self) -> None:
@@ -108,13 +112,15 @@ class Engine(httpx.AsyncBaseTransport):
         for connection in self._idle:
             connection.abort()
 
+    async def _exchange(self, connection: "_Connection", head: bytes, request: Request) -> None:
+        if request.deadline is not None:
+            self._deadlines.set(connection, request.deadline)
+        await connection.exchange(head, request)
+
     async def _acquire(self, *, fresh: bool = False) -> "_Connection":
-        deadline = asyncio.get_running_loop().time() + self._connect_timeout
-        while True:
-            while self._idle and not (fresh and self._free):
-                connection = self._idle.pop()
-                if connection.reusable:
-                    return connection
+        deadline = None
+        while (connection := self._take_idle(fresh=fresh)) is None:
+            deadline = deadline or asyncio.get_running_loop().time() + self._connect_timeout
             if self._free:
                 self._free -= 1
                 return await self._connect(deadline)
@@ -123,6 +129,14 @@ class Engine(httpx.AsyncBaseTransport):
                 return await self._connect(deadline)
             if given.reusable:
                 return given
+        return connection
+
+    def _take_idle(self, *, fresh: bool) -> "_Connection | None":
+        while self._idle and not (fresh and self._free):
+            connection = self._idle.pop()
+            if connection.reusable:
+                return connection
+        return None
 
     async def _turn(self, deadline: float) -> "_Connection | None":
         """Wait for a connection that somebody is done with, or None for the leave to make one."""
@@ -161,12 +175,14 @@ class Engine(httpx.AsyncBaseTransport):
         return connection
 
     def _release(self, connection: "_Connection") -> None:
+        self._deadlines.clear(connection)
         if connection.reusable:
             self._pass_on(connection)
         else:
             connection.abort()
 
     def _lost(self, connection: "_Connection") -> None:
+        self._deadlines.clear(connection)
         with contextlib.suppress(ValueError):
             self._idle.remove(connection)
         self._pass_on(None)
@@ -198,6 +214,38 @@ class Engine(httpx.AsyncBaseTransport):
             self._idle.popleft().abort()
         if self._idle:
             self._schedule_sweep()
+
+
+class _Deadlines:
+    """When exchanges must be over. One timer for all: one for each costs more than all else that is done in time."""
+
+    def __init__(self) -> None:
+        self._due: dict[_Connection, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, connection: "_Connection", due: float) -> None:
+        """Have a connection's exchange fail at a time on the loop's clock."""
+        self._due[connection] = due
+        if self._timer is None or due < self._timer.when():
+            self._arm(due)
+
+    def clear(self, connection: "_Connection") -> None:
+        """The exchange is over."""
+        self._due.pop(connection, None)
+
+    def _arm(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(due, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        for connection in [connection for connection, due in self._due.items() if due <= now]:
+            self.clear(connection)
+            connection.expire()
+        if self._due:
+            self._arm(min(self._due.values()))
 
 
 class _Connection(asyncio.Protocol):
@@ -275,6 +323,11 @@ class _Connection(asyncio.Protocol):
             self._transport.resume_reading()
         self._buffered = 0
         return content
+
+    def expire(self) -> None:
+        """Break the exchange off, for its time is over."""
+        self._fail(httpx.ReadTimeout("the answer was not whole in time"))
+        self.abort()
 
     def abort(self) -> None:
         """Break the connection off."""
@@ -372,25 +425,30 @@ class _Connection(asyncio.Protocol):
         if self._interim:
             self.headers.clear()
             return
-        codings = [value.strip().lower() for name, value in self.headers if name.lower() == b"transfer-encoding"]
-        if problem := self._problem(codings):
+        size, codings, has_length = 0, [], False
+        for name, value in self.headers:
+            size += len(name) + len(value) + 4
+            match name.lower():
+                case b"transfer-encoding":
+                    codings.append(value.strip().lower())
+                case b"content-length":
+                    has_length = True
+        if problem := self._problem(size, codings):
             self._fail(httpx.RemoteProtocolError(problem))
             return
         self.status = status
         self._answered = True
         self._done = self._to_head
         self._keep_alive = self._parser.should_keep_alive()
-        self._until_eof = not codings and all(name.lower() != b"content-length" for name, _ in self.headers)
+        self._until_eof = not (codings or has_length)
         self._wake()
 
-    def _problem(self, codings: list[bytes]) -> str | None:
+    def _problem(self, size: int, codings: list[bytes]) -> str | None:
         if codings not in ([], [b"chunked"]):
             return "a transfer coding that was not asked for"
         if self._parser.get_http_version() not in {"1.0", "1.1"}:
             return "another version of HTTP"
-        if sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_LIMIT:
-            return "the head is too large"
-        return None
+        return "the head is too large" if size > HEAD_LIMIT else None
 
     def on_body(self, body: bytes) -> None:
         if self._done:
@@ -421,8 +479,12 @@ class Reply(httpx.AsyncByteStream):
         self._connection: _Connection | None = connection
         self._release = release
 
+    async def read(self) -> bytes:
+        """What has come of its body, or nothing at its end."""
+        return await self._connection.read() if self._connection is not None else b""
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while self._connection is not None and (chunk := await self._connection.read()):
+        while chunk := await self.read():
             yield chunk
 
     async def aclose(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import http
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from starlette.types import Message, Scope
@@ -54,9 +55,10 @@ class Exchange:
         self._body = bytearray()
         self._arrival: asyncio.Future[None] | None = None  # of more of the body, where that is waited for
         self._disconnected = self._broken_off = False
-        self._continue = scope["http_version"] == "1.1" and any(
-            name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"]
-        )
+        scope["is_gone"], scope["when_gone"] = self.is_gone, self.when_gone
+        self._when_gone: Callable[[], None] | None = None
+        expected = scope["fields"].get(b"expect", b"")
+        self._continue = scope["http_version"] == "1.1" and expected.lower() == b"100-continue"
         self._given_all = False
         self._head: bytes | None = None  # kept until the body's first piece, so that both go in one write
         self._begun = self._ended = self._chunked = False
@@ -71,7 +73,7 @@ class Exchange:
         except Exception as fault:
             operator.error(f"a fault of the proxy itself, in answering a request: {type(fault).__name__}")
         finally:
-            self._connection.state.tasks.discard(asyncio.current_task())  # type: ignore[arg-type]  # it is one
+            self._connection.state.tasks.discard(asyncio.current_task())
             if not self._ended:
                 self.abort()
 
@@ -83,6 +85,12 @@ class Exchange:
     def is_gone(self) -> bool:
         """Whether the caller has hung up."""
         return self._disconnected or self._broken_off
+
+    def when_gone(self, call: Callable[[], None]) -> None:
+        """Have something called when the caller hangs up, perhaps more than once; at once where it has."""
+        self._when_gone = call
+        if self.is_gone():
+            call()
 
     def abort(self) -> None:
         """Break the connection off: an answer that is not whole must not look whole."""
@@ -110,12 +118,17 @@ class Exchange:
         """What follows of the request's body cannot be read."""
         self.keep_alive = False
         self._broken_off = True
-        self._wake()
+        self._leave()
 
     def disconnect(self) -> None:
         """The caller is gone."""
         self._disconnected = True
+        self._leave()
+
+    def _leave(self) -> None:
         self._wake()
+        if self._when_gone is not None:
+            self._when_gone()
 
     async def receive(self) -> Message:
         """ASGI's receive."""

@@ -56,8 +56,10 @@ KEPT_IN_ERROR: dict[bytes, str] = {
 
 # What strangers say of earlier hops in X-Forwarded-For, they may say in the words of RFC 7239, too.
 _FROM_STRANGERS = {b"forwarded"}
-_STAYS_BEHIND = {trusted: frozenset(HOP_BY_HOP.keys() | REPLACED.keys() | (set() if trusted else _FROM_STRANGERS))
-                 for trusted in (True, False)}
+_STAYS_BEHIND = {
+    trusted: frozenset(HOP_BY_HOP.keys() | REPLACED.keys() | (set() if trusted else _FROM_STRANGERS))
+    for trusted in (True, False)
+}
 _NOT_TRANSLATED = {trusted: names | TRANSLATED.keys() for trusted, names in _STAYS_BEHIND.items()}
 _TELLS_OF_HOPS = frozenset({b"host", b"via", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
 
@@ -145,6 +147,11 @@ def named_by_connection(headers: Headers) -> set[bytes]:
 def first(headers: Headers, name: bytes) -> bytes | None:
     """The first value of a header, by its name in lower case."""
     return next((value for key, value in headers if key == name), None)
+
+
+def values(headers: Headers, name: bytes) -> list[bytes]:
+    """All values of a header, by its name in lower case."""
+    return [value for key, value in headers if key == name]
 
 
 def sane_request_id(value: bytes | None) -> bytes | None:

@@ -50,7 +50,9 @@ class Protocol(asyncio.Protocol):
     """One connection of a caller.
 
     An application that puts ``connected`` into its lifespan's state is told of each that begins (1) or ends (-1), after
-    the port that it is on.
+    the port that it is on. The scope of a call has, beyond what ASGI knows, its ``target`` as it came, the first value
+    of each header in ``fields``, ``is_gone``, which says whether its caller has hung up, and ``when_gone``, which takes
+    what is to be called when it does.
     """
 
     def __init__(
@@ -196,13 +198,28 @@ class Protocol(asyncio.Protocol):
         self._check_line(b"%b %b HTTP/%b" % (method.encode(), self._target, version.encode()))
         if len(self._exchanges) >= AHEAD_LIMIT:
             raise errors.Overloaded(f"{AHEAD_LIMIT} requests on this connection are still to be answered.")
-        _check(version, self._target, self._headers)
-        length, chunked = _framing(version, self._headers)
+        length, chunked = _check(version, self._target, self._headers)
         if self._head_at is not None:
             end = self._seen.find(b"\r\n\r\n", self._head_at) + 4
             self._head_at = None if chunked else end + length
+        exchange = Exchange(
+            self,
+            self._scope(method, version),
+            keep_alive=version == "1.1" and self._parser.should_keep_alive(),
+        )
+        if length or chunked:
+            exchange.more_body = True
+            self._incoming = exchange
+            self.made_progress()
+        self._exchanges.append(exchange)
+        if len(self._exchanges) == 1:
+            self._start(exchange)
+        else:
+            self.transport.pause_reading()
+
+    def _scope(self, method: str, version: str) -> Scope:
         path, query, target = _target(method, self._target)
-        scope: Scope = {
+        return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": version,
@@ -216,18 +233,8 @@ class Protocol(asyncio.Protocol):
             "query_string": query,
             "target": target,
             "headers": self._headers,
+            "fields": dict(reversed(self._headers)),
         }
-        exchange = Exchange(self, scope, keep_alive=version == "1.1" and self._parser.should_keep_alive())
-        scope["is_gone"] = exchange.is_gone
-        if length or chunked:
-            exchange.more_body = True
-            self._incoming = exchange
-            self.made_progress()
-        self._exchanges.append(exchange)
-        if len(self._exchanges) == 1:
-            self._start(exchange)
-        else:
-            self.transport.pause_reading()
 
     def on_body(self, body: bytes) -> None:
         self._overhead = 0
@@ -277,6 +284,8 @@ class Protocol(asyncio.Protocol):
         if self._head_at is None:  # behind a body whose end is not known here
             if parsed + b"\r\n" not in self._seen:
                 raise errors.InvalidRequest("The request is not HTTP/1.1.")
+            return
+        if self._seen.startswith(parsed + b"\r\n", self._head_at):
             return
         line = self._seen[self._head_at :].lstrip(b"\r\n").partition(b"\r\n")[0]
         if line == parsed:
@@ -343,34 +352,40 @@ def _escaped(data: bytes) -> bytes:
     return re.sub(rb"[\x80-\xff]", lambda match: b"%%%02X" % match[0][0], line) + end + rest
 
 
-def _check(version: str, target: bytes, headers: Headers) -> None:
-    """Refuse a head that is too large, or that does not say what it is for.
+def _check(version: str, target: bytes, headers: Headers) -> tuple[int, bool]:
+    """Refuse a head that is too large, or does not say what it is for, or where its body ends.
+
+    Returns:
+        Length of the body, and whether it is chunked.
 
     Raises:
         errors.HeadersTooLarge: too much of a head.
-        errors.InvalidRequest: of another version, or without the one host that RFC 9112, section 3.2, demands.
+        errors.InvalidRequest: of another version, or without the one host that RFC 9112, section 3.2, demands, or with
+            a framing that two servers could read in two ways (section 6).
     """
-    size = len(target) + sum(len(name) + len(value) + 4 for name, value in headers)
+    size = len(target)
+    found: dict[bytes, list[bytes]] = {b"host": [], b"content-length": [], b"transfer-encoding": []}
+    for name, value in headers:
+        size += len(name) + len(value) + 4
+        if name in found:
+            found[name].append(value)
     if size > HEAD_LIMIT or len(headers) > HEADERS_LIMIT:
         raise errors.HeadersTooLarge(f"More than {HEADERS_LIMIT} headers, or {HEAD_LIMIT} bytes of them.")
     if version not in {"1.0", "1.1"}:
         raise errors.InvalidRequest("The proxy speaks HTTP/1.1.")
-    hosts = [value.strip(b" \t") for name, value in headers if name == b"host"]
+    _check_host(version, found[b"host"])
+    return _framing(version, found[b"content-length"], found[b"transfer-encoding"])
+
+
+def _check_host(version: str, hosts: list[bytes]) -> None:
     if len(hosts) > 1 or not (hosts or version == "1.0"):
         raise errors.InvalidRequest("A request has one Host header.")
-    if hosts and not _HOST.fullmatch(hosts[0]):
+    if hosts and not _HOST.fullmatch(hosts[0].strip(b" \t")):
         raise errors.InvalidRequest("The Host header names no host.")
 
 
-def _framing(version: str, headers: Headers) -> tuple[int, bool]:
-    """Length of the body, or that it is chunked (RFC 9112, section 6).
-
-    Raises:
-        errors.InvalidRequest: two servers could read it in two ways.
-    """
-    lengths = [value for name, value in headers if name == b"content-length"]
-    codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
-    if codings and (codings != [b"chunked"] or lengths or version == "1.0"):
+def _framing(version: str, lengths: list[bytes], codings: list[bytes]) -> tuple[int, bool]:
+    if codings and (len(codings) > 1 or codings[0].lower() != b"chunked" or lengths or version == "1.0"):
         raise errors.InvalidRequest("The only transfer coding is chunked, without Content-Length.")
     if len(lengths) > 1:
         raise errors.InvalidRequest("A request has one Content-Length.")

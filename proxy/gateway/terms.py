@@ -169,6 +169,11 @@ class Visit(NamedTuple):
         """The URL of what to call instead; None where the call itself names none."""
         return self.base + self.record.successor if self.record.successor is not None else None
 
+    @property
+    def request_id(self) -> tuple[bytes, bytes]:
+        """The header that names the call."""
+        return b"x-request-id", self.record.request_id.encode()
+
     def announced(self) -> Headers:
         """The headers that announce the end."""
         return self.terms.announced(self.party, self.successor)

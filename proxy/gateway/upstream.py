@@ -6,7 +6,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 import httpx
 
@@ -40,28 +40,39 @@ class Reply(Protocol):
     status: int
     headers: list[Header]
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        """Its body, as it comes."""
+    async def read(self) -> bytes:
+        """What has come of its body, or nothing at its end."""
 
     async def aclose(self) -> None:
         """Give the connection back."""
 
 
 class Upstream:
-    """The successor's address, and the shared transport to it."""
+    """The successor's address, and the connections to it: an asynchronous context, which closes them.
+
+    Args:
+        settings: address and limits. Translated calls and others have `max_connections` each, so that neither kind
+            waits for the other.
+        transport: stands in for the network; None is the real one.
+    """
 
     def __init__(self, settings: config.Upstream, transport: httpx.AsyncBaseTransport | None = None) -> None:
         base = httpx.URL(settings.url)
         self._host = base.netloc
         self._prefix = base.raw_path.rstrip(b"/")
         self._timeout = settings.timeout
-        self.transport = transport or Engine(
-            base,
-            connect_timeout=settings.connect_timeout,
-            keepalive=settings.keepalive,
-            max_connections=settings.max_connections,
-        )
-        self._send = self.transport.send if isinstance(self.transport, Engine) else _Foreign(self.transport, base).send
+        self._open = contextlib.AsyncExitStack()
+        self._transports = [transport] if transport is not None else [_engine(base, settings), _engine(base, settings)]
+        senders = [one.send if isinstance(one, Engine) else _Foreign(one, base).send for one in self._transports]
+        self._post, self._stream = senders[0], senders[-1]
+
+    async def __aenter__(self) -> Self:
+        for transport in self._transports:
+            await self._open.enter_async_context(transport)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._open.aclose()
 
     async def post(self, path: str, headers: list[Header], body: bytes) -> Answer:
         """Send a translated call, exactly once, and read the whole answer within `upstream.timeout`.
@@ -73,12 +84,12 @@ class Upstream:
             errors.InvalidAnswer: the answer is not HTTP, over `ANSWER_LIMIT`, or in an unknown encoding.
         """
         framing = [(b"host", self._host), (b"content-length", b"%d" % len(body))]
-        request = Request("POST", self._prefix + path.encode("ascii"), [*framing, *headers], body)
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        request = Request("POST", self._prefix + path.encode("ascii"), [*framing, *headers], body, deadline)
         reply = None
         try:
-            async with asyncio.timeout(self._timeout):
-                reply = await self._send(request)
-                return Answer(reply.status, reply.headers, await _read(reply))
+            reply = await self._post(request)
+            return Answer(reply.status, reply.headers, await _read(reply))
         except (errors.ProxyError, httpx.HTTPError, TimeoutError) as error:
             raise self._mapped(error, reply) from error
         finally:
@@ -106,7 +117,7 @@ class Upstream:
             async with asyncio.timeout(self._timeout) as rest:
                 watch = _Watch(rest, self._timeout)
                 upload = b"" if body is None else _Upload(body, watch)
-                reply = await self._send(Request(method, self._prefix + target, headers, upload))
+                reply = await self._stream(Request(method, self._prefix + target, headers, upload))
                 yield Stream(reply.status, reply.headers, _watched(reply, watch))
         except (errors.ProxyError, httpx.HTTPError, TimeoutError) as error:
             raise self._mapped(error, reply) from error
@@ -141,6 +152,15 @@ class Upstream:
                 return errors.ConnectionLost("The connection to the service broke before its answer was whole.")
 
 
+def _engine(base: httpx.URL, settings: config.Upstream) -> Engine:
+    return Engine(
+        base,
+        connect_timeout=settings.connect_timeout,
+        keepalive=settings.keepalive,
+        max_connections=settings.max_connections,
+    )
+
+
 class _Foreign:
     """Any transport that has httpx's interface, in place of the engine."""
 
@@ -155,16 +175,23 @@ class _Foreign:
         asked = httpx.Request(
             request.method, self._origin, headers=request.headers, stream=stream, extensions=extensions
         )
-        return _ForeignReply(await self._transport.handle_async_request(asked))
+        async with asyncio.timeout_at(request.deadline):
+            return _ForeignReply(await self._transport.handle_async_request(asked), request.deadline)
 
 
 class _ForeignReply:
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, deadline: float | None) -> None:
         self.status, self.headers = response.status_code, response.headers.raw
         self._response = response
+        self._body = aiter(response.stream)  # type: ignore[arg-type]
+        self._deadline = deadline
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._response.stream.__aiter__()  # type: ignore[union-attr]
+    async def read(self) -> bytes:
+        async with asyncio.timeout_at(self._deadline):
+            async for chunk in self._body:
+                if chunk:
+                    return chunk
+        return b""
 
     async def aclose(self) -> None:
         await self._response.aclose()
@@ -202,7 +229,7 @@ class _Upload(httpx.AsyncByteStream):
 
 async def _watched(reply: Reply, watch: _Watch) -> AsyncIterator[bytes]:
     watch.upstream()
-    async for chunk in reply:
+    while chunk := await reply.read():
         watch.caller()
         yield chunk
         watch.upstream()
@@ -211,16 +238,17 @@ async def _watched(reply: Reply, watch: _Watch) -> AsyncIterator[bytes]:
 
 async def _read(reply: Reply) -> bytes:
     content = bytearray()
-    async for chunk in reply:
+    while chunk := await reply.read():
         content += chunk
         if len(content) > ANSWER_LIMIT:
             raise _too_large()
     codings = [value for name, value in reply.headers if name.lower() == b"content-encoding"]
-    return _decoded(bytes(content), b", ".join(codings).strip().lower().decode("latin-1"))
+    return _decoded(bytes(content), codings) if codings and content else bytes(content)
 
 
-def _decoded(content: bytes, encoding: str) -> bytes:
-    if encoding in {"", "identity"} or not content:
+def _decoded(content: bytes, codings: list[bytes]) -> bytes:
+    encoding = b", ".join(codings).strip().lower().decode("latin-1")
+    if encoding in {"", "identity"}:
         return content
     if encoding not in {"gzip", "x-gzip", "deflate"}:
         raise errors.InvalidAnswer("The service answered in a content encoding that was not asked for.")

@@ -80,6 +80,11 @@ class LegacyAnswer(NamedTuple):
     run_user: str | None = None
     error_code: str | None = None
 
+    @property
+    def has_run(self) -> bool:
+        """Whether there is a run that goes on: not an error, and something was to be started."""
+        return self.trigger_status in {"created", "already_exists"}
+
 
 # --- the request
 
@@ -180,6 +185,7 @@ _KNOWN_STATUSES = frozenset(
     "created prepared processing success failed canceled timeout skipped awaiting_approval rejected".split()
 )
 _run = msgspec.json.Decoder(_Run)
+_response = msgspec.json.Decoder(_RunCIWorkflowResponse)
 _error = msgspec.json.Decoder(ErrorBody)
 
 
@@ -218,6 +224,12 @@ def to_legacy(status: int, body: bytes) -> LegacyAnswer:
         trigger_status=trigger_status,
         run_user=user if isinstance(user, str) else None,
     )
+
+
+def taken_over(answer: LegacyAnswer) -> LegacyAnswer:
+    """The same run, for a retry of the call that has started it."""
+    run = msgspec.structs.replace(_response.decode(answer.body), trigger_status="already_exists")
+    return answer._replace(body=_encode(run), trigger_status=run.trigger_status)
 
 
 def _error_to_legacy(status: int, body: bytes) -> LegacyAnswer:

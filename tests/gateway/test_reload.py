@@ -610,8 +610,9 @@ def settings(log: Path, freeze: datetime | None) -> Config:
 
 
 def refuses_new_ones(in_force: InForce, now: datetime) -> bool:
-    caller = Caller("new", "token", None, "new", None, None, None)
-    return in_force.terms.standing(caller, now).refusal is not None
+    terms = in_force.terms
+    party = terms.party(Caller("new", "token", None, "new", None, None, None))
+    return terms.standing(party, now).refusal is not None
 
 
 HEARTBEAT = '{"event":"heartbeat","schema":1,"ts":"2020-01-01T00:00:00Z","at":"start","interval":60,"instance":"a:1"}\n'
