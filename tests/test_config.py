@@ -108,6 +108,9 @@ READ = [
     ("upstream.url", "http://api.example:65535", "http://api.example:65535"),
     ("upstream.url", "http://[::1]:9000", "http://[::1]:9000"),
     ("upstream.connect_timeout", "0.001", 0.001),
+    ("limits.drain_delay", "0", 0.0),
+    ("limits.drain_delay", "2.5", 2.5),
+    ("limits.retry_window", "0", 0.0),
     ("upstream.timeout", "31622400", 31622400),
     ("upstream.keepalive", "1", 1),
     ("upstream.max_connections", "1", 1),
@@ -187,6 +190,7 @@ REFUSED = {
         ],
         '"https://api.example\\n"',
     ],
+    ("limits.drain_delay", "0 or more"): ["-1", "null", '"5"', "true", ".nan", ".inf", "5s", "99999999"],
     ("upstream.connect_timeout", "seconds"): ["0", "-1", "null", '"5"', "true", ".nan", ".inf", "-.inf", "5s"],
     ("upstream.timeout", "seconds"): ["0", "0.0", "31622401", "1" + "0" * 400, "[5]"],
     ("upstream.keepalive", "seconds"): ["0", "-0.1", "no"],
@@ -338,20 +342,6 @@ def test_an_unknown_key_like_no_other_is_refused_with_all_known_ones(problems: P
 )
 def test_a_key_that_is_no_plain_text_is_refused_in_one_line(problems: Problems, text: str) -> None:
     assert len(one(problems(text)).splitlines()) == 1
-
-
-LATER = [
-    ("limits.drain_delay", "0", "5"),
-    ("limits.retry_window", "60", "0"),
-]
-
-
-@pytest.mark.parametrize(("key", "default", "other"), LATER)
-def test_a_key_of_a_later_version_may_hold_its_default_and_nothing_else(
-    load: Load, problems: Problems, key: str, default: str, other: str
-) -> None:
-    assert load(lines(key, default)) == Config()
-    assert one(problems(lines(key, other))).startswith(f"{key}: ")
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ class Admin:
         report: what `/callers` shows.
 
     Attributes:
+        ready: whether calls may be sent here.
         report: what it shows now.
         probes: the pages for probes, under ``/-/``, a prefix that no organization can have.
     """
@@ -59,7 +60,7 @@ class Admin:
         self._lifespan = lifespan
         self._metrics = metrics
         self.report = report
-        self._ready = False
+        self.ready = False
         probes = (
             Page("/healthz", "200 while the process lives", self._healthz),
             Page("/readyz", "200 while it is ready for calls", self._readyz),
@@ -80,9 +81,9 @@ class Admin:
     @contextlib.asynccontextmanager
     async def _while_ready(self, _app: Starlette) -> AsyncIterator[State]:
         async with self._lifespan() as state:
-            self._ready = True
+            self.ready = True
             yield state
-            self._ready = False
+            self.ready = False
 
     async def _index(self, _request: Request) -> Response:
         return PlainTextResponse("".join(f"{page.path:<16}{page.about}\n" for page in self._pages))
@@ -91,7 +92,7 @@ class Admin:
         return PlainTextResponse("ok\n")
 
     async def _readyz(self, _request: Request) -> Response:
-        return PlainTextResponse("ready\n") if self._ready else PlainTextResponse("not ready\n", 503)
+        return PlainTextResponse("ready\n") if self.ready else PlainTextResponse("not ready\n", 503)
 
     async def _exposition(self, request: Request) -> Response:
         try:

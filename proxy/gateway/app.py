@@ -79,6 +79,10 @@ class App:
         self._in_force.put(terms)
         self._admin.report = report
 
+    def stopping(self) -> None:
+        """Be ready no more, although calls are still taken."""
+        self._admin.ready = False
+
     def close(self) -> None:
         """Close the caller log."""
         self._log.close()

@@ -51,14 +51,15 @@ class Exchange:
         self.keep_alive = keep_alive
         self.more_body = False
         self._connection = connection
-        self._scope = scope
+        self._scope: Scope | None = scope
+        self._method, self._version = scope["method"], scope["http_version"]
         self._body = bytearray()
         self._arrival: asyncio.Future[None] | None = None  # of more of the body, where that is waited for
         self._disconnected = self._broken_off = False
         scope["is_gone"], scope["when_gone"] = self.is_gone, self.when_gone
         self._when_gone: Callable[[], None] | None = None
         expected = scope["fields"].get(b"expect", b"")
-        self._continue = scope["http_version"] == "1.1" and expected.lower() == b"100-continue"
+        self._continue = self._version == "1.1" and expected.lower() == b"100-continue"
         self._given_all = False
         self._head: bytes | None = None  # kept until the body's first piece, so that both go in one write
         self._begun = self._ended = self._chunked = False
@@ -66,8 +67,9 @@ class Exchange:
 
     async def run(self) -> None:
         """Have the application answer."""
+        scope, self._scope = self._scope, None  # it holds methods of this: only the garbage collector would undo that
         try:
-            await self._connection.app(self._scope, self.receive, self.send)
+            await self._connection.app(scope, self.receive, self.send)
         except OSError:
             pass
         except Exception as fault:
@@ -187,13 +189,13 @@ class Exchange:
     def _begin(self, status: int, headers: list[Header]) -> bytes:
         self._begun = True
         given = dict(headers)
-        bodiless = self._scope["method"] == "HEAD" or status in _NO_BODY
+        bodiless = self._method == "HEAD" or status in _NO_BODY
         own = [header for header in self._connection.state.default_headers if header[0] not in given]
         if bodiless:
             self._left = 0
         elif b"content-length" in given:
             self._left = int(given[b"content-length"])
-        elif self._scope["http_version"] == "1.1":
+        elif self._version == "1.1":
             self._chunked = True
             own.append((b"transfer-encoding", b"chunked"))
         else:

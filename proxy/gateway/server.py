@@ -117,9 +117,10 @@ class Server(uvicorn.Server):
     Args:
         app: answers.
         drain: seconds for which a stop waits for the calls under way.
+        delay: seconds before that, in which calls are still accepted.
         tls: what to show to callers.
         ready: called when it serves.
-        stopping: called when it begins to stop.
+        stopping: called when it begins to stop, before the delay.
 
     Raises:
         ServeError: the certificate or its key cannot be used.
@@ -131,12 +132,14 @@ class Server(uvicorn.Server):
         self,
         app: ASGIApp,
         drain: float,
+        *,
+        delay: float = 0,
         tls: Tls | None = None,
         ready: Callable[[], None] = _nobody,
         stopping: Callable[[], None] = _nobody,
     ) -> None:
         super().__init__(_settings(app, tls))
-        self._drain = drain
+        self._drain, self._delay = drain, delay
         self._ready, self._stops = ready, stopping
         self._stopping, self._forced = asyncio.Event(), asyncio.Event()
 
@@ -164,6 +167,8 @@ class Server(uvicorn.Server):
     async def main_loop(self) -> None:
         await self._stopping.wait()
         self._stops()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._forced.wait(), self._delay)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for listener in self.servers:

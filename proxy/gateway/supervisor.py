@@ -84,12 +84,25 @@ class _Alone(server.Server):
     """The only process that serves."""
 
     def __init__(self, app: App, config: Config, reload: Reload) -> None:
-        super().__init__(app, config.limits.drain, config.tls, self._serves, notify.stopping)
+        limits = config.limits
+        super().__init__(
+            app,
+            limits.drain,
+            delay=limits.drain_delay,
+            tls=config.tls,
+            ready=self._serves,
+            stopping=self._stops_serving,
+        )
+        self._app = app
         self._reload = reload
 
     def _serves(self) -> None:
         self._reload.begin()
         notify.ready()
+
+    def _stops_serving(self) -> None:
+        self._app.stopping()
+        notify.stopping()
 
     def drain(self) -> None:
         """Stop once the calls under way have ended."""
@@ -280,7 +293,8 @@ class _Supervisor:
             bound.close()
         for worker in self._workers.values():
             worker.order(order)
-        patience = GRACE + PATIENCE + (self._config.limits.drain if order == "drain" else 0)
+        limits = self._config.limits
+        patience = GRACE + PATIENCE + (limits.drain_delay + limits.drain if order == "drain" else 0)
         asyncio.get_running_loop().call_later(patience, self._kill)
 
     def _kill(self) -> None:

@@ -47,7 +47,15 @@ class _Worker(Server):
     """
 
     def __init__(self, app: App, config: Config, channel: "Connection[Report, Order]") -> None:
-        super().__init__(app, config.limits.drain, config.tls, self._report)
+        limits = config.limits
+        super().__init__(
+            app,
+            limits.drain,
+            delay=limits.drain_delay,
+            tls=config.tls,
+            ready=self._report,
+            stopping=app.stopping,
+        )
         self.abandoned = False
         self._app = app
         self._channel = channel
