@@ -1,6 +1,8 @@
 import json
 import socket
 import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -9,7 +11,21 @@ import pytest
 from proxy import config
 from proxy.gateway import server
 from proxy.gateway.app import App
-from tests.harness import HEAD, RUN, TRIGGER, Proxy, Upstream, closes, held, proxy_for, reply, sends, until
+from tests.harness import (
+    HEAD,
+    RUN,
+    TRIGGER,
+    Proxy,
+    Scrape,
+    Upstream,
+    closes,
+    held,
+    proxy_for,
+    reply,
+    sends,
+    until,
+    watched,
+)
 
 
 def test_the_token_goes_through_untouched(upstream: Upstream, proxy: Proxy) -> None:
@@ -167,6 +183,51 @@ def test_more_calls_than_allowed_are_turned_away_and_recorded(upstream: Upstream
     assert (answer.status, answer.header("retry-after")) == (503, "1")
     assert answer.json()["error_code"] == "Overloaded"
     assert [record["outcome"] for record in proxy.records()] == ["overloaded", "forwarded", "forwarded"]
+
+
+OTHER = "/repos/acme/shop/cicd/runs"
+LISTED = "/acme/shop/cicd/runs"
+
+
+@pytest.mark.parametrize("path", [OTHER, LISTED])
+def test_calls_of_other_kinds_have_as_many_places_and_connections_of_their_own(
+    upstream: Upstream, tmp_path: Path, path: str
+) -> None:
+    release = threading.Event()
+    one = {"url": upstream.url, "max_connections": 1}
+    with (
+        watched(upstream.url, tmp_path, limits={"in_flight": 1}, upstream=one) as (proxy, admin),
+        ThreadPoolExecutor() as callers,
+    ):
+        for held_path, held_method, free_path, free_method in (
+            (TRIGGER, "POST", path, "GET"),
+            (path, "GET", TRIGGER, "POST"),
+        ):
+            release.clear()
+            upstream.script = held(release)
+            count = len(upstream.received)
+            first = callers.submit(proxy.call, held_path, method=held_method, body=None)
+            until(lambda count=count: len(upstream.received) == count + 1)  # type: ignore[misc]
+            refused = proxy.call(held_path, method=held_method, body=None)
+            assert (refused.status, refused.header("retry-after")) == (503, "1")
+            assert refused.json()["error_code"] == "Overloaded"
+            assert admin.call("/healthz", None, method="GET").status == 200
+            assert Scrape(admin).samples
+            upstream.script = reply()
+            assert proxy.call(free_path, method=free_method, body=None).status == 200
+            release.set()
+            assert first.result(20).status == 200
+        overloaded = Counter(record["endpoint"] for record in proxy.records() if record["outcome"] == "overloaded")
+        assert overloaded == {"trigger": 1} if path == OTHER else {"trigger": 1, "list_runs": 1}
+        assert sum(value for (_, outcome, _), value in Scrape(admin).calls().items() if outcome == "overloaded") == 2
+
+
+def test_a_body_that_comes_slowly_takes_no_place(upstream: Upstream, tmp_path: Path) -> None:
+    with proxy_for(upstream.url, tmp_path, limits={"in_flight": 1}) as proxy, proxy.connect() as slow:
+        slow.sendall(f"{HEAD}Content-Length: 2\r\n\r\n{{".encode())
+        assert proxy.call().status == 200
+        slow.sendall(b"}")
+        assert slow.makefile("rb").readline().split()[1] == b"200"
 
 
 def test_a_call_of_no_withdrawn_endpoint_passes_through_and_is_not_recorded(upstream: Upstream, proxy: Proxy) -> None:

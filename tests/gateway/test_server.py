@@ -147,6 +147,38 @@ def test_a_signal_lets_the_calls_under_way_end(upstream: Upstream, tmp_path: Pat
         assert running.proxy.events()[-1]["at"] == "stop"
 
 
+def readiness(proxy: Proxy) -> int:
+    return proxy.call("/-/readyz", None, method="GET").status
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_for_a_while_after_the_signal_it_is_not_ready_and_still_accepts(
+    upstream: Upstream, tmp_path: Path, workers: int
+) -> None:
+    with serving(upstream.url, tmp_path, workers=workers, limits={"drain_delay": 300}) as running:
+        until(lambda: readiness(running.proxy) == 200)
+        running.signal(signal.SIGTERM)
+        until(lambda: readiness(running.proxy) == 503)
+        assert running.proxy.call().status == 200
+        running.signal(signal.SIGTERM)
+        assert running.exit_status() == 0
+        assert [record["outcome"] for record in running.proxy.records()] == ["forwarded"]
+
+
+def test_after_that_while_the_calls_under_way_still_end(upstream: Upstream, tmp_path: Path) -> None:
+    release = threading.Event()
+    upstream.script = held(release)
+    with serving(upstream.url, tmp_path, limits={"drain_delay": 0.2}) as running:
+        call = running.call()
+        assert upstream.arrived.wait(20)
+        running.signal(signal.SIGTERM)
+        running.wait_until_it_stops_listening()
+        release.set()
+        answer = call.answer()
+        assert (answer.status if answer else None) == 200
+        assert running.exit_status() == 0
+
+
 def test_a_second_signal_ends_it_at_once_and_the_record_says_so(upstream: Upstream, tmp_path: Path) -> None:
     release = threading.Event()
     upstream.script = held(release)
