@@ -11,13 +11,14 @@ from typing import Any
 import httpx
 from starlette.types import Receive, Scope, Send
 
-from proxy.callers.log import CallerLog, fingerprint_key
+from proxy.callers.log import fingerprint_key
 from proxy.callers.record import SCHEMA, Heartbeat
 from proxy.config import Config
 from proxy.gateway.admin import Admin
 from proxy.gateway.call import Gateway
 from proxy.gateway.live import LiveReport
 from proxy.gateway.metrics import Metrics
+from proxy.gateway.records import Records
 from proxy.gateway.terms import Clock, InForce
 from proxy.gateway.upstream import Upstream
 
@@ -48,12 +49,12 @@ class App:
         self._interval = config.callers.heartbeat
         self._admin_port = admin_port
         self._now = now
-        self._log = CallerLog(config.callers.log)
         self._upstream = Upstream(config.upstream, transport)
         self._metrics = metrics or Metrics(config)
+        self._records = Records(config, self._metrics)
         self._admin = Admin(self._lifespan, self._metrics, LiveReport(config))
         self._in_force = InForce(config, fingerprint_key(config.callers.fingerprint_key, config.callers.log), now)
-        self._gateway = Gateway(config, self._in_force, self._upstream, self._log, self._metrics)
+        self._gateway = Gateway(config, self._in_force, self._upstream, self._records, self._metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a connection's call to the listener that it came in on."""
@@ -85,11 +86,12 @@ class App:
 
     def close(self) -> None:
         """Close the caller log."""
-        self._log.close()
+        self._records.close()
 
     @contextlib.asynccontextmanager
     async def _lifespan(self) -> AsyncIterator[Mapping[str, Any]]:
         async with self._upstream:
+            self._records.open()
             self._beat("start")
             beating = asyncio.create_task(self._keep_beating())
             await self.adopt(self._config)
@@ -111,5 +113,4 @@ class App:
 
     def _beat(self, at: Any) -> None:
         instance = f"{socket.gethostname()}:{os.getpid()}"
-        heartbeat = Heartbeat(SCHEMA, self._now(), at, self._interval, instance)
-        self._metrics.logged(written=self._log.append(heartbeat))
+        self._records.append(Heartbeat(SCHEMA, self._now(), at, self._interval, instance))

@@ -8,7 +8,7 @@ from urllib.parse import quote_from_bytes
 from starlette.types import Receive, Scope, Send
 
 from proxy import errors
-from proxy.callers.log import CallerLog, operator
+from proxy.callers.log import operator
 from proxy.callers.record import SCHEMA, CallRecord
 from proxy.config import Config
 from proxy.gateway import headers
@@ -17,6 +17,7 @@ from proxy.gateway.closing import Closing, Passing, Recording
 from proxy.gateway.headers import Header
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.places import Places
+from proxy.gateway.records import Records
 from proxy.gateway.retries import Retries, key_of
 from proxy.gateway.terms import InForce, Visit
 from proxy.gateway.upstream import Stream, Upstream
@@ -26,13 +27,15 @@ from proxy.withdrawn import endpoints, trigger
 class Gateway:
     """The public listener."""
 
-    def __init__(self, config: Config, in_force: InForce, upstream: Upstream, log: CallerLog, metrics: Metrics) -> None:
+    def __init__(
+        self, config: Config, in_force: InForce, upstream: Upstream, records: Records, metrics: Metrics
+    ) -> None:
         self._body_limit = config.limits.body
         self._upstream = upstream
         self._base = config.upstream.url
         self._in_force = in_force
         self._name_header = (config.callers.header or "").lower().encode()
-        self._log = log
+        self._records = records
         self._metrics = metrics
         # Each has its own, and its own connections: neither must starve the other.
         self._triggers, self._streams = Places(config.limits.in_flight), Places(config.limits.in_flight)
@@ -54,7 +57,7 @@ class Gateway:
         """The way of a call of a withdrawn endpoint, from its first byte to its last."""
         visit = self._visit(scope, match)
         record = visit.record
-        close = Recording(self._metrics, answering, record, self._log, scope["is_gone"])
+        close = Recording(self._metrics, answering, record, self._records, scope["is_gone"])
         response = None
         try:
             headers.check(scope["headers"])

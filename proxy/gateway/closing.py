@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from proxy import errors
-from proxy.callers.log import CallerLog
 from proxy.callers.record import CallRecord
 from proxy.errors import Outcome
 from proxy.gateway.asgi import Answering
 from proxy.gateway.metrics import NO_ENDPOINT, Kind, Metrics
+from proxy.gateway.records import Records
 
 
 class Closing:
@@ -81,12 +81,18 @@ class Recording(Closing):
     kind = "withdrawn"
 
     def __init__(
-        self, metrics: Metrics, answering: Answering, record: CallRecord, log: CallerLog, is_gone: Callable[[], bool]
+        self, metrics: Metrics, answering: Answering, record: CallRecord, records: Records, is_gone: Callable[[], bool]
     ) -> None:
         super().__init__(metrics, answering)
         self.record = record
-        self._log = log
+        self._records = records
         self._is_gone = is_gone
+        self._intent: int | None = None
+
+    def sent(self) -> None:
+        """The exchange with the successor begins."""
+        self._intent = self._records.begin(self.record)
+        super().sent()
 
     def came(self, status: int) -> None:
         """The successor's answer has begun, and goes to the caller as it comes."""
@@ -98,7 +104,7 @@ class Recording(Closing):
         record.client_gone = self._answering.gone or self._is_gone()
         record.duration_ms = _milliseconds(duration)
         record.upstream_ms = _milliseconds(self._exchange) if self._exchange is not None else None
-        self._metrics.logged(written=self._log.append(record))
+        self._records.append(record, self._intent)
         self._metrics.called_by(record.caller if record.caller_source == "known" else None)
         self._metrics.ended(
             self.kind, record.endpoint, record.outcome, record.status, duration=duration, exchange=self._exchange

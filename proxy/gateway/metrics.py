@@ -17,6 +17,8 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from proxy import __version__
+from proxy.callers.journal import memory_folder
+from proxy.callers.record import CallRecord
 from proxy.config import Config
 from proxy.errors import Outcome
 from proxy.withdrawn.endpoints import ENDPOINTS
@@ -134,9 +136,14 @@ class Metrics:
             upstream(exchange)
         self._in_flight[kind].dec()
 
+    def left_behind(self, record: CallRecord) -> None:
+        """Count a call that was under way when its process was killed, by its record."""
+        self._counter(record.endpoint, record.outcome, record.status // 100)()
+        self.called_by(record.caller if record.caller_source == "known" else None)
+
     def called_by(self, known: str | None) -> None:
         """Count a call of a withdrawn endpoint for its caller, if that is one of `callers.known`."""
-        self._callers[known or OTHER]()
+        self._callers.get(known or OTHER, self._callers[OTHER])()
 
     def logged(self, *, written: bool) -> None:
         """A record was to be written."""
@@ -207,11 +214,8 @@ def shared_folder() -> Iterator[str]:
     Raises:
         OSError: none can be made.
     """
-    memory = "/dev/shm"  # noqa: S108 - the folder's own name is made up, and nobody else may read it
     with tempfile.TemporaryDirectory(
-        prefix="trigger-shim-metrics-",
-        dir=memory if os.access(memory, os.W_OK) else None,
-        ignore_cleanup_errors=True,
+        prefix="trigger-shim-metrics-", dir=memory_folder(), ignore_cleanup_errors=True
     ) as folder:
         yield folder
 

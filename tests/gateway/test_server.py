@@ -19,6 +19,7 @@ import trustme
 import yaml
 from starlette.types import Receive, Scope, Send
 
+from proxy.callers.journal import memory_folder, name_of
 from proxy.gateway import protocol, server
 from proxy.gateway.server import ServeError
 from proxy.values import Address
@@ -102,8 +103,17 @@ def serving(url: str, folder: Path, **sections: Any) -> Iterator[Serving]:
             )
             yield Serving(public, admin, process, terminal, announced)
         finally:
-            process.kill()
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+                forget_journals(folder / "callers.jsonl")
             os.close(terminal)
+
+
+def forget_journals(log: Path) -> None:
+    """Remove what a killed proxy leaves for its next start, where there is none."""
+    for left in Path(memory_folder()).glob(f"{name_of(str(log), '')}*"):
+        left.unlink()
 
 
 def test_on_a_terminal_three_lines_say_what_is_served(upstream: Upstream, tmp_path: Path) -> None:

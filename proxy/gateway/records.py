@@ -1,0 +1,60 @@
+"""Where records go: into the caller log, and until they do, into the journal."""
+
+from proxy.callers import journal
+from proxy.callers.journal import Journal
+from proxy.callers.log import CallerLog, operator
+from proxy.callers.record import CallRecord, Record
+from proxy.config import Config
+from proxy.gateway.metrics import Metrics
+
+
+class Records:
+    """Writes records, and counts how that goes.
+
+    Args:
+        config: where the caller log is, and how many calls there may be at once.
+        metrics: count.
+
+    Raises:
+        OSError: on construction, where the caller log cannot be opened.
+    """
+
+    def __init__(self, config: Config, metrics: Metrics) -> None:
+        self._log = CallerLog(config.callers.log)
+        self._metrics = metrics
+        self._path = config.callers.log
+        self._name = journal.name_of(config.callers.log, str(config.listen))
+        self._slots = 2 * config.limits.in_flight
+        self._journal: Journal | None = None
+
+    def open(self) -> None:
+        """Write the records that killed processes have left behind, and be ready for those of this one."""
+        for record in journal.left_behind(self._name, self._path):
+            self.append(record)
+            self._metrics.left_behind(record)
+        try:
+            self._journal = Journal(self._name, self._slots)
+        except OSError as error:
+            operator.warning(
+                f"{journal.memory_folder()}: {error.strerror}; a kill -9 would leave calls without a record"
+            )
+
+    def begin(self, record: CallRecord) -> int | None:
+        """A call is about to be forwarded: this is its record if nothing better comes.
+
+        Returns:
+            The intent to `append` its own record with.
+        """
+        return self._journal.begin(record) if self._journal is not None else None
+
+    def append(self, record: Record, intent: int | None = None) -> None:
+        """Write a record, after which its intent is over."""
+        self._metrics.logged(written=self._log.append(record))
+        if self._journal is not None:
+            self._journal.end(intent)
+
+    def close(self) -> None:
+        """Close the caller log and the journal."""
+        self._log.close()
+        if self._journal is not None:
+            self._journal.close()
