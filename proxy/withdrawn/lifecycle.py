@@ -75,7 +75,7 @@ def standing(policy: Policy, party: Party, now: datetime) -> Standing:
     phase: Phase = "deprecated" if policy.deprecated is not None and now >= policy.deprecated else "announced"
     if policy.freeze is not None and now >= policy.freeze and party.is_new:
         return Standing(phase, Refusal("frozen"))
-    ends = [window.end for window in _open(policy, party, now)]
+    ends = [window.end for window in _open(policy, party, now)] if policy.brownouts else []
     return Standing("brownout", Refusal("brownout", max(ends))) if ends else Standing(phase)
 
 
