@@ -9,10 +9,12 @@ import asyncio
 import collections
 import contextlib
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
+import aiohappyeyeballs
 import httptools
 import httpx
 
@@ -156,13 +158,13 @@ class Engine(httpx.AsyncBaseTransport):
         connection = _Connection(self._lost)
         try:
             async with asyncio.timeout_at(deadline):
-                await asyncio.get_running_loop().create_connection(
+                loop = asyncio.get_running_loop()
+                addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+                await loop.create_connection(
                     lambda: connection,
-                    self._host,
-                    self._port,
+                    sock=await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=0.25),
                     ssl=self._tls,
                     server_hostname=self._host if self._tls is not None else None,
-                    happy_eyeballs_delay=0.25,
                 )
         except BaseException as error:
             if not connection.made:  # or else it gives its place back itself, when it is lost
@@ -369,8 +371,7 @@ class _Connection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_connection makes
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self.made = True
 
     def eof_received(self) -> None:

@@ -9,7 +9,7 @@ import re
 import uuid
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
@@ -83,8 +83,7 @@ class Protocol(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_server makes
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)
         self._server = transport.get_extra_info("sockname")[:2]
         self._client = transport.get_extra_info("peername")[:2]
         self._scheme = "https" if transport.get_extra_info("sslcontext") else "http"

@@ -224,6 +224,7 @@ def _settings(app: ASGIApp, tls: Tls | None) -> uvicorn.Config:
     settings = uvicorn.Config(
         app,
         http=Protocol,
+        loop="uvloop",
         ws="none",
         lifespan="on",
         log_config=None,

@@ -579,8 +579,8 @@ def test_a_caller_that_ends_its_side_before_it_has_asked_is_let_go(proxy: Proxy,
 
 
 def test_a_call_that_came_whole_is_made_though_its_caller_left_at_once(upstream: Upstream, proxy: Proxy) -> None:
-    for _ in range(20):
-        with caller(proxy, f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode()):
+    for number in range(20):  # each another call, or the next would take over its run
+        with caller(proxy, f"{HEAD}Authorization: Bearer {number}\r\nContent-Length: 2\r\n\r\n{{}}".encode()):
             pass
     until(lambda: len(proxy.records()) == 20)
     assert {record["outcome"] for record in proxy.records()} == {"forwarded"}
