@@ -85,7 +85,8 @@ class Protocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self._server = transport.get_extra_info("sockname")[:2]
-        self._client = transport.get_extra_info("peername")[:2]
+        peer = transport.get_extra_info("peername")
+        self._client = peer[:2] if peer is not None else None  # who has hung up by now has none
         self._scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         self.state.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own protocols only
         if self._connected is not None:

@@ -50,6 +50,7 @@ def serve(load: Callable[[], Config], announce: bool) -> None:
     if announce:
         _announce(config, listeners)
     if config.workers == 1:
+        server.settle()
         alone.run(listeners.sockets)
         return
     app.close()  # it was made to find what is wrong here, where one line says so

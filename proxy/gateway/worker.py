@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 from proxy.config import Config
 from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
-from proxy.gateway.server import Listeners, ServeError, Server, application
+from proxy.gateway.server import Listeners, ServeError, Server, application, settle
 
 Order = Literal["drain", "end"] | Config
 """What the supervisor says: stop once the calls under way have ended, or at once, or put a configuration in force."""
@@ -127,6 +127,7 @@ def main(descriptor: int) -> int:
     except Exception as fault:
         channel.send(_fault(fault))
         return 1
+    settle()
     server.run(sockets)
     if server.abandoned:
         shutil.rmtree(work.folder, ignore_errors=True)

@@ -24,7 +24,7 @@ from proxy.gateway import protocol, server
 from proxy.gateway.server import ServeError
 from proxy.values import Address
 from tests.gateway.test_protocol import Caller, has_read
-from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, held, proxy_for, until
+from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, held, proxy_for, reset_on_close, until
 
 
 @dataclass
@@ -272,6 +272,22 @@ def test_an_answer_after_the_signal_is_the_last_on_its_connection(upstream: Upst
         assert b"\r\nconnection: close\r\n" in received
         connection.close()
         assert running.exit_status() == 0
+
+
+def test_who_has_hung_up_before_it_was_accepted_is_passed_over(upstream: Upstream, tmp_path: Path) -> None:
+    with serving(upstream.url, tmp_path) as running:
+        running.signal(signal.SIGSTOP)
+        for sent in (b"", f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode()):
+            connection = running.proxy.connect()
+            connection.sendall(sent)
+            reset_on_close(connection)
+            connection.close()
+        running.signal(signal.SIGCONT)
+        assert running.proxy.call().status == 200
+        running.signal(signal.SIGTERM)
+        assert running.exit_status() == 0
+        with contextlib.suppress(OSError):
+            assert os.read(running.terminal, 4096) == b""
 
 
 def test_a_port_in_use_is_named(upstream: Upstream, tmp_path: Path) -> None:
