@@ -153,11 +153,11 @@ class Gateway:
             successor = match.successor.encode("latin-1")
             record.successor = _quoted(successor)
             visit.check()
-            with self._place():
-                if match.endpoint.is_trigger:
-                    response = await self._translated(scope, receive, close)
-                else:  # of the rest of the section only the path has changed
-                    target = successor + scope["target"].removeprefix(scope["raw_path"])
+            if match.endpoint.is_trigger:
+                response = await self._translated(scope, receive, close)
+            else:  # of the rest of the section only the path has changed
+                target = successor + scope["target"].removeprefix(scope["raw_path"])
+                with self._place():
                     await self._relay(scope, receive, answering, target, close, visit=visit)
         except Gone:
             pass
@@ -176,13 +176,14 @@ class Gateway:
         request = trigger.to_successor(legacy, record.workflow or "")
         record.inputs, record.ignored_fields = request.inputs, request.ignored_fields
         request_id = (b"x-request-id", record.request_id.encode())
-        close.sent()
-        answer = await self._upstream.post(
-            record.successor or "",
-            headers.translated(scope["headers"], self._hop(scope), request_id[1]),
-            request.body,
-        )
-        close.received()
+        with self._place():  # not before the body is whole, or slow callers would have them all
+            close.sent()
+            answer = await self._upstream.post(
+                record.successor or "",
+                headers.translated(scope["headers"], self._hop(scope), request_id[1]),
+                request.body,
+            )
+            close.received()
         record.upstream_status = answer.status
         kept = headers.kept(answer.headers)
         try:
