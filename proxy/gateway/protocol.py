@@ -81,10 +81,11 @@ class Protocol(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_server makes
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what a socket of asyncio has
         self.transport = transport
         self._server = transport.get_extra_info("sockname")[:2]
-        self._client = transport.get_extra_info("peername")[:2]
+        peer = transport.get_extra_info("peername")
+        self._client = peer[:2] if peer is not None else None  # it is gone again
         self._scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         self.state.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own protocols only
         if self._connected is not None:

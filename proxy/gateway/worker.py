@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Literal, NamedTuple
 
 from proxy.config import Config
+from proxy.gateway import descriptors
 from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.server import Listeners, ServeError, Server, application
@@ -47,7 +48,8 @@ class _Worker(Server):
     """
 
     def __init__(self, app: App, config: Config, channel: "Connection[Report, Order]") -> None:
-        super().__init__(app, config.limits.drain, config.tls, self._report)
+        places = descriptors.places(config.upstream.max_connections)
+        super().__init__(app, config.limits.drain, config.tls, self._report, places=places)
         self.abandoned = False
         self._app = app
         self._channel = channel
