@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxy import config
 from proxy.cli import main
+from proxy.gateway import asgi, protocol, server
 from proxy.gateway.metrics import Metrics
 from tests.harness import Upstream, watched
 
@@ -85,3 +86,10 @@ def test_the_scan_that_the_readme_shows_gives_what_it_shows(tmp_path: Path) -> N
     ran = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert (ran.returncode, ran.stdout) == (2, shown[3])
+
+
+def test_the_time_limits_that_the_readme_tells_are_those_that_hold() -> None:
+    text = " ".join(README.split())
+    assert f"headers sent within {protocol.HEAD_TIMEOUT:g} s" in text
+    assert f"the body of a trigger within {asgi.WHOLE_BODY_TIMEOUT:g} s; " in text
+    assert f"without a call is closed after {server.KEEPALIVE} s." in text

@@ -4,25 +4,31 @@ import asyncio
 import contextlib
 import gc
 import logging
+import math
 import signal
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from proxy.callers.log import operator
 from proxy.config import Config, Tls
+from proxy.gateway import protocol
+from proxy.gateway.acceptor import Acceptor
 from proxy.gateway.app import App
+from proxy.gateway.descriptors import Shortage
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.protocol import Protocol
 from proxy.values import Address
 
-BACKLOG = 2048
+BACKLOG = 4096
+"""Connections that may wait to be accepted: what Linux allows where nobody has changed it."""
+
 KEEPALIVE = 75
 """Seconds for which an idle connection of a caller stays open."""
 
@@ -128,6 +134,7 @@ class Server(uvicorn.Server):
         tls: what to show to callers.
         ready: called when it serves.
         stopping: called when it begins to stop, before the delay.
+        places: connections that may be open when another is accepted on the first of the sockets, which is for callers.
 
     Raises:
         ServeError: the certificate or its key cannot be used.
@@ -144,11 +151,15 @@ class Server(uvicorn.Server):
         tls: Tls | None = None,
         ready: Callable[[], None] = _nobody,
         stopping: Callable[[], None] = _nobody,
+        places: float = math.inf,
     ) -> None:
         super().__init__(_settings(app, tls))
         self._drain, self._delay = drain, delay
         self._ready, self._stops = ready, stopping
         self._stopping, self._forced = asyncio.Event(), asyncio.Event()
+        self._places = places
+        self._shortage = Shortage()
+        self._acceptors: list[Acceptor] = []
 
     def stop(self) -> None:
         """Stop once the calls under way have ended; when asked again, at once."""
@@ -167,8 +178,11 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self.loop = asyncio.get_running_loop()
+        self.loop.set_exception_handler(_fault)
         self._tick()
-        await super().startup(sockets)
+        await super().startup([])
+        for bound in sockets or []:
+            self._acceptors.append(self._accepting(bound, math.inf if self._acceptors else self._places))
         self._ready()
 
     async def main_loop(self) -> None:
@@ -177,11 +191,9 @@ class Server(uvicorn.Server):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._forced.wait(), self._delay)
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for listener in self.servers:
-            listener.close()
-        for bound in sockets or []:
-            bound.close()
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
+        for acceptor in self._acceptors:
+            acceptor.close()
         waits = {asyncio.create_task(wait) for wait in (self._calls_end(), self._forced.wait())}
         await asyncio.wait(waits, timeout=self._drain, return_when=asyncio.FIRST_COMPLETED)
         if calls := self.server_state.tasks.copy():
@@ -201,12 +213,22 @@ class Server(uvicorn.Server):
     def _connections(self) -> list[Protocol]:
         return cast("list[Protocol]", list(self.server_state.connections))
 
+    def _accepting(self, bound: socket.socket, places: float) -> Acceptor:
+        def speaker() -> Protocol:
+            return Protocol(self.config, self.server_state, self.lifespan.state, self.loop)
+
+        def room() -> float:
+            return places - len(self.server_state.connections)
+
+        return Acceptor(bound, speaker, room, self._shortage, tls=self.config.ssl, handshake=protocol.HEAD_TIMEOUT)
+
     def _tick(self) -> None:
         self.loop.call_later(TICK, self._tick)
         self.server_state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
         now = self.loop.time()
         for connection in self._connections():
             connection.check(now)
+        self._shortage.check(now)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -215,6 +237,12 @@ class Server(uvicorn.Server):
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, self.stop)
         yield
+
+
+def _fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say in one line what asyncio would say in a traceback."""
+    what = type(context["exception"]).__name__ if "exception" in context else context["message"]
+    operator.error(f"a fault of the proxy itself, beside the calls: {what}")
 
 
 class _Operator(logging.Handler):

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 
 from proxy.callers.log import STDOUT, fingerprint_key, operator
 from proxy.config import Config, ConfigError
-from proxy.gateway import child, metrics, notify, server
+from proxy.gateway import child, descriptors, metrics, notify, server
 from proxy.gateway.app import App
 from proxy.gateway.reload import Reload, hold
 from proxy.gateway.server import GRACE, Listeners, ServeError
@@ -41,6 +41,7 @@ def serve(load: Callable[[], Config], announce: bool) -> None:
         ServeError: a port, the caller log or the certificate cannot be opened, or workers do not start or end.
     """
     hold()
+    descriptors.raise_limit()
     read = load()
     config = _with_one_key(read)
     listeners = server.listen(config)
@@ -49,6 +50,8 @@ def serve(load: Callable[[], Config], announce: bool) -> None:
     alone = _Alone(app, config, Reload(load, read, config, app.adopt, counts.reloads))
     if announce:
         _announce(config, listeners)
+    if problem := descriptors.too_few(config):
+        operator.warning(problem)
     if config.workers == 1:
         server.settle()
         alone.run(listeners.sockets)
@@ -93,6 +96,7 @@ class _Alone(server.Server):
             tls=config.tls,
             ready=self._serves,
             stopping=self._stops_serving,
+            places=descriptors.places(config),
         )
         self._app = app
         self._reload = reload

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 import ssl
 import zlib
@@ -282,6 +283,8 @@ def _no_connection(cause: BaseException | None) -> errors.ProxyError:
             return _unreachable("it refused the connection", "connection_refused")
         case ConnectionError():
             return _unreachable("it broke the connection off before it was ready", "connection_terminated")
+        case OSError(errno=errno.EMFILE | errno.ENFILE):
+            return _unreachable("the proxy has too many files open", "connection_limit_reached")
         case _:
             return _unreachable("no connection could be made", "destination_unavailable")
 

@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Literal, NamedTuple
 
 from proxy.config import Config
+from proxy.gateway import descriptors
 from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.server import Listeners, ServeError, Server, application, settle
@@ -55,6 +56,7 @@ class _Worker(Server):
             tls=config.tls,
             ready=self._report,
             stopping=app.stopping,
+            places=descriptors.places(config),
         )
         self.abandoned = False
         self._app = app

@@ -1,6 +1,7 @@
 """No forward without a record, whenever the process is killed."""
 
 import contextlib
+import functools
 import http.client
 import itertools
 import os
@@ -78,15 +79,15 @@ def test_a_call_that_was_under_way_is_recorded_as_interrupted_and_counted(
 ) -> None:
     release = threading.Event()
     upstream.script = held(release)
-    sections = {"workers": workers, "admin": "127.0.0.1:0", "callers": {"log": str(tmp_path / "callers.jsonl")}}
+    start = functools.partial(serving, upstream.url, tmp_path, workers=workers, admin="127.0.0.1:0")
     with contextlib.ExitStack() as stack:
-        running = stack.enter_context(serving(upstream.url, tmp_path, **sections))
+        running = stack.enter_context(start())
         running.call()
         assert upstream.arrived.wait(20)
         if workers == 1:
             running.signal(signal.SIGKILL)
             running.exit_status()
-            running = stack.enter_context(serving(upstream.url, tmp_path, **sections))
+            running = stack.enter_context(start())
         else:
             [busy] = busy_workers(running.process.pid)
             os.kill(busy, signal.SIGKILL)

@@ -635,6 +635,21 @@ def _is_reset(connection: Caller) -> bool:
     return False
 
 
+def test_a_head_that_drips_has_no_more_time(impatient: pytest.MonkeyPatch, proxy: Proxy) -> None:
+    impatient.setattr(protocol, "HEAD_TIMEOUT", 0.2)
+    with caller(proxy, f"{HEAD}X-Slow: ".encode()) as connection:
+        assert until(lambda: _dripped(connection)).startswith(b"HTTP/1.1 408 ")
+
+
+def _dripped(connection: Caller) -> bytes:
+    """Send one byte more, and read what has come."""
+    connection.send(b"1")
+    connection.socket.settimeout(0.01)
+    with contextlib.suppress(TimeoutError):
+        return connection.socket.recv(65536)
+    return b""
+
+
 def test_half_a_head_after_an_answer_has_no_more_time(impatient: pytest.MonkeyPatch, proxy: Proxy) -> None:
     impatient.setattr(protocol, "HEAD_TIMEOUT", 0.05)
     with caller(proxy, GET + HEAD.encode()) as connection:
@@ -878,13 +893,7 @@ def test_the_body_of_a_translated_call_must_come_whole_in_time_even_where_it_dri
 ) -> None:
     monkeypatch.setattr(asgi, "WHOLE_BODY_TIMEOUT", 0.2)
     with caller(proxy, f"{HEAD}Content-Length: 999999\r\n\r\n".encode()) as connection:
-        connection.socket.settimeout(0.01)
-        answer = b""
-        while not answer:
-            connection.send(b" ")  # progress, and no end
-            with contextlib.suppress(TimeoutError):
-                answer = connection.socket.recv(65536)
-    assert answer.startswith(b"HTTP/1.1 408 ")
+        assert until(lambda: _dripped(connection)).startswith(b"HTTP/1.1 408 ")  # of progress, and no end
     [record] = proxy.records()
     assert (record["outcome"], record["status"]) == ("rejected", 408)
     assert upstream.received == []

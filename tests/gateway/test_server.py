@@ -88,9 +88,13 @@ def command(url: str, folder: Path, **sections: Any) -> list[str]:
 
 
 @contextlib.contextmanager
-def serving(url: str, folder: Path, **sections: Any) -> Iterator[Serving]:
+def serving(url: str, folder: Path, descriptors: str | None = None, **sections: Any) -> Iterator[Serving]:
+    """A proxy of its own process; `descriptors` limits those of it, as prlimit has it."""
     terminal, theirs = pty.openpty()
-    with subprocess.Popen(command(url, folder, **sections), stderr=theirs, stdout=theirs) as process:
+    arguments = command(url, folder, **sections)
+    if descriptors is not None:
+        arguments = ["prlimit", f"--nofile={descriptors}", *arguments]
+    with subprocess.Popen(arguments, stderr=theirs, stdout=theirs) as process:
         os.close(theirs)
         try:
             shown = b""
@@ -114,6 +118,18 @@ def forget_journals(log: Path) -> None:
     """Remove what a killed proxy leaves for its next start, where there is none."""
     for left in Path(memory_folder()).glob(f"{name_of(str(log), '')}*"):
         left.unlink()
+
+
+def certified(folder: Path) -> tuple[dict[str, str], ssl.SSLContext]:
+    """A certificate and its key, as the configuration names them, and what trusts them."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(key)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    return {"certificate": str(certificate), "key": str(key)}, trusting
 
 
 def test_on_a_terminal_three_lines_say_what_is_served(upstream: Upstream, tmp_path: Path) -> None:
@@ -306,14 +322,7 @@ def test_an_address_that_is_not_this_machines_is_named(host: str) -> None:
 
 
 def test_https_is_served_where_a_certificate_is_given(upstream: Upstream, tmp_path: Path) -> None:
-    authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1")
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    issued.cert_chain_pems[0].write_to_path(certificate)
-    issued.private_key_pem.write_to_path(key)
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
-    tls = {"certificate": str(certificate), "key": str(key)}
+    tls, trusting = certified(tmp_path)
     with serving(upstream.url, tmp_path, tls=tls) as running:
         assert running.announced[0].startswith("trigger-shim: listening on https://127.0.0.1:")
         connection = http.client.HTTPSConnection("127.0.0.1", running.proxy.port, context=trusting, timeout=20)
