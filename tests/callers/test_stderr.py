@@ -89,11 +89,12 @@ def test_a_full_standard_error_hurts_nobody() -> None:
         )
 
 
-def test_a_command_waits_for_who_reads_it_and_loses_nothing() -> None:
-    program = MANY.replace("async def", "def").replace("asyncio, ", "") + "many()"
+def test_a_command_writes_itself_waits_for_who_reads_and_loses_nothing() -> None:
+    program = MANY.replace("async def", "def") + "many()\nimport threading\nprint(threading.active_count())"
     with started(program) as process:
-        _, printed = process.communicate(timeout=60)
-    assert numbers(printed.splitlines()) == list(range(LINES))
+        output, errors = process.communicate(timeout=60)
+    assert output == "written\n1\n"
+    assert numbers(errors.splitlines()) == list(range(LINES))
 
 
 def test_what_cannot_be_encoded_is_escaped(capfd: pytest.CaptureFixture[str]) -> None:

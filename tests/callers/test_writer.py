@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import threading
@@ -146,6 +147,26 @@ def test_a_witness_that_takes_its_time_is_no_stall(lines: Writer, heard: Heard) 
     lines.append(b"1\n")
 
     assert heard.settled_lines == settled(b"1\n")
+    assert heard.said == []
+
+
+def test_a_thread_that_has_to_wait_for_its_turn_is_no_stall(
+    lines: Writer, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines.append(b"0\n")
+    read = os.read
+
+    def reads_late(descriptor: int, size: int) -> bytes:
+        content = read(descriptor, size)
+        if descriptor == lines._go:
+            threading.Event().wait(3 * writer.STALL)
+        return content
+
+    monkeypatch.setattr(os, "read", reads_late)
+    for line in numbered(1, 3):
+        lines.append(line)
+
+    assert heard.settled_lines == settled(*numbered(0, 3))
     assert heard.said == []
 
 
