@@ -1,10 +1,9 @@
-"""Appends records to the caller log."""
+"""Appends records to the caller log, and tells the operator what is wrong."""
 
 import contextlib
-import os
 import secrets
-import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,133 +11,79 @@ import msgspec
 import structlog
 
 from proxy.callers.record import Record
+from proxy.callers.sink import AppendedFile, StandardOutput
+from proxy.callers.stderr import StandardError
+from proxy.callers.writer import Done, Writer
 from proxy.errors import PROXY
 
 STDOUT = "-"
-_LOG_MODE = 0o640
 _KEY_BYTES = 32
+_encode = msgspec.json.Encoder().encode
 
 
-class _Lines:
-    """Whole lines to a descriptor, one ``write`` each."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._torn = False
-
-    def append(self, line: bytes) -> None:
-        """Write one line.
-
-        Raises:
-            OSError: it was not written whole.
-        """
-        if self._torn:  # the disk was full in the middle of a line: do not glue this one to the fragment
-            line = b"\n" + line
-        written = os.write(self._descriptor, line)
-        self._torn = written < len(line)
-        if self._torn:
-            raise OSError(f"{written} of {len(line)} bytes written")
-
-
-class StandardOutput(_Lines):
-    """The caller log of a container: lines to standard output, which somebody else keeps."""
-
-    def __init__(self) -> None:
-        super().__init__(1)
-
-    def close(self) -> None:
-        """Leave standard output open."""
-
-
-class AppendedFile(_Lines):
-    """A file that grows by lines, and may be renamed away at any time.
-
-    Raises:
-        OSError: on construction, where the file cannot be opened for appending.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(-1)
-        self._path = path
-        self._identity: tuple[int, int] | None = None
-        self._open()
-        size = os.fstat(self._descriptor).st_size
-        self._torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
-
-    def append(self, line: bytes) -> None:
-        """Write one line, to a new file where the last one was renamed away.
-
-        Raises:
-            OSError: it was not written whole.
-        """
-        self._follow_rotation()
-        super().append(line)
-
-    def close(self) -> None:
-        """Close the descriptor; what is appended afterwards is refused."""
-        os.close(self._descriptor)
-        self._descriptor = -1  # the number is soon another file's
-
-    def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _LOG_MODE)
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        status = os.fstat(descriptor)
-        self._descriptor = descriptor
-        self._identity = (status.st_dev, status.st_ino)
-        self._torn = False
-
-    def _follow_rotation(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            status = os.stat(self._path)  # noqa: PTH116 - half the time of Path.stat, on every call
-            if (status.st_dev, status.st_ino) == self._identity:
-                return
-        self._open()
+def _nobody(_written: bool) -> None:
+    """Nobody counts."""
 
 
 class CallerLog:
     """The caller log: an append-only file of JSON lines.
 
-    Attributes:
-        failures: how many records could not be written.
+    Args:
+        path: of the file; `STDOUT` is standard output.
+        count: told of each record whether it was written, from any thread.
 
     Raises:
         OSError: on construction, where the file cannot be opened for appending.
     """
 
-    def __init__(self, path: str) -> None:
-        self.failures = 0
-        self._sink = StandardOutput() if path == STDOUT else AppendedFile(Path(path))
-        self._log = structlog.wrap_logger(self._sink, processors=[_render], wrapper_class=_Appender).bind()
+    def __init__(self, path: str, count: Callable[[bool], None] = _nobody) -> None:
+        self._count = count
+        sink = StandardOutput() if path == STDOUT else AppendedFile(Path(path))
+        self._writer = Writer(sink, self)
+        self._log = structlog.wrap_logger(self._writer, processors=[_render], wrapper_class=_Appender).bind()
 
-    def append(self, record: Record) -> bool:
-        """Write a record. One that cannot be written goes to standard error and is counted; nothing is raised.
+    def append(self, record: Record, done: Done | None = None) -> None:
+        """Write a record, and wait for it unless the disk stalls; nothing is raised.
 
-        Returns:
-            Whether it was written.
+        One that cannot be written goes to standard error.
+
+        Args:
+            record: what to write.
+            done: called once it is written or has gone to standard error, from any thread.
         """
-        try:
-            self._log.append(record)
-        except OSError as error:
-            self.failures += 1
-            reason = error.strerror or error
-            operator.error(f"caller log: {reason}; the record: {msgspec.json.encode(record).decode()}")
-            return False
-        return True
+        self._log.append(record, done)
 
     def close(self) -> None:
-        """Close the file."""
-        self._sink.close()
+        """Write what still waits, and close the file; what is appended afterwards goes to standard error."""
+        self._writer.close()
+
+    def settled(self, line: bytes, done: Done | None, problem: str | None) -> None:
+        """Hear of the writer that a line is written, or cannot be."""
+        if problem is not None:
+            operator.error(f"caller log: {problem}; the record: {line.decode().rstrip()}")
+        try:
+            self._count(problem is None)
+            if done is not None:
+                done()
+        except Exception as fault:  # or nobody would write any more
+            operator.error(f"a fault of the proxy itself, after a record: {type(fault).__name__}")
+
+    def stalls(self) -> None:
+        """Hear of the writer that nobody waits for it any more."""
+        operator.warning("caller log: it stalls; until it goes on, records are written late")
+
+    def goes_on(self, late: int) -> None:
+        """Hear of the writer that everything is written."""
+        operator.info(f"caller log: it goes on; {late} written late")
 
 
 class _Appender(structlog.BoundLoggerBase):
-    def append(self, record: Record) -> Any:
-        return self._proxy_to_logger("append", record=record)
+    def append(self, record: Record, done: Done | None) -> Any:
+        return self._proxy_to_logger("append", record=record, done=done)
 
 
-def _render(_logger: Any, _method: str, event: structlog.typing.EventDict) -> bytes:
-    return msgspec.json.encode(event["record"]) + b"\n"
+def _render(_logger: Any, _method: str, event: structlog.typing.EventDict) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return (_encode(event["record"]) + b"\n", event["done"]), {}
 
 
 def fingerprint_key(configured: str | None, log: str) -> bytes:
@@ -169,21 +114,10 @@ def _make_key(path: Path) -> None:
             path.hardlink_to(draft.name)
 
 
-def _line(_logger: Any, method: str, event: structlog.typing.EventDict) -> str:
+def _line(_logger: Any, method: str, event: structlog.typing.EventDict) -> bytes:
     level = "" if method == "info" else f"{method}: "
-    return f"{PROXY}: {level}{event['event']}"
+    return f"{PROXY}: {level}{event['event']}\n".encode("utf-8", "backslashreplace")
 
 
-class _StandardError:
-    """Looks standard error up anew for each line, since tests and supervisors replace it."""
-
-    def _write(self, line: str) -> None:
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # full, closed, or never there
-            sys.stderr.write(line + "\n")
-            sys.stderr.flush()
-
-    info = warning = error = _write
-
-
-operator: Any = structlog.wrap_logger(_StandardError(), processors=[_line], wrapper_class=structlog.BoundLogger)
+operator: Any = structlog.wrap_logger(StandardError(), processors=[_line], wrapper_class=structlog.BoundLogger)
 """What the operator should know, a line each on standard error."""

@@ -145,7 +145,7 @@ class Metrics:
         """Count a call of a withdrawn endpoint for its caller, if that is one of `callers.known`."""
         self._callers.get(known or OTHER, self._callers[OTHER])()
 
-    def logged(self, *, written: bool) -> None:
+    def logged(self, written: bool) -> None:
         """A record was to be written."""
         if written:
             self._records()

@@ -1,5 +1,7 @@
 """Where records go: into the caller log, and until they do, into the journal."""
 
+import functools
+
 from proxy.callers import journal
 from proxy.callers.journal import Journal
 from proxy.callers.log import CallerLog, operator
@@ -20,7 +22,7 @@ class Records:
     """
 
     def __init__(self, config: Config, metrics: Metrics) -> None:
-        self._log = CallerLog(config.callers.log)
+        self._log = CallerLog(config.callers.log, metrics.logged)
         self._metrics = metrics
         self._path = config.callers.log
         self._name = journal.name_of(config.callers.log, str(config.listen))
@@ -49,9 +51,10 @@ class Records:
 
     def append(self, record: Record, intent: int | None = None) -> None:
         """Write a record, after which its intent is over."""
-        self._metrics.logged(written=self._log.append(record))
-        if self._journal is not None:
-            self._journal.end(intent)
+        if self._journal is None or intent is None:
+            self._log.append(record)
+        else:
+            self._log.append(record, functools.partial(self._journal.end, intent))
 
     def close(self) -> None:
         """Close the caller log and the journal."""

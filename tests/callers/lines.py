@@ -1,6 +1,8 @@
-"""Lines of caller logs, for the tests of what reads them."""
+"""Lines of caller logs, for the tests of what writes and of what reads them."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -46,3 +48,25 @@ def line(record: Record) -> bytes:
 
 def log(*records: Record) -> bytes:
     return b"".join(map(line, records))
+
+
+def written(path: Path) -> list[dict[str, Any]]:
+    """What a log holds, if every line of it is whole."""
+    content = path.read_bytes()
+    assert content.endswith(b"\n")
+    return [json.loads(found) for found in content.removesuffix(b"\n").split(b"\n")]
+
+
+def request_ids(path: Path) -> list[str]:
+    return [event["request_id"] for event in written(path)]
+
+
+def rescued(printed: str) -> list[str]:
+    """The calls whose records went to standard error, each on a line of its own."""
+    lines = printed.splitlines()
+    assert all(line.startswith("trigger-shim: error: caller log: ") for line in lines)
+    return ids([json.loads(line[line.index("{") :]) for line in lines])
+
+
+def ids(events: list[dict[str, Any]]) -> list[str]:
+    return [event["request_id"] for event in events if event["event"] == "deprecated_call"]

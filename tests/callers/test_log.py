@@ -1,11 +1,10 @@
 import json
-import multiprocessing
 import os
 import re
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -16,9 +15,10 @@ import pytest
 
 from proxy.callers.log import STDOUT, CallerLog, fingerprint_key
 from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, Record
+from tests.callers.lines import request_ids, written
+from tests.callers.processes import WRITERS, run_together
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-spawn = multiprocessing.get_context("spawn")
 
 
 def call(request_id: str = "r-1", **fields: Any) -> CallRecord:
@@ -38,24 +38,20 @@ def call(request_id: str = "r-1", **fields: Any) -> CallRecord:
     return CallRecord(**known | fields)
 
 
-def written(path: Path) -> list[dict[str, Any]]:
-    content = path.read_bytes()
-    assert content.endswith(b"\n")
-    return [json.loads(line) for line in content.removesuffix(b"\n").split(b"\n")]
-
-
-def request_ids(path: Path) -> list[str]:
-    return [event["request_id"] for event in written(path)]
-
-
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "callers.jsonl"
 
 
 @pytest.fixture
-def log(path: Path) -> Iterator[CallerLog]:
-    opened = CallerLog(str(path))
+def counted() -> list[bool]:
+    """Of each record, whether it was written."""
+    return []
+
+
+@pytest.fixture
+def log(path: Path, counted: list[bool]) -> Iterator[CallerLog]:
+    opened = CallerLog(str(path), counted.append)
     yield opened
     opened.close()
 
@@ -63,12 +59,13 @@ def log(path: Path) -> Iterator[CallerLog]:
 # --- one line a record
 
 
-def test_each_record_is_one_line_in_the_order_of_writing(log: CallerLog, path: Path) -> None:
+def test_each_record_is_one_line_in_the_order_of_writing(log: CallerLog, path: Path, counted: list[bool]) -> None:
     for number in range(3):
         log.append(call(f"r-{number}"))
+        assert len(counted) == number + 1
 
     assert request_ids(path) == ["r-0", "r-1", "r-2"]
-    assert log.failures == 0
+    assert all(counted)
 
 
 def test_a_record_is_in_the_file_before_append_returns(log: CallerLog, path: Path) -> None:
@@ -162,139 +159,49 @@ def test_a_hostile_user_agent_is_one_json_string_on_one_line(agent: str, log: Ca
     assert not re.search(rb"[\x00-\x09\x0b-\x1f]", path.read_bytes())
 
 
-# --- rotation
-
-
-def test_after_a_rotation_by_rename_records_go_to_a_new_file_and_none_is_lost(log: CallerLog, path: Path) -> None:
-    rotated = path.with_name("callers.jsonl.1")
-    log.append(call("before"))
-    path.rename(rotated)
-    log.append(call("after"))
-    log.append(call("later"))
-
-    assert request_ids(rotated) == ["before"]
-    assert request_ids(path) == ["after", "later"]
-
-
-def test_a_log_follows_to_a_file_that_rotation_made_for_it(log: CallerLog, path: Path) -> None:
-    path.rename(path.with_name("callers.jsonl.1"))
-    path.touch()
-    log.append(call("after"))
-
-    assert request_ids(path) == ["after"]
-
-
-def test_a_log_that_is_deleted_is_begun_again(log: CallerLog, path: Path) -> None:
-    log.append(call("before"))
-    path.unlink()
-    log.append(call("after"))
-
-    assert request_ids(path) == ["after"]
-
-
-def test_a_log_whose_folder_is_deleted_is_begun_again(tmp_path: Path) -> None:
-    path = tmp_path / "logs" / "callers.jsonl"
-    log = CallerLog(str(path))
-    path.unlink()
-    path.parent.rmdir()
-    log.append(call("after"))
-    log.close()
-
-    assert request_ids(path) == ["after"]
-
-
-def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def test_rotations_leave_no_descriptor_behind(log: CallerLog, path: Path) -> None:
-    before = open_descriptors()
-    for _ in range(20):
-        log.append(call())
-        path.unlink()
-    log.append(call())
-
-    assert open_descriptors() == before
-
-
-# --- several processes
-
-WRITERS = 4
-LINES = 60
-
-
-def run_together(work: Callable[[str, int, Barrier], None], path: str) -> None:
-    together = spawn.Barrier(WRITERS)
-    processes = [spawn.Process(target=work, args=(path, n, together), daemon=True) for n in range(WRITERS)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-    assert [process.exitcode for process in processes] == [0] * WRITERS
-
-
-def write_many(path: str, writer: int, together: Barrier) -> None:
-    log = CallerLog(path)
-    together.wait(60)
-    for number in range(LINES):
-        size = (1, 5_000, 20_000, 100_000)[number % 4]
-        log.append(call(f"{writer}-{number}", user_agent=str(writer) * size))
-        if writer == 0 and number % 10 == 9:
-            Path(path).rename(f"{path}.{number}")
-    log.close()
-    sys.exit(log.failures)
-
-
-def test_processes_that_append_at_once_tear_and_lose_no_line_even_in_rotation(path: Path) -> None:
-    run_together(write_many, str(path))
-
-    files = list(path.parent.iterdir())
-    events = [event for file in files for event in written(file)]
-    assert len(files) >= LINES / 10
-    assert all(set(event["user_agent"]) == {event["request_id"][0]} for event in events)
-    assert sorted(event["request_id"] for event in events) == sorted(
-        f"{writer}-{number}" for writer in range(WRITERS) for number in range(LINES)
-    )
-
-
 # --- records that cannot be written
 
 
-def rescued(printed: str) -> dict[str, Any]:
+def kept(printed: str) -> dict[str, Any]:
     """The record in a message on standard error."""
     event: dict[str, Any] = json.loads(printed[printed.index("{") :])
     return event
 
 
 def test_a_record_that_cannot_be_written_goes_to_standard_error_and_is_counted(
-    path: Path, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str], counted: list[bool]
 ) -> None:
-    log = CallerLog(str(path))
-    log.close()
+    log = CallerLog("/dev/full", counted.append)
     log.append(call("lost-1", user_agent="x\ny"))
     log.append(call("lost-2"))
+    log.close()
 
     first, second = capsys.readouterr().err.splitlines()
-    assert rescued(first)["request_id"] == "lost-1"
-    assert rescued(first)["user_agent"] == "x\ny"
-    assert rescued(second)["request_id"] == "lost-2"
-    assert log.failures == 2
-    assert path.read_bytes() == b""
+    assert first.startswith("trigger-shim: error: caller log: No space left on device; the record: {")
+    assert kept(first)["request_id"] == "lost-1"
+    assert kept(first)["user_agent"] == "x\ny"
+    assert kept(second)["request_id"] == "lost-2"
+    assert counted == [False, False]
 
 
-def test_a_closed_log_never_writes_to_a_file_that_was_given_its_descriptor(path: Path, tmp_path: Path) -> None:
-    log = CallerLog(str(path))
+def test_a_closed_log_never_writes_to_a_file_that_was_given_its_descriptor(
+    log: CallerLog, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], counted: list[bool]
+) -> None:
+    log.append(call("kept"))
     log.close()
+    path.unlink()
     other = tmp_path / "other"
     with other.open("wb"):
-        log.append(call())
+        log.append(call("lost"))
 
     assert other.read_bytes() == b""
-    assert log.failures == 1
+    assert not path.exists()
+    assert kept(capsys.readouterr().err)["request_id"] == "lost"
+    assert counted == [True, False]
 
 
 def test_a_record_whose_file_cannot_be_reopened_is_counted_and_the_next_one_is_written(
-    log: CallerLog, path: Path, capsys: pytest.CaptureFixture[str]
+    log: CallerLog, path: Path, capsys: pytest.CaptureFixture[str], counted: list[bool]
 ) -> None:
     path.unlink()
     path.mkdir()
@@ -302,23 +209,54 @@ def test_a_record_whose_file_cannot_be_reopened_is_counted_and_the_next_one_is_w
     path.rmdir()
     log.append(call("kept"))
 
-    assert rescued(capsys.readouterr().err)["request_id"] == "lost"
-    assert log.failures == 1
+    assert kept(capsys.readouterr().err)["request_id"] == "lost"
+    assert counted == [False, True]
     assert request_ids(path) == ["kept"]
 
 
 @pytest.mark.parametrize("stream", [None, "closed"])
 def test_without_a_standard_error_either_a_lost_record_still_raises_nothing(
-    stream: str | None, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stream: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counted: list[bool]
 ) -> None:
     closed = (tmp_path / "stderr").open("w")
     closed.close()
     monkeypatch.setattr(sys, "stderr", closed if stream else None)
-    log = CallerLog(str(path))
-    log.close()
+    log = CallerLog("/dev/full", counted.append)
     log.append(call())
+    log.close()
 
-    assert log.failures == 1
+    assert counted == [False]
+
+
+def test_whoever_asks_hears_when_a_record_is_in_the_file(log: CallerLog, path: Path) -> None:
+    found: list[list[str]] = []
+    for number in range(2):
+        log.append(call(f"r-{number}"), lambda: found.append(request_ids(path)))
+
+    assert found == [["r-0"], ["r-0", "r-1"]]
+
+
+def test_whoever_asks_hears_when_a_record_has_gone_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    found: list[str] = []
+    log = CallerLog("/dev/full")
+    log.append(call("lost"), lambda: found.append(capsys.readouterr().err))
+    log.close()
+
+    [printed] = found
+    assert kept(printed)["request_id"] == "lost"
+
+
+def test_a_fault_of_who_hears_of_a_record_costs_no_other_record(
+    log: CallerLog, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> None:
+        raise KeyError
+
+    log.append(call("r-1"), fails)
+    log.append(call("r-2"))
+
+    assert request_ids(path) == ["r-1", "r-2"]
+    assert capsys.readouterr().err == "trigger-shim: error: a fault of the proxy itself, after a record: KeyError\n"
 
 
 FULL_DISK = """
@@ -328,7 +266,8 @@ from tests.callers.test_log import call
 
 path, room, lines = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-log = CallerLog(path)
+counted = []
+log = CallerLog(path, counted.append)
 log.append(call("whole"))
 resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
 for number in range(lines):
@@ -337,7 +276,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 log.append(call("next"))
 log.append(call("last"))
 log.close()
-print(log.failures, end="")
+print(counted.count(False), end="")
 """
 
 
@@ -364,7 +303,7 @@ def test_a_full_disk_costs_no_record_that_is_written_later(path: Path, room: int
     ended = on_a_full_disk(path, room, lost)
 
     messages = ended.stderr.splitlines()
-    assert [rescued(message)["request_id"] for message in messages] == [f"lost-{number}" for number in range(lost)]
+    assert [kept(message)["request_id"] for message in messages] == [f"lost-{number}" for number in range(lost)]
     assert ended.stdout == str(lost)
 
     whole, *fragment, following, last = path.read_bytes().splitlines()

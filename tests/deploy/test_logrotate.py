@@ -1,4 +1,3 @@
-import contextlib
 import grp
 import gzip
 import itertools
@@ -7,7 +6,6 @@ import os
 import pwd
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,43 +15,11 @@ import pytest
 from tests.deploy.test_systemd import SERVICE, SETTINGS
 from tests.deploy.tools import DEPLOY, adapted, program
 from tests.gateway.test_workers import two_workers
-from tests.harness import Proxy, Upstream, until
+from tests.harness import Upstream, until
+from tests.load import Calls
 
 FILE = DEPLOY / "systemd" / "logrotate"
 ROTATIONS = 3
-
-
-class Calls:
-    """Calls that go on from several threads, each with a number of its own."""
-
-    def __init__(self, proxy: Proxy) -> None:
-        self.answered: list[str] = []
-        self._proxy = proxy
-        self._numbers = itertools.count()
-        self._over = threading.Event()
-
-    @contextlib.contextmanager
-    def going_on(self) -> Iterator[None]:
-        threads = [threading.Thread(target=self._call) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            for thread in threads:
-                thread.join()
-
-    def more(self) -> None:
-        """Wait until some more were answered."""
-        target = len(self.answered) + 20
-        until(lambda: len(self.answered) >= target)
-
-    def _call(self) -> None:
-        while not self._over.is_set():
-            number = f"call-{next(self._numbers)}"
-            if self._proxy.call(headers={"X-Request-Id": number}).status == 200:
-                self.answered.append(number)
 
 
 class Rotation:

@@ -110,13 +110,13 @@ def serving(url: str, folder: Path, descriptors: str | None = None, **sections: 
             if process.poll() is None:
                 process.kill()
                 process.wait()
-                forget_journals(folder / "callers.jsonl")
+                forget_journals(str(folder / "callers.jsonl"))
             os.close(terminal)
 
 
-def forget_journals(log: Path) -> None:
+def forget_journals(log: str, listen: str = "") -> None:
     """Remove what a killed proxy leaves for its next start, where there is none."""
-    for left in Path(memory_folder()).glob(f"{name_of(str(log), '')}*"):
+    for left in Path(memory_folder()).glob(f"{name_of(log, listen)}*"):
         left.unlink()
 
 

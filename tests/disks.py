@@ -1,0 +1,79 @@
+"""Disks that go wrong. Only root may mount; where nobody may, the tests that need one are skipped."""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.tools import program
+
+
+def _ask_for_root() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a disk")
+
+
+@contextlib.contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[None]:
+    """Something else in the place of a folder."""
+    _ask_for_root()
+    folder.mkdir(exist_ok=True)
+    done = subprocess.run(["mount", *options, str(folder)], check=False, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"not even root can mount a disk here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """A disk of 64 KB."""
+    with mounted(folder, "-t", "tmpfs", "-o", "size=64k", "none"):
+        yield
+
+
+@contextlib.contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """A folder in which nothing can be made, while the block runs; what it holds is out of reach for root."""
+    if os.geteuid() == 0:  # whom no permission stops
+        with mounted(folder, "-t", "tmpfs", "-o", "ro", "none"):
+            yield
+        return
+    folder.chmod(0o500)
+    try:
+        yield
+    finally:
+        folder.chmod(0o700)
+
+
+class Ext4:
+    """A file system in a file, which can be frozen: then whoever writes to it sleeps, and no signal ends that."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        fsfreeze = program("fsfreeze", "util-linux")
+        subprocess.run([fsfreeze, "--freeze", str(self._folder)], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run([fsfreeze, "--unfreeze", str(self._folder)], check=True)
+
+
+@contextlib.contextmanager
+def ext4(folder: Path) -> Iterator[Ext4]:
+    """A disk with a file system that is an ordinary one."""
+    _ask_for_root()
+    image = folder.with_name(f"{folder.name}.ext4")
+    with image.open("wb") as file:
+        file.truncate(8 << 20)
+    subprocess.run([program("mkfs.ext4", "e2fsprogs"), "-q", str(image)], check=True)
+    with mounted(folder, "-o", "loop", str(image)):
+        yield Ext4(folder)
