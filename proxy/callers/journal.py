@@ -84,7 +84,7 @@ class Journal:
             os.close(self._file)
 
     def _forget(self) -> None:
-        self._path.unlink()
+        self._path.unlink(missing_ok=True)
         os.close(self._file)
 
 

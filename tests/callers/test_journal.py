@@ -116,6 +116,14 @@ def test_a_clean_end_leaves_nothing(log: Path, folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+def test_a_folder_that_somebody_has_cleared_is_no_fault(log: Path, folder: Path) -> None:
+    living = Journal(name(log), 1)
+    [file] = folder.iterdir()
+    file.unlink()
+    living.end(living.begin(a_record(1)))
+    living.close()
+
+
 def test_nobody_else_may_read_it(log: Path, folder: Path) -> None:
     living = Journal(name(log), 1)
     [file] = folder.iterdir()
