@@ -22,6 +22,9 @@ HEAD_LIMIT = 64 << 10
 BUFFER_LIMIT = 256 << 10
 """Bytes of a body that may wait for a slow reader before the connection is read no further."""
 
+LIFETIME = 60.0
+"""Seconds after which a connection is not kept, however busy: only for a new one is the service's name looked up."""
+
 
 class Request(NamedTuple):
     """What is to be sent, byte for byte.
@@ -161,7 +164,7 @@ class Engine(httpx.AsyncBaseTransport):
         return connection
 
     def _release(self, connection: "_Connection") -> None:
-        if connection.reusable:
+        if connection.reusable and asyncio.get_running_loop().time() < connection.made_at + LIFETIME:
             self._pass_on(connection)
         else:
             connection.abort()
@@ -205,12 +208,14 @@ class _Connection(asyncio.Protocol):
 
     Attributes:
         made: it came about, so that it will be lost one day.
+        made_at: when it did, on the loop's clock.
         status, headers: of the answer, once its head is there.
         idle_since: when it was given back, on the loop's clock.
     """
 
     status: int
     headers: list[tuple[bytes, bytes]]
+    made_at: float
     idle_since: float
 
     def __init__(self, lost: Callable[["_Connection"], None]) -> None:
@@ -318,7 +323,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_connection makes
         self._transport = transport
-        self.made = True
+        self.made, self.made_at = True, asyncio.get_running_loop().time()
 
     def eof_received(self) -> None:
         if not self._done and self._answered and self._until_eof and _is_announced(self._transport):
