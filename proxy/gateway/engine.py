@@ -161,6 +161,7 @@ class Engine(httpx.AsyncBaseTransport):
             if isinstance(error, OSError):
                 raise httpx.ConnectError(type(error).__name__) from error
             raise
+        connection.made_at = asyncio.get_running_loop().time()
         return connection
 
     def _release(self, connection: "_Connection") -> None:
@@ -208,7 +209,7 @@ class _Connection(asyncio.Protocol):
 
     Attributes:
         made: it came about, so that it will be lost one day.
-        made_at: when it did, on the loop's clock.
+        made_at: when it could be used first, on the loop's clock.
         status, headers: of the answer, once its head is there.
         idle_since: when it was given back, on the loop's clock.
     """
@@ -323,7 +324,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_connection makes
         self._transport = transport
-        self.made, self.made_at = True, asyncio.get_running_loop().time()
+        self.made = True
 
     def eof_received(self) -> None:
         if not self._done and self._answered and self._until_eof and _is_announced(self._transport):
