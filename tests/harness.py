@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self, cast
 
@@ -125,9 +126,11 @@ class Upstream:
 
     Attributes:
         script: what to do with each request.
-        received: every request, oldest first.
+        received: every request that came whole, oldest first.
         arrived: set with each request.
         tls: what to show where it speaks TLS.
+        connections: how many there have been.
+        begun: for every request of which a byte came, the number of its connection.
     """
 
     script: Script = field(default_factory=reply)
@@ -135,31 +138,41 @@ class Upstream:
     arrived: threading.Event = field(default_factory=threading.Event)
     tls: ssl.SSLContext | None = None
     url: str = ""
+    connections: int = 0
+    begun: list[int] = field(default_factory=list)
 
     @contextlib.contextmanager
-    def running(self) -> Iterator["Upstream"]:
-        with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
-            self.url = "http://{}:{}".format(*listener.getsockname())
-            threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+    def running(self, listener: socket.socket | None = None) -> Iterator["Upstream"]:
+        """Serve on a free port, or on a socket that is bound."""
+        with listener or socket.create_server(("127.0.0.1", 0)) as listening:
+            listening.listen(1024)
+            self.url = "http://{}:{}".format(*listening.getsockname())
+            threading.Thread(target=self._accept, args=(listening,), daemon=True).start()
             yield self
             # Closing alone does not wake a thread that waits in accept.
-            listener.shutdown(socket.SHUT_RDWR)
+            listening.shutdown(socket.SHUT_RDWR)
 
     def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = listener.accept()
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+                self.connections += 1
+                threading.Thread(target=self._serve, args=(connection, self.connections), daemon=True).start()
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket, number: int) -> None:
         with contextlib.suppress(OSError), self._secured(connection) as secured, secured.makefile("rb") as stream:
-            while (request := _read(stream)) is not None:
+            while (request := self._next(stream, number)) is not None:
                 self.received.append(request)
                 self.arrived.set()
                 self.script(secured)
                 if request.all("transfer-encoding"):
                     _skip_chunks(stream)
             secured.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    def _next(self, stream: BufferedReader, number: int) -> Received | None:
+        if stream.peek(1):
+            self.begun.append(number)
+        return _read(stream)
 
     def _secured(self, connection: socket.socket) -> socket.socket:
         return self.tls.wrap_socket(connection, server_side=True) if self.tls is not None else connection

@@ -11,6 +11,7 @@ from proxy import config
 from proxy.cli import main
 from proxy.gateway import asgi, protocol, server
 from proxy.gateway.metrics import Metrics
+from tests.gateway.faults import ANSWERS, FAULTS, MOVED, RESTARTED, Seen
 from tests.harness import Upstream, watched
 
 ROOT = Path(__file__).parent.parent
@@ -68,6 +69,32 @@ def test_the_admin_pages_that_the_readme_lists_are_those_that_there_are(upstream
     with watched(upstream.url, tmp_path) as (_, admin):
         index = admin.call("/", None, method="GET").body.decode()
     assert listed == {"/", *re.findall(r"^/\S+", index, re.MULTILINE)}
+
+
+def test_each_fault_of_the_upstream_is_in_the_readme_with_what_a_caller_gets() -> None:
+    table = re.search(r"^\| what the service does \|.*\n\| --- .*\n((?:\|.*\n)+)", README, re.MULTILINE)
+    assert table is not None
+    listed = {}
+    for row in table[1].splitlines():
+        does, gets, started, outcome = (cell.strip() for cell in row.strip("|").split("|"))
+        codes = set(re.findall(r"`(Upstream\w+)`", gets))
+        statuses = set() if gets.startswith("the same status") else set(map(int, re.findall(r"\b[2-5]\d\d\b", gets)))
+        listed[does] = (statuses, codes, set(re.findall(r"`(\w+)`", started)), set(re.findall(r"`(\w+)`", outcome)))
+
+    found: dict[str, list[Seen]] = {course.row: list(course.seen) for course in (RESTARTED, MOVED)}
+    for fault in (ANSWERS | FAULTS).values():
+        found.setdefault(fault.row, []).append(fault.trigger)
+    assert listed == {does: summed_up(seen) for does, seen in found.items()}
+
+
+def summed_up(seen: list[Seen]) -> tuple[set[int], set[str], set[str], set[str]]:
+    """The statuses of the proxy's own, its codes, its words on runs, and the outcomes."""
+    return (
+        {one.status for one in seen if one.status != one.upstream or one.code is None},
+        {one.code for one in seen if one.code is not None and one.code.startswith("Upstream")},
+        {one.started for one in seen if one.started is not None},
+        {one.outcome for one in seen},
+    )
 
 
 def test_the_translation_that_the_readme_shows_is_the_one_that_comes_out() -> None:

@@ -24,6 +24,9 @@ HEAD_LIMIT = 64 << 10
 BUFFER_LIMIT = 256 << 10
 """Bytes of a body that may wait for a slow reader before the connection is read no further."""
 
+LIFETIME = 60.0
+"""Seconds after which a connection is not kept, however busy: only for a new one is the service's name looked up."""
+
 
 class Request(NamedTuple):
     """What is to be sent, byte for byte.
@@ -158,11 +161,10 @@ class Engine(httpx.AsyncBaseTransport):
         connection = _Connection(self._lost)
         try:
             async with asyncio.timeout_at(deadline):
-                loop = asyncio.get_running_loop()
-                addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-                await loop.create_connection(
+                found = await addresses(self._host, self._port)
+                await asyncio.get_running_loop().create_connection(
                     lambda: connection,
-                    sock=await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=0.25),
+                    sock=await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=0.25),
                     ssl=self._tls,
                     server_hostname=self._host if self._tls is not None else None,
                 )
@@ -174,11 +176,12 @@ class Engine(httpx.AsyncBaseTransport):
             if isinstance(error, OSError):
                 raise httpx.ConnectError(type(error).__name__) from error
             raise
+        connection.made_at = asyncio.get_running_loop().time()
         return connection
 
     def _release(self, connection: "_Connection") -> None:
         self._deadlines.clear(connection)
-        if connection.reusable:
+        if connection.reusable and asyncio.get_running_loop().time() < connection.made_at + LIFETIME:
             self._pass_on(connection)
         else:
             connection.abort()
@@ -255,12 +258,14 @@ class _Connection(asyncio.Protocol):
 
     Attributes:
         made: it came about, so that it will be lost one day.
+        made_at: when it could be used first, on the loop's clock.
         status, headers: of the answer, once its head is there.
         idle_since: when it was given back, on the loop's clock.
     """
 
     status: int
     headers: list[tuple[bytes, bytes]]
+    made_at: float
     idle_since: float
 
     def __init__(self, lost: Callable[["_Connection"], None]) -> None:
@@ -493,6 +498,15 @@ class Reply(httpx.AsyncByteStream):
         connection, self._connection = self._connection, None
         if connection is not None:
             self._release(connection)
+
+
+async def addresses(host: str, port: int) -> list[aiohappyeyeballs.AddrInfoType]:
+    """Where a name leads at the moment.
+
+    Raises:
+        socket.gaierror: nowhere.
+    """
+    return list(await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
 def _repeatable(request: Request) -> bool:

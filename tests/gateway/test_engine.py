@@ -296,6 +296,19 @@ def test_an_idle_connection_is_closed_after_its_time_and_not_before() -> None:
     run(test())
 
 
+def test_a_connection_is_not_kept_beyond_its_lifetime_and_who_waits_makes_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("proxy.gateway.engine.LIFETIME", 0)
+
+    async def test() -> None:
+        async with engine_for(answers(OK), max_connections=1) as (engine, server):
+            assert await asyncio.gather(*(body_of(engine) for _ in range(5))) == [b"ok"] * 5
+            assert server.connections == 5
+
+    run(test())
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_an_idle_connection_that_the_origin_closed_is_not_used(method: str) -> None:
     async def test() -> None:

@@ -1,0 +1,104 @@
+"""What a service can show in the handshake of TLS, right and wrong."""
+
+import contextlib
+import os
+import socket
+import ssl
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest import mock
+
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+CA = trustme.CA()
+DAY = timedelta(days=1)
+NOW = datetime.now(UTC)
+
+
+@contextlib.contextmanager
+def trusted() -> Iterator[None]:
+    """Have a proxy that is made meanwhile trust `CA`, as an operator does who sets ``SSL_CERT_FILE``."""
+    with CA.cert_pem.tempfile() as file, mock.patch.dict(os.environ, {"SSL_CERT_FILE": file}):
+        yield
+
+
+def shown(
+    ca: trustme.CA = CA, host: str = "127.0.0.1", begins: datetime = NOW - DAY, ends: datetime = NOW + DAY
+) -> ssl.SSLContext:
+    """A certificate, by default a good one."""
+    return _shows(ca.issue_cert(host, not_before=begins, not_after=ends))
+
+
+def self_signed() -> ssl.SSLContext:
+    """A certificate that nobody else vouches for."""
+    authority = trustme.CA()
+    return _shows(trustme.LeafCert(authority.private_key_pem.bytes(), authority.cert_pem.bytes(), []))
+
+
+def for_clients() -> ssl.SSLContext:
+    """A certificate that is good, but for being a client's."""
+    leaf = CA.issue_cert("127.0.0.1")
+    good = x509.load_pem_x509_certificate(leaf.cert_chain_pems[0].bytes())
+    builder = x509.CertificateBuilder(
+        good.issuer, good.subject, good.public_key(), good.serial_number, NOW - DAY, NOW + DAY
+    )
+    for extension in good.extensions:
+        purpose = isinstance(extension.value, x509.ExtendedKeyUsage)
+        value = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]) if purpose else extension.value
+        builder = builder.add_extension(value, extension.critical)
+    key = serialization.load_pem_private_key(CA.private_key_pem.bytes(), None)
+    assert isinstance(key, EllipticCurvePrivateKey)
+    certificate = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return _shows(trustme.LeafCert(leaf.private_key_pem.bytes(), certificate, []))
+
+
+def speaks_old_tls() -> ssl.SSLContext:
+    """A good certificate, for those only who still speak TLS 1.1."""
+    context = shown()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    return context
+
+
+def asks_for_a_certificate() -> ssl.SSLContext:
+    """A good certificate, and the wish for one of the proxy's own, which has none."""
+    context = shown()
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+class CutOff(ssl.SSLContext):
+    """Ends a handshake that the other side has begun.
+
+    Attributes:
+        end: how.
+    """
+
+    end: Callable[[socket.socket], None]
+
+    def wrap_socket(self, sock: socket.socket, *_: Any, **__: Any) -> ssl.SSLSocket:
+        with sock:
+            sock.recv(1 << 14)
+            self.end(sock)
+        raise ConnectionAbortedError
+
+
+def cut_off(end: Callable[[socket.socket], None]) -> ssl.SSLContext:
+    """A handshake that is ended once it has begun."""
+    context = CutOff(ssl.PROTOCOL_TLS_SERVER)
+    context.end = end
+    return context
+
+
+def _shows(leaf: trustme.LeafCert) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    leaf.configure_cert(context)
+    return context

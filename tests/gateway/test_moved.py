@@ -1,0 +1,147 @@
+"""An upstream that is a name: which of its addresses a call goes to, and when it goes to another one."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from proxy.gateway import engine
+from tests.gateway.faults import MOVED
+from tests.gateway.worlds import NAME, full, named, resolving
+from tests.harness import Proxy, Upstream, proxy_for, reply, until
+
+FIRST, SECOND = "127.0.0.1", "127.0.0.2"
+DRAINS = reply(headers={"Connection": "close"})
+"""The last answer on a connection of a server that is being taken away."""
+
+
+@pytest.fixture
+def names() -> Iterator[dict[str, list[str]]]:
+    with resolving() as known:
+        yield known
+
+
+@contextlib.contextmanager
+def at(address: str, url: str) -> Iterator[Upstream]:
+    """An upstream at another address than that of a URL, on the same port."""
+    with Upstream().running(bound(address, url)) as upstream:
+        yield upstream
+
+
+def bound(address: str, url: str) -> socket.socket:
+    """A socket at an address, on the port of a URL, that refuses connections until it listens."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind((address, int(url.rpartition(":")[2])))
+    return made
+
+
+class Callers:
+    """Some who call again and again.
+
+    Attributes:
+        statuses: that each has got.
+    """
+
+    def __init__(self, proxy: Proxy, count: int) -> None:
+        self.statuses: list[list[int]] = [[] for _ in range(count)]
+        self._proxy = proxy
+        self._over = threading.Event()
+
+    @contextlib.contextmanager
+    def calling(self) -> Iterator[None]:
+        with ThreadPoolExecutor(len(self.statuses)) as threads:
+            running = [threads.submit(self._call, statuses) for statuses in self.statuses]
+            try:
+                yield
+            finally:
+                self._over.set()
+        for caller in running:
+            caller.result()
+
+    def _call(self, statuses: list[int]) -> None:
+        while not self._over.is_set():
+            statuses.append(self._proxy.call().status)
+
+    def go_on(self) -> None:
+        """Wait until each has begun a call and got its answer."""
+        wanted = [len(statuses) + 2 for statuses in self.statuses]
+        until(lambda: all(len(statuses) >= least for statuses, least in zip(self.statuses, wanted, strict=True)))
+
+
+def test_no_call_fails_while_the_service_moves(names: dict[str, list[str]], tmp_path: Path) -> None:
+    with contextlib.ExitStack() as before:
+        old = before.enter_context(Upstream().running())
+        with at(SECOND, old.url) as new, proxy_for(named(old), tmp_path) as proxy:
+            names[NAME] = [FIRST]
+            callers = Callers(proxy, 8)
+            with callers.calling():
+                callers.go_on()
+                assert new.received == []
+                names[NAME] = [SECOND]
+                old.script = DRAINS
+                callers.go_on()
+                before.close()  # it refuses from here on
+                callers.go_on()
+            statuses = [status for each in callers.statuses for status in each]
+            assert set(statuses) == {200}
+            assert len(old.received) + len(new.received) == len(statuses)
+            outcomes = [(record["status"], record["outcome"]) for record in proxy.records()]
+            assert (len(outcomes), set(outcomes)) == (
+                len(statuses),
+                {(seen.status, seen.outcome) for seen in MOVED.seen},
+            )
+
+
+def test_a_service_that_has_moved_is_found_even_by_a_connection_that_is_never_idle(
+    names: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "LIFETIME", 0.1)
+    with Upstream().running() as old, at(SECOND, old.url) as new, proxy_for(named(old), tmp_path) as proxy:
+        names[NAME] = [FIRST]
+        callers = Callers(proxy, 1)
+        with callers.calling():
+            callers.go_on()
+            names[NAME] = [SECOND]
+            until(lambda: new.received)
+            assert len(old.received) > old.connections, "no connection was used twice"
+            moved = len(old.received)
+            callers.go_on()
+            assert len(old.received) == moved
+        assert set(callers.statuses[0]) == {200}
+
+
+def test_a_service_is_found_at_the_address_that_accepts(names: dict[str, list[str]], tmp_path: Path) -> None:
+    with Upstream().running() as upstream, bound(SECOND, upstream.url), proxy_for(named(upstream), tmp_path) as proxy:
+        for addresses in ([SECOND, FIRST], [FIRST, SECOND]):
+            names[NAME] = addresses
+            upstream.script = DRAINS
+            answer = proxy.call()
+            assert (answer.status, answer.json()["flux_id"]) == (200, "7")
+        assert upstream.begun == [1, 2]
+
+
+def test_a_service_is_found_though_its_first_address_says_nothing(names: dict[str, list[str]], tmp_path: Path) -> None:
+    with full() as listener:
+        url = "http://{}:{}".format(*listener.getsockname())
+        with at(SECOND, url) as upstream, proxy_for(url.replace(FIRST, NAME), tmp_path) as proxy:
+            names[NAME] = [FIRST, SECOND]
+            assert proxy.call().status == 200
+            assert upstream.begun == [1]
+
+
+def test_where_every_address_refuses_nothing_was_started(names: dict[str, list[str]], tmp_path: Path) -> None:
+    with socket.create_server((FIRST, 0)) as listener:
+        url = "http://{}:{}".format(*listener.getsockname())
+        with bound(SECOND, url), proxy_for(url.replace(FIRST, NAME), tmp_path) as proxy:
+            listener.close()
+            names[NAME] = [FIRST, SECOND]
+            answer = proxy.call()
+    assert (answer.status, answer.json()["error_code"]) == (502, "UpstreamUnreachable")
+    assert answer.json()["details"] == {"run_started": "no"}
+    [record] = proxy.records()
+    assert (record["outcome"], record["error_code"]) == ("unreachable", "UpstreamUnreachable")
