@@ -13,7 +13,7 @@ from collections.abc import Callable
 from proxy.gateway.descriptors import Shortage
 
 BATCH = 64
-"""Connections that are taken in before those that there are have their turn."""
+"""Connections that a process which shares its socket with no other takes in at a time."""
 
 PAUSE = 0.1
 """Seconds before somebody who has to wait is looked for again."""
@@ -29,6 +29,9 @@ class Acceptor:
         shortage: is told of those who have to wait.
         tls: what to show to callers.
         handshake: seconds that they may take to agree on TLS.
+        batch: connections that are taken in before those that there are have their turn. With one, processes that share
+            the socket get about as many each, as who has more to do comes back later. With many, the first to wake gets
+            them all.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Acceptor:
         *,
         tls: ssl.SSLContext | None,
         handshake: float,
+        batch: int = BATCH,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._listener = listener
@@ -48,6 +52,7 @@ class Acceptor:
         self._shortage = shortage
         self._tls = tls
         self._handshake = handshake if tls is not None else None
+        self._batch = batch
         self._arriving: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
         listener.setblocking(False)
@@ -68,7 +73,7 @@ class Acceptor:
         if room <= 0:
             self._wait("too many connections")
             return
-        for _ in range(int(min(room, BATCH))):
+        for _ in range(int(min(room, self._batch))):
             try:
                 connection, _ = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):  # nobody, or somebody who has left

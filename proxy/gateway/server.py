@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from proxy.callers.log import operator
 from proxy.config import Config, Tls
 from proxy.gateway import protocol
-from proxy.gateway.acceptor import Acceptor
+from proxy.gateway.acceptor import BATCH, Acceptor
 from proxy.gateway.app import App
 from proxy.gateway.descriptors import Shortage
 from proxy.gateway.metrics import Metrics
@@ -135,6 +135,7 @@ class Server(uvicorn.Server):
         ready: called when it serves.
         stopping: called when it begins to stop, before the delay.
         places: connections that may be open when another is accepted on the first of the sockets, which is for callers.
+        batch: connections that are accepted at a time.
 
     Raises:
         ServeError: the certificate or its key cannot be used.
@@ -152,12 +153,13 @@ class Server(uvicorn.Server):
         ready: Callable[[], None] = _nobody,
         stopping: Callable[[], None] = _nobody,
         places: float = math.inf,
+        batch: int = BATCH,
     ) -> None:
         super().__init__(_settings(app, tls))
         self._drain, self._delay = drain, delay
         self._ready, self._stops = ready, stopping
         self._stopping, self._forced = asyncio.Event(), asyncio.Event()
-        self._places = places
+        self._places, self._batch = places, batch
         self._shortage = Shortage()
         self._acceptors: list[Acceptor] = []
 
@@ -220,7 +222,15 @@ class Server(uvicorn.Server):
         def room() -> float:
             return places - len(self.server_state.connections)
 
-        return Acceptor(bound, speaker, room, self._shortage, tls=self.config.ssl, handshake=protocol.HEAD_TIMEOUT)
+        return Acceptor(
+            bound,
+            speaker,
+            room,
+            self._shortage,
+            tls=self.config.ssl,
+            handshake=protocol.HEAD_TIMEOUT,
+            batch=self._batch,
+        )
 
     def _tick(self) -> None:
         self.loop.call_later(TICK, self._tick)

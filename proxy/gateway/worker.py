@@ -57,6 +57,7 @@ class _Worker(Server):
             ready=self._report,
             stopping=app.stopping,
             places=descriptors.places(config),
+            batch=1,
         )
         self.abandoned = False
         self._app = app

@@ -82,6 +82,34 @@ def test_who_finds_no_room_waits_and_is_let_in_when_somebody_leaves(capsys: pyte
     asyncio.run(scenario())
 
 
+def test_who_takes_one_at_a_time_leaves_the_others_theirs() -> None:
+    async def scenario() -> None:
+        listener = server.loopback()
+        guests: list[list[Guest]] = [[], []]
+        acceptors = [
+            Acceptor(
+                listener.dup(),
+                lambda mine=mine: Guest(mine),  # type: ignore[misc]
+                lambda: PATIENCE,
+                Shortage(),
+                tls=None,
+                handshake=PATIENCE,
+                batch=1,
+            )
+            for mine in guests
+        ]
+        with contextlib.ExitStack() as stack:
+            for _ in range(10):  # they wait before anybody looks
+                stack.enter_context(socket.create_connection(listener.getsockname()))
+            await eventually(lambda: sum(map(len, guests)) == 10)
+            assert list(map(len, guests)) == [5, 5]
+        await eventually(lambda: guests == [[], []])
+        for one in (*acceptors, listener):
+            one.close()
+
+    asyncio.run(scenario())
+
+
 def test_nothing_is_said_where_the_last_place_was_enough(capsys: pytest.CaptureFixture[str]) -> None:
     async def scenario() -> None:
         house = House(room=2)
