@@ -104,8 +104,9 @@ def test_who_takes_one_at_a_time_leaves_the_others_theirs() -> None:
             await eventually(lambda: sum(map(len, guests)) == 10)
             assert list(map(len, guests)) == [5, 5]
         await eventually(lambda: guests == [[], []])
-        for one in (*acceptors, listener):
+        for one in acceptors:
             one.close()
+        listener.close()
 
     asyncio.run(scenario())
 
