@@ -98,10 +98,13 @@ class Engine(httpx.AsyncBaseTransport):
         connection = await self._acquire()
         try:
             await self._exchange(connection, head, request)
-        except httpx.ReadError:
+        except httpx.ReadError as broken:
             if not (connection.stale and _repeatable(request)):
                 raise
-            connection = await self._acquire(fresh=True)
+            try:
+                connection = await self._acquire(fresh=True)
+            except httpx.TransportError:  # which would say that nothing was sent
+                raise broken from None
             await self._exchange(connection, head, request)
         return Reply(connection, self._release)
 

@@ -406,6 +406,25 @@ def test_a_request_that_is_sent_again_does_not_go_to_another_connection_that_lay
     run(test())
 
 
+def test_a_request_that_was_sent_and_cannot_be_sent_again_counts_as_sent() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await reader.readuntil(b"\r\n\r\n")
+
+    async def test() -> None:
+        async with engine_for(serve) as (engine, server):
+            await body_of(engine)
+            port, engine._port = engine._port, 1
+            with pytest.raises(httpx.ReadError):
+                await call(engine)
+            assert len(server.requests) == 2
+            engine._port = port
+            assert await body_of(engine) == b"ok"
+
+    run(test())
+
+
 # --- the request
 
 
