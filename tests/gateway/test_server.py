@@ -80,17 +80,18 @@ class Calling(threading.Thread):
         return self._answer
 
 
-def command(url: str, folder: Path, **sections: Any) -> list[str]:
+def command(url: str, folder: Path, program: str = "proxy.cli", /, **sections: Any) -> list[str]:
     values = {"listen": "127.0.0.1:0", "admin": None, "callers": {"log": str(folder / "callers.jsonl")}, **sections}
+    values["upstream"] = {**values.get("upstream", {}), "url": url}
     file = folder / "config.yaml"
-    file.write_text(yaml.safe_dump({**values, "upstream": {"url": url}}))
-    return [sys.executable, "-m", "proxy.cli", "serve", "--config", str(file)]
+    file.write_text(yaml.safe_dump(values))
+    return [sys.executable, "-m", program, "serve", "--config", str(file)]
 
 
 @contextlib.contextmanager
-def serving(url: str, folder: Path, **sections: Any) -> Iterator[Serving]:
+def serving(url: str, folder: Path, program: str = "proxy.cli", /, **sections: Any) -> Iterator[Serving]:
     terminal, theirs = pty.openpty()
-    with subprocess.Popen(command(url, folder, **sections), stderr=theirs, stdout=theirs) as process:
+    with subprocess.Popen(command(url, folder, program, **sections), stderr=theirs, stdout=theirs) as process:
         os.close(theirs)
         try:
             shown = b""
