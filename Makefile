@@ -3,8 +3,11 @@ SHELL := /bin/bash -o pipefail
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+CALLS ?= 200000
+SEED ?= 1
+KILLS ?= 50
 
-.PHONY: help install demo test check lint types imports package smoke test-pythons bench lock clean
+.PHONY: help install demo test check lint types imports package smoke test-pythons bench soak lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +56,10 @@ test-pythons: install ## run the tests on each Python that there is
 
 bench: install ## how long the reports take, beside jq and GoAccess
 	$(BIN)/python -m tests.bench.callers
+
+soak: install ## 200,000 calls with faults mixed in, then 50 times kill -9; CALLS, SEED and KILLS set others
+	$(BIN)/python -m tests.soak --calls $(CALLS) --seed $(SEED)
+	KILLS=$(KILLS) $(BIN)/pytest tests/gateway/test_kill.py
 
 lock: install ## renew the locked versions from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

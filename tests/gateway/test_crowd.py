@@ -85,7 +85,7 @@ def count(request: pytest.FixtureRequest) -> int:
 @contextlib.contextmanager
 def crowded(url: str, folder: Path, count: int, descriptors: str | None = None, **sections: Any) -> Iterator[Crowded]:
     sections = {"admin": "127.0.0.1:0", "workers": count, **sections}
-    with serving(url, folder, descriptors, **sections) as running:
+    with serving(url, folder, descriptors=descriptors, **sections) as running:
         pids = until(lambda: workers(running.proxy, count))
         yield Crowded(running, pids)
 

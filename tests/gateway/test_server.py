@@ -80,18 +80,21 @@ class Calling(threading.Thread):
         return self._answer
 
 
-def command(url: str, folder: Path, **sections: Any) -> list[str]:
+def command(url: str, folder: Path, program: str = "proxy.cli", /, **sections: Any) -> list[str]:
     values = {"listen": "127.0.0.1:0", "admin": None, "callers": {"log": str(folder / "callers.jsonl")}, **sections}
+    values["upstream"] = {**values.get("upstream", {}), "url": url}
     file = folder / "config.yaml"
-    file.write_text(yaml.safe_dump({**values, "upstream": {"url": url}}))
-    return [sys.executable, "-m", "proxy.cli", "serve", "--config", str(file)]
+    file.write_text(yaml.safe_dump(values))
+    return [sys.executable, "-m", program, "serve", "--config", str(file)]
 
 
 @contextlib.contextmanager
-def serving(url: str, folder: Path, descriptors: str | None = None, **sections: Any) -> Iterator[Serving]:
+def serving(
+    url: str, folder: Path, program: str = "proxy.cli", /, descriptors: str | None = None, **sections: Any
+) -> Iterator[Serving]:
     """A proxy of its own process; `descriptors` limits those of it, as prlimit has it."""
     terminal, theirs = pty.openpty()
-    arguments = command(url, folder, **sections)
+    arguments = command(url, folder, program, **sections)
     if descriptors is not None:
         arguments = ["prlimit", f"--nofile={descriptors}", *arguments]
     with subprocess.Popen(arguments, stderr=theirs, stdout=theirs) as process:
