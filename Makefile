@@ -7,10 +7,10 @@ CALLS ?= 200000
 SEED ?= 1
 KILLS ?= 50
 
-.PHONY: help install demo test check lint types imports package smoke test-pythons bench soak lock clean
+.PHONY: help install demo test check lint types imports package smoke test-pythons bench bench-proxy bench-reports soak lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## put trigger-shim and its locked dependencies into .venv
 
@@ -54,8 +54,14 @@ smoke: install ## install the wheel on each Python that there is, and run its co
 test-pythons: install ## run the tests on each Python that there is
 	.ci/pythons test
 
-bench: install ## how long the reports take, beside jq and GoAccess
-	$(BIN)/python -m tests.bench.callers
+bench: bench-proxy bench-reports ## both of the benchmarks
+
+# FLAGS="--rounds 1 --seconds 1 --connections 64" is a quick look.
+bench-proxy: install ## how fast the proxy is, beside its peers
+	$(BIN)/python -m tests.bench.proxy $(FLAGS)
+
+bench-reports: install ## how fast the reports are, beside jq and GoAccess
+	$(BIN)/python -m tests.bench.reports
 
 soak: install ## 200,000 calls with faults mixed in, then 50 times kill -9; CALLS, SEED and KILLS set others
 	$(BIN)/python -m tests.soak --calls $(CALLS) --seed $(SEED)
