@@ -14,6 +14,7 @@ import pytest
 import trustme
 import yaml
 
+from tests.gateway.worlds import full
 from tests.harness import RUN, TRIGGER, Answer, Proxy, Script, Upstream, closes, proxy_for, reply, resets, sends
 from tests.harness import stays_silent as silent
 
@@ -186,12 +187,8 @@ class World:
 
     @contextlib.contextmanager
     def _does_not_accept(self) -> Iterator[str]:
-        with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as first:
-            first.connect(full.getsockname())
-            with socket.socket() as second:
-                second.setblocking(False)
-                second.connect_ex(full.getsockname())
-                yield "http://{}:{}".format(*full.getsockname())
+        with full() as listener:
+            yield "http://{}:{}".format(*listener.getsockname())
 
     @contextlib.contextmanager
     def _closes_at_once(self) -> Iterator[str]:

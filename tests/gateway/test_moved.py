@@ -2,15 +2,15 @@
 
 import contextlib
 import socket
-import threading
+from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from proxy.gateway import engine
-from tests.gateway.faults import MOVED
+from tests.gateway.faults import MOVED, told
+from tests.gateway.load import Load
 from tests.gateway.worlds import NAME, full, named, resolving
 from tests.harness import Proxy, Upstream, proxy_for, reply, until
 
@@ -40,61 +40,22 @@ def bound(address: str, url: str) -> socket.socket:
     return made
 
 
-class Callers:
-    """Some who call again and again.
-
-    Attributes:
-        statuses: that each has got.
-    """
-
-    def __init__(self, proxy: Proxy, count: int) -> None:
-        self.statuses: list[list[int]] = [[] for _ in range(count)]
-        self._proxy = proxy
-        self._over = threading.Event()
-
-    @contextlib.contextmanager
-    def calling(self) -> Iterator[None]:
-        with ThreadPoolExecutor(len(self.statuses)) as threads:
-            running = [threads.submit(self._call, statuses) for statuses in self.statuses]
-            try:
-                yield
-            finally:
-                self._over.set()
-        for caller in running:
-            caller.result()
-
-    def _call(self, statuses: list[int]) -> None:
-        while not self._over.is_set():
-            statuses.append(self._proxy.call().status)
-
-    def go_on(self) -> None:
-        """Wait until each has begun a call and got its answer."""
-        wanted = [len(statuses) + 2 for statuses in self.statuses]
-        until(lambda: all(len(statuses) >= least for statuses, least in zip(self.statuses, wanted, strict=True)))
-
-
 def test_no_call_fails_while_the_service_moves(names: dict[str, list[str]], tmp_path: Path) -> None:
     with contextlib.ExitStack() as before:
         old = before.enter_context(Upstream().running())
         with at(SECOND, old.url) as new, proxy_for(named(old), tmp_path) as proxy:
             names[NAME] = [FIRST]
-            callers = Callers(proxy, 8)
-            with callers.calling():
-                callers.go_on()
+            load = Load(proxy, ["trigger"] * 8)
+            with load.running():
+                load.until_each_gets(200)
                 assert new.received == []
                 names[NAME] = [SECOND]
                 old.script = DRAINS
-                callers.go_on()
+                load.until_each_gets(200)
                 before.close()  # it refuses from here on
-                callers.go_on()
-            statuses = [status for each in callers.statuses for status in each]
-            assert set(statuses) == {200}
-            assert len(old.received) + len(new.received) == len(statuses)
-            outcomes = [(record["status"], record["outcome"]) for record in proxy.records()]
-            assert (len(outcomes), set(outcomes)) == (
-                len(statuses),
-                {(seen.status, seen.outcome) for seen in MOVED.seen},
-            )
+                load.until_each_gets(200)
+    assert new.received
+    assert_each_ran_once(load, proxy, old, new)
 
 
 def test_a_service_that_has_moved_is_found_even_by_a_connection_that_is_never_idle(
@@ -103,16 +64,26 @@ def test_a_service_that_has_moved_is_found_even_by_a_connection_that_is_never_id
     monkeypatch.setattr(engine, "LIFETIME", 0.1)
     with Upstream().running() as old, at(SECOND, old.url) as new, proxy_for(named(old), tmp_path) as proxy:
         names[NAME] = [FIRST]
-        callers = Callers(proxy, 1)
-        with callers.calling():
-            callers.go_on()
+        load = Load(proxy, ["trigger"])
+        with load.running():
+            load.until_each_gets(200)
             names[NAME] = [SECOND]
             until(lambda: new.received)
             assert len(old.received) > old.connections, "no connection was used twice"
             moved = len(old.received)
-            callers.go_on()
+            load.until_each_gets(200)
             assert len(old.received) == moved
-        assert set(callers.statuses[0]) == {200}
+    assert_each_ran_once(load, proxy, old, new)
+
+
+def assert_each_ran_once(load: Load, proxy: Proxy, *upstreams: Upstream) -> None:
+    received = [request.all("x-request-id")[0] for upstream in upstreams for request in upstream.received]
+    assert Counter(received) == dict.fromkeys(load.answers, 1)
+    assert Counter(record["request_id"] for record in proxy.records()) == dict.fromkeys(load.answers, 1)
+    assert {told(answer) for answer in load.answers.values()} == {
+        (seen.status, None, None, None) for seen in MOVED.seen
+    }
+    assert {record["outcome"] for record in proxy.records()} == {seen.outcome for seen in MOVED.seen}
 
 
 def test_a_service_is_found_at_the_address_that_accepts(names: dict[str, list[str]], tmp_path: Path) -> None:

@@ -4,17 +4,14 @@ import contextlib
 import socket
 import subprocess
 import sys
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.gateway.faults import RESTARTED, told
-from tests.gateway.worlds import CALLS
-from tests.harness import Answer, Proxy, proxy_for, until
+from tests.gateway.load import Load
+from tests.harness import proxy_for, until
 
-CALLERS = 24
+CALLERS = ["read", *["trigger"] * 3] * 6
 ROOT = Path(__file__).parents[2]
 
 
@@ -65,86 +62,25 @@ class Service:
         return subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT)
 
 
-class Caller:
-    """Calls again and again, each time under another id.
-
-    Attributes:
-        kind: of its calls.
-        answers: to each, by its id; None while it waits.
-    """
-
-    def __init__(self, number: int) -> None:
-        self.kind = "read" if number % 4 == 0 else "trigger"
-        self.answers: dict[str, Answer | None] = {}
-        self._number = number
-
-    def run(self, proxy: Proxy, over: threading.Event) -> None:
-        method, path = CALLS[self.kind]
-        while not over.is_set():
-            request_id = f"{self._number}-{len(self.answers)}"
-            self.answers[request_id] = None
-            body = b"{}" if method == "POST" else None
-            self.answers[request_id] = proxy.call(path, body, {"X-Request-ID": request_id}, method)
-
-
-class Load:
-    """Some tens of callers that are all calling."""
-
-    def __init__(self, proxy: Proxy) -> None:
-        self.callers = [Caller(number) for number in range(CALLERS)]
-        self._proxy = proxy
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        over = threading.Event()
-        with ThreadPoolExecutor(CALLERS) as threads:
-            running = [threads.submit(caller.run, self._proxy, over) for caller in self.callers]
-            try:
-                yield
-            finally:
-                over.set()
-        for caller in running:
-            caller.result()
-
-    def until_each_gets(self, status: int) -> None:
-        """Wait until each has got an answer with a status to a call that begins from now on."""
-        begun = [len(caller.answers) for caller in self.callers]
-
-        def has_got(caller: Caller, calls: int) -> bool:
-            return any(answer and answer.status == status for answer in list(caller.answers.values())[calls:])
-
-        until(lambda: all(map(has_got, self.callers, begun)))
-
-    def until_all_are_at(self, service: Service) -> None:
-        """Wait until the service has received what each waits for."""
-
-        def waiting() -> set[str]:
-            return {request_id for caller in self.callers for request_id in list(caller.answers)[-1:]}
-
-        until(lambda: waiting() <= set(service.received()))
-
-
 def test_every_call_has_one_record_and_none_is_received_twice_or_after_a_no(tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         service = Service(tmp_path, stack)
         proxy = stack.enter_context(proxy_for(service.url, tmp_path))
-        load = Load(proxy)
+        load = Load(proxy, CALLERS)
         service.start()
         with load.running():
             for last in (False, False, True):
                 load.until_each_gets(200)
                 if last:  # whatever the moment of the others was, in this one each call is under way
                     service.hold()
-                    load.until_all_are_at(service)
+                    until(lambda: load.waiting() <= set(service.received()))
                 service.kill()
                 load.until_each_gets(502)
                 service.start()
             load.until_each_gets(200)
 
     received = Counter(service.received())
-    answers = {request_id: answer for caller in load.callers for request_id, answer in caller.answers.items()}
-    reads = {request_id for caller in load.callers if caller.kind == "read" for request_id in caller.answers}
-    records = proxy.records()
+    answers, reads, records = load.answers, load.ids("read"), proxy.records()
     assert Counter(record["request_id"] for record in records) == dict.fromkeys(answers, 1)
     assert received.keys() <= answers.keys()
 
