@@ -214,6 +214,7 @@ class Server(uvicorn.Server):
         def room() -> float:
             return places - len(self.server_state.connections)
 
+        bound.listen(BACKLOG)  # it may be only bound yet
         return Acceptor(bound, speaker, room, self._shortage, tls=self.config.ssl, handshake=protocol.HEAD_TIMEOUT)
 
     def _tick(self) -> None:
