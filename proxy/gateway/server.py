@@ -222,6 +222,7 @@ class Server(uvicorn.Server):
         def room() -> float:
             return places - len(self.server_state.connections)
 
+        bound.listen(BACKLOG)  # it may be only bound yet
         return Acceptor(
             bound,
             speaker,
