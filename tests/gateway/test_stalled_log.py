@@ -8,7 +8,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import pytest
 
@@ -65,16 +65,17 @@ class Pipe:
         os.close(self._reader)
 
 
-def said(capfd: pytest.CaptureFixture[str], count: int) -> list[str]:
-    """So many lines on standard error."""
-    lines: list[str] = []
+@contextlib.contextmanager
+def standard_error(folder: Path) -> Iterator[Path]:
+    """A file in its place: what pytest captures cannot be read while more is written."""
+    path = folder / "stderr"
+    with path.open("a") as file, contextlib.redirect_stderr(file):
+        yield path
 
-    def come() -> bool:
-        lines.extend(capfd.readouterr().err.splitlines())
-        return len(lines) >= count
 
-    until(come)
-    return lines
+def said(stderr: Path, count: int) -> list[str]:
+    """All lines on standard error, once there are so many."""
+    return cast("list[str]", until(lambda: len(lines := stderr.read_text().splitlines()) >= count and lines))
 
 
 @pytest.fixture
@@ -85,9 +86,9 @@ def pipe(tmp_path: Path) -> Iterator[Pipe]:
 
 
 def test_while_nobody_reads_the_log_calls_and_pages_are_answered_and_every_record_comes_later(
-    upstream: Upstream, tmp_path: Path, pipe: Pipe, capfd: pytest.CaptureFixture[str]
+    upstream: Upstream, tmp_path: Path, pipe: Pipe
 ) -> None:
-    with watched(upstream.url, tmp_path) as (proxy, admin):
+    with standard_error(tmp_path) as stderr, watched(upstream.url, tmp_path) as (proxy, admin):
         logged = Logged(proxy, admin)
         first = logged.call(2)
         assert ids(pipe.read(2)) == first
@@ -95,44 +96,42 @@ def test_while_nobody_reads_the_log_calls_and_pages_are_answered_and_every_recor
         later = logged.call(300)
         assert admin.call("/healthz", None, method="GET").status == 200
         assert logged.counted() == (1 + 2, 0)
-        assert said(capfd, 1) == [STALLS]
+        assert said(stderr, 1) == [STALLS]
 
         assert ids(pipe.read(300)) == later
-        [goes_on] = said(capfd, 1)
+        _, goes_on = said(stderr, 2)
         assert GOES_ON.fullmatch(goes_on)
         assert logged.counted() == (1 + 302, 0)
         again = logged.call(1)
         assert ids(pipe.read(1)) == again
-    assert capfd.readouterr().err == ""
+    assert len(said(stderr, 2)) == 2
 
 
 def test_what_is_too_much_to_wait_goes_to_standard_error_and_is_counted(
-    upstream: Upstream,
-    tmp_path: Path,
-    pipe: Pipe,
-    capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    upstream: Upstream, tmp_path: Path, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "LINES", 5)
-    with watched(upstream.url, tmp_path) as (proxy, admin):
+    with standard_error(tmp_path) as stderr, watched(upstream.url, tmp_path) as (proxy, admin):
         logged = Logged(proxy, admin)
         logged.call(1)
         pipe.read(1)
         pipe.fill()
         calls = logged.call(12)
-        stalls, *lines = capfd.readouterr().err.splitlines(keepends=True)
-        assert stalls.rstrip() == STALLS
-        assert rescued("".join(lines)) == calls[5:]
+        stalls, *lines = said(stderr, 8)
+        assert stalls == STALLS
+        assert rescued("\n".join(lines)) == calls[5:]
         assert logged.counted() == (1 + 1, 7)
 
         assert ids(pipe.read(5)) == calls[:5]
         until(lambda: logged.counted() == (1 + 6, 7))
 
 
-def test_a_frozen_file_system_stops_no_call(
-    upstream: Upstream, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with ext4(tmp_path / "disk") as disk, watched(upstream.url, tmp_path / "disk") as (proxy, admin):
+def test_a_frozen_file_system_stops_no_call(upstream: Upstream, tmp_path: Path) -> None:
+    with (
+        standard_error(tmp_path) as stderr,
+        ext4(tmp_path / "disk") as disk,
+        watched(upstream.url, tmp_path / "disk") as (proxy, admin),
+    ):
         logged = Logged(proxy, admin)
         logged.call(2)
         with disk.frozen():
@@ -140,7 +139,7 @@ def test_a_frozen_file_system_stops_no_call(
             assert admin.call("/healthz", None, method="GET").status == 200
             assert ids(proxy.events()) == logged.calls[:2]
             assert logged.counted() == (1 + 2, 0)
-        stalls, goes_on = said(capfd, 2)
+        stalls, goes_on = said(stderr, 2)
         assert stalls == STALLS
         assert GOES_ON.fullmatch(goes_on)
         assert ids(written(proxy.log)) == logged.calls
