@@ -120,7 +120,7 @@ def serving(
 def forget_journals(log: str, listen: str = "") -> None:
     """Remove what a killed proxy leaves for its next start, where there is none."""
     for left in Path(memory_folder()).glob(f"{name_of(log, listen)}*"):
-        left.unlink()
+        left.unlink(missing_ok=True)  # a worker may still end
 
 
 def certified(folder: Path) -> tuple[dict[str, str], ssl.SSLContext]:
