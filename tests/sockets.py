@@ -10,12 +10,13 @@ def accepted(pid: int, port: int) -> int:
     """How many connections to a port of the loopback interface a process has at its end."""
     rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
     found = {f"socket:[{row[9]}]" for row in rows if row[1] == f"0100007F:{port:04X}" and row[3] == ESTABLISHED}
-    return sum(link in found for link in _links(pid))
+    return sum(link in found for link in links(pid))
 
 
-def _links(pid: int) -> list[str]:
-    links = []
+def links(pid: int) -> list[str]:
+    """What the descriptors of a process are of."""
+    found = []
     for file in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-            links.append(str(file.readlink()))
-    return links
+            found.append(str(file.readlink()))
+    return found

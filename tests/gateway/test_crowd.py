@@ -20,6 +20,7 @@ import pytest
 from tests.gateway.test_server import Serving, certified, serving
 from tests.gateway.test_workers import workers
 from tests.harness import HEAD, Answer, Proxy, Scrape, Upstream, held, until
+from tests.sockets import links
 
 CURRENT = "/repos/acme/shop/cicd/runs"
 CALL = f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode()
@@ -38,11 +39,7 @@ class Crowded(NamedTuple):
         return self.running.proxy
 
     def sockets(self) -> int:
-        return sum(
-            str(file.readlink()).startswith("socket:")
-            for pid in self.pids
-            for file in Path(f"/proc/{pid}/fd").iterdir()
-        )
+        return sum(link.startswith("socket:") for pid in self.pids for link in links(pid))
 
     def memory(self) -> int:
         """Bytes that are resident."""

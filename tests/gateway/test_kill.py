@@ -15,6 +15,7 @@ import pytest
 
 from tests.gateway.test_server import serving
 from tests.harness import Proxy, Scrape, Upstream, held, until
+from tests.sockets import links
 
 KILLS = int(os.environ.get("KILLS", "5"))
 """How often the proxy is killed."""
@@ -102,9 +103,7 @@ def test_a_call_that_was_under_way_is_recorded_as_interrupted_and_counted(
 def busy_workers(parent: int) -> list[int]:
     """The workers that have a connection to the upstream: a socket more than the others."""
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    sockets = {
-        int(pid): sum("socket:" in str(f.readlink()) for f in Path(f"/proc/{pid}/fd").iterdir()) for pid in children
-    }
+    sockets = {int(pid): sum(link.startswith("socket:") for link in links(int(pid))) for pid in children}
     most = max(sockets.values())
     return [pid for pid, count in sockets.items() if count == most]
 
