@@ -81,7 +81,7 @@ class Gateway:
             await answering.whole(response)
 
     async def _translated(self, scope: Scope, receive: Receive, close: Recording) -> Response:
-        """The trigger: both bodies are translated. A retry of a lost call gets the run that this one has started."""
+        """The trigger: both bodies are translated, unless it is a retry, which takes over the run of its lost try."""
         record = close.record
         legacy = await whole_body(scope, receive, self._body_limit)
         request = trigger.to_successor(legacy, record.workflow or "")
