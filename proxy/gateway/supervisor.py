@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import os
 import signal
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable
@@ -162,8 +163,10 @@ class _Worker:
 
     def kill(self) -> None:
         """End it, whatever it is at."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        # The process's own kill looks whether it has ended, and takes the status from whoever waits for it.
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
 
     async def _report(self) -> Report:
         report = await self._reports.get()
