@@ -61,9 +61,9 @@ def test_the_proxy_is_held_to_each_peer() -> None:
     ]
 
 
-def _scaling(*, free: bool) -> Scaling:
+def _scaling(*, free: bool, cost: float = 0.44) -> Scaling:
     one = Worked(rate=2500, p99=30, failed=0, cost=0.4, others=0.1, busier=1, fuller=1)
-    two = Worked(rate=3500, p99=40, failed=2, cost=0.44, others=0.1, busier=0.5, fuller=0.6)
+    two = Worked(rate=3500, p99=40, failed=2, cost=cost, others=0.1, busier=0.5, fuller=0.6)
     return Scaling({"one worker": [one, one], "two workers": [two, two._replace(fuller=0.7)]}, free=free)
 
 
@@ -80,6 +80,10 @@ def test_what_two_workers_do_is_held_to_what_the_cores_can() -> None:
         ["of the work, the busier worker", "100%", "50%"],
         ["of the connections, the fuller one at most", "100%", "70%"],
     ]
+
+
+def test_where_a_call_costs_less_with_two_workers_the_cores_can_do_more() -> None:
+    assert "where 2.0 x is all" in _scaling(free=False, cost=0.3).verdict()
 
 
 def test_with_cores_of_their_own_it_is_measured() -> None:

@@ -113,7 +113,7 @@ class Scaling:
         if self._free:
             return f"Measured with two cores of their own: two workers answer {rate} the calls of one."
         one, two, cost = self._medians(ONE.name), self._medians(TWO.name), self._ratio("cost")
-        bound = 2e3 / (one.cost + one.others) / one.rate
+        bound = 2e3 / min(one.cost + one.others, two.cost + two.others) / one.rate
         expected = one.cost / two.cost / two.busier
         return (
             f"Measured, with the load and the service on the same two cores: two workers answer {rate} the calls of "
