@@ -5,7 +5,6 @@ for an upgrade, wait without end for half a request, and take framing that other
 """
 
 import asyncio
-import re
 import uuid
 from collections import deque
 from collections.abc import Callable
@@ -20,13 +19,8 @@ from uvicorn.server import ServerState
 from proxy import errors
 from proxy.callers.log import operator
 from proxy.gateway.exchange import Exchange, head
-from proxy.gateway.headers import Header, Headers
-
-HEAD_LIMIT = 64 << 10
-"""Bytes of a request's line and headers, and of its trailers."""
-
-HEADERS_LIMIT = 256
-"""How many headers a request may have."""
+from proxy.gateway.headers import Header
+from proxy.gateway.request import HEAD_LIMIT, check, escaped, target_of
 
 AHEAD_LIMIT = 100
 """Requests that a caller may send ahead of their answers."""
@@ -42,8 +36,6 @@ WRITE_TIMEOUT = 120.0
 
 LINGER = 2.0
 """Seconds for which input is thrown away after a refusal, so that a reset does not overtake the answer."""
-
-_HOST = re.compile(rb"(?:[\w.~!$&'()*+,;=%-]*|\[[\da-fA-F:.]+\])(?::\d*)?")  # RFC 3986, section 3.2, roughly
 
 
 class Protocol(asyncio.Protocol):
@@ -130,7 +122,7 @@ class Protocol(asyncio.Protocol):
             data = data.lstrip(b"\r\n")  # RFC 9112, section 2.2
         self._seen = before + data
         if not data.isascii() and self._incoming is None and b"\n" not in before:
-            data = _escaped(data)
+            data = escaped(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -198,7 +190,7 @@ class Protocol(asyncio.Protocol):
         self._check_line(b"%b %b HTTP/%b" % (method.encode(), self._target, version.encode()))
         if len(self._exchanges) >= AHEAD_LIMIT:
             raise errors.Overloaded(f"{AHEAD_LIMIT} requests on this connection are still to be answered.")
-        length, chunked = _check(version, self._target, self._headers)
+        length, chunked = check(version, self._target, self._headers)
         if self._head_at is not None:
             end = self._seen.find(b"\r\n\r\n", self._head_at) + 4
             self._head_at = None if chunked else end + length
@@ -218,7 +210,7 @@ class Protocol(asyncio.Protocol):
             self.transport.pause_reading()
 
     def _scope(self, method: str, version: str) -> Scope:
-        path, query, target = _target(method, self._target)
+        path, query, target = target_of(method, self._target)
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -279,7 +271,7 @@ class Protocol(asyncio.Protocol):
         """Compare the request line with what came, for the parser takes those of RTSP and Icecast, too.
 
         Raises:
-            errors.InvalidRequest: they differ by more than what `_escaped` has changed, which is undone.
+            errors.InvalidRequest: they differ by more than what `escaped` has changed, which is undone.
         """
         if self._head_at is None:  # behind a body whose end is not known here
             if parsed + b"\r\n" not in self._seen:
@@ -290,7 +282,7 @@ class Protocol(asyncio.Protocol):
         line = self._seen[self._head_at :].lstrip(b"\r\n").partition(b"\r\n")[0]
         if line == parsed:
             return
-        if line.isascii() or _escaped(line) != parsed:
+        if line.isascii() or escaped(line) != parsed:
             raise errors.InvalidRequest("The request is not HTTP/1.1.")
         self._target = line.split(b" ")[1]
 
@@ -344,69 +336,3 @@ class Protocol(asyncio.Protocol):
     def _hang_up(self) -> None:
         self.transport.close()
         self._deadline = self.loop.time() + WRITE_TIMEOUT
-
-
-def _escaped(data: bytes) -> bytes:
-    """Data whose first line is of ASCII: the parser takes no other target, but curl sends what was typed, in UTF-8."""
-    line, end, rest = data.partition(b"\n")
-    return re.sub(rb"[\x80-\xff]", lambda match: b"%%%02X" % match[0][0], line) + end + rest
-
-
-def _check(version: str, target: bytes, headers: Headers) -> tuple[int, bool]:
-    """Refuse a head that is too large, or does not say what it is for, or where its body ends.
-
-    Returns:
-        Length of the body, and whether it is chunked.
-
-    Raises:
-        errors.HeadersTooLarge: too much of a head.
-        errors.InvalidRequest: of another version, or without the one host that RFC 9112, section 3.2, demands, or with
-            a framing that two servers could read in two ways (section 6).
-    """
-    size = len(target)
-    found: dict[bytes, list[bytes]] = {b"host": [], b"content-length": [], b"transfer-encoding": []}
-    for name, value in headers:
-        size += len(name) + len(value) + 4
-        if name in found:
-            found[name].append(value)
-    if size > HEAD_LIMIT or len(headers) > HEADERS_LIMIT:
-        raise errors.HeadersTooLarge(f"More than {HEADERS_LIMIT} headers, or {HEAD_LIMIT} bytes of them.")
-    if version not in {"1.0", "1.1"}:
-        raise errors.InvalidRequest("The proxy speaks HTTP/1.1.")
-    _check_host(version, found[b"host"])
-    return _framing(version, found[b"content-length"], found[b"transfer-encoding"])
-
-
-def _check_host(version: str, hosts: list[bytes]) -> None:
-    if len(hosts) > 1 or not (hosts or version == "1.0"):
-        raise errors.InvalidRequest("A request has one Host header.")
-    if hosts and not _HOST.fullmatch(hosts[0].strip(b" \t")):
-        raise errors.InvalidRequest("The Host header names no host.")
-
-
-def _framing(version: str, lengths: list[bytes], codings: list[bytes]) -> tuple[int, bool]:
-    if codings and (len(codings) > 1 or codings[0].lower() != b"chunked" or lengths or version == "1.0"):
-        raise errors.InvalidRequest("The only transfer coding is chunked, without Content-Length.")
-    if len(lengths) > 1:
-        raise errors.InvalidRequest("A request has one Content-Length.")
-    return int(lengths[0]) if lengths else 0, bool(codings)
-
-
-def _target(method: str, raw: bytes) -> tuple[bytes, bytes, bytes]:
-    """Path, query and the two together as they came, of the origin form or the absolute form (RFC 9112, section 3.2).
-
-    Raises:
-        errors.InvalidRequest: another form, or a method that is not served.
-    """
-    if method in {"CONNECT", "TRACE"}:
-        raise errors.MethodNotAllowed(f"{method} is not served.")
-    target = raw
-    if raw[:7].lower() == b"http://" or raw[:8].lower() == b"https://":
-        # The authority in it counts for nothing: the upstream is the configured one.
-        rest = raw.partition(b"://")[2]
-        cut = min((index for mark in b"/?" if (index := rest.find(mark)) >= 0), default=len(rest))
-        target = rest[cut:] if rest[cut : cut + 1] == b"/" else b"/" + rest[cut:]
-    if not target.startswith(b"/") or b"#" in target:
-        raise errors.InvalidRequest("The target of the request is no path.")
-    path, _, query = target.partition(b"?")
-    return path, query, target

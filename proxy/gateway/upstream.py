@@ -12,7 +12,8 @@ from typing import NamedTuple, Protocol, Self
 import httpx
 
 from proxy import config, errors
-from proxy.gateway.engine import Engine, Request
+from proxy.gateway.connection import Request
+from proxy.gateway.engine import Engine
 from proxy.gateway.headers import Header
 
 ANSWER_LIMIT = 4 << 20

@@ -11,7 +11,8 @@ import httpx
 import pytest
 import trustme
 
-from proxy.gateway.engine import BUFFER_LIMIT, HEAD_LIMIT, Engine
+from proxy.gateway.connection import BUFFER_LIMIT, HEAD_LIMIT
+from proxy.gateway.engine import Engine
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 PATIENCE = 20
