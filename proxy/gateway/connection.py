@@ -15,7 +15,6 @@ HEAD_LIMIT = 64 << 10
 BUFFER_LIMIT = 256 << 10
 """Bytes of a body that may wait for a slow reader before the connection is read no further."""
 
-
 _NOT_IN_TARGET = re.compile(rb"[\x00-\x20\x7f]")
 
 

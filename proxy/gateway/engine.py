@@ -1,8 +1,7 @@
 """HTTP/1.1 to one origin, behind httpx's transport interface.
 
-Why not a client library: each that was measured costs five
-times as much a call, changes targets or header values that it cannot spell, or cannot tell a connection that was never
-made from one that broke after the request was sent.
+Why not a client library: each that was measured costs five times as much a call, changes targets or header values that
+it cannot spell, or cannot tell a connection that was never made from one that broke after the request was sent.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ LIFETIME = 60.0
 class Engine(httpx.AsyncBaseTransport):
     """Pooled connections to one origin.
 
-    A request is sent once, over an idle connection or a new one, but for one that `is_repeatable`. Nothing is added to
+    A request is sent once, over an idle connection or a new one, but for what `Request.is_repeatable` says. Nothing is added to
     its headers, no cookie is kept, no redirect followed, no environment looked at, no content encoding undone. Interim
     answers and trailers are dropped.
 
