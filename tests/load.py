@@ -1,62 +1,115 @@
-"""Many calls, at once or one after the other."""
+"""Callers that call again and again, at the same time, or one after the other."""
 
 import contextlib
+import http.client
 import itertools
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
-from tests.harness import Proxy, Scrape, until
+from tests.harness import TRIGGER, Answer, Proxy, Scrape, until
+
+Call = tuple[str, str]
+"""A method and a path."""
+
+TRIGGERED: Call = ("POST", TRIGGER)
 
 MORE = 20
-"""How many calls are some more."""
+"""How many answers are some more."""
 
 
-class Calls:
-    """Calls that go on from several threads, each with a number of its own.
+class Caller:
+    """Makes its calls in turn, again and again, each time under another id.
+
+    Attributes:
+        calls: what it calls.
+        answers: to each call, by its id; None while it waits, and where none came.
+    """
+
+    def __init__(self, name: str, calls: Sequence[Call]) -> None:
+        self.calls = calls
+        self.answers: dict[str, Answer | None] = {}
+        self._name = name
+
+    def run(self, proxy: Proxy, over: threading.Event, *, mortal: bool) -> None:
+        for number, (method, path) in enumerate(itertools.cycle(self.calls)):
+            if over.is_set():
+                return
+            request_id = f"{self._name}-{number}"
+            body = b"{}" if method == "POST" else None
+            self.answers[request_id] = None
+            with contextlib.suppress(*((OSError, http.client.HTTPException) if mortal else ())):
+                self.answers[request_id] = proxy.call(path, body, {"X-Request-ID": request_id}, method)
+
+
+class Load:
+    """Callers that call at the same time, until they are to stop.
 
     Args:
         proxy: is called.
-        workflows: which ones are triggered, in turn.
-
-    Attributes:
-        answered: the numbers of those that were answered.
+        callers: what each of them calls.
+        name: begins the ids of the calls.
+        mortal: the proxy may be killed, so that calls may get no answer.
     """
 
-    THREADS = 3
-
-    def __init__(self, proxy: Proxy, workflows: Sequence[str] = ("build",)) -> None:
-        self.answered: list[str] = []
+    def __init__(
+        self, proxy: Proxy, callers: Sequence[Sequence[Call]], *, name: str = "call", mortal: bool = False
+    ) -> None:
         self._proxy = proxy
-        self._paths = itertools.cycle(f"/acme/shop/ci_workflows/{workflow}/trigger" for workflow in workflows)
-        self._numbers = itertools.count()
+        self._mortal = mortal
+        self._callers = [Caller(f"{name}-{number}", calls) for number, calls in enumerate(callers)]
         self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._call) for _ in range(self.THREADS)]
+        self._running: list[Future[None]] = []
 
     @contextlib.contextmanager
-    def going_on(self) -> Iterator[None]:
-        for thread in self._threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self.stop()
+    def running(self) -> Iterator[None]:
+        with ThreadPoolExecutor(len(self._callers)) as threads:
+            self._running = [
+                threads.submit(caller.run, self._proxy, self._over, mortal=self._mortal) for caller in self._callers
+            ]
+            try:
+                yield
+            finally:
+                self._over.set()
+        self.stop()
 
     def stop(self) -> None:
         """Let those under way end, and begin no more."""
         self._over.set()
-        for thread in self._threads:
-            thread.join()
+        for caller in self._running:
+            caller.result()
+
+    @property
+    def answers(self) -> dict[str, Answer | None]:
+        """The answer to each call, by its id."""
+        return {request_id: answer for caller in self._callers for request_id, answer in list(caller.answers.items())}
+
+    @property
+    def answered(self) -> set[str]:
+        """The ids of the calls that were answered with 200."""
+        return {request_id for request_id, answer in self.answers.items() if answer and answer.status == 200}
+
+    def ids(self, call: Call) -> set[str]:
+        """Of the calls of those who make this one."""
+        return {request_id for caller in self._callers if call in caller.calls for request_id in caller.answers}
+
+    def waiting(self) -> set[str]:
+        """The ids of the last calls of each."""
+        return {request_id for caller in self._callers for request_id in list(caller.answers)[-1:]}
 
     def more(self) -> None:
         """Wait until some more were answered."""
         target = len(self.answered) + MORE
         until(lambda: len(self.answered) >= target)
 
-    def _call(self) -> None:
-        while not self._over.is_set():
-            number = f"call-{next(self._numbers)}"
-            assert self._proxy.call(next(self._paths), headers={"X-Request-Id": number}).status == 200
-            self.answered.append(number)
+    def until_each_gets(self, status: int) -> None:
+        """Wait until each has got an answer with a status to a call that begins from now on."""
+        begun = [len(caller.answers) for caller in self._callers]
+
+        def has_got(caller: Caller, calls: int) -> bool:
+            return any(answer and answer.status == status for answer in list(caller.answers.values())[calls:])
+
+        until(lambda: all(map(has_got, self._callers, begun)))
 
 
 class Logged:

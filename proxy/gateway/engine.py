@@ -24,9 +24,9 @@ LIFETIME = 60.0
 class Engine(httpx.AsyncBaseTransport):
     """Pooled connections to one origin.
 
-    A request is sent once, over an idle connection or a new one, but for what `Request.is_repeatable` says. Nothing is added to
-    its headers, no cookie is kept, no redirect followed, no environment looked at, no content encoding undone. Interim
-    answers and trailers are dropped.
+    A request is sent once, over an idle connection or a new one, but for what `Request.is_repeatable` says. Nothing is
+    added to its headers, no cookie is kept, no redirect followed, no environment looked at, no content encoding undone.
+    Interim answers and trailers are dropped.
 
     Args:
         origin: scheme, host and port; the rest of the URL is not looked at.

@@ -16,7 +16,7 @@ from tests.deploy.test_systemd import SERVICE, SETTINGS
 from tests.deploy.tools import DEPLOY, adapted, program
 from tests.gateway.test_workers import two_workers
 from tests.harness import Upstream, until
-from tests.load import Calls
+from tests.load import TRIGGERED, Load
 
 FILE = DEPLOY / "systemd" / "logrotate"
 ROTATIONS = 3
@@ -55,11 +55,11 @@ def _lines(file: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def rotated(upstream: Upstream, tmp_path: Path) -> Iterator[tuple[Calls, list[Path]]]:
+def rotated(upstream: Upstream, tmp_path: Path) -> Iterator[tuple[Load, list[Path]]]:
     """Calls of two workers that went on while the log was rotated, and the files that came of it, oldest first."""
     with two_workers(upstream.url, tmp_path) as (running, _):
-        calls, rotation = Calls(running.proxy), Rotation(running.proxy.log)
-        with calls.going_on():
+        calls, rotation = Load(running.proxy, [[TRIGGERED]] * 3), Rotation(running.proxy.log)
+        with calls.running():
             for _ in range(ROTATIONS):
                 calls.more()
                 rotation.rotate()
@@ -67,7 +67,7 @@ def rotated(upstream: Upstream, tmp_path: Path) -> Iterator[tuple[Calls, list[Pa
         yield calls, [*rotation.rotated(), running.proxy.log]
 
 
-def test_a_rotation_loses_no_call_and_tears_no_line(rotated: tuple[Calls, list[Path]], tmp_path: Path) -> None:
+def test_a_rotation_loses_no_call_and_tears_no_line(rotated: tuple[Load, list[Path]], tmp_path: Path) -> None:
     calls, files = rotated
     assert len(files) == ROTATIONS + 1
     assert [file.suffix == ".gz" for file in files] == [True, True, False, False]
@@ -79,5 +79,5 @@ def test_a_rotation_loses_no_call_and_tears_no_line(rotated: tuple[Calls, list[P
     assert sum(caller["calls"] for caller in report["callers"]) == len(calls.answered)
 
 
-def test_the_log_stays_one_that_its_group_may_read(rotated: tuple[Calls, list[Path]]) -> None:
+def test_the_log_stays_one_that_its_group_may_read(rotated: tuple[Load, list[Path]]) -> None:
     assert {file.stat().st_mode & 0o777 for file in rotated[1]} == {0o640}

@@ -2,52 +2,24 @@
 
 import contextlib
 import functools
-import http.client
-import itertools
 import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.gateway.test_server import serving
-from tests.harness import Proxy, Scrape, Upstream, held, until
+from tests.gateway.worlds import CALLS
+from tests.harness import Scrape, Upstream, held, until
+from tests.load import Load
 from tests.sockets import links
 
 KILLS = int(os.environ.get("KILLS", "5"))
 """How often the proxy is killed."""
 
-_CALLERS = 8
-
-
-class Load:
-    """Callers that call again and again, each time under another request id, whatever becomes of it."""
-
-    def __init__(self, proxy: Proxy, ids: Iterator[int]) -> None:
-        self._proxy = proxy
-        self._ids = ids
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._call, args=(number,)) for number in range(_CALLERS)]
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        for thread in self._threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            for thread in self._threads:
-                thread.join()
-
-    def _call(self, number: int) -> None:
-        path, method = [("/acme/shop/ci_workflows/build/trigger", "POST"), ("/acme/shop/cicd/runs", "GET")][number % 2]
-        while not self._over.is_set():
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                self._proxy.call(path, None, {"X-Request-ID": f"id-{next(self._ids)}"}, method)
+CALLERS = [[CALLS["trigger"]], [CALLS["relayed"]]] * 4
 
 
 def forwarded(upstream: Upstream) -> Counter[str]:
@@ -55,11 +27,10 @@ def forwarded(upstream: Upstream) -> Counter[str]:
 
 
 def test_every_call_that_was_forwarded_has_one_record_after_the_next_start(upstream: Upstream, tmp_path: Path) -> None:
-    ids = itertools.count()
-    for _ in range(KILLS):
+    for life in range(KILLS):
         with serving(upstream.url, tmp_path) as running:
             before = len(upstream.received)
-            with Load(running.proxy, ids).running():
+            with Load(running.proxy, CALLERS, name=f"life-{life}", mortal=True).running():
                 until(lambda before=before: len(upstream.received) > before + 30)  # type: ignore[misc]
                 running.signal(signal.SIGKILL)
                 running.exit_status()

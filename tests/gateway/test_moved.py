@@ -10,9 +10,9 @@ import pytest
 
 from proxy.gateway import engine
 from tests.gateway.faults import MOVED, told
-from tests.gateway.load import Load
 from tests.gateway.worlds import NAME, full, named, resolving
 from tests.harness import Proxy, Upstream, proxy_for, reply, until
+from tests.load import TRIGGERED, Load
 
 FIRST, SECOND = "127.0.0.1", "127.0.0.2"
 DRAINS = reply(headers={"Connection": "close"})
@@ -45,7 +45,7 @@ def test_no_call_fails_while_the_service_moves(names: dict[str, list[str]], tmp_
         old = before.enter_context(Upstream().running())
         with at(SECOND, old.url) as new, proxy_for(named(old), tmp_path) as proxy:
             names[NAME] = [FIRST]
-            load = Load(proxy, ["trigger"] * 8)
+            load = Load(proxy, [[TRIGGERED]] * 8)
             with load.running():
                 load.until_each_gets(200)
                 assert new.received == []
@@ -64,7 +64,7 @@ def test_a_service_that_has_moved_is_found_even_by_a_connection_that_is_never_id
     monkeypatch.setattr(engine, "LIFETIME", 0.1)
     with Upstream().running() as old, at(SECOND, old.url) as new, proxy_for(named(old), tmp_path) as proxy:
         names[NAME] = [FIRST]
-        load = Load(proxy, ["trigger"])
+        load = Load(proxy, [[TRIGGERED]])
         with load.running():
             load.until_each_gets(200)
             names[NAME] = [SECOND]

@@ -8,10 +8,11 @@ from collections import Counter
 from pathlib import Path
 
 from tests.gateway.faults import RESTARTED, told
-from tests.gateway.load import Load
+from tests.gateway.worlds import CALLS
 from tests.harness import proxy_for, until
+from tests.load import Load
 
-CALLERS = ["read", *["trigger"] * 3] * 6
+CALLERS = [[CALLS[kind]] for kind in ["read", *["trigger"] * 3] * 6]
 ROOT = Path(__file__).parents[2]
 
 
@@ -80,7 +81,7 @@ def test_every_call_has_one_record_and_none_is_received_twice_or_after_a_no(tmp_
             load.until_each_gets(200)
 
     received = Counter(service.received())
-    answers, reads, records = load.answers, load.ids("read"), proxy.records()
+    answers, reads, records = load.answers, load.ids(CALLS["read"]), proxy.records()
     assert Counter(record["request_id"] for record in records) == dict.fromkeys(answers, 1)
     assert received.keys() <= answers.keys()
 
