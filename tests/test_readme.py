@@ -16,12 +16,14 @@ from tests.harness import Upstream, watched
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted(page for page in (*ROOT.glob("*.md"), *(ROOT / "deploy").rglob("*.md"), *(ROOT / "tests").rglob("*.md")))
 
 
-def test_every_target_that_the_readme_names_exists() -> None:
+def test_every_target_that_the_pages_name_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    named = set(re.findall(r"^make ([\w-]+)", README, re.MULTILINE)) | set(re.findall(r"`make ([\w-]+)", README))
-    assert named >= {"demo", "test"}
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    named = set(re.findall(r"(?:^|`)make ([\w-]+)", pages, re.MULTILINE))
+    assert named >= {"demo", "test", "soak", "lock"}
     for target in named:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
@@ -120,3 +122,24 @@ def test_the_time_limits_that_the_readme_tells_are_those_that_hold() -> None:
     assert f"headers sent within {protocol.HEAD_TIMEOUT:g} s" in text
     assert f"the body of a trigger within {asgi.WHOLE_BODY_TIMEOUT:g} s; " in text
     assert f"without a call is closed after {server.KEEPALIVE} s." in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", _prose(page)):
+        if link.startswith("https://"):
+            continue
+        path, _, heading = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not heading or heading in _headings(target), link
+
+
+def _headings(page: Path) -> set[str]:
+    """The anchors that a forge makes of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", _prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _prose(page: Path) -> str:
+    return re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)

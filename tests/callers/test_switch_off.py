@@ -1,4 +1,4 @@
-"""The README's part on switching off: its configuration over the month's log (month.py), and what then comes out."""
+"""The README's part on phases and dates: its configuration over the month's log (month.py), and what then comes out."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from proxy.gateway.app import App
 from tests.callers.month import END, KEY
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-PART = README.partition("\n## Switch off\n")[2]
+PART = README.partition("\n### Phases and dates\n")[2]
 SHOWN = re.findall(r"^\$ (trigger-shim (?:check|lifecycle).*)\n((?:.*\n)*?)```", PART, re.MULTILINE)
 POLICY = re.findall(r"```yaml\n(.*?)```", PART, re.DOTALL)[0]
 REFUSAL = re.findall(r"```http\n(.*?)```", PART, re.DOTALL)[0]

@@ -23,6 +23,7 @@ SOURCES = [
     "README.md",
     "LICENSE",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "config.yaml",
     "pyproject.toml",
 ]
