@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from proxy import __version__, config, curl, errors, plans, reports, terminal
+from proxy import __version__, config, curl, errors, plans, reports, sources, terminal
 from proxy.callers import identity
 from proxy.callers.log import fingerprint_key, operator
 from proxy.withdrawn import replacement, trigger
@@ -62,8 +62,8 @@ def _serve(options: argparse.Namespace) -> int:
     from proxy.gateway import supervisor  # noqa: PLC0415
     from proxy.gateway.server import ServeError  # noqa: PLC0415
 
-    if options.config is None and Path(config.DEFAULT_FILE).exists():
-        options.config = config.DEFAULT_FILE  # when it is read again, it must be there
+    if options.config is None and Path(sources.DEFAULT_FILE).exists():
+        options.config = sources.DEFAULT_FILE  # when it is read again, it must be there
     try:
         supervisor.serve(functools.partial(_config, options), announce=sys.stderr.isatty())
     except ServeError as error:

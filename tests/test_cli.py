@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from proxy import __version__, cli, config, curl
+from proxy import __version__, cli, curl, sources
 from proxy.callers.identity import Identity
 from proxy.withdrawn import endpoints, trigger
 
@@ -47,7 +47,7 @@ Run = Callable[..., Ran]
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in os.environ:
-        if name.startswith(config.ENVIRONMENT_PREFIX):
+        if name.startswith(sources.ENVIRONMENT_PREFIX):
             monkeypatch.delenv(name)
 
 

@@ -12,7 +12,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from proxy import config
+from proxy import config, sources
 from proxy.gateway import child
 
 Form = Literal["html", "json"]
@@ -86,7 +86,9 @@ class LiveReport:
     async def _start(self, form: Form) -> Process:
         # What the environment says is in the settings, under what the flags had said.
         environment = {
-            name: value for name, value in child.environment().items() if not name.startswith(config.ENVIRONMENT_PREFIX)
+            name: value
+            for name, value in child.environment().items()
+            if not name.startswith(sources.ENVIRONMENT_PREFIX)
         }
         with _in_memory(self._settings) as file:
             command = child.command("proxy.cli", "callers", "--config", f"/dev/fd/{file}", "--format", form)
