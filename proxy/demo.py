@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from proxy.config import Callers, Config, Upstream
 from proxy.gateway import server
 from proxy.gateway.app import App
-from proxy.standin import Received, StandIn
+from proxy.standin.app import StandIn
+from proxy.standin.calls import Received
 from proxy.values import LogPath, Url
 
 SEED_BODY = {

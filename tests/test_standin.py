@@ -9,7 +9,8 @@ from urllib.parse import quote
 import pytest
 
 from proxy.gateway import server
-from proxy.standin import StandIn, artifact
+from proxy.standin.app import StandIn
+from proxy.standin.repositories import artifact
 
 Reply = tuple[int, Any]
 

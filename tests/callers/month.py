@@ -18,7 +18,7 @@ from proxy import config
 from proxy.callers.identity import fingerprint
 from proxy.gateway import server
 from proxy.gateway.app import App
-from proxy.standin import StandIn
+from proxy.standin.app import StandIn
 
 BEGIN = datetime(2026, 10, 24, tzinfo=UTC)
 END = datetime(2026, 11, 24, 8, tzinfo=UTC)

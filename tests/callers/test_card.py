@@ -14,7 +14,7 @@ from proxy.callers.record import Record
 from proxy.callers.survey import survey
 from proxy.callers.text import card_to_markdown, card_to_text
 from proxy.gateway import server
-from proxy.standin import StandIn
+from proxy.standin.app import StandIn
 from tests.callers.lines import DAY, NOW, beats, call, log
 
 BASE = "https://api.sourcecraft.tech"

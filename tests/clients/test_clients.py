@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from proxy.gateway import server
-from proxy.standin import StandIn
+from proxy.standin.app import StandIn
 from tests.contract.world import world
 from tests.harness import proxy_for
 

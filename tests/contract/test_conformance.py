@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from proxy.standin import CUBE, TASK
+from proxy.standin.repositories import CUBE, TASK
 from proxy.withdrawn.endpoints import ENDPOINTS
 from tests.contract.world import world
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from proxy.standin import CUBE, TASK
+from proxy.standin.repositories import CUBE, TASK
 from tests.contract.world import World, world
 
 DESCRIPTION = Path(__file__).parent / "legacy.openapi.yaml"

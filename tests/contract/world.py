@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.gateway import server
-from proxy.standin import StandIn
+from proxy.standin.app import StandIn
 from tests.harness import Proxy, proxy_for
 
 
