@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -105,6 +106,33 @@ def test_the_translation_that_the_readme_shows_is_the_one_that_comes_out() -> No
     command = [sys.executable, "-m", "proxy.cli", "translate", "--curl"]
     out = subprocess.run(command, input=shown[1], capture_output=True, text=True, check=True)
     assert out.stdout == shown[2]
+
+
+def test_the_five_minutes_lead_to_a_forwarded_call(tmp_path: Path) -> None:
+    block = re.search(r"```sh\nmake install\n(.*?)```", README, re.DOTALL)
+    assert block is not None
+    ports = server.loopback(), server.loopback()
+    upstream, public = (bound.getsockname()[1] for bound in ports)
+    for bound in ports:
+        bound.close()
+    commands = block[1].replace(".venv/bin", str(Path(sys.executable).parent))
+    commands = commands.replace("127.0.0.1:9000", f"127.0.0.1:{upstream}").replace(
+        "127.0.0.1:8080", f"127.0.0.1:{public}"
+    )
+    settings = {"TRIGGER_SHIM__LISTEN": f"127.0.0.1:{public}", "TRIGGER_SHIM__ADMIN": "null"}
+
+    ran = subprocess.run(
+        ["bash", "-c", f"trap 'kill $(jobs -p); wait' EXIT\n{commands}"],
+        cwd=tmp_path,
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert '"trigger_status":"created"}' in ran.stdout, ran.stderr
+    assert re.search(r"^token:\w{12} .* active$", ran.stdout, re.MULTILINE)
 
 
 def test_the_scan_that_the_readme_shows_gives_what_it_shows(tmp_path: Path) -> None:
