@@ -175,7 +175,7 @@ def test_no_call_is_lost_and_each_that_begins_later_is_under_the_new_policy(
             thread.start()
         try:
             for year in range(2040, 2046):
-                [line] = proxy.reload(lifecycle={"sunset": f"{year}-01-01"})
+                *_, line = proxy.reload(lifecycle={"sunset": f"{year}-01-01"})  # a busy machine may say that it stalls
                 assert line == f"{READ}0 known callers, sunset {year}-01-01"
                 begin, so_far = time.monotonic(), len(calls)
                 until(lambda so_far=so_far: len(calls) > so_far + 30)  # type: ignore[misc]
