@@ -65,7 +65,7 @@ class Runtime(NamedTuple):
 
 def unconfined(folder: Path) -> Runtime:
     """Starts them as this user, on this machine."""
-    return Runtime([sys.executable, "-m", "proxy.cli", "serve"], f"{folder}/config.yaml")
+    return Runtime([sys.executable, "-m", "proxy.cli"], f"{folder}/config.yaml")
 
 
 def confined(manifests: Manifests, folder: Path, memory: Path) -> Runtime:
@@ -96,7 +96,7 @@ def confined(manifests: Manifests, folder: Path, memory: Path) -> Runtime:
     libraries = f"/mnt/{Path(sysconfig.get_path('purelib')).relative_to(ROOT)}"
     interpreter = f"/srv/{Path(sys.executable).resolve().relative_to(sys.base_prefix)}"
     python = ["env", f"PYTHONPATH=/mnt:{libraries}", "LD_LIBRARY_PATH=/srv/lib", interpreter, "-P", "-m", "proxy.cli"]
-    return Runtime([*namespace, program("setpriv", "util-linux"), *user, *python, "serve"], "/media/config.yaml")
+    return Runtime([*namespace, program("setpriv", "util-linux"), *user, *python], "/media/config.yaml")
 
 
 @dataclass
