@@ -131,11 +131,11 @@ class Pod:
         """Run a container, which has started, until the block ends."""
         command, sees = self.runtime or unconfined(self.folder)
         _, mounted = self.manifests.volume("config")
-        command += [each.replace(f"{mounted}/config.yaml", sees) for each in self.manifests.container["args"]]
+        arguments = [each.replace(f"{mounted}/config.yaml", sees) for each in self.manifests.container["args"]]
         output = self.folder / "output"
         environment = {**os.environ, **self.manifests.environment(), **self.environment}
         with output.open("ab") as out:
-            process = subprocess.Popen(command, stdout=out, stderr=out, env=environment, cwd="/")
+            process = subprocess.Popen([*command, *arguments], stdout=out, stderr=out, env=environment, cwd="/")
         running = Container(self.manifests, process, output, self.here)
         try:
             until(running.has_started)
