@@ -99,6 +99,21 @@ def test_a_pod_is_given_no_more_than_it_asks_for(manifests: Manifests) -> None:
     assert manifests.pod["enableServiceLinks"] is False
 
 
+def test_pods_keep_to_the_restricted_standard(manifests: Manifests) -> None:
+    # https://kubernetes.io/docs/concepts/security/pod-security-standards/: what a namespace can be told to enforce.
+    pod, container = manifests.pod, manifests.container
+    effective = {**pod["securityContext"], **container["securityContext"]}
+    assert effective["runAsNonRoot"] is True
+    assert effective["runAsUser"] != 0
+    assert effective["seccompProfile"]["type"] in {"RuntimeDefault", "Localhost"}
+    assert effective["allowPrivilegeEscalation"] is False
+    assert effective["capabilities"] == {"drop": ["ALL"]}
+    assert not {"privileged", "procMount", "seLinuxOptions", "sysctls"} & effective.keys()
+    assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & pod.keys()
+    assert {kind for volume in pod["volumes"] for kind in volume if kind != "name"} <= {"configMap", "emptyDir"}
+    assert not any("hostPort" in port for port in container["ports"])
+
+
 # --- the numbers
 
 
