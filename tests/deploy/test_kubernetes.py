@@ -1,0 +1,241 @@
+"""The manifests, by the real kubectl and by the published schemas, and whether their numbers fit the proxy's."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from base64 import b64decode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+from proxy import __version__, config
+from proxy.callers.journal import SLOT
+from proxy.callers.writer import FLUSH
+from proxy.cli import main
+from proxy.gateway.descriptors import KINDS
+from proxy.gateway.server import GRACE
+from tests.deploy.manifests import FOLDER, README, SECRET, Manifests, blocks, commands, monitor, quantity
+from tests.deploy.tools import ROOT, program
+
+BENCHMARKS = ROOT / "tests" / "bench" / "README.md"
+
+
+@pytest.fixture(scope="module")
+def manifests() -> Manifests:
+    return Manifests()
+
+
+@pytest.fixture(scope="module")
+def settings(manifests: Manifests, tmp_path_factory: pytest.TempPathFactory) -> config.Config:
+    return manifests.settings(tmp_path_factory.mktemp("config"))
+
+
+# --- the objects
+
+
+def releases() -> list[str]:
+    """Those that the README names, as far as there are schemas."""
+    found = re.search(r"Kubernetes 1\.(\d+) or later", README)
+    assert found is not None
+    newest = int(kubernetes_validate.latest_version().split(".")[1])
+    return [f"1.{minor}" for minor in range(int(found[1]), newest + 1)]
+
+
+@pytest.mark.parametrize("release", releases())
+def test_every_object_is_as_the_published_schemas_want_it(manifests: Manifests, release: str) -> None:
+    for each in manifests.all:
+        assert kubernetes_validate.validate(each, release, strict=True) == release
+        with pytest.raises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate({**each, "specification": {}}, release, strict=True)
+
+
+def selectors(manifests: Manifests) -> Iterator[tuple[str, dict[str, str]]]:
+    for kind in ("Deployment", "PodDisruptionBudget"):
+        yield kind, manifests.spec(kind)["selector"]["matchLabels"]
+    for name in ("trigger-shim", "trigger-shim-admin"):
+        yield name, manifests.spec("Service", name)["selector"]
+    yield "NetworkPolicy", manifests.spec("NetworkPolicy")["podSelector"]["matchLabels"]
+    yield "PodMonitor", monitor()["spec"]["selector"]["matchLabels"]
+    for spread in manifests.pod["topologySpreadConstraints"]:
+        yield spread["topologyKey"], spread["labelSelector"]["matchLabels"]
+
+
+def test_whatever_selects_pods_selects_these(manifests: Manifests) -> None:
+    labels = manifests.template["metadata"]["labels"].items()
+    assert [name for name, selector in selectors(manifests) if not selector or not selector.items() <= labels] == []
+
+
+def test_the_autoscaler_has_the_deployment_which_leaves_the_number_of_pods_to_it(manifests: Manifests) -> None:
+    deployment = manifests.one("Deployment")
+    target = {key: deployment[key] for key in ("apiVersion", "kind")} | {"name": deployment["metadata"]["name"]}
+    assert manifests.spec("HorizontalPodAutoscaler")["scaleTargetRef"] == target
+    assert "replicas" not in deployment["spec"]
+
+
+def test_the_image_is_that_of_this_version(manifests: Manifests) -> None:
+    assert manifests.container["image"] == f"trigger-shim:{__version__}"
+
+
+def test_a_change_of_the_configuration_is_a_rollout(manifests: Manifests, tmp_path: Path) -> None:
+    folder = shutil.copytree(FOLDER, tmp_path / "copy")
+    assert Manifests(folder).template == manifests.template
+    with (folder / "config.yaml").open("a") as file:
+        file.write("lifecycle: {sunset: 2027-01-01}\n")
+    changed = Manifests(folder)
+    assert changed.template != manifests.template
+    assert changed.volume("config")[0]["configMap"]["name"] == changed.one("ConfigMap")["metadata"]["name"]
+
+
+def test_a_pod_is_given_no_more_than_it_asks_for(manifests: Manifests) -> None:
+    assert manifests.environment().keys() == {"TRIGGER_SHIM__CALLERS__FINGERPRINT_KEY"}
+    assert manifests.pod["automountServiceAccountToken"] is False
+    # Those of a service called trigger-shim begin almost like the keys of the configuration.
+    assert manifests.pod["enableServiceLinks"] is False
+
+
+def test_pods_keep_to_the_restricted_standard(manifests: Manifests) -> None:
+    # https://kubernetes.io/docs/concepts/security/pod-security-standards/: what a namespace can be told to enforce.
+    pod, container = manifests.pod, manifests.container
+    effective = {**pod["securityContext"], **container["securityContext"]}
+    assert effective["runAsNonRoot"] is True
+    assert effective["runAsUser"] != 0
+    assert effective["seccompProfile"]["type"] in {"RuntimeDefault", "Localhost"}
+    assert effective["allowPrivilegeEscalation"] is False
+    assert effective["capabilities"] == {"drop": ["ALL"]}
+    assert not {"privileged", "procMount", "seLinuxOptions", "sysctls"} & effective.keys()
+    assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & pod.keys()
+    assert {kind for volume in pod["volumes"] for kind in volume if kind != "name"} <= {"configMap", "emptyDir"}
+    assert not any("hostPort" in port for port in container["ports"])
+
+
+# --- the numbers
+
+
+def test_a_stop_is_over_before_the_kubelet_ends_it(manifests: Manifests, settings: config.Config) -> None:
+    limits, ready = settings.limits, manifests.container["readinessProbe"]
+    assert settings.workers == 1  # or it takes PATIENCE besides
+    assert manifests.pod["terminationGracePeriodSeconds"] >= limits.drain_delay + limits.drain + GRACE + FLUSH + 5
+    assert limits.drain > settings.upstream.timeout
+    assert limits.drain_delay >= ready["periodSeconds"] * ready["failureThreshold"]
+
+
+def test_a_node_can_be_drained_and_a_rollout_takes_no_pod_away_first(manifests: Manifests) -> None:
+    scaler = manifests.spec("HorizontalPodAutoscaler")
+    assert 0 < manifests.spec("PodDisruptionBudget")["maxUnavailable"] < scaler["minReplicas"] < scaler["maxReplicas"]
+    update = manifests.spec("Deployment")["strategy"]["rollingUpdate"]
+    assert update["maxUnavailable"] == 0
+    assert update["maxSurge"] not in {0, "0%"}
+
+
+def test_pods_are_added_before_a_process_has_all_of_its_core(manifests: Manifests, settings: config.Config) -> None:
+    [metric] = manifests.spec("HorizontalPodAutoscaler")["metrics"]
+    target = metric["resource"]["target"]
+    assert target["type"] == "AverageValue"
+    assert quantity(manifests.container["resources"]["requests"]["cpu"]) <= quantity(target["averageValue"])
+    assert quantity(target["averageValue"]) < settings.workers
+
+
+def test_a_retry_comes_to_the_same_pod_while_that_may_have_its_run(
+    manifests: Manifests, settings: config.Config
+) -> None:
+    service = manifests.spec("Service", "trigger-shim")
+    assert service["sessionAffinity"] == "ClientIP"
+    lasts = service["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"]
+    assert lasts >= settings.upstream.timeout + settings.limits.retry_window
+
+
+def test_memory_has_room_for_the_calls_under_way(manifests: Manifests, settings: config.Config) -> None:
+    volume, where = manifests.volume("journal")
+    assert where == "/dev/shm"  # noqa: S108
+    assert volume["emptyDir"]["medium"] == "Memory"
+    # What a container was killed with, and what the next one begins with.
+    room = quantity(volume["emptyDir"]["sizeLimit"])
+    assert room >= 2 * KINDS * settings.limits.in_flight * SLOT
+    measured = re.search(r"^\| trigger-shim \| 1000 \|.* (\d+) \|$", BENCHMARKS.read_text(), re.MULTILINE)
+    assert measured is not None
+    taken = quantity(f"{measured[1]}Mi") + room
+    assert taken < quantity(manifests.container["resources"]["requests"]["memory"])
+
+
+def allowed(manifests: Manifests, direction: str, peers: str) -> dict[str, Any]:
+    """Who may be spoken with, by port."""
+    policy = manifests.spec("NetworkPolicy")
+    assert direction.capitalize() in policy["policyTypes"]
+    return {
+        f"{port['port']}/{port['protocol']}": rule.get(peers) for rule in policy[direction] for port in rule["ports"]
+    }
+
+
+def test_callers_reach_the_port_for_callers_and_only_monitoring_the_other(manifests: Manifests) -> None:
+    monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    assert allowed(manifests, "ingress", "from") == {"http/TCP": None, "admin/TCP": [monitoring]}
+    assert manifests.ports.keys() == {"http", "admin"}
+    [exposed] = manifests.spec("Service", "trigger-shim")["ports"]
+    assert exposed["targetPort"] == "http"
+
+
+def test_a_pod_reaches_the_service_and_names_and_nothing_inside(manifests: Manifests, settings: config.Config) -> None:
+    found = allowed(manifests, "egress", "to")
+    assert settings.upstream.url.startswith("https://")
+    assert found.keys() == {"53/UDP", "53/TCP", "443/TCP"}
+    outside = {peer["ipBlock"]["cidr"]: set(peer["ipBlock"]["except"]) for peer in found["443/TCP"]}
+    assert outside["0.0.0.0/0"] >= {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"}
+    assert outside["::/0"] >= {"fc00::/7", "fe80::/10"}
+
+
+# --- the README
+
+
+def test_the_secret_that_the_readme_makes_is_the_one_that_the_pods_want(manifests: Manifests) -> None:
+    [command] = commands("kubectl create secret")
+    made_up = command.replace("$(openssl rand -hex 32)", SECRET)
+    assert made_up != command
+    arguments = [*shlex.split(made_up)[1:], "--dry-run=client", "--output=yaml"]
+    secret = yaml.safe_load(subprocess.check_output([program("kubectl", "kubernetes-client"), *arguments]))
+    [variable] = manifests.container["env"]
+    wanted = variable["valueFrom"]["secretKeyRef"]
+    assert secret["metadata"]["name"] == wanted["name"]
+    assert "optional" not in wanted
+    value = b64decode(secret["data"][wanted["key"]]).decode()
+    assert config.load(None, {variable["name"]: value}).callers.fingerprint_key == SECRET
+
+
+def kubectl_minor() -> int:
+    command = [program("kubectl", "kubernetes-client"), "version", "--client", "--output=json"]
+    return int(json.loads(subprocess.check_output(command))["clientVersion"]["minor"].rstrip("+"))
+
+
+def test_an_overlay_like_that_of_the_readme_changes_what_it_says(manifests: Manifests, tmp_path: Path) -> None:
+    [written] = [block for block in blocks("yaml") if "resources" in block]
+    shutil.copytree(FOLDER, tmp_path / "base")
+    (overlay := tmp_path / "overlay").mkdir()
+    text = written.replace("../trigger-shim/deploy/kubernetes", "../base")
+    assert text != written
+    if kubectl_minor() < 21:  # as Debian 12 has it
+        text = text.replace("resources:", "bases:")
+    (overlay / "kustomization.yaml").write_text(text)
+    (overlay / "config.yaml").write_text(manifests.config + "workers: 2\n")
+    changed = Manifests(overlay)
+    assert "workers: 2" in changed.config
+    assert changed.container["image"] == f"registry.example/trigger-shim:{__version__}"
+    assert {each["metadata"]["namespace"] for each in changed.all} == {"trigger-shim"}
+
+
+def test_every_command_of_the_proxy_and_key_that_the_readme_names_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    calls = re.findall(r"(?:`|\| |^)trigger-shim ([a-z]+)((?: +--[a-z-]+)*)", README, re.MULTILINE)
+    assert {command for command, _ in calls} >= {"check", "callers"}
+    for command, options in calls:
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        text = capsys.readouterr().out
+        assert [option for option in options.split() if option not in text] == []
+    values = yaml.safe_load((ROOT / "config.yaml").read_text())
+    named = set(re.findall(r"`((?:limits|lifecycle|callers|upstream)\.\w+)", README))
+    assert "limits.drain_delay" in named
+    assert named <= {f"{section}.{key}" for section, keys in values.items() if isinstance(keys, dict) for key in keys}
