@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from proxy.cli import main
-from tests.deploy.tools import ROOT, program
+from tests.deploy.tools import DEPLOY, ROOT, program
 from tests.deploy.troubled import FOLDER, RULES, groups, impatient, sections, troubled
 from tests.gateway.test_server import Serving, serving
 from tests.harness import until
@@ -95,6 +95,11 @@ def test_a_proxy_that_ends_makes_its_alert_fire(tmp_path: Path) -> None:
         until(lambda: prometheus.query("trigger_shim_build_info") and not prometheus.firing())
         running.process.kill()
         until(lambda: "TriggerShimDown" in prometheus.firing())
+
+
+def test_the_operator_for_kubernetes_leaves_the_labels_as_they_are() -> None:
+    monitor = yaml.safe_load((DEPLOY / "kubernetes" / "podmonitor.yaml").read_text())
+    assert [endpoint["honorLabels"] for endpoint in monitor["spec"]["podMetricsEndpoints"]] == [True]
 
 
 SELECTOR = re.compile(r"(?<![\w:])(\w+:[\w:]+|(?:trigger_shim|process)_\w+|up)(?![\w:])(?:\{([^}]*)\})?")
