@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self, cast
@@ -287,6 +288,14 @@ class Scrape:
     def labels(self, name: str, label: str) -> set[str]:
         """The values that a label of a metric has."""
         return {dict(labels)[label] for found, labels in self.samples if found == "trigger_shim_" + name}
+
+    def sunsets(self) -> dict[str, str]:
+        """The date from which on each caller is refused."""
+        return {
+            dict(labels)["caller"]: datetime.fromtimestamp(value, UTC).isoformat().removesuffix("T00:00:00+00:00")
+            for (name, labels), value in self.samples.items()
+            if name == "trigger_shim_caller_sunset_timestamp_seconds"
+        }
 
     def calls(self) -> dict[tuple[str, str, str], float]:
         """How many calls there were, by endpoint, outcome and class of the status; what never was is left out."""

@@ -47,7 +47,7 @@ class Outlook(NamedTuple):
 def outlook(policy: Policy, party: Party, now: datetime) -> Outlook:
     """What is to come for a caller."""
     refusal = lifecycle.standing(policy, party, now).refusal
-    ends = [party.migrated, lifecycle.sunset_of(policy, party), policy.freeze if party.is_new else None]
+    ends = [lifecycle.end_of(policy, party), policy.freeze if party.is_new else None]
     since = min((end for end in ends if end is not None), default=None)
     return Outlook(refusal, since, lifecycle.next_change(policy, party, now))
 
@@ -62,6 +62,16 @@ def outlooks(policy: Policy, parties: Mapping[str, Party], now: datetime) -> dic
         alike = (hit, party.migrated, party.extension, party.is_new)
         found[name] = made[alike] = made.get(alike) or outlook(policy, party, now)
     return found
+
+
+def ends_by_name(policy: Policy, parties: Iterable[Party]) -> dict[str, datetime]:
+    """From when on each name is refused for good, where there is such a date; of several parties, the last to be."""
+    found: dict[str, datetime | None] = {}
+    for party in parties:
+        end = lifecycle.end_of(policy, party)
+        before = found.get(party.name, end)
+        found[party.name] = max(before, end) if before is not None and end is not None else None
+    return {name: end for name, end in found.items() if end is not None}
 
 
 def together(outlooks: Sequence[Outlook]) -> Outlook:

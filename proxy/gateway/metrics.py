@@ -17,12 +17,14 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from proxy import __version__
+from proxy.callers.identity import party
 from proxy.callers.journal import memory_folder
+from proxy.callers.outlook import ends_by_name
 from proxy.callers.record import CallRecord
 from proxy.config import Config
 from proxy.errors import Outcome
 from proxy.withdrawn.endpoints import ENDPOINTS
-from proxy.withdrawn.lifecycle import Policy
+from proxy.withdrawn.lifecycle import Party
 
 NO_ENDPOINT = "pass_through"
 """The endpoint of every call that is of no withdrawn one."""
@@ -44,6 +46,8 @@ Kind = Literal["withdrawn", "pass_through"]
 # The first increase of a series is seen only where the series was there before, at zero.
 _EXPECTED: tuple[tuple[Outcome, int], ...] = (
     ("forwarded", 2),
+    ("redelivered", 2),
+    ("upstream_error", 2),
     ("upstream_error", 4),
     ("upstream_error", 5),
     ("unreachable", 5),
@@ -76,7 +80,7 @@ class Metrics:
         library.ValueClass = library.MutexValue if slot is None else shared
         self._registry = CollectorRegistry()
         make = _Maker(self._registry if slot is None else None)
-        self._facts = _Facts(config.lifecycle.policy, os.getpid() if slot is None else os.getppid())
+        self._facts = _Facts(config, os.getpid() if slot is None else os.getppid())
         self._registry.register(self._facts)
         self._registry.register(_OneProcess() if slot is None else _Shared(Path(os.environ[FOLDER])))
 
@@ -110,7 +114,7 @@ class Metrics:
         """Take the dates and the names of callers from another configuration; a name that had a series keeps it."""
         for name in sorted({known.name for known in config.callers.known} - self._callers.keys()):
             self._callers[name] = self._by_caller.labels(name).inc
-        self._facts.policy = config.lifecycle.policy
+        self._facts.know(config)
 
     def begun(self, kind: Kind) -> None:
         """A call has begun."""
@@ -244,9 +248,14 @@ class _Maker:
 class _Facts(Collector):
     """What is not counted: the version, the dates of the withdrawal, and when the proxy started."""
 
-    def __init__(self, policy: Policy, process: int) -> None:
-        self.policy = policy
+    def __init__(self, config: Config, process: int) -> None:
+        self.know(config)
         self._process = ProcessCollector(pid=lambda: process, registry=None)
+
+    def know(self, config: Config) -> None:
+        self._policy = config.lifecycle.policy
+        known = (party(known.name, known.rule, has_record=True) for known in config.callers.known)
+        self._ends = ends_by_name(self._policy, (Party(OTHER), *known))
 
     def collect(self) -> Iterable[Metric]:
         build = GaugeMetricFamily(
@@ -254,12 +263,16 @@ class _Facts(Collector):
         )
         build.add_metric((__version__, platform.python_version()), 1)
         yield build
-        policy = self.policy
-        for name, date in (("deprecated", policy.deprecated), ("sunset", policy.sunset)):
+        for name, date in (("deprecated", self._policy.deprecated), ("sunset", self._policy.sunset)):
             if date is not None:
                 yield GaugeMetricFamily(
                     f"trigger_shim_lifecycle_{name}_timestamp_seconds", f"lifecycle.{name}.", date.timestamp()
                 )
+        about = "From when on all calls of a caller are refused."
+        sunsets = GaugeMetricFamily("trigger_shim_caller_sunset_timestamp_seconds", about, labels=("caller",))
+        for caller, date in self._ends.items():
+            sunsets.add_metric((caller,), date.timestamp())
+        yield sunsets
         # Of several workers this is the one number that they have in common.
         yield from (metric for metric in self._process.collect() if metric.name == "process_start_time_seconds")
 

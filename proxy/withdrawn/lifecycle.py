@@ -86,6 +86,12 @@ def sunset_of(policy: Policy, party: Party) -> datetime | None:
     return max(policy.sunset, party.extension)
 
 
+def end_of(policy: Policy, party: Party) -> datetime | None:
+    """From when on a caller is refused, new or not: once it has migrated, or from its sunset on; None for never."""
+    ends = (party.migrated, sunset_of(policy, party))
+    return min((end for end in ends if end is not None), default=None)
+
+
 def _open(policy: Policy, party: Party, now: datetime) -> Iterator[Window]:
     for brownout in policy.brownouts:
         window = brownout.windows.at(now)

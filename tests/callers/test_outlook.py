@@ -12,7 +12,7 @@ import pytest
 
 from proxy.callers.card import card
 from proxy.callers.identity import Rule
-from proxy.callers.outlook import outlook
+from proxy.callers.outlook import ends_by_name, outlook
 from proxy.callers.page import to_html
 from proxy.callers.record import Record
 from proxy.callers.render import to_csv, to_json, to_markdown
@@ -99,6 +99,16 @@ def test_what_comes_next_in_a_few_words(policy: Policy, party: Party, text: str)
 )
 def test_from_when_on_it_is_refused_for_good(policy: Policy, party: Party, since: datetime | None) -> None:
     assert outlook(policy, party, NOW).since == since
+
+
+def test_of_several_parties_of_one_name_the_last_end_counts() -> None:
+    moved, stays = (Party("a", migrated=NOW + days * DAY) for days in (1, 2))
+    for parties in ([moved, stays], [stays, moved]):
+        assert ends_by_name(Policy(), parties) == {"a": NOW + 2 * DAY}
+        assert ends_by_name(Policy(), [*parties, Party("b")]) == {"a": NOW + 2 * DAY}
+    for parties in ([moved, stays, Party("a")], [Party("a"), moved, stays], [moved, Party("a"), stays]):
+        assert ends_by_name(Policy(), parties) == {}
+        assert ends_by_name(Policy(sunset=SUNSET), parties) == {"a": SUNSET}
 
 
 # --- who is new

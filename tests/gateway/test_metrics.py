@@ -15,8 +15,8 @@ from tests.harness import HEAD, RUN, TRIGGER, Proxy, Scrape, Upstream, Wire, clo
 
 RUNS = "/acme/shop/cicd/runs"
 CURRENT = "/repos/acme/shop/cicd/runs"
-LATER = {"redelivered"}
-"""Outcomes that no call can have yet."""
+TAKES_A_RETRY = {"redelivered"}
+"""Outcomes that no call has by itself."""
 
 
 class Acts(httpx.AsyncBaseTransport):
@@ -82,7 +82,7 @@ def test_metrics_and_records_agree_on_every_outcome(tmp_path: Path) -> None:
 
         counted, recorded = Scrape(admin).calls(), proxy.called()
     assert {key: value for key, value in counted.items() if key[0] != "pass_through"} == recorded
-    assert {outcome for _, outcome, _ in recorded} == set(get_args(Outcome)) - LATER
+    assert {outcome for _, outcome, _ in recorded} == set(get_args(Outcome)) - TAKES_A_RETRY
     for endpoint, more in (("list_runs", []), ("pass_through", [("rejected", "5xx")])):
         expected = Counter([(outcome, status) for _, outcome, status in TURNS] + more)
         assert {key[1:]: value for key, value in counted.items() if key[0] == endpoint} == expected
@@ -195,7 +195,7 @@ def test_what_an_alert_asks_for_is_there_from_the_start(upstream: Upstream, tmp_
         scrape = Scrape(admin)
     assert scrape["caller_log_write_failures_total"] == 0
     assert scrape["caller_log_records_total"] == 1
-    assert scrape.labels("calls_total", "outcome") == set(get_args(Outcome)) - LATER
+    assert scrape.labels("calls_total", "outcome") == set(get_args(Outcome))
     for endpoint in ("trigger", "delete_repository", "pass_through"):
         assert scrape.value("calls_total", endpoint=endpoint, outcome="unreachable", status="5xx") == 0
 
@@ -217,6 +217,24 @@ def test_the_dates_of_the_withdrawal_are_gauges(upstream: Upstream, tmp_path: Pa
     assert scrape["lifecycle_sunset_timestamp_seconds"] == 1906502400
     with watched(upstream.url, tmp_path, lifecycle={"deprecated": None}) as (_, admin):
         assert "trigger_shim_lifecycle" not in Scrape(admin).text
+
+
+def test_from_when_on_each_caller_is_refused_is_a_gauge(upstream: Upstream, tmp_path: Path) -> None:
+    known = [
+        {"name": "plain", "agent": "plain"},
+        {"name": "moved", "agent": "moved", "migrated": "2029-01-01"},
+        {"name": "longer", "agent": "longer", "extension": "2031-01-01"},
+        {"name": "twice", "agent": "one", "migrated": "2028-01-01"},
+        {"name": "twice", "agent": "other", "extension": "2032-01-01"},
+    ]
+    callers = {"log": str(tmp_path / "callers.jsonl"), "known": known}
+    ends = {"other": "2030", "plain": "2030", "moved": "2029", "longer": "2031", "twice": "2032"}
+    with watched(upstream.url, tmp_path, callers=callers, lifecycle={"sunset": "2030-01-01"}) as (_, admin):
+        assert Scrape(admin).sunsets() == {name: f"{year}-01-01" for name, year in ends.items()}
+    with watched(upstream.url, tmp_path, callers=callers) as (_, admin):
+        assert Scrape(admin).sunsets() == {"moved": "2029-01-01"}
+    with watched(upstream.url, tmp_path) as (_, admin):
+        assert Scrape(admin).sunsets() == {}
 
 
 def test_the_build_and_the_process_are_told(upstream: Upstream, tmp_path: Path) -> None:

@@ -1,88 +1,18 @@
 """What a real Prometheus reads from a running proxy."""
 
-import contextlib
-import http.client
-import json
-import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import pytest
-import yaml
 
+from tests.deploy.tools import program
 from tests.gateway.test_server import Serving, serving
-from tests.harness import RUN, Proxy, Upstream, reply, until
-
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("prometheus") and shutil.which("promtool")), reason="prometheus is not installed"
-)
+from tests.harness import RUN, Upstream, reply, until
+from tests.prometheus import scraping
 
 CURRENT = "/repos/acme/shop/cicd/runs"
-
-
-class Prometheus:
-    """A Prometheus that scrapes one target every second."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    def query(self, expression: str) -> dict[str, float]:
-        """The values of an instant query, by their labels' values."""
-        found = self._get(f"query?query={quote(expression)}")["result"]
-        return {
-            "/".join(value for name, value in sorted(row["metric"].items()) if name not in {"job", "instance"}): float(
-                row["value"][1]
-            )
-            for row in found
-        }
-
-    def target(self) -> dict[str, Any]:
-        [target] = self._get("targets")["activeTargets"]
-        return dict(target)
-
-    def _get(self, path: str) -> dict[str, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
-        with contextlib.closing(connection):
-            connection.request("GET", f"/api/v1/{path}")
-            answer = json.loads(connection.getresponse().read())
-        assert answer["status"] == "success", answer
-        return dict(answer["data"])
-
-
-@contextlib.contextmanager
-def scraping(admin: Proxy, folder: Path) -> Iterator[Prometheus]:
-    settings = {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
-        "scrape_configs": [{"job_name": "shim", "static_configs": [{"targets": [f"127.0.0.1:{admin.port}"]}]}],
-    }
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [
-        "prometheus",
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        f"--storage.tsdb.path={folder / 'tsdb'}",
-        "--log.level=error",
-    ]
-    with subprocess.Popen(command) as process:
-        try:
-            prometheus = Prometheus(port)
-            until(lambda: answers(prometheus))
-            yield prometheus
-        finally:
-            process.terminate()
-
-
-def answers(prometheus: Prometheus) -> bool:
-    with contextlib.suppress(OSError, AssertionError, ValueError):
-        return bool(prometheus.query("up") == {"up": 1})
-    return False
 
 
 @pytest.fixture(params=[1, 2], ids=["one worker", "two workers"])
@@ -136,5 +66,7 @@ def test_promtool_has_nothing_to_say(upstream: Upstream, running: Serving, start
     if started:
         make_calls(upstream, running)
     text = running.admin.call("/metrics", None, method="GET").body
-    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+    checked = subprocess.run(
+        [program("promtool", "prometheus"), "check", "metrics"], input=text, capture_output=True, check=False
+    )
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")

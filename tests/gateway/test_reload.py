@@ -225,7 +225,8 @@ def test_metrics_and_the_live_report_know_the_new_policy(upstream: Upstream, tmp
         for _ in proxy.each():  # each keeps its report for a while
             rows = proxy.running.admin.call("/callers.json", None, method="GET").json()["callers"]
             assert [row["source"] for row in rows] == ["token"]
-        proxy.reload(callers={"known": [STAYS]}, lifecycle={"deprecated": "2019-01-01", "sunset": "2040-01-01"})
+        known = [{**STAYS, "extension": "2041-01-01"}]
+        proxy.reload(callers={"known": known}, lifecycle={"deprecated": "2019-01-01", "sunset": "2040-01-01"})
         for count_so_far, _ in enumerate(proxy.each(), 1):
             rows = proxy.running.admin.call("/callers.json", None, method="GET").json()["callers"]
             assert [row["caller"] for row in rows] == ["stays"]
@@ -233,9 +234,12 @@ def test_metrics_and_the_live_report_know_the_new_policy(upstream: Upstream, tmp
             scrape = proxy.scrape()
             assert scrape["lifecycle_sunset_timestamp_seconds"] == datetime(2040, 1, 1, tzinfo=UTC).timestamp()
             assert scrape["lifecycle_deprecated_timestamp_seconds"] == datetime(2019, 1, 1, tzinfo=UTC).timestamp()
+            assert scrape.sunsets() == {"other": "2040-01-01", "stays": "2041-01-01"}
             assert scrape.labels("caller_calls_total", "caller") == {"other", "stays"}
             assert scrape.value("caller_calls_total", caller="other") == 1
             assert scrape.value("caller_calls_total", caller="stays") == count_so_far
+        proxy.reload(callers={"known": []}, lifecycle={"sunset": None})
+        assert [proxy.scrape().sunsets() for _ in proxy.each()] == [{}] * count
 
 
 @one_and_several
