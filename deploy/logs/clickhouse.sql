@@ -8,7 +8,9 @@ CREATE TABLE IF NOT EXISTS trigger_shim.log
 (
     line          String CODEC(ZSTD(3)),
     event         LowCardinality(String) MATERIALIZED JSONExtractString(line, 'event'),
-    ts            DateTime64(6, 'UTC') MATERIALIZED parseDateTime64BestEffortOrZero(JSONExtractString(line, 'ts'), 6, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
+    ts            DateTime64(6, 'UTC')
+                  MATERIALIZED parseDateTime64BestEffortOrZero(JSONExtractString(line, 'ts'), 6, 'UTC')
+                  CODEC(DoubleDelta, ZSTD(1)),
     caller        String MATERIALIZED JSONExtractString(line, 'caller') CODEC(ZSTD(1)),
     caller_source LowCardinality(String) MATERIALIZED JSONExtractString(line, 'caller_source'),
     owner         LowCardinality(String) MATERIALIZED JSONExtractString(line, 'owner'),
@@ -41,7 +43,7 @@ WITH
             PARTITION BY JSONExtractString(line, 'instance') ORDER BY ts
             ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
     ),
-    -- From one heartbeat of a process to its next, in time or late; and from the last one on, while the next is not due.
+    -- From one heartbeat of a process to its next, in time or late; from the last one on, while the next is not due.
     spans AS
     (
         SELECT ts AS begin, assumeNotNull(next) AS end, next <= due AS is_kept
@@ -50,7 +52,8 @@ WITH
         UNION ALL
         SELECT ts, {until:DateTime64(6, 'UTC')}, true
         FROM beats
-        WHERE next IS NULL AND at != 'stop' AND ts < {until:DateTime64(6, 'UTC')} AND due >= {until:DateTime64(6, 'UTC')}
+        WHERE next IS NULL AND at != 'stop'
+            AND ts < {until:DateTime64(6, 'UTC')} AND due >= {until:DateTime64(6, 'UTC')}
     ),
     -- Where a span begins or ends: how many processes keep the log from then on, and of how many it is missing.
     edges AS
@@ -65,17 +68,17 @@ WITH
         FROM edges
         GROUP BY ts
     ),
-    changes AS
+    compared AS
     (
-        SELECT ts, is_kept
-        FROM (SELECT ts, is_kept, lagInFrame(is_kept) OVER (ORDER BY ts ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS was_kept FROM moments)
-        WHERE is_kept != was_kept
+        SELECT ts, is_kept, lagInFrame(is_kept) OVER (ORDER BY ts ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS was_kept
+        FROM moments
     )
 SELECT since, least(upto, {until:DateTime64(6, 'UTC')}) AS until
 FROM
 (
     SELECT ts AS since, is_kept, leadInFrame(ts) OVER (ORDER BY ts ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) AS upto
-    FROM changes
+    FROM compared
+    WHERE is_kept != was_kept
 )
 WHERE is_kept AND since < {until:DateTime64(6, 'UTC')}
 ORDER BY since;
@@ -143,7 +146,13 @@ SELECT
     round(errors, 4) AS error_share,
     -- Only silence that the log proves counts.
     arraySum(span -> greatest(0, dateDiff('microsecond', greatest(span.1, last_seen), span.2)), kept) / 1e6 AS silence,
-    multiIf(silence <= pause, 'active', silence <= 2 * pause, 'fading', silence <= retired_after, 'quiet', 'retired') AS state,
-    if(state = 'retired', NULL, addMicroseconds({until:DateTime64(6, 'UTC')}, toInt64(round((retired_after - silence) * 1e6)))) AS retired_at
+    multiIf(
+        silence <= pause, 'active', silence <= 2 * pause, 'fading', silence <= retired_after, 'quiet', 'retired'
+    ) AS state,
+    if(
+        state = 'retired',
+        NULL,
+        addMicroseconds({until:DateTime64(6, 'UTC')}, toInt64(round((retired_after - silence) * 1e6)))
+    ) AS retired_at
 FROM tallies
 ORDER BY indexOf(['active', 'fading', 'quiet', 'retired'], state), calls DESC, caller;

@@ -16,7 +16,7 @@ EXPORT = "SELECT line FROM trigger_shim.log FINAL ORDER BY event, caller, ts FOR
 def main() -> None:
     """Write a log, put it into ClickHouse, and print what each takes, a record."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=2_000_000)
+    parser.add_argument("--records", type=int, default=1_000_000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-logs-") as folder:
         for kind, short in (("whole records", False), ("of the shortest records that there are", True)):

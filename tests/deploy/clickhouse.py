@@ -78,6 +78,7 @@ def clickhouse(folder: Path) -> Iterator[ClickHouse]:
         server = ClickHouse(process)
         for statement in statements(SCHEMA.read_text(encoding="utf-8")):
             server.query(statement)
+        server.query("SYSTEM STOP TTL MERGES trigger_shim.log")  # or what tests have written would be gone some day
         yield server
         assert process.stdin is not None
         process.stdin.close()

@@ -17,9 +17,7 @@ from tests.deploy.vector import CONFIG, Vector
 
 AT = datetime(2026, 11, 23, 10, 0, 0, 123456, UTC)
 RECORD = line(call(AT)).rstrip(b"\n")
-HEARTBEAT = (
-    b'{"event":"heartbeat","schema":1,"ts":"2026-11-23T10:00:00Z","at":"stop","interval":3600.0,"instance":"x:1"}'
-)
+HEARTBEAT = line(Heartbeat(SCHEMA, AT, "stop", 3600, "host:1")).rstrip(b"\n")
 
 
 def having(**fields: Any) -> bytes:
