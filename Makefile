@@ -25,7 +25,7 @@ $(INSTALLED): pyproject.toml deploy/requirements.txt tests/requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-engines: install ## add ClickHouse's and Vector's own engines to .venv, 860 MB, for the tests of deploy/logs
+engines: install ## add ClickHouse's and Vector's own engines to .venv, 900 MB, for the tests of deploy/logs
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r tests/engines.txt
 
 demo: install ## show the main job on four calls, against a stand-in successor
