@@ -13,7 +13,7 @@ from proxy.callers.record import SCHEMA, Heartbeat
 from tests.callers.lines import call, line
 from tests.deploy.clickhouse import ClickHouse
 from tests.deploy.tools import DEPLOY
-from tests.deploy.vector import CONFIG, Vector
+from tests.deploy.vector import CONFIG, FILE, Vector
 
 AT = datetime(2026, 11, 23, 10, 0, 0, 123456, UTC)
 RECORD = line(call(AT)).rstrip(b"\n")
@@ -159,5 +159,7 @@ def test_a_sink_loses_nothing(name: str) -> None:
     assert sink["buffer"]["max_size"] >= 268435488  # the least that Vector takes
 
 
-def test_no_secret_is_in_the_file() -> None:
-    assert CONFIG["sinks"]["clickhouse"]["auth"]["password"] == "${CLICKHOUSE_PASSWORD:-}"
+def test_secrets_come_from_files_and_nothing_from_the_environment() -> None:
+    (backend,) = CONFIG["secret"]
+    assert CONFIG["sinks"]["clickhouse"]["auth"]["password"] == f"SECRET[{backend}.clickhouse_password]"
+    assert "$" not in FILE.read_text(encoding="utf-8")
