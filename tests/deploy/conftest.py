@@ -1,21 +1,14 @@
 """What several tests look at."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.callers.month import simulate
+from tests.callers.conftest import month
 from tests.deploy.clickhouse import ClickHouse, clickhouse
 from tests.deploy.vector import Vector
 
-
-@pytest.fixture(scope="session")
-def month(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with a month's log and its configuration (tests/callers/month.py); not to be written to."""
-    folder = tmp_path_factory.mktemp("month")
-    simulate(folder)
-    return folder
+__all__ = ["month"]
 
 
 @pytest.fixture(scope="session")
