@@ -7,7 +7,7 @@ CALLS ?= 200000
 SEED ?= 1
 KILLS ?= 50
 
-.PHONY: help install demo test check lint types imports package smoke test-pythons bench bench-proxy bench-reports soak lock clean
+.PHONY: help install engines demo test check lint types imports package smoke test-pythons bench bench-proxy bench-reports bench-logs soak lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ $(INSTALLED): pyproject.toml deploy/requirements.txt tests/requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+engines: install ## add ClickHouse's and Vector's own engines to .venv, 900 MB, for the tests of deploy/logs
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r tests/engines.txt
 
 demo: install ## show the main job on four calls, against a stand-in successor
 	@$(BIN)/trigger-shim demo
@@ -63,6 +66,9 @@ bench-proxy: install ## how fast the proxy is, beside its peers
 bench-reports: install ## how fast the reports are, beside jq and GoAccess
 	$(BIN)/python -m tests.bench.reports
 
+bench-logs: engines ## what records cost at rest, and how fast ClickHouse reports on them
+	$(BIN)/python -m tests.bench.logs
+
 soak: install ## 200,000 calls with faults mixed in, then 50 times kill -9; CALLS, SEED and KILLS set others
 	$(BIN)/python -m tests.soak --calls $(CALLS) --seed $(SEED)
 	KILLS=$(KILLS) $(BIN)/pytest tests/gateway/test_kill.py
@@ -72,6 +78,8 @@ lock: install ## renew the locked versions from pyproject.toml
 	  --upgrade pyproject.toml -o deploy/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --upgrade --group dev --constraint deploy/requirements.txt pyproject.toml -o tests/requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --upgrade --group engines --constraint tests/requirements.txt -o tests/engines.txt
 
 clean: ## remove what the other targets made
 	rm -rf .venv dist logs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
