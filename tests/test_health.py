@@ -3,7 +3,6 @@
 import contextlib
 import signal
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,19 +68,16 @@ def test_the_environment_overrides_the_file_here_too(
         assert ask(admin="127.0.0.1:1") == (0, "")
 
 
-@pytest.mark.parametrize(("wildcard", "family"), [("0.0.0.0", socket.AF_INET), ("[::]", socket.AF_INET6)])
-def test_one_that_listens_everywhere_is_asked_on_the_loopback_address(
-    ask: Ask, wildcard: str, family: socket.AddressFamily
-) -> None:
-    loopback = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}[wildcard]
-    answering = Upstream(sends(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
-    with socket.create_server((loopback, 0), family=family) as listener:
+@pytest.mark.parametrize(("wildcard", "loopback"), [("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]")])
+def test_one_that_listens_everywhere_is_asked_on_the_loopback_address(ask: Ask, wildcard: str, loopback: str) -> None:
+    family = socket.AF_INET6 if "[" in wildcard else socket.AF_INET
+    with socket.create_server((loopback.strip("[]"), 0), family=family) as listener:
         port = listener.getsockname()[1]
-        threading.Thread(target=answering._accept, args=(listener,), daemon=True).start()
-        assert ask(admin=f"{wildcard}:{port}") == (0, "")
-        listener.shutdown(socket.SHUT_RDWR)
-    [received] = answering.received
-    assert (received.method, received.target) == ("GET", "/readyz")
+        with Upstream(sends(b"HTTP/1.1 200 OK\r\n\r\n")).running(listener) as somebody:
+            assert ask(admin=f"{wildcard}:{port}") == (0, "")
+    assert [(received.method, received.target) for received in somebody.received] == [("GET", "/readyz")]
+    refused = f"trigger-shim: error: http://{loopback}:{port}/readyz: Connection refused\n"
+    assert ask(admin=f"{wildcard}:{port}") == (1, refused)
 
 
 @pytest.mark.parametrize("named", [["admin"], []])

@@ -12,27 +12,47 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from proxy import __version__
 from tests.deploy.tools import DEPLOY, program
+from tests.harness import until
 
 FOLDER = DEPLOY / "container"
 DOCKERFILE = FOLDER / "Dockerfile"
 IMAGE = f"trigger-shim:{__version__}"
+BIN = Path(sys.executable).parent
 SUITE = "trixie"
 AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 
-CONTENTS = {
-    "docker.io/library/debian:13-slim": ("apt", "ca-certificates"),
-    "gcr.io/distroless/python3-debian13:nonroot": (
+
+class Made(NamedTuple):
+    """An image that is made of Debian's packages, as those in the registries are.
+
+    Attributes:
+        variant: what is there before the packages: nothing and they are only unpacked, or what apt needs.
+        packages: names, with commas between them.
+        hooks: commands of the shell; ``$1`` is the folder of the image.
+        changes: instructions of a Dockerfile.
+    """
+
+    variant: str
+    packages: str
+    hooks: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+
+
+BASES = {
+    "docker.io/library/debian:13-slim": Made("apt", "ca-certificates"),
+    "gcr.io/distroless/python3-debian13:nonroot": Made(
         "extract",
-        "base-files,ca-certificates,libgcc-s1,libgomp1,libpython3-stdlib,libstdc++6,media-types,netbase,python3-minimal,tzdata",
+        "base-files,ca-certificates,libgcc-s1,libgomp1,libpython3-stdlib,libstdc++6,"
+        "media-types,netbase,python3-minimal,tzdata",
     ),
 }
-"""The images that the Dockerfile begins with: how each is made, and of which packages."""
+"""What the Dockerfile begins with."""
 
 STORAGE = """
 [storage]
@@ -48,13 +68,14 @@ log_driver = "k8s-file"
 default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]
 [engine]
 cgroup_manager = "cgroupfs"
+exit_command_delay = 1
 lock_type = "file"
 runtime = "crun"
 tmp_dir = "{folder}/tmp"
 """
 
 # crun refuses control groups of both versions side by side; it needs neither.
-_ONE_HIERARCHY = 'umount --quiet /sys/fs/cgroup/unified 2>/dev/null; exec "$@"'
+ONE_HIERARCHY = 'umount --quiet /sys/fs/cgroup/unified 2>/dev/null; exec "$@"'
 
 
 class Engine:
@@ -62,6 +83,10 @@ class Engine:
 
     Args:
         folder: where all of it is kept.
+
+    Attributes:
+        environment: in which podman finds it.
+        podman: the program.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -71,12 +96,12 @@ class Engine:
         self._buildah = program("buildah", "buildah")
         program("crun", "crun")
         self._mmdebstrap = program("mmdebstrap", "mmdebstrap")
-        self._folder = folder
+        self.folder = folder
         _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
         (folder / "storage.conf").write_text(STORAGE.format(folder=folder))
         settings = SETTINGS.format(folder=folder, files=files, processes=4096)
         (folder / "containers.conf").write_text(settings)
-        self._environment = {
+        self.environment = {
             **os.environ,
             "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
             "CONTAINERS_CONF": str(folder / "containers.conf"),
@@ -84,9 +109,9 @@ class Engine:
 
     def build(self, sources: Path) -> None:
         """Build the real Dockerfile, on images that are made here."""
-        for name, (variant, packages) in CONTENTS.items():
-            self._make(name, variant, packages)
-        pip = self._folder / "pip.conf"
+        for name, made in BASES.items():
+            self.make(name, made)
+        pip = self.folder / "pip.conf"
         pip.write_text(_settings_of_pip())
         arguments = [
             *("--isolation=chroot", "--network=host", "--format=docker", "--pull-never", f"--tag={IMAGE}"),
@@ -95,24 +120,29 @@ class Engine:
         ]
         self._run(self._buildah, "bud", *arguments)
 
-    def _make(self, name: str, variant: str, packages: str) -> None:
-        archive = self._folder / "image.tar"
+    def make(self, name: str, made: Made) -> None:
+        """Make an image."""
+        archive = self.folder / "image.tar"
         # Whoever stands between this machine and the package registries is trusted in the image, too.
-        hook = f"copy-in {AUTHORITIES} {Path(AUTHORITIES).parent}"
-        options = [f"--variant={variant}", f"--include={packages}", f"--customize-hook={hook}"]
-        quick = ["--quiet", "--mode=root", "--dpkgopt=force-unsafe-io"]
-        self._run(self._mmdebstrap, *quick, *options, SUITE, str(archive), _mirror())
-        self._run(self.podman, "import", "--quiet", str(archive), name)
+        hooks = [f"copy-in {AUTHORITIES} {Path(AUTHORITIES).parent}", *made.hooks]
+        options = [f"--variant={made.variant}", f"--include={made.packages}", "--quiet", "--mode=root"]
+        options += ["--dpkgopt=force-unsafe-io", *(f"--customize-hook={hook}" for hook in hooks)]
+        self._run(self._mmdebstrap, *options, SUITE, str(archive), _mirror())
+        self._run(self.podman, "import", *(f"--change={change}" for change in made.changes), str(archive), name)
         archive.unlink()
 
     def call(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run podman, however it ends."""
-        command = ["unshare", "--mount", "sh", "-c", _ONE_HIERARCHY, "sh", self.podman, *arguments]
-        return subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
+        command = ["unshare", "--mount", "sh", "-c", ONE_HIERARCHY, "sh", self.podman, *arguments]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
 
     def _run(self, *command: str) -> None:
-        ran = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
+        ran = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
+
+    def close(self) -> None:
+        """Wait until nothing runs any more that has its files in the folder."""
+        until(lambda: not any(str(self.folder) in command for command in _running()))
 
     def image(self) -> Any:
         """What the engine knows of the image."""
@@ -174,6 +204,12 @@ class Container:
         """What it has written to standard output and to standard error."""
         logs = self._engine.call("logs", self.name)
         return logs.stdout, logs.stderr
+
+
+def _running() -> Iterator[str]:
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            yield file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
 
 
 def _mirror() -> str:

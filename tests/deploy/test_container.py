@@ -1,64 +1,29 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import pytest
 import yaml
 
 from proxy import __version__, config, health
-from proxy.gateway.server import GRACE
-from proxy.gateway.supervisor import PATIENCE
-from tests.deploy.engine import DOCKERFILE, FOLDER, IMAGE, Container, Engine
-from tests.deploy.tools import ROOT, adapted, program
+from tests.deploy.engine import BIN, DOCKERFILE, FOLDER, IMAGE, Container, Engine
+from tests.deploy.test_compose import SERVICES
 from tests.harness import Proxy, Upstream, held, until
 
 TEXT = DOCKERFILE.read_text(encoding="utf-8")
-COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
-SERVICES: dict[str, Any] = COMPOSE["services"]
-SETTINGS = config.load(str(FOLDER / "trigger-shim" / "config.yaml"), {})
-BIN = Path(sys.executable).parent
 USER = 65532
 
 
 def test_hadolint_finds_nothing() -> None:
     ran = subprocess.run([str(BIN / "hadolint"), str(DOCKERFILE)], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (0, "")
-
-
-def test_the_compose_file_is_one() -> None:
-    command = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(FOLDER / "compose.yaml")]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stdout
-
-
-def test_only_the_port_for_callers_is_published_beyond_this_machine() -> None:
-    published = [(name, port) for name, service in SERVICES.items() for port in service["ports"]]
-    assert [entry for entry in published if not entry[1].startswith("127.0.0.1:")] == [
-        ("proxy", f"{SETTINGS.listen.port}:{SETTINGS.listen.port}")
-    ]
-
-
-def test_no_service_can_become_more_than_it_is() -> None:
-    for service in SERVICES.values():
-        assert service["cap_drop"] == ["ALL"]
-        assert service["security_opt"] == ["no-new-privileges:true"]
-    assert SERVICES["proxy"]["read_only"] is True
-
-
-def test_a_stop_gives_the_calls_under_way_their_time() -> None:
-    limits = SETTINGS.limits
-    given = float(SERVICES["proxy"]["stop_grace_period"].removesuffix("s"))
-    assert given > limits.drain_delay + limits.drain + GRACE + PATIENCE
 
 
 def test_the_health_check_is_given_more_time_than_the_command_takes() -> None:
@@ -70,65 +35,23 @@ def test_the_version_is_that_of_the_project() -> None:
     assert SERVICES["proxy"]["image"] == IMAGE
 
 
-def test_what_is_mounted_is_there() -> None:
-    mounted = [volume.split(":") for service in SERVICES.values() for volume in service["volumes"]]
-    files = [source for source, *_ in mounted if source.startswith(".")]
-    assert files
-    assert [file for file in files if not (FOLDER / file).exists()] == []
-    assert {source for source, *_ in mounted if not source.startswith(".")} == set(COMPOSE["volumes"])
-    assert all(rest[-1] == "ro" for source, *rest in mounted if source.startswith("."))
-
-
 def test_the_configuration_in_the_image_is_for_a_container() -> None:
     given = yaml.safe_load((FOLDER / "trigger-shim" / "config.yaml").read_text(encoding="utf-8"))
     assert given == {"listen": "0.0.0.0:8080", "admin": "0.0.0.0:9901", "callers": {"log": "-"}}
 
 
-def test_the_variables_of_the_compose_file_are_those_of_the_proxy() -> None:
-    set_there = SERVICES["proxy"]["environment"]
-    given = {name: value or "made-up-key-of-the-test" for name, value in set_there.items()}
-    callers = config.load(None, given).callers
-    assert callers.log == "/var/log/trigger-shim/callers.jsonl"
-    assert callers.fingerprint_key == "made-up-key-of-the-test"
-
-
-def test_prometheus_takes_its_configuration_and_finds_the_proxy(tmp_path: Path) -> None:
-    rules = {"  - rules.yaml": f"  - {ROOT / 'deploy' / 'monitoring' / 'rules.yaml'}"}
-    (file := tmp_path / "prometheus.yml").write_text(adapted(FOLDER / "prometheus.yml", rules))
-    command = [program("promtool", "prometheus"), "check", "config", str(file)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    assert SETTINGS.admin is not None
-    [job] = yaml.safe_load(file.read_text())["scrape_configs"]
-    assert job["static_configs"] == [{"targets": [f"proxy:{SETTINGS.admin.port}"]}]
-
-
-def test_grafana_is_told_where_prometheus_is_and_where_the_dashboards_are() -> None:
-    [source] = yaml.safe_load((FOLDER / "grafana" / "datasources.yaml").read_text())["datasources"]
-    [provider] = yaml.safe_load((FOLDER / "grafana" / "dashboards.yaml").read_text())["providers"]
-    mounted = dict(volume.split(":")[:2] for volume in SERVICES["grafana"]["volumes"])
-    assert source["url"] == "http://prometheus:9090"
-    assert (source["type"], source["uid"], source["isDefault"]) == ("prometheus", "prometheus", True)
-    assert Path(mounted["../monitoring/dashboard.json"]).parent == Path(provider["options"]["path"])
+def test_the_readme_names_what_there_is() -> None:
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"(?:[`|] |`|exec proxy )trigger-shim ([a-z]+)|trigger-shim:\S+ ([a-z]+)`", text)
+    assert {first or second for first, second in commands} == {"health", "callers", "check"}
+    for name in re.findall(r"TRIGGER_SHIM__\w+", text):
+        config.load(None, {name: "https://made-up.example"})
+    assert set(re.findall(r"trigger-shim:(\d\S+)", text.replace("`", " "))) == {__version__}
+    given = float(text.partition("--stop-timeout ")[2].split()[0])
+    assert f"{given:g}s" == SERVICES["proxy"]["stop_grace_period"]
 
 
 # --- the image
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    """One that has the image, built of the sources as they are, among which secrets lie."""
-    with tempfile.TemporaryDirectory() as folder:
-        made = Engine(Path(folder))
-        sources = Path(folder) / "sources"
-        for name in ("proxy", "deploy", "tests/requirements.txt", "pyproject.toml", "README.md", "LICENSE"):
-            source, target = ROOT / name, sources / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
-        for place in (".env", "proxy/secret.env", "deploy/container/.env", "deploy/container/trigger-shim/key.pem"):
-            (sources / place).write_text("secret-of-the-test")
-        made.build(sources)
-        yield made
 
 
 def test_the_image_says_what_it_is_and_how_it_is_run(engine: Engine) -> None:
