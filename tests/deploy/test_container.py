@@ -192,7 +192,9 @@ def test_in_a_volume_the_log_is_there_for_the_reports(engine: Engine, upstream: 
 
 def test_of_two_workers_one_that_dies_is_replaced_and_leaves_nothing(engine: Engine, upstream: Upstream) -> None:
     with proxy_in(engine, upstream.url, WORKERS="2") as (container, proxy, _):
-        first = until(lambda: _two(container.process()))
+        # Ready is what one of them makes it; one that is killed before it has served ends the proxy, as it should.
+        until(lambda: container.said()[0].count('"at":"start"') == 2)
+        first = _two(container.process())
         os.kill(first[0], signal.SIGKILL)
         until(lambda: _two(container.process()) not in {first, ()})
         assert proxy.call().status == 200
