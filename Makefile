@@ -80,6 +80,8 @@ lock: install ## renew the locked versions from pyproject.toml
 	  --upgrade --group dev --constraint deploy/requirements.txt pyproject.toml -o tests/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --upgrade --group engines --constraint tests/requirements.txt -o tests/engines.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --upgrade --group build --constraint tests/requirements.txt -o deploy/container/build-requirements.txt
 
 clean: ## remove what the other targets made
 	rm -rf .venv dist logs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

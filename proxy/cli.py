@@ -72,6 +72,17 @@ def _serve(options: argparse.Namespace) -> int:
     return OK
 
 
+def _health(options: argparse.Namespace) -> int:
+    from proxy import health  # noqa: PLC0415 - for this command alone
+
+    try:
+        health.ask(_config(options))
+    except health.NotReady as problem:
+        operator.error(str(problem))
+        return FAILED
+    return OK
+
+
 def _check(options: argparse.Namespace) -> int:
     effective = _config(options)
     print(config.render(effective), end="")
@@ -201,6 +212,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_config(serve)
     _add_overrides(serve)
+    health = _command(
+        commands,
+        "health",
+        _health,
+        "ask the running proxy whether it is ready; the exit status says it, for probes",
+        "trigger-shim health --config config.yaml",
+    )
+    _add_config(health)
+    _add_overrides(health)
     check = _command(
         commands,
         "check",

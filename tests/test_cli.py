@@ -22,7 +22,7 @@ from proxy.callers.identity import Identity
 from proxy.withdrawn import endpoints, trigger
 
 COMMAND = str(Path(sys.executable).with_name("trigger-shim"))
-COMMANDS = ("serve", "check", "lifecycle", "translate", "scan", "demo")
+COMMANDS = ("serve", "health", "check", "lifecycle", "translate", "scan", "demo")
 PATH = "/acme/shop/ci_workflows/build/trigger"
 URL = f"https://api.sourcecraft.tech{PATH}"
 SECRET = "s3cret-S3cret-s3cret"

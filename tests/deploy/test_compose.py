@@ -1,0 +1,202 @@
+import contextlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import yaml
+
+from proxy import config
+from proxy.gateway.server import GRACE
+from proxy.gateway.supervisor import PATIENCE
+from tests.deploy.engine import BIN, FOLDER, IMAGE, ONE_HIERARCHY, Engine, Made
+from tests.deploy.tools import ROOT, adapted, program
+from tests.harness import TRIGGER, until
+
+COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
+SERVICES: dict[str, Any] = COMPOSE["services"]
+SETTINGS = config.load(str(FOLDER / "trigger-shim" / "config.yaml"), {})
+
+
+def test_the_compose_file_is_one() -> None:
+    command = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(FOLDER / "compose.yaml")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
+
+
+def test_only_the_port_for_callers_is_published_beyond_this_machine() -> None:
+    published = [(name, port) for name, service in SERVICES.items() for port in service["ports"]]
+    assert [entry for entry in published if not entry[1].startswith("127.0.0.1:")] == [
+        ("proxy", f"{SETTINGS.listen.port}:{SETTINGS.listen.port}")
+    ]
+
+
+def test_no_service_can_become_more_than_it_is() -> None:
+    for service in SERVICES.values():
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+    assert SERVICES["proxy"]["read_only"] is True
+
+
+def test_a_stop_gives_the_calls_under_way_their_time() -> None:
+    limits = SETTINGS.limits
+    given = float(SERVICES["proxy"]["stop_grace_period"].removesuffix("s"))
+    assert given > limits.drain_delay + limits.drain + GRACE + PATIENCE
+
+
+def test_what_is_mounted_is_there() -> None:
+    mounted = [volume.split(":") for service in SERVICES.values() for volume in service["volumes"]]
+    files = [source for source, *_ in mounted if source.startswith(".")]
+    assert files
+    assert [file for file in files if not (FOLDER / file).exists()] == []
+    assert {source for source, *_ in mounted if not source.startswith(".")} == set(COMPOSE["volumes"])
+    assert all(rest[-1] == "ro" for source, *rest in mounted if source.startswith("."))
+
+
+def test_the_variables_of_the_compose_file_are_those_of_the_proxy() -> None:
+    set_there = SERVICES["proxy"]["environment"]
+    given = {name: value or "made-up-key-of-the-test" for name, value in set_there.items()}
+    callers = config.load(None, given).callers
+    assert callers.log == "/var/log/trigger-shim/callers.jsonl"
+    assert callers.fingerprint_key == "made-up-key-of-the-test"
+
+
+def test_prometheus_takes_its_configuration_and_finds_the_proxy(tmp_path: Path) -> None:
+    rules = {"  - rules.yaml": f"  - {ROOT / 'deploy' / 'monitoring' / 'rules.yaml'}"}
+    (file := tmp_path / "prometheus.yml").write_text(adapted(FOLDER / "prometheus.yml", rules))
+    command = [program("promtool", "prometheus"), "check", "config", str(file)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert SETTINGS.admin is not None
+    [job] = yaml.safe_load(file.read_text())["scrape_configs"]
+    assert job["static_configs"] == [{"targets": [f"proxy:{SETTINGS.admin.port}"]}]
+
+
+def test_grafana_is_told_where_prometheus_is_and_where_the_dashboards_are() -> None:
+    [source] = yaml.safe_load((FOLDER / "grafana" / "datasources.yaml").read_text())["datasources"]
+    [provider] = yaml.safe_load((FOLDER / "grafana" / "dashboards.yaml").read_text())["providers"]
+    mounted = dict(volume.split(":")[:2] for volume in SERVICES["grafana"]["volumes"])
+    assert source["url"] == "http://prometheus:9090"
+    assert (source["type"], source["uid"], source["isDefault"]) == ("prometheus", "prometheus", True)
+    assert Path(mounted["../monitoring/dashboard.json"]).parent == Path(provider["options"]["path"])
+
+
+# --- run by docker-compose
+
+PROMETHEUS = Made(
+    "extract",
+    "base-files,prometheus",
+    hooks=('mkdir "$1/prometheus"', 'chown 65534:65534 "$1/prometheus"'),
+    changes=('ENTRYPOINT ["/usr/bin/prometheus"]', "USER 65534"),
+)
+NETWORK = """
+[network]
+network_backend = "netavark"
+network_config_dir = "{folder}/networks"
+"""
+HELPERS = Path("/usr/lib/podman")
+UNREACHABLE = 'trigger_shim_calls_total{outcome="unreachable"} == 1'
+STAYS = "ip link set lo up && echo && exec cat"
+
+
+class Composed:
+    """The services of compose.yaml, in a network namespace of their own, run by docker-compose on podman.
+
+    Args:
+        engine: has the images.
+        file: compose.yaml, with the files of deploy/ around it.
+        inside: a process in the namespace.
+    """
+
+    def __init__(self, engine: Engine, file: Path, inside: int) -> None:
+        docker = program("docker-compose", "docker-compose")
+        self._compose = [docker, "--project-name=trigger-shim", f"--file={file}"]
+        self._enter = ["nsenter", f"--target={inside}", "--mount", "--net"]
+        self._podman = engine.podman
+        self._socket = engine.folder / "docker.sock"
+        settings = engine.folder / "networked.conf"
+        network = NETWORK.format(folder=engine.folder)
+        settings.write_text((engine.folder / "containers.conf").read_text() + network)
+        more = {"CONTAINERS_CONF": str(settings), "DOCKER_HOST": f"unix://{self._socket}"}
+        self._environment = {**engine.environment, **more}
+
+    @contextlib.contextmanager
+    def up(self, *services: str) -> Iterator[None]:
+        """Have services run; those that they depend on are built already."""
+        serve = [*self._enter, self._podman, "system", "service", "--time=0", f"unix://{self._socket}"]
+        with subprocess.Popen(serve, env=self._environment, stderr=subprocess.DEVNULL) as service:
+            try:
+                until(self._socket.exists)
+                self.compose("up", "--detach", "--no-build", *services)
+                yield
+            finally:
+                self.compose("down", "--volumes")
+                service.terminate()
+
+    def compose(self, *arguments: str) -> str:
+        """What a command of docker-compose prints, which must work."""
+        ran = self._run(*self._compose, *arguments)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    def ask(self, url: str, *options: str) -> str:
+        """What there is at a URL; nothing where nobody answers."""
+        return self._run("curl", "--silent", "--max-time", "20", *options, url).stdout
+
+    def outside(self) -> str:
+        """An address of the namespace that is not loopback."""
+        links = json.loads(self._run("ip", "-json", "-4", "address", "show", "type", "bridge").stdout)
+        [address] = [held["local"] for link in links for held in link.get("addr_info", [])]
+        return str(address)
+
+    def _run(self, *command: str) -> "subprocess.CompletedProcess[str]":
+        inside = [*self._enter, *command]
+        return subprocess.run(inside, env=self._environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def composed(engine: Engine, tmp_path: Path) -> Iterator[Composed]:
+    """Ready to run, with Debian's Prometheus in its place, and no way to anywhere."""
+    for helper in ("netavark", "aardvark-dns"):
+        if not (HELPERS / helper).exists():
+            pytest.skip(f"{helper} is not installed: apt-get install {helper}")
+    engine.make(SERVICES["prometheus"]["image"], PROMETHEUS)
+    deploy = Path(shutil.copytree(ROOT / "deploy", tmp_path / "deploy"))
+    tmp_path.chmod(0o755)
+    folder = deploy / FOLDER.name
+    # This docker-compose does not know the first line yet; and podman wants to be told that the image is here.
+    changes = {"name: trigger-shim\n": "", f"image: {IMAGE}": f"image: localhost/{IMAGE}"}
+    (folder / "compose.yaml").write_text(adapted(FOLDER / "compose.yaml", changes))
+    settings = folder / "trigger-shim" / "config.yaml"
+    settings.write_text(settings.read_text() + 'upstream: {url: "http://127.0.0.1:9"}\n')
+    (folder / "prometheus.yml").write_text(adapted(FOLDER / "prometheus.yml", {"15s": "1s"}))
+    apart = ["unshare", "--mount", "--net", "sh", "-c", ONE_HIERARCHY, "sh", "sh", "-c", STAYS]
+    with subprocess.Popen(apart, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as inside:
+        assert inside.stdout is not None
+        assert inside.stdout.readline() == b"\n"
+        yield Composed(engine, folder / "compose.yaml", inside.pid)
+
+
+def test_together_they_work(composed: Composed) -> None:
+    with composed.up("proxy", "prometheus"):
+        until(lambda: composed.ask("http://127.0.0.1:9901/readyz") == "ready\n")
+        answer = composed.ask(f"http://127.0.0.1:8080{TRIGGER}", "--data", "{}")
+        assert json.loads(answer)["error_code"] == "UpstreamUnreachable"
+        query = f"query?query={quote(UNREACHABLE)}"
+        until(lambda: _prometheus(composed, query).get("result"))
+        assert sum(len(group["rules"]) for group in _prometheus(composed, "rules")["groups"]) > 0
+        composed.compose("exec", "-T", "proxy", "trigger-shim", "health")
+        report = composed.compose("exec", "-T", "proxy", "trigger-shim", "callers", "--format", "json")
+        assert json.loads(report)["read"]["calls"] == 1
+        outside = composed.outside()
+        found = {port: composed.ask(f"http://{outside}:{port}/-/readyz") for port in (8080, 9901, 9090)}
+    assert found == {8080: "ready\n", 9901: "", 9090: ""}
+
+
+def _prometheus(composed: Composed, what: str) -> dict[str, Any]:
+    answer = composed.ask(f"http://127.0.0.1:9090/api/v1/{what}")
+    return dict(json.loads(answer)["data"]) if answer.startswith("{") else {}
