@@ -4,17 +4,15 @@ import argparse
 import functools
 import getpass
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import msgspec
-
-from proxy import __version__, config, curl, errors, plans, reports, sources, terminal
+from proxy import __version__, config, plans, reports, sources, terminal, translate
 from proxy.callers import identity
 from proxy.callers.log import fingerprint_key, operator
-from proxy.withdrawn import replacement, trigger
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: done; the thing asked for failed; the command line or the configuration is wrong; Ctrl-C."""
@@ -58,6 +56,8 @@ def _is_file(word: str) -> bool:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    # The first process of a container never hears of a signal without a handler, and the server's own comes late.
+    signal.signal(signal.SIGTERM, _end)
     # A server takes as long to import as most other commands take in all.
     from proxy.gateway import supervisor  # noqa: PLC0415
     from proxy.gateway.server import ServeError  # noqa: PLC0415
@@ -70,6 +70,10 @@ def _serve(options: argparse.Namespace) -> int:
         operator.error(str(error))
         return FAILED
     return OK
+
+
+def _end(_signal: int, _frame: object) -> NoReturn:
+    raise SystemExit(OK)
 
 
 def _health(options: argparse.Namespace) -> int:
@@ -95,20 +99,7 @@ def _lifecycle(options: argparse.Namespace) -> int:
 
 
 def _translate(options: argparse.Namespace) -> int:
-    try:
-        text = (sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()).decode()
-    except OSError as error:
-        operator.error(f"{options.file}: {error.strerror}")
-        return USAGE
-    except UnicodeDecodeError:
-        operator.error(f"{options.file}: not UTF-8")
-        return USAGE
-    try:
-        print(_to_legacy(text) if options.response else _to_successor(text, options))
-    except (errors.ProxyError, curl.CurlError) as error:
-        operator.error(_readable(str(error)))
-        return FAILED
-    return OK
+    return translate.run(options)
 
 
 def _fingerprint(options: argparse.Namespace) -> int:
@@ -156,31 +147,6 @@ def _config(options: argparse.Namespace) -> config.Config:
     return config.load(options.config, os.environ, flags)
 
 
-def _to_legacy(text: str) -> str:
-    return _indented(trigger.to_legacy(200, text.encode()).body)
-
-
-def _to_successor(text: str, options: argparse.Namespace) -> str:
-    if text.lstrip().removeprefix("$ ").startswith("curl"):
-        call, notes = replacement.of_call(curl.parse(text))
-    else:
-        call, notes = replacement.of_body(text, config.Upstream().url, options.path)
-    for note in notes:
-        operator.warning(_readable(note))
-    if options.curl:
-        return curl.write(call)
-    operator.info(_readable(f"to be sent with {call.method} {call.url}"))
-    return _readable(_indented(call.body.encode()))
-
-
-def _readable(text: str) -> str:
-    return text.replace(curl.LITERAL_DOLLAR, "$")
-
-
-def _indented(body: bytes) -> str:
-    return msgspec.json.format(body, indent=2).decode()
-
-
 # --- the command line
 
 
@@ -202,7 +168,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"trigger-shim {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_running(commands)
+    _add_policy(commands)
+    _add_moving(commands)
+    _add_reading(commands)
+    summary = "send four calls through the proxy to a stand-in successor, and show what becomes of each"
+    _command(commands, "demo", _demo, summary, "trigger-shim demo")
+    return parser
 
+
+def _add_running(commands: Any) -> None:
     serve = _command(
         commands,
         "serve",
@@ -210,8 +185,6 @@ def _parser() -> argparse.ArgumentParser:
         "run the proxy",
         "trigger-shim serve --config config.yaml --listen 0.0.0.0:8080",
     )
-    _add_config(serve)
-    _add_overrides(serve)
     health = _command(
         commands,
         "health",
@@ -219,8 +192,12 @@ def _parser() -> argparse.ArgumentParser:
         "ask the running proxy whether it is ready; the exit status says it, for probes",
         "trigger-shim health --config config.yaml",
     )
-    _add_config(health)
-    _add_overrides(health)
+    for parser in (serve, health):
+        _add_config(parser)
+        _add_overrides(parser)
+
+
+def _add_policy(commands: Any) -> None:
     check = _command(
         commands,
         "check",
@@ -241,7 +218,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(lifecycle)
     plans.add_lifecycle_options(lifecycle)
 
-    translate = _command(
+
+def _add_moving(commands: Any) -> None:
+    translation = _command(
         commands,
         "translate",
         _translate,
@@ -249,21 +228,24 @@ def _parser() -> argparse.ArgumentParser:
         'echo \'{"revision": "tags:v1.0.0"}\' | trigger-shim translate --path /acme/shop/ci_workflows/build/trigger\n'
         "  trigger-shim translate --curl old-call.sh",
     )
-    translate.add_argument("file", nargs="?", default="-", metavar="FILE", help="what to read; - is standard input")
-    translate.add_argument("--path", metavar="PATH", help="the path that a body was sent to")
-    form = translate.add_mutually_exclusive_group()
-    form.add_argument("--curl", action="store_true", help="print a curl command line, to paste into the old script")
-    form.add_argument("--response", action="store_true", help="read a run, and print its legacy answer")
-
-    fingerprint = _command(
+    translate.add_options(translation)
+    scan = _command(
         commands,
-        "fingerprint",
-        _fingerprint,
-        "read a token, and print the fingerprint that names it in the caller log and in callers.known",
-        "trigger-shim fingerprint --config config.yaml < token-file",
+        "scan",
+        _scan,
+        "find calls of the withdrawn endpoints in files, before they are made",
+        "trigger-shim scan .\n  trigger-shim scan --format sarif .gitlab-ci.yml scripts > withdrawn.sarif",
+        notes="exit status: 0 nothing was found, 2 something was, 1 it did not work or the command line is wrong\n\n"
+        "Left out: what git ignores, links, binary files, and in folders files over 5 MiB.\n\n",
     )
-    _add_config(fingerprint)
+    scan.wrong = FAILED
+    scan.add_argument("paths", nargs="+", metavar="PATH", help="a file, or a folder with all below it")
+    scan.add_argument(
+        "--format", choices=("table", "json", "markdown", "sarif"), default="table", help="default: %(default)s"
+    )
 
+
+def _add_reading(commands: Any) -> None:
     callers = _command(
         commands,
         "callers",
@@ -282,29 +264,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_config(caller)
     reports.add_caller_options(caller)
-    scan = _command(
+    fingerprint = _command(
         commands,
-        "scan",
-        _scan,
-        "find calls of the withdrawn endpoints in files, before they are made",
-        "trigger-shim scan .\n  trigger-shim scan --format sarif .gitlab-ci.yml scripts > withdrawn.sarif",
-        notes="exit status: 0 nothing was found, 2 something was, 1 it did not work or the command line is wrong\n\n"
-        "Left out: what git ignores, links, binary files, and in folders files over 5 MiB.\n\n",
+        "fingerprint",
+        _fingerprint,
+        "read a token, and print the fingerprint that names it in the caller log and in callers.known",
+        "trigger-shim fingerprint --config config.yaml < token-file",
     )
-    scan.wrong = FAILED
-    scan.add_argument("paths", nargs="+", metavar="PATH", help="a file, or a folder with all below it")
-    scan.add_argument(
-        "--format", choices=("table", "json", "markdown", "sarif"), default="table", help="default: %(default)s"
-    )
-
-    _command(
-        commands,
-        "demo",
-        _demo,
-        "send four calls through the proxy to a stand-in successor, and show what becomes of each",
-        "trigger-shim demo",
-    )
-    return parser
+    _add_config(fingerprint)
 
 
 def _command(

@@ -90,6 +90,8 @@ class Engine:
     """
 
     def __init__(self, folder: Path) -> None:
+        if os.environ.get("CI") != "true":
+            pytest.skip("images are made of packages that are fetched: only 'bash .ci/run', or CI=true, does that")
         if os.geteuid() != 0:
             pytest.skip("images are built and run here by root alone")
         self.podman = program("podman", "podman")

@@ -21,7 +21,7 @@ from proxy.cli import main
 from proxy.gateway.descriptors import KINDS
 from proxy.gateway.server import GRACE
 from tests.deploy.manifests import FOLDER, README, SECRET, Manifests, blocks, commands, monitor, quantity
-from tests.deploy.tools import ROOT, program
+from tests.deploy.tools import DEPLOY, ROOT, program
 
 BENCHMARKS = ROOT / "tests" / "bench" / "README.md"
 
@@ -80,6 +80,17 @@ def test_the_autoscaler_has_the_deployment_which_leaves_the_number_of_pods_to_it
 
 def test_the_image_is_that_of_this_version(manifests: Manifests) -> None:
     assert manifests.container["image"] == f"trigger-shim:{__version__}"
+
+
+def test_pods_run_what_the_image_is_made_for(manifests: Manifests) -> None:
+    dockerfile = dict(re.findall(r"^(\w+) (.*)", (DEPLOY / "container" / "Dockerfile").read_text(), re.MULTILINE))
+    pod = manifests.spec("Deployment")["template"]["spec"]
+    [container] = pod["containers"]
+    assert "command" not in container  # the image's own
+    assert container["args"] == json.loads(dockerfile["CMD"])
+    assert {str(port["containerPort"]) for port in container["ports"]} == set(dockerfile["EXPOSE"].split())
+    user = pod["securityContext"]
+    assert f"{user['runAsUser']}:{user['runAsGroup']}" == dockerfile["USER"]
 
 
 def test_a_change_of_the_configuration_is_a_rollout(manifests: Manifests, tmp_path: Path) -> None:
