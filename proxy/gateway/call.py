@@ -74,8 +74,10 @@ class Gateway:
             pass
         except Exception as problem:
             response = _failed(_error(problem, record.request_id), record, starts_run=match.endpoint.starts_run)
-        finally:
+        except BaseException:
             close()
+            raise
+        await close.beside(others=self._triggers.are_taken)
         if response is not None and answering.status is None:
             response.headers.extend(visit.announced())
             await answering.whole(response)
