@@ -61,6 +61,10 @@ class Request(NamedTuple):
 class Connection(asyncio.Protocol):
     """One connection, and the exchange under way on it.
 
+    Args:
+        lost: called when there was a connection, and is none any more.
+        loop: that it is on; to ask for the running one costs a system call each time.
+
     Attributes:
         made: it came about, so that it will be lost one day.
         made_at: when it could be used first, on the loop's clock.
@@ -73,8 +77,9 @@ class Connection(asyncio.Protocol):
     made_at: float
     idle_since: float
 
-    def __init__(self, lost: Callable[["Connection"], None]) -> None:
+    def __init__(self, lost: Callable[["Connection"], None], loop: asyncio.AbstractEventLoop) -> None:
         self.made = False
+        self.loop = loop
         self._lost = lost
         self._exchanges = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -150,7 +155,7 @@ class Connection(asyncio.Protocol):
     async def _progress(self) -> None:
         if self._error is not None:
             raise self._error
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self.loop.create_future()
         await self._waiter
 
     def _wake(self) -> None:

@@ -65,8 +65,12 @@ class Exchange:
         self._begun = self._ended = self._chunked = False
         self._left: int | None = None
 
-    async def run(self) -> None:
+    def start(self) -> None:
         """Have the application answer."""
+        self._task = self._connection.loop.create_task(self._run())
+        self._connection.state.tasks.add(self._task)
+
+    async def _run(self) -> None:
         scope, self._scope = self._scope, None  # it holds methods of this: only the garbage collector would undo that
         try:
             await self._connection.app(scope, self.receive, self.send)
@@ -75,7 +79,7 @@ class Exchange:
         except Exception as fault:
             operator.error(f"a fault of the proxy itself, in answering a request: {type(fault).__name__}")
         finally:
-            self._connection.state.tasks.discard(asyncio.current_task())
+            self._connection.state.tasks.discard(self._task)
             if not self._ended:
                 self.abort()
 
