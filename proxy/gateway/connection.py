@@ -44,8 +44,7 @@ class Request(NamedTuple):
         Raises:
             httpx.LocalProtocolError: it cannot be written.
         """
-        lines = [b"%b %b HTTP/1.1" % (self.method.encode("ascii"), self.target)]
-        lines += [b"%b: %b" % header for header in self.headers]
+        lines = [b"%b %b HTTP/1.1" % (self.method.encode("ascii"), self.target), *map(b": ".join, self.headers)]
         head = b"\r\n".join([*lines, b"", b""])
         breaks = len(lines) + 1
         if (

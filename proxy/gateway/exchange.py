@@ -16,7 +16,7 @@ from proxy.gateway.headers import Header, Headers
 BUFFER_LIMIT = 64 << 10
 """Bytes of a request's body that may wait for the application before the connection is read no further."""
 
-_STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in http.HTTPStatus}
+_STATUS_LINES = {status.value: b"HTTP/1.1 %d %b" % (status, status.phrase.encode()) for status in http.HTTPStatus}
 _NO_BODY = frozenset({204, 304})
 
 
@@ -224,5 +224,5 @@ class Exchange:
 
 def head(status: int, headers: Headers) -> bytes:
     """The bytes of an answer before its body."""
-    line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-    return b"".join([line, *[b"%b: %b\r\n" % header for header in headers], b"\r\n"])
+    line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status
+    return b"\r\n".join([line, *map(b": ".join, headers), b"", b""])
