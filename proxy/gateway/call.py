@@ -1,6 +1,6 @@
 """The way of a call."""
 
-import secrets
+import os
 import time
 from collections.abc import Mapping
 from urllib.parse import quote_from_bytes
@@ -224,7 +224,7 @@ def _workflow(match: endpoints.Match) -> str | None:
 
 def _request_id(fields: Mapping[bytes, bytes]) -> str:
     given = headers.sane_request_id(fields.get(b"x-request-id"))
-    return given.decode() if given else secrets.token_hex(16)
+    return given.decode() if given else os.urandom(16).hex()
 
 
 def _error(problem: Exception, request_id: str) -> errors.ProxyError:
