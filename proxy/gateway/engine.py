@@ -77,7 +77,7 @@ class Engine(httpx.AsyncBaseTransport):
             httpx.RemoteProtocolError: the answer is no HTTP/1.1.
         """
         head = request.head()
-        connection = await self._acquire()
+        connection = self._take_idle(fresh=False) or await self._acquire()
         try:
             await self._exchange(connection, head, request)
         except httpx.ReadError as broken:

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
@@ -91,16 +91,16 @@ def forwarded(request: Headers, hop: Hop) -> list[Header]:
     """The headers of a request that is handed on as it is, but for ``Host``."""
     # The framing that the caller chose, on a connection of its own.
     framing = [(name, b"chunked") for name, _ in request if name == b"transfer-encoding"]
-    untouched, told = _parted(request, _STAYS_BEHIND[hop.trusted])
-    return [*untouched, *framing, *_hops(told, hop)]
+    told = dict(reversed(request))
+    return [*_untouched(request, told, _STAYS_BEHIND[hop.trusted]), *framing, *_hops(request, told, hop)]
 
 
 def translated(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
     """The headers of the successor's request, from those of the legacy call, but for ``Host`` and the length."""
-    untouched, told = _parted(request, _NOT_TRANSLATED[hop.trusted])
+    told = dict(reversed(request))
     return [
-        *untouched,
-        *_hops(told, hop),
+        *_untouched(request, told, _NOT_TRANSLATED[hop.trusted]),
+        *_hops(request, told, hop),
         (b"content-type", b"application/json"),
         (b"accept-encoding", b"identity"),
         (b"x-request-id", request_id),
@@ -167,34 +167,30 @@ def trace_id(traceparent: bytes | None) -> str | None:
     return found[1].decode() if found else None
 
 
-def _parted(request: Headers, gone: AbstractSet[bytes]) -> tuple[list[Header], dict[bytes, list[bytes]]]:
-    """The headers that cross as they are, and the values of those that do not, by their names."""
-    untouched: list[Header] = []
-    told: dict[bytes, list[bytes]] = {}
-    for header in request:
-        name, value = header
-        if name in gone:
-            told.setdefault(name, []).append(value)
-        else:
-            untouched.append(header)
+def _untouched(request: Headers, told: Container[bytes], gone: AbstractSet[bytes]) -> list[Header]:
     if b"connection" in told:
-        named = named_by_connection(request)
-        untouched = [header for header in untouched if header[0] not in named]
-    return untouched, told
+        gone = gone | named_by_connection(request)
+    return [header for header in request if header[0] not in gone]
 
 
-def _hops(told: Mapping[bytes, list[bytes]], hop: Hop) -> list[Header]:
-    hops = [(b"via", value) for value in told.get(b"via", ())]
+def _hops(request: Headers, told: Mapping[bytes, bytes], hop: Hop) -> list[Header]:
+    """Where a request came from.
+
+    Args:
+        request: its headers.
+        told: the first value of each: most requests tell nothing of earlier hops.
+        hop: the last one.
+    """
+    hops = [(b"via", value) for value in values(request, b"via")] if b"via" in told else []
     hops.append((b"via", _via(hop.version)))
     ours = (
         (b"x-forwarded-for", (hop.peer or "unknown").encode()),
         (b"x-forwarded-proto", hop.scheme.encode()),
-        (b"x-forwarded-host", told[b"host"][0] if b"host" in told else b""),
+        (b"x-forwarded-host", told.get(b"host", b"")),
     )
     for name, own in ours:
-        earlier = told.get(name) if hop.trusted else None
-        value = b", ".join(filter(None, [*earlier, own])) if earlier else own
-        if value:
+        known = [*values(request, name), own] if hop.trusted and name in told else [own]
+        if value := b", ".join(filter(None, known)):
             hops.append((name, value))
     return hops
 
