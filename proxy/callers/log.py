@@ -51,7 +51,16 @@ class CallerLog:
             record: what to write.
             done: called once it is written or has gone to standard error, from any thread.
         """
-        self._log.append(record, done)
+        self.put(record, done)
+        self.wait()
+
+    def put(self, record: Record, done: Done | None = None) -> None:
+        """Take a record that `wait` is called for soon; otherwise as `append`."""
+        self._log.put(record, done)
+
+    def wait(self) -> None:
+        """Write what was put, and wait for it unless the disk stalls."""
+        self._writer.wait()
 
     def close(self) -> None:
         """Write what still waits, and close the file; what is appended afterwards goes to standard error."""
@@ -78,8 +87,8 @@ class CallerLog:
 
 
 class _Appender(structlog.BoundLoggerBase):
-    def append(self, record: Record, done: Done | None) -> Any:
-        return self._proxy_to_logger("append", record=record, done=done)
+    def put(self, record: Record, done: Done | None) -> Any:
+        return self._proxy_to_logger("put", record=record, done=done)
 
 
 def _render(_logger: Any, _method: str, event: structlog.typing.EventDict) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -25,7 +25,7 @@ BYTES = 8 << 20
 
 Done = Callable[[], None]
 
-_TURNS = range(10)  # a busy machine may let the thread wait, too, which is no stall
+_TURNS = range(10)  # neither a busy machine that lets the thread wait is a stall, nor many lines that get on
 
 _WAKE = (1).to_bytes(8, sys.byteorder)  # what an eventfd is written
 
@@ -81,23 +81,34 @@ class Writer:
         self._told = self._closed = self._given_up = False
 
     def append(self, line: bytes, done: Done | None = None) -> None:
-        """Hand a line over; not for two threads at once.
+        """Hand a line over, and wait for it as `wait` does; not for two threads at once.
 
         Args:
             line: with its newline.
             done: goes to the witness with it.
         """
+        self.put(line, done)
+        self.wait()
+
+    def put(self, line: bytes, done: Done | None = None) -> None:
+        """Hand a line over that `wait` is called for soon: for many lines, the thread is woken once."""
         if not self._prompt:
             self._keep(line, done)
             return
-        queue = self._queue
-        queue.append((line, done))
+        self._queue.append((line, done))
         self._came += len(line)
+
+    def wait(self) -> None:
+        """Have everything written, unless it stalls."""
+        queue = self._queue
+        if not (self._prompt and queue):
+            return
         os.write(self._go, _WAKE)
         for _ in _TURNS:
-            if not queue:
+            left = len(queue)
+            if not left:
                 return
-            if not self._wait(STALL, 1) and self._writing:
+            if not self._wait(STALL, 1) and self._writing and len(queue) == left:
                 break
         self._fall_behind()
 
@@ -147,13 +158,13 @@ class Writer:
             self._witness.settled(line, done, str(error))
             return
         self._thread, self._prompt = thread, True
-        self.append(line, done)
+        self.put(line, done)
 
     def _fall_behind(self) -> None:
         self._prompt = False  # before the look at the queue: the thread empties it first, and looks at this afterwards
         with self._lock:
             if self._queue:
-                self._told, self._late = True, 1
+                self._told, self._late = True, len(self._queue)
                 self._witness.stalls()
             else:
                 self._prompt = True

@@ -49,8 +49,15 @@ class Answering:
             Gone: there is nobody to answer.
         """
         length = (b"content-length", b"%d" % len(response.body))
-        await self._start(response.status, [*response.headers, length])
-        await self._pass({"type": "http.response.body", "body": response.body})
+        self.status = response.status
+        try:
+            await self._send(
+                {"type": "http.response.start", "status": response.status, "headers": [*response.headers, length]}
+            )
+            await self._send({"type": "http.response.body", "body": response.body})
+        except OSError:
+            self.gone = True
+            raise Gone from None
 
     async def streamed(
         self, status: int, fields: list[Header], body: AsyncIterator[bytes], ending: Callable[[], None]
@@ -70,7 +77,7 @@ class Answering:
         left = 0 if self._to_head or status in {204, 304} else int(headers.first(fields, b"content-length") or -1)
         if left == 0:
             ending()
-        await self._start(status, fields)
+        await self._pass({"type": "http.response.start", "status": status, "headers": fields})
         await self._pass({"type": "http.response.body", "body": b"", "more_body": True})
         async for piece in body:
             left -= len(piece)
@@ -79,10 +86,6 @@ class Answering:
             await self._pass({"type": "http.response.body", "body": piece, "more_body": True})
         ending()
         await self._pass({"type": "http.response.body", "body": b""})
-
-    async def _start(self, status: int, fields: list[Header]) -> None:
-        self.status = status
-        await self._pass({"type": "http.response.start", "status": status, "headers": fields})
 
     async def _pass(self, message: Message) -> None:
         try:

@@ -1,6 +1,7 @@
 """The way of a call."""
 
-import secrets
+import functools
+import os
 import time
 from collections.abc import Mapping
 from urllib.parse import quote_from_bytes
@@ -74,8 +75,10 @@ class Gateway:
             pass
         except Exception as problem:
             response = _failed(_error(problem, record.request_id), record, starts_run=match.endpoint.starts_run)
-        finally:
+        except BaseException:
             close()
+            raise
+        await close.beside(others=self._triggers.are_taken)
         if response is not None and answering.status is None:
             response.headers.extend(visit.announced())
             await answering.whole(response)
@@ -210,7 +213,16 @@ def _peer(scope: Scope) -> str | None:
 
 
 def _quoted(path: bytes) -> str:
+    return _remembered(path) if len(path) <= _LONGEST_REMEMBERED else _quote(path)
+
+
+def _quote(path: bytes) -> str:
     return quote_from_bytes(path, safe="/%!$&'()*+,;=:@-._~")
+
+
+# As with the endpoints: the same few paths come again and again.
+_LONGEST_REMEMBERED = 256
+_remembered = functools.lru_cache(1024)(_quote)
 
 
 def _workflow(match: endpoints.Match) -> str | None:
@@ -222,7 +234,7 @@ def _workflow(match: endpoints.Match) -> str | None:
 
 def _request_id(fields: Mapping[bytes, bytes]) -> str:
     given = headers.sane_request_id(fields.get(b"x-request-id"))
-    return given.decode() if given else secrets.token_hex(16)
+    return given.decode() if given else os.urandom(16).hex()
 
 
 def _error(problem: Exception, request_id: str) -> errors.ProxyError:

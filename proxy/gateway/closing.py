@@ -46,10 +46,16 @@ class Closing:
 
     def __call__(self) -> None:
         """Close it, if it is not yet."""
-        if not self._closed:
-            self._closed = True
-            self.received()
+        if self._ends():
             self._close(time.perf_counter() - self._started)
+
+    def _ends(self) -> bool:
+        """Whether it was not closed before."""
+        if self._closed:
+            return False
+        self._closed = True
+        self.received()
+        return True
 
     def _close(self, duration: float) -> None:
         raise NotImplementedError
@@ -98,13 +104,24 @@ class Recording(Closing):
         """The successor's answer has begun, and goes to the caller as it comes."""
         self.record.upstream_status, self.record.outcome = status, became(status)
 
+    async def beside(self, others: bool) -> None:
+        """Close it, if it is not yet, and have its record written with those of others, where there are any."""
+        if not others:
+            self()
+        elif self._ends():
+            self._count(time.perf_counter() - self._started)
+            await self._records.written(self.record, self._intent)
+
     def _close(self, duration: float) -> None:
+        self._count(duration)
+        self._records.append(self.record, self._intent)
+
+    def _count(self, duration: float) -> None:
         record = self.record
         record.status = self._answering.status or record.status
         record.client_gone = self._answering.gone or self._is_gone()
         record.duration_ms = _milliseconds(duration)
         record.upstream_ms = _milliseconds(self._exchange) if self._exchange is not None else None
-        self._records.append(record, self._intent)
         self._metrics.called_by(record.caller if record.caller_source == "known" else None)
         self._metrics.ended(
             self.kind, record.endpoint, record.outcome, record.status, duration=duration, exchange=self._exchange
@@ -117,4 +134,4 @@ def became(status: int) -> Outcome:
 
 
 def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 3)
+    return round(seconds * 1_000_000) / 1000  # a fifth of what it takes to round to three digits

@@ -44,22 +44,20 @@ class Request(NamedTuple):
         Raises:
             httpx.LocalProtocolError: it cannot be written.
         """
-        lines = [b"%b %b HTTP/1.1" % (self.method.encode("ascii"), self.target)]
-        lines += [b"%b: %b" % header for header in self.headers]
+        lines = [b"%b %b HTTP/1.1" % (self.method.encode("ascii"), self.target), *map(b": ".join, self.headers)]
         head = b"\r\n".join([*lines, b"", b""])
-        breaks = len(lines) + 1
-        if (
-            _NOT_IN_TARGET.search(self.target)
-            or b"\0" in head
-            or head.count(b"\r") != breaks
-            or head.count(b"\n") != breaks
-        ):
+        controls = len(head) - len(head.translate(None, b"\r\n\0"))
+        if _NOT_IN_TARGET.search(self.target) or controls != 2 * (len(lines) + 1):
             raise httpx.LocalProtocolError("a control character in the head")
         return head
 
 
 class Connection(asyncio.Protocol):
     """One connection, and the exchange under way on it.
+
+    Args:
+        lost: called when there was a connection, and is none any more.
+        loop: that it is on; to ask for the running one costs a system call each time.
 
     Attributes:
         made: it came about, so that it will be lost one day.
@@ -73,8 +71,9 @@ class Connection(asyncio.Protocol):
     made_at: float
     idle_since: float
 
-    def __init__(self, lost: Callable[["Connection"], None]) -> None:
+    def __init__(self, lost: Callable[["Connection"], None], loop: asyncio.AbstractEventLoop) -> None:
         self.made = False
+        self.loop = loop
         self._lost = lost
         self._exchanges = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -150,7 +149,7 @@ class Connection(asyncio.Protocol):
     async def _progress(self) -> None:
         if self._error is not None:
             raise self._error
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self.loop.create_future()
         await self._waiter
 
     def _wake(self) -> None:

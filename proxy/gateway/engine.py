@@ -77,7 +77,7 @@ class Engine(httpx.AsyncBaseTransport):
             httpx.RemoteProtocolError: the answer is no HTTP/1.1.
         """
         head = request.head()
-        connection = await self._acquire()
+        connection = self._take_idle(fresh=False) or await self._acquire()
         try:
             await self._exchange(connection, head, request)
         except httpx.ReadError as broken:
@@ -138,11 +138,12 @@ class Engine(httpx.AsyncBaseTransport):
             raise
 
     async def _connect(self, deadline: float) -> Connection:
-        connection = Connection(self._lost)
+        loop = asyncio.get_running_loop()
+        connection = Connection(self._lost, loop)
         try:
             async with asyncio.timeout_at(deadline):
                 found = await addresses(self._host, self._port)
-                await asyncio.get_running_loop().create_connection(
+                await loop.create_connection(
                     lambda: connection,
                     sock=await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=0.25),
                     ssl=self._tls,
@@ -156,12 +157,12 @@ class Engine(httpx.AsyncBaseTransport):
             if isinstance(error, OSError):
                 raise httpx.ConnectError(type(error).__name__) from error
             raise
-        connection.made_at = asyncio.get_running_loop().time()
+        connection.made_at = loop.time()
         return connection
 
     def _release(self, connection: Connection) -> None:
         self._deadlines.clear(connection)
-        if connection.reusable and asyncio.get_running_loop().time() < connection.made_at + LIFETIME:
+        if connection.reusable and connection.loop.time() < connection.made_at + LIFETIME:
             self._pass_on(connection)
         else:
             connection.abort()
@@ -183,7 +184,7 @@ class Engine(httpx.AsyncBaseTransport):
             self._free += 1
             return
         self._idle.append(connection)
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = connection.loop.time()
         if self._sweep is None:
             self._schedule_sweep()
 

@@ -16,7 +16,7 @@ from proxy.gateway.headers import Header, Headers
 BUFFER_LIMIT = 64 << 10
 """Bytes of a request's body that may wait for the application before the connection is read no further."""
 
-_STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in http.HTTPStatus}
+_STATUS_LINES = {status.value: b"HTTP/1.1 %d %b" % (status, status.phrase.encode()) for status in http.HTTPStatus}
 _NO_BODY = frozenset({204, 304})
 
 
@@ -65,8 +65,12 @@ class Exchange:
         self._begun = self._ended = self._chunked = False
         self._left: int | None = None
 
-    async def run(self) -> None:
+    def start(self) -> None:
         """Have the application answer."""
+        self._task = self._connection.loop.create_task(self._run())
+        self._connection.state.tasks.add(self._task)
+
+    async def _run(self) -> None:
         scope, self._scope = self._scope, None  # it holds methods of this: only the garbage collector would undo that
         try:
             await self._connection.app(scope, self.receive, self.send)
@@ -75,7 +79,7 @@ class Exchange:
         except Exception as fault:
             operator.error(f"a fault of the proxy itself, in answering a request: {type(fault).__name__}")
         finally:
-            self._connection.state.tasks.discard(asyncio.current_task())
+            self._connection.state.tasks.discard(self._task)
             if not self._ended:
                 self.abort()
 
@@ -220,5 +224,5 @@ class Exchange:
 
 def head(status: int, headers: Headers) -> bytes:
     """The bytes of an answer before its body."""
-    line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-    return b"".join([line, *[b"%b: %b\r\n" % header for header in headers], b"\r\n"])
+    line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status
+    return b"\r\n".join([line, *map(b": ".join, headers), b"", b""])

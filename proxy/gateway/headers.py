@@ -1,7 +1,8 @@
 """What crosses the proxy and what does not."""
 
+import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
@@ -61,7 +62,6 @@ _STAYS_BEHIND = {
     for trusted in (True, False)
 }
 _NOT_TRANSLATED = {trusted: names | TRANSLATED.keys() for trusted, names in _STAYS_BEHIND.items()}
-_TELLS_OF_HOPS = frozenset({b"host", b"via", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 _FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5
@@ -91,14 +91,16 @@ def forwarded(request: Headers, hop: Hop) -> list[Header]:
     """The headers of a request that is handed on as it is, but for ``Host``."""
     # The framing that the caller chose, on a connection of its own.
     framing = [(name, b"chunked") for name, _ in request if name == b"transfer-encoding"]
-    return [*_untouched(request, _STAYS_BEHIND[hop.trusted]), *framing, *_hops(request, hop)]
+    told = dict(reversed(request))
+    return [*_untouched(request, told, _STAYS_BEHIND[hop.trusted]), *framing, *_hops(request, told, hop)]
 
 
 def translated(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
     """The headers of the successor's request, from those of the legacy call, but for ``Host`` and the length."""
+    told = dict(reversed(request))
     return [
-        *_untouched(request, _NOT_TRANSLATED[hop.trusted]),
-        *_hops(request, hop),
+        *_untouched(request, told, _NOT_TRANSLATED[hop.trusted]),
+        *_hops(request, told, hop),
         (b"content-type", b"application/json"),
         (b"accept-encoding", b"identity"),
         (b"x-request-id", request_id),
@@ -165,29 +167,34 @@ def trace_id(traceparent: bytes | None) -> str | None:
     return found[1].decode() if found else None
 
 
-def _untouched(request: Headers, gone: AbstractSet[bytes]) -> list[Header]:
-    if named := named_by_connection(request):
-        gone = gone | named
+def _untouched(request: Headers, told: Container[bytes], gone: AbstractSet[bytes]) -> list[Header]:
+    if b"connection" in told:
+        gone = gone | named_by_connection(request)
     return [header for header in request if header[0] not in gone]
 
 
-def _hops(request: Headers, hop: Hop) -> list[Header]:
-    told: dict[bytes, list[bytes]] = {name: [] for name in _TELLS_OF_HOPS}
-    for name, value in request:
-        if name in told:
-            told[name].append(value)
-    hops = [*((b"via", value) for value in told[b"via"]), (b"via", _via(hop.version))]
+def _hops(request: Headers, told: Mapping[bytes, bytes], hop: Hop) -> list[Header]:
+    """Where a request came from.
+
+    Args:
+        request: its headers.
+        told: the first value of each: most requests tell nothing of earlier hops.
+        hop: the last one.
+    """
+    hops = [(b"via", value) for value in values(request, b"via")] if b"via" in told else []
+    hops.append((b"via", _via(hop.version)))
     ours = (
         (b"x-forwarded-for", (hop.peer or "unknown").encode()),
         (b"x-forwarded-proto", hop.scheme.encode()),
-        (b"x-forwarded-host", told[b"host"][0] if told[b"host"] else b""),
+        (b"x-forwarded-host", told.get(b"host", b"")),
     )
     for name, own in ours:
-        known = [value for value in (*(told[name] if hop.trusted else ()), own) if value]
-        if known:
-            hops.append((name, b", ".join(known)))
+        known = [*values(request, name), own] if hop.trusted and name in told else [own]
+        if value := b", ".join(filter(None, known)):
+            hops.append((name, value))
     return hops
 
 
+@functools.lru_cache(8)
 def _via(version: str) -> bytes:
     return b"%b %b" % (version.encode(), PROXY.encode())

@@ -14,7 +14,12 @@ class Places:
     """
 
     def __init__(self, most: int) -> None:
-        self._free = most
+        self._most = self._free = most
+
+    @property
+    def are_taken(self) -> bool:
+        """Whether any is."""
+        return self._free < self._most
 
     def __enter__(self) -> None:
         if self._free == 0:

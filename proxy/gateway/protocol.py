@@ -205,7 +205,7 @@ class Protocol(asyncio.Protocol):
             self.made_progress()
         self._exchanges.append(exchange)
         if len(self._exchanges) == 1:
-            self._start(exchange)
+            exchange.start()
         else:
             self.transport.pause_reading()
 
@@ -257,15 +257,12 @@ class Protocol(asyncio.Protocol):
             # With a body still to come, what comes next cannot be told from it in bounded time.
             self._close()
         elif self._exchanges:
-            self._start(self._exchanges[0])
+            self._exchanges[0].start()
         elif self._refusal is not None:
             self._refuse(self._refusal)
         else:
             self._deadline = self.loop.time() + (HEAD_TIMEOUT if self._in_head else self.keepalive)
             self.transport.resume_reading()
-
-    def _start(self, exchange: Exchange) -> None:
-        self.state.tasks.add(self.loop.create_task(exchange.run()))
 
     def _check_line(self, parsed: bytes) -> None:
         """Compare the request line with what came, for the parser takes those of RTSP and Icecast, too.

@@ -1,5 +1,6 @@
 """Where records go: into the caller log, and until they do, into the journal."""
 
+import asyncio
 import functools
 
 from proxy.callers import journal
@@ -28,6 +29,7 @@ class Records:
         self._name = journal.name_of(config.callers.log, str(config.listen))
         self._slots = 2 * config.limits.in_flight
         self._journal: Journal | None = None
+        self._waiting: list[asyncio.Future[None]] = []
 
     def open(self) -> None:
         """Write the records that killed processes have left behind, and be ready for those of this one."""
@@ -51,10 +53,31 @@ class Records:
 
     def append(self, record: Record, intent: int | None = None) -> None:
         """Write a record, after which its intent is over."""
+        self._put(record, intent)
+        self._log.wait()
+
+    async def written(self, record: Record, intent: int | None = None) -> None:
+        """Write a record with those of all calls that end in the same turn of the loop: one wait does for them."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._write)
+        turn = loop.create_future()
+        self._waiting.append(turn)
+        self._put(record, intent)
+        await turn
+
+    def _put(self, record: Record, intent: int | None) -> None:
         if self._journal is None or intent is None:
-            self._log.append(record)
+            self._log.put(record)
         else:
-            self._log.append(record, functools.partial(self._journal.end, intent))
+            self._log.put(record, functools.partial(self._journal.end, intent))
+
+    def _write(self) -> None:
+        self._log.wait()
+        waiting, self._waiting = self._waiting, []
+        for turn in waiting:
+            if not turn.done():
+                turn.set_result(None)
 
     def close(self) -> None:
         """Close the caller log and the journal."""

@@ -86,6 +86,7 @@ def settle() -> None:
     """Have the garbage collector pass over what there is by now: each look at all of it would take milliseconds."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000)  # calls leave no cycles behind, and those under way are looked through in vain
 
 
 @contextlib.contextmanager

@@ -36,6 +36,14 @@ class _RunCIBody(msgspec.Struct, frozen=True):
     input: _Input | None = None
 
 
+class _KnownInput(_Input, frozen=True, forbid_unknown_fields=True):
+    """One with no field that the withdrawn endpoint never had."""
+
+
+class _KnownBody(_RunCIBody, frozen=True, forbid_unknown_fields=True):
+    input: _KnownInput | None = None
+
+
 class _Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     # The bytes of each item as they came: what is wrong inside one gets the service's own error.
@@ -90,8 +98,10 @@ class LegacyAnswer(NamedTuple):
 
 _COMMIT = re.compile("[0-9A-Fa-f]{40}")
 _run_body = msgspec.json.Decoder(_RunCIBody)
+_known_body = msgspec.json.Decoder(_KnownBody)
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _item = msgspec.json.Decoder(_Item)
+_items = msgspec.json.Decoder(list[_Item])
 _encode = msgspec.json.Encoder().encode
 
 
@@ -109,11 +119,7 @@ def to_successor(body: bytes, workflow: str) -> SuccessorRequest:
         body = b"{}"
     try:
         body.decode()  # msgspec takes items as they are, and would pass bad UTF-8 on
-        legacy = _run_body.decode(body)
-        fields = _object.decode(body)
-        ignored = [name for name in fields if name not in _RunCIBody.__struct_fields__]
-        if legacy.input is not None:
-            ignored += [f"input.{name}" for name in _object.decode(fields["input"]) if name != "values"]
+        legacy, ignored = _understood(body)
     except msgspec.ValidationError as error:
         raise _wrong_type(error) from None
     except UnicodeDecodeError as error:
@@ -130,6 +136,22 @@ def to_successor(body: bytes, workflow: str) -> SuccessorRequest:
         config_revision=revision_to_successor(legacy.workflow_revision),
     )
     return SuccessorRequest(_encode(request), _names(values or ()), _short(ignored))
+
+
+def _understood(body: bytes) -> tuple[_RunCIBody, list[str]]:
+    """A legacy body, and the names of what the withdrawn endpoint never had; most have nothing of that.
+
+    Raises:
+        msgspec.DecodeError, RecursionError: it is not what the endpoint took.
+    """
+    try:
+        return _known_body.decode(body), []
+    except msgspec.ValidationError:
+        legacy, fields = _run_body.decode(body), _object.decode(body)
+    ignored = [name for name in fields if name not in _RunCIBody.__struct_fields__]
+    if legacy.input is not None:
+        ignored += [f"input.{name}" for name in _object.decode(fields["input"]) if name != "values"]
+    return legacy, ignored
 
 
 def revisions(body: bytes) -> list[str]:
@@ -166,13 +188,18 @@ def _wrong_type(error: msgspec.ValidationError) -> InvalidBody:
 
 
 def _names(items: list[msgspec.Raw] | tuple[()]) -> list[str]:
-    names = []
-    for item in items[:NAMES_KEPT]:
-        try:
-            names.append(_item.decode(item).name)
-        except (msgspec.DecodeError, RecursionError):
-            continue
-    return _short(names)
+    named = items[:NAMES_KEPT]
+    try:
+        return _short([item.name for item in _items.decode(b"[%b]" % b",".join(named))])
+    except (msgspec.DecodeError, RecursionError):  # one of them has none
+        return _short([name for item in named if (name := _name(item)) is not None])
+
+
+def _name(item: msgspec.Raw) -> str | None:
+    try:
+        return _item.decode(item).name
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _short(names: list[str]) -> list[str]:

@@ -142,6 +142,45 @@ def test_a_line_is_settled_with_what_it_was_appended_with(lines: Writer) -> None
     assert settled_with == [1, 3]
 
 
+def test_lines_that_are_put_are_written_in_order_when_they_are_waited_for(
+    lines: Writer, disk: Disk, heard: Heard
+) -> None:
+    lines.append(b"0\n")
+    for line in numbered(1, 50):
+        lines.put(line)
+    assert disk.lines == [b"0\n"]
+
+    lines.wait()
+    assert disk.lines == numbered(0, 50)
+    assert heard.settled_lines == settled(*numbered(0, 50))
+    lines.append(b"50\n")
+    assert disk.lines == numbered(0, 51)
+
+
+def test_a_line_that_is_appended_takes_along_what_was_put_before(lines: Writer, disk: Disk) -> None:
+    lines.put(b"0\n")
+    lines.append(b"1\n")
+    lines.wait()
+
+    assert disk.lines == numbered(0, 2)
+
+
+def test_many_lines_that_get_on_are_no_stall(lines: Writer, disk: Disk, heard: Heard) -> None:
+    append = disk.append
+
+    def takes_its_time(line: bytes) -> None:
+        threading.Event().wait(writer.STALL / 2)
+        append(line)
+
+    disk.append = takes_its_time  # type: ignore[method-assign]
+    for line in numbered(0, 6):
+        lines.put(line)
+    lines.wait()
+
+    assert disk.lines == numbered(0, 6)
+    assert heard.said == []
+
+
 def test_a_witness_that_takes_its_time_is_no_stall(lines: Writer, heard: Heard) -> None:
     heard.before_settled = lambda: threading.Event().wait(3 * writer.STALL)
     lines.append(b"1\n")
@@ -188,6 +227,21 @@ def test_a_stall_stops_nobody_and_every_line_is_written_in_order_when_it_is_over
     assert heard.said == ["stalls", "goes on, 1000 late"]
     assert disk.lines == numbered(0, 1001)
     assert heard.settled_lines == settled(*numbered(0, 1001))
+
+
+def test_lines_that_were_put_when_it_stalls_are_written_late(lines: Writer, disk: Disk, heard: Heard) -> None:
+    disk.stall()
+    for line in numbered(0, 3):
+        lines.put(line)
+    lines.wait()
+    lines.put(b"3\n")
+    lines.wait()
+    assert heard.said == ["stalls"]
+
+    disk.go_on()
+    until(lambda: len(heard.said) == 2)
+    assert heard.said == ["stalls", "goes on, 4 late"]
+    assert disk.lines == numbered(0, 4)
 
 
 def test_after_a_stall_lines_are_waited_for_again_and_the_next_stall_is_told_again(

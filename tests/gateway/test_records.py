@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,17 @@ def folder(tmp_path: Path) -> Path:
 def logged(upstream: Upstream, folder: Path) -> Iterator[Logged]:
     with watched(upstream.url, folder) as (proxy, admin):
         yield Logged(proxy, admin)
+
+
+def test_of_many_calls_at_once_each_has_its_record_before_its_answer(upstream: Upstream, folder: Path) -> None:
+    with watched(upstream.url, folder) as (proxy, _), ThreadPoolExecutor(32) as callers:
+
+        def call(number: int) -> bool:
+            request_id = f"call-{number}"
+            assert proxy.call(headers={"X-Request-ID": request_id}).status == 200
+            return f'"{request_id}"' in proxy.log.read_text()
+
+        assert all(callers.map(call, range(640)))
 
 
 def test_on_a_full_disk_no_call_fails_and_what_is_lost_goes_to_standard_error(
