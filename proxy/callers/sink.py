@@ -1,5 +1,6 @@
 """Where lines go: each whole, with one ``write``."""
 
+import contextlib
 import fcntl
 import os
 import stat
@@ -128,7 +129,16 @@ class AppendedFile(Descriptor):
                 self._open()
 
     def _ends_in_a_fragment(self) -> bool:
-        status = os.fstat(self._descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            return self._torn
-        return status.st_size > 0 and os.pread(self._descriptor, 1, status.st_size - 1) != b"\n"
+        while True:
+            status = os.fstat(self._descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                return self._torn
+            size = status.st_size
+            if size == 0 or os.pread(self._descriptor, 1, size - 1) == b"\n":
+                return False
+            # Another worker may be in the middle of a line. Most file systems have this wait until it is not; where one
+            # does not, an empty line may come between the two.
+            with contextlib.suppress(OSError):
+                os.lseek(self._descriptor, size - 1, os.SEEK_DATA)
+            if os.fstat(self._descriptor).st_size == size:
+                return True

@@ -125,6 +125,20 @@ def test_processes_that_append_at_once_tear_and_lose_no_line_even_in_rotation(pa
     assert_all_are_whole([event for file in files for event in written(file)])
 
 
+def begin_many_times(path: str, writer: int, together: Barrier) -> None:
+    together.wait(60)
+    for number in range(LINES):
+        file = AppendedFile(Path(path))
+        file.append(line(f"{writer}-{number}", text=str(writer) * (1, 200_000)[number % 2]))
+        file.close()
+
+
+def test_who_begins_while_another_writes_takes_no_line_for_a_fragment(path: Path) -> None:
+    run_together(begin_many_times, str(path))
+
+    assert_all_are_whole(written(path))
+
+
 def write_many_to_a_pipe(path: str, writer: int, together: Barrier) -> None:
     os.dup2(os.open(path, os.O_WRONLY), 1)
     output = StandardOutput()
