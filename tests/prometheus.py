@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import json
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import yaml
 
 from tests.deploy.tools import program
 from tests.harness import Proxy, until
+from tests.sockets import free_port
 
 JOB = "shim"
 
@@ -76,8 +76,7 @@ def scraping(admin: Proxy, folder: Path, *rule_files: Path) -> Iterator[Promethe
         "scrape_configs": [{"job_name": JOB, "static_configs": [{"targets": [f"127.0.0.1:{admin.port}"]}]}],
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [
         program("prometheus", "prometheus"),
         f"--config.file={folder / 'prometheus.yml'}",

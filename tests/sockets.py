@@ -1,9 +1,17 @@
-"""Which process has which connections."""
+"""Free ports, and which process has which connections."""
 
 import contextlib
+import socket
 from pathlib import Path
 
 ESTABLISHED = "01"
+
+
+def free_port() -> int:
+    """A port of the loopback interface on which nobody listens, for a program that cannot choose one itself."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+    return port
 
 
 def accepted(pid: int, port: int) -> int:

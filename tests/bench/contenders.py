@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from tests.bench.load import AUTHORIZATION, BODY, PATH, PEERS, filled
-from tests.bench.running import Running, free_port, program, running
+from tests.bench.running import Running, program, running
 from tests.harness import Upstream, reply, until
+from tests.sockets import free_port
 
 NJS = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
 

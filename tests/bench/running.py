@@ -26,12 +26,6 @@ def program(name: str, package: str) -> str:
     return found
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-    return port
-
-
 def on(cores: Sequence[int], command: Sequence[str]) -> list[str]:
     """The same command, on some cores only."""
     return ["taskset", "--cpu-list", ",".join(map(str, cores)), *command]

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from proxy import __version__, config, health
 from tests.deploy.engine import BIN, DOCKERFILE, FOLDER, IMAGE, Container, Engine
 from tests.deploy.test_compose import SERVICES
 from tests.harness import Proxy, Upstream, held, until
+from tests.sockets import free_port
 
 TEXT = DOCKERFILE.read_text(encoding="utf-8")
 USER = 65532
@@ -115,19 +115,13 @@ def test_any_command_reads_the_configuration_of_the_image(engine: Engine) -> Non
 @contextlib.contextmanager
 def proxy_in(engine: Engine, url: str, *options: str, **more: str) -> Iterator[tuple[Container, Proxy, Proxy]]:
     """The image in front of an upstream, once it is ready, with its two listeners."""
-    ports = [_free_port(), _free_port()]
+    ports = [free_port(), free_port()]
     proxy, admin = (Proxy("127.0.0.1", port, Path("/nowhere")) for port in ports)
     variables = {"LISTEN": f"127.0.0.1:{proxy.port}", "ADMIN": f"127.0.0.1:{admin.port}", "UPSTREAM__URL": url, **more}
     environment = {f"TRIGGER_SHIM__{name}": value for name, value in variables.items()}
     with engine.running(*options, **environment) as container:
         until(lambda: _is_ready(admin))
         yield container, proxy, admin
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-    return port
 
 
 def _is_ready(admin: Proxy) -> bool:

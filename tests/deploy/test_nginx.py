@@ -20,6 +20,7 @@ from proxy.gateway.server import KEEPALIVE
 from proxy.withdrawn import endpoints
 from tests.deploy.tools import DEPLOY, adapted, program
 from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, Wire, closes, proxy_for, reply, stays_silent, until
+from tests.sockets import free_port
 
 FILE = DEPLOY / "nginx" / "trigger-shim.conf"
 TEXT = FILE.read_text(encoding="utf-8")
@@ -103,12 +104,6 @@ class Front:
         return SHIM if through else SERVICE
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-    return port
-
-
 def _written(folder: Path, authority: Authority, front: int, proxy: str, service: str, more: dict[str, str]) -> Path:
     changes = {
         "    listen 443 ssl;\n    listen [::]:443 ssl;": f"    listen 127.0.0.1:{front} ssl;",
@@ -128,7 +123,7 @@ def _written(folder: Path, authority: Authority, front: int, proxy: str, service
 @contextlib.contextmanager
 def fronted(folder: Path, changes: dict[str, str] | None = None, **sections: Any) -> Iterator[Front]:
     """The whole: nginx, the proxy behind it, and the service."""
-    nginx, authority, port = program("nginx", "nginx-light"), Authority(folder), _free_port()
+    nginx, authority, port = program("nginx", "nginx-light"), Authority(folder), free_port()
     # The callers come from an address that is not trusted, although it is this machine's.
     sections = {"callers": {"trusted_proxies": ["127.0.0.1/32"]}, **sections}
     with contextlib.ExitStack() as stack:
@@ -365,7 +360,7 @@ def test_a_trigger_is_never_sent_twice(tmp_path: Path) -> None:
 
 
 def test_where_the_proxy_is_gone_the_error_has_the_schema(tmp_path: Path) -> None:
-    changes = {"keepalive 64;": f"server 127.0.0.1:{_free_port()}; keepalive 64;"}
+    changes = {"keepalive 64;": f"server 127.0.0.1:{free_port()}; keepalive 64;"}
     with fronted(tmp_path, changes) as front:
         answers = [front.call() for _ in range(2)]
     [answer] = [answer for answer in answers if answer.status != 200]
