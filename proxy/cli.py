@@ -10,9 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from proxy import __version__, config, plans, reports, sources, terminal, translate
+from proxy import __version__, config
 from proxy.callers import identity
-from proxy.callers.log import fingerprint_key, operator
+from proxy.callers.log.fingerprint_key import fingerprint_key
+from proxy.commands import plans, reports, translate
+from proxy.config import sources
+from proxy.output import terminal
+from proxy.output.diagnostics import operator
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: done; the thing asked for failed; the command line or the configuration is wrong; Ctrl-C."""
@@ -59,8 +63,8 @@ def _serve(options: argparse.Namespace) -> int:
     # The first process of a container never hears of a signal without a handler, and the server's own comes late.
     signal.signal(signal.SIGTERM, _end)
     # A server takes as long to import as most other commands take in all.
-    from proxy.gateway import supervisor  # noqa: PLC0415
-    from proxy.gateway.server import ServeError  # noqa: PLC0415
+    from proxy.gateway.processes import supervisor  # noqa: PLC0415
+    from proxy.gateway.server.server import ServeError  # noqa: PLC0415
 
     if options.config is None and Path(sources.DEFAULT_FILE).exists():
         options.config = sources.DEFAULT_FILE  # when it is read again, it must be there
@@ -77,7 +81,7 @@ def _end(_signal: int, _frame: object) -> NoReturn:
 
 
 def _health(options: argparse.Namespace) -> int:
-    from proxy import health  # noqa: PLC0415 - for this command alone
+    from proxy.commands import health  # noqa: PLC0415 - for this command alone
 
     try:
         health.ask(_config(options))
@@ -127,13 +131,13 @@ def _caller(options: argparse.Namespace) -> int:
 
 
 def _demo(_options: argparse.Namespace) -> int:
-    from proxy import demo  # noqa: PLC0415 - as in _serve
+    from proxy.commands import demo  # noqa: PLC0415 - as in _serve
 
     return OK if demo.run() else FAILED
 
 
 def _scan(options: argparse.Namespace) -> int:
-    from proxy.scan import command  # noqa: PLC0415 - as in _serve
+    from proxy.commands import scan as command  # noqa: PLC0415 - as in _serve
 
     return command.run(options.paths, options.format)
 
@@ -303,7 +307,3 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 def _add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--listen", metavar="HOST:PORT", help="overrides listen")
     parser.add_argument("--upstream", metavar="URL", help="overrides upstream.url")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -20,9 +20,9 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy import config
-from proxy.gateway import server
 from proxy.gateway.app import App
-from proxy.gateway.terms import Clock
+from proxy.gateway.call.policy import Clock
+from proxy.gateway.server import server
 
 TRIGGER = "/acme/shop/ci_workflows/build/trigger"
 HEAD = f"POST {TRIGGER} HTTP/1.1\r\nHost: proxy\r\n"

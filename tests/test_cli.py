@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from proxy import __version__, cli, curl, sources
+from proxy import __version__, cli
 from proxy.callers.identity import Identity
-from proxy.withdrawn import endpoints, trigger
+from proxy.config import sources
+from proxy.withdrawn import curl, endpoints, trigger
 
 COMMAND = str(Path(sys.executable).with_name("trigger-shim"))
 COMMANDS = ("serve", "health", "check", "lifecycle", "translate", "scan", "demo")

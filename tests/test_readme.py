@@ -10,8 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxy import config
 from proxy.cli import main
-from proxy.gateway import asgi, protocol, server
+from proxy.gateway.call import asgi
 from proxy.gateway.metrics import Metrics
+from proxy.gateway.server import protocol, server
 from tests.gateway.faults import ANSWERS, FAULTS, MOVED, RESTARTED, Seen
 from tests.harness import Upstream, watched
 
@@ -103,7 +104,7 @@ def summed_up(seen: list[Seen]) -> tuple[set[int], set[str], set[str], set[str]]
 def test_the_translation_that_the_readme_shows_is_the_one_that_comes_out() -> None:
     shown = re.search(r"\$ trigger-shim translate --curl <<'END'\n(.*?)\nEND\n(.*?)```", README, re.DOTALL)
     assert shown is not None
-    command = [sys.executable, "-m", "proxy.cli", "translate", "--curl"]
+    command = [sys.executable, "-m", "proxy", "translate", "--curl"]
     out = subprocess.run(command, input=shown[1], capture_output=True, text=True, check=True)
     assert out.stdout == shown[2]
 

@@ -26,7 +26,7 @@ PARTITION BY toYYYYMM(ts)
 ORDER BY (event, caller, ts, hash)
 TTL toDateTime(ts) + INTERVAL 2 YEAR;
 
--- When the log was being kept, up to a time, by the rules of proxy/callers/coverage.py.
+-- When the log was being kept, up to a time, by the rules of proxy/callers/report/coverage.py.
 CREATE OR REPLACE VIEW trigger_shim.coverage AS
 WITH
     beats AS
@@ -83,7 +83,7 @@ FROM
 WHERE is_kept AND since < {until:DateTime64(6, 'UTC')}
 ORDER BY since;
 
--- The rows of `trigger-shim callers`, by the rules of proxy/callers/rows.py and rhythm.py. Times in seconds.
+-- The rows of `trigger-shim callers`, by the rules of proxy/callers/report/rows.py and rhythm.py. Times in seconds.
 CREATE OR REPLACE VIEW trigger_shim.callers AS
 WITH
     hourly AS

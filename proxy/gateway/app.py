@@ -11,16 +11,16 @@ from typing import Any
 import httpx
 from starlette.types import Receive, Scope, Send
 
-from proxy.callers.log import fingerprint_key
+from proxy.callers.log.fingerprint_key import fingerprint_key
 from proxy.callers.record import SCHEMA, Heartbeat
 from proxy.config import Config
-from proxy.gateway.admin import Admin
-from proxy.gateway.call import Gateway
-from proxy.gateway.live import LiveReport
+from proxy.gateway.admin.pages import Admin
+from proxy.gateway.admin.report import LiveReport
+from proxy.gateway.call.gateway import Gateway
+from proxy.gateway.call.policy import Clock, InForce
+from proxy.gateway.call.records import Records
 from proxy.gateway.metrics import Metrics
-from proxy.gateway.records import Records
-from proxy.gateway.terms import Clock, InForce
-from proxy.gateway.upstream import Upstream
+from proxy.gateway.upstream.upstream import Upstream
 
 
 class App:

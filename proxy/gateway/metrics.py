@@ -18,9 +18,9 @@ from prometheus_client.registry import Collector
 
 from proxy import __version__
 from proxy.callers.identity import party
-from proxy.callers.journal import memory_folder
-from proxy.callers.outlook import ends_by_name
+from proxy.callers.log.journal import memory_folder
 from proxy.callers.record import CallRecord
+from proxy.callers.report.outlook import ends_by_name
 from proxy.config import Config
 from proxy.errors import Outcome
 from proxy.withdrawn.endpoints import ENDPOINTS

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 from urllib.parse import quote
 
-from proxy import __version__, terminal
+from proxy import __version__
+from proxy.output import terminal
+from proxy.output.formatting import many, printable
 from proxy.scan.walk import Located, Scan
 from proxy.withdrawn.endpoints import ENDPOINTS
-from proxy.words import many, printable
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 

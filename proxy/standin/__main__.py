@@ -4,9 +4,9 @@ import argparse
 import signal
 import threading
 
-from proxy.gateway import server
+from proxy.config.values import Address
+from proxy.gateway.server import server
 from proxy.standin.app import StandIn
-from proxy.values import Address
 
 
 def main() -> None:

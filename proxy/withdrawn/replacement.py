@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from proxy.curl import LITERAL_DOLLAR, Curl, CurlError
 from proxy.withdrawn import endpoints, trigger
+from proxy.withdrawn.curl import LITERAL_DOLLAR, Curl, CurlError
 
 PLACEHOLDER = "/ORG/REPO/ci_workflows/WORKFLOW/trigger"
 """Where a call goes that does not say where."""

@@ -105,7 +105,7 @@ def shim(place: Place, workers: int = 1) -> list[str]:
         "callers": {"log": str(place.log)},
     }
     config.write_text(yaml.safe_dump(values), encoding="utf-8")
-    return [sys.executable, "-m", "proxy.cli", "serve", "--config", str(config)]
+    return [sys.executable, "-m", "proxy", "serve", "--config", str(config)]
 
 
 def plain(place: Place) -> list[str]:

@@ -118,7 +118,7 @@ def used(command: list[str], cpu: int) -> Used:
 
 def contenders(log: Path) -> Iterator[tuple[str, list[str]]]:
     """Name and command of each."""
-    yield "trigger-shim callers", [sys.executable, "-m", "proxy.cli", "callers", "--until", END.isoformat(), str(log)]
+    yield "trigger-shim callers", [sys.executable, "-m", "proxy", "callers", "--until", END.isoformat(), str(log)]
     if jq := shutil.which("jq"):
         yield "jq", [jq, "-n", JQ, str(log)]
     if goaccess := shutil.which("goaccess"):

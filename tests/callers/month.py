@@ -16,8 +16,8 @@ import yaml
 
 from proxy import config
 from proxy.callers.identity import fingerprint
-from proxy.gateway import server
 from proxy.gateway.app import App
+from proxy.gateway.server import server
 from proxy.standin.app import StandIn
 
 BEGIN = datetime(2026, 10, 24, tzinfo=UTC)

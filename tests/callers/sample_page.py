@@ -5,9 +5,9 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from proxy.callers.identity import Rule
-from proxy.callers.page import to_html
 from proxy.callers.record import Record
-from proxy.callers.tally import Dimension
+from proxy.callers.render.page import to_html
+from proxy.callers.report.tally import Dimension
 from tests.callers.sample import DAY, beats, call, daily, surveyed
 
 BASE = "https://api.sourcecraft.tech"

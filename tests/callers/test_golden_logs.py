@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from proxy.callers.survey import Survey, survey
+from proxy.callers.report.survey import Survey, survey
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from tests.callers.month import END
+from tests.paths import ROOT
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 SHOWN = re.findall(r"^\$ (trigger-shim callers?.*)\n((?:.*\n)*?)```", README, re.MULTILINE)
 
 
 def told(month: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "proxy.cli", *arguments, "--until", END.isoformat()]
+    command = [sys.executable, "-m", "proxy", *arguments, "--until", END.isoformat()]
     return subprocess.run(command, cwd=month, capture_output=True, text=True, check=True, timeout=60).stdout
 
 

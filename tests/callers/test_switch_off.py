@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from proxy import config
-from proxy.gateway import server
 from proxy.gateway.app import App
+from proxy.gateway.server import server
 from tests.callers.month import END, KEY
+from tests.paths import ROOT
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 PART = README.partition("\n### Phases and dates\n")[2]
 SHOWN = re.findall(r"^\$ (trigger-shim (?:check|lifecycle).*)\n((?:.*\n)*?)```", PART, re.MULTILINE)
 POLICY = re.findall(r"```yaml\n(.*?)```", PART, re.DOTALL)[0]
@@ -37,7 +38,8 @@ def at_the_end(folder: Path, command: str) -> str:
     tool = folder / "trigger-shim"
     then = f"datetime.fromisoformat({END.isoformat()!r})"
     tool.write_text(
-        f"#!{sys.executable}\nimport sys\nfrom datetime import datetime\nfrom proxy import cli, reports\n"
+        f"#!{sys.executable}\nimport sys\nfrom datetime import datetime\nfrom proxy import cli\n"
+        "from proxy.commands import reports\n"
         f"reports.now = lambda: {then}\nsys.exit(cli.main())\n"
     )
     tool.chmod(0o755)

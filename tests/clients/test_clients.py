@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from proxy.gateway import server
+from proxy.gateway.server import server
 from proxy.standin.app import StandIn
 from tests.contract.world import world
 from tests.harness import proxy_for

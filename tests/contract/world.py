@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.gateway import server
+from proxy.gateway.server import server
 from proxy.standin.app import StandIn
 from tests.harness import Proxy, proxy_for
 

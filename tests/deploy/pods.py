@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from proxy.gateway import server
+from proxy.gateway.server import server
 from tests.deploy.manifests import Manifests
 from tests.deploy.tools import ROOT, program
-from tests.gateway.test_server import forget_journals
+from tests.gateway.server.test_server import forget_journals
 from tests.harness import Answer, Proxy, until
 
 
@@ -65,7 +65,7 @@ class Runtime(NamedTuple):
 
 def unconfined(folder: Path) -> Runtime:
     """Starts them as this user, on this machine."""
-    return Runtime([sys.executable, "-m", "proxy.cli"], f"{folder}/config.yaml")
+    return Runtime([sys.executable, "-m", "proxy"], f"{folder}/config.yaml")
 
 
 def confined(manifests: Manifests, folder: Path, memory: Path) -> Runtime:
@@ -95,7 +95,7 @@ def confined(manifests: Manifests, folder: Path, memory: Path) -> Runtime:
     user += ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
     libraries = f"/mnt/{Path(sysconfig.get_path('purelib')).relative_to(ROOT)}"
     interpreter = f"/srv/{Path(sys.executable).resolve().relative_to(sys.base_prefix)}"
-    python = ["env", f"PYTHONPATH=/mnt:{libraries}", "LD_LIBRARY_PATH=/srv/lib", interpreter, "-P", "-m", "proxy.cli"]
+    python = ["env", f"PYTHONPATH=/mnt:{libraries}", "LD_LIBRARY_PATH=/srv/lib", interpreter, "-P", "-m", "proxy"]
     return Runtime([*namespace, program("setpriv", "util-linux"), *user, *python], "/media/config.yaml")
 
 

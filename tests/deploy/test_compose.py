@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from proxy import config
-from proxy.gateway.server import GRACE
-from proxy.gateway.supervisor import PATIENCE
+from proxy.gateway.processes.supervisor import PATIENCE
+from proxy.gateway.server.server import GRACE
 from tests.deploy.engine import BIN, FOLDER, IMAGE, ONE_HIERARCHY, Engine, Made
 from tests.deploy.tools import ROOT, adapted, program
 from tests.harness import TRIGGER, until

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import yaml
 
-from proxy import __version__, config, health
+from proxy import __version__, config
+from proxy.commands import health
 from tests.deploy.engine import BIN, DOCKERFILE, FOLDER, IMAGE, Container, Engine
 from tests.deploy.test_compose import SERVICES
 from tests.harness import Proxy, Upstream, held, until

@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from proxy import __version__, config
-from proxy.callers.journal import SLOT
-from proxy.callers.writer import FLUSH
+from proxy.callers.log.journal import SLOT
 from proxy.cli import main
-from proxy.gateway.descriptors import KINDS
-from proxy.gateway.server import GRACE
+from proxy.gateway.server.descriptors import KINDS
+from proxy.gateway.server.server import GRACE
+from proxy.output.writer import FLUSH
 from tests.deploy.manifests import FOLDER, README, SECRET, Manifests, blocks, commands, monitor, quantity
 from tests.deploy.tools import DEPLOY, ROOT, program
 

@@ -83,7 +83,7 @@ def test_replicas_give_a_caller_one_name_and_the_report_reads_the_output_of_all(
         outputs += [f"[pod/{name}/trigger-shim] {line}" for line in running.output.read_text().splitlines()]
     [command] = commands("kubectl logs")
     arguments = command.partition("| trigger-shim ")[2].split()
-    report = [sys.executable, "-m", "proxy.cli", *arguments, "--format", "csv"]
+    report = [sys.executable, "-m", "proxy", *arguments, "--format", "csv"]
     said = subprocess.run(report, input="\n".join(outputs), check=True, capture_output=True, text=True, cwd=tmp_path)
     [row] = csv.DictReader(said.stdout.splitlines())
     assert (row["caller"][:6], row["calls"]) == ("token:", "2")

@@ -14,7 +14,7 @@ import pytest
 
 from tests.deploy.test_systemd import SERVICE, SETTINGS
 from tests.deploy.tools import DEPLOY, adapted, program
-from tests.gateway.test_workers import two_workers
+from tests.gateway.processes.test_supervisor import two_workers
 from tests.harness import Upstream, until
 from tests.load import TRIGGERED, Load
 
@@ -74,7 +74,7 @@ def test_a_rotation_loses_no_call_and_tears_no_line(rotated: tuple[Load, list[Pa
     found = [[event["request_id"] for event in _lines(file) if "request_id" in event] for file in files]
     assert all(found)
     assert sorted(itertools.chain(*found)) == sorted(calls.answered)
-    command = [sys.executable, "-m", "proxy.cli", "callers", "--config", str(tmp_path / "config.yaml"), "--format"]
+    command = [sys.executable, "-m", "proxy", "callers", "--config", str(tmp_path / "config.yaml"), "--format"]
     report = json.loads(subprocess.run([*command, "json"], check=True, capture_output=True).stdout)
     assert sum(caller["calls"] for caller in report["callers"]) == len(calls.answered)
 

@@ -31,7 +31,7 @@ def command(beginning: str, end: str) -> list[str]:
 def reported(month: Path, log: bytes | str) -> dict[str, Any]:
     """What the command says of an export, or of a file."""
     name, export = (log, None) if isinstance(log, str) else ("-", log)
-    words = [sys.executable, "-m", "proxy.cli", "callers", "--format", "json", "--until", END.isoformat(), name]
+    words = [sys.executable, "-m", "proxy", "callers", "--format", "json", "--until", END.isoformat(), name]
     ran = subprocess.run(words, cwd=month, input=export, check=True, capture_output=True)
     report: dict[str, Any] = json.loads(ran.stdout)
     return report

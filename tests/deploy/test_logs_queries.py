@@ -12,10 +12,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.callers.coverage import Span, coverage
 from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, Record
-from proxy.callers.render import to_json
-from proxy.callers.survey import survey
+from proxy.callers.render.formats import to_json
+from proxy.callers.report.coverage import Span, coverage
+from proxy.callers.report.survey import survey
 from tests.callers.lines import call, log
 from tests.callers.month import END
 from tests.callers.test_golden_logs import CASES, GOLDEN, logs, moment

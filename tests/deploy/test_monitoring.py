@@ -11,7 +11,7 @@ import yaml
 from proxy.cli import main
 from tests.deploy.tools import DEPLOY, ROOT, program
 from tests.deploy.troubled import FOLDER, RULES, groups, impatient, sections, troubled
-from tests.gateway.test_server import Serving, serving
+from tests.gateway.server.test_server import Serving, serving
 from tests.harness import until
 from tests.prometheus import Prometheus, scraping
 

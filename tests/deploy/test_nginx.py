@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy import config
-from proxy.gateway.server import KEEPALIVE
+from proxy.gateway.server.server import KEEPALIVE
 from proxy.withdrawn import endpoints
 from tests.deploy.tools import DEPLOY, adapted, program
 from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, Wire, closes, proxy_for, reply, stays_silent, until

@@ -7,8 +7,8 @@ from pathlib import Path
 import yaml
 
 from proxy import cli, config
-from proxy.gateway.server import GRACE
-from proxy.gateway.supervisor import PATIENCE
+from proxy.gateway.processes.supervisor import PATIENCE
+from proxy.gateway.server.server import GRACE
 from tests.deploy.tools import DEPLOY, adapted, program
 
 FOLDER = DEPLOY / "systemd"

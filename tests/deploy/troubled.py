@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from tests.deploy.tools import DEPLOY
-from tests.gateway.test_server import Serving, serving
+from tests.gateway.server.test_server import Serving, serving
 from tests.harness import RUN, Scrape, Upstream, closes, held, reply, stays_silent, until
 from tests.prometheus import Prometheus, scraping
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from proxy import config
-from proxy.gateway import server
 from proxy.gateway.app import App
+from proxy.gateway.server import server
 from tests.harness import (
     HEAD,
     RUN,

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.gateway.test_server import Serving, certified, serving
-from tests.gateway.test_workers import workers
+from tests.gateway.processes.test_supervisor import workers
+from tests.gateway.server.test_server import Serving, certified, serving
 from tests.harness import HEAD, Answer, Proxy, Scrape, Upstream, held, until
 from tests.sockets import links
 

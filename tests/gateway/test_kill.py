@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.test_server import serving
+from tests.gateway.server.test_server import serving
 from tests.gateway.worlds import CALLS
 from tests.harness import Scrape, Upstream, held, until
 from tests.load import Load

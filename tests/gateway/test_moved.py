@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.gateway import engine
+from proxy.gateway.upstream import pool as engine
 from tests.gateway.faults import MOVED, told
 from tests.gateway.worlds import NAME, full, named, resolving
 from tests.harness import Proxy, Upstream, proxy_for, reply, until

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.tools import program
-from tests.gateway.test_server import Serving, serving
+from tests.gateway.server.test_server import Serving, serving
 from tests.harness import RUN, Upstream, reply, until
 from tests.prometheus import scraping
 

@@ -11,9 +11,9 @@ from tests.gateway.faults import RESTARTED, told
 from tests.gateway.worlds import CALLS
 from tests.harness import proxy_for, until
 from tests.load import Load
+from tests.paths import ROOT
 
 CALLERS = [[CALLS[kind]] for kind in ["read", *["trigger"] * 3] * 6]
-ROOT = Path(__file__).parents[2]
 
 
 class Service:

@@ -12,11 +12,11 @@ from typing import IO, Any, cast
 
 import pytest
 
-from proxy.callers import writer
-from proxy.gateway import server
+from proxy.gateway.server import server
+from proxy.output import writer
 from tests.callers.lines import ids, rescued, written
 from tests.disks import ext4
-from tests.gateway.test_server import command, forget_journals
+from tests.gateway.server.test_server import command, forget_journals
 from tests.harness import Proxy, Upstream, until, watched
 from tests.load import Logged
 

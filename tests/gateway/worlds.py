@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
-from proxy.gateway import engine
+from proxy.gateway.upstream import pool as engine
 from tests.gateway import certificates
 from tests.harness import TRIGGER, Answer, Proxy, Script, Upstream, proxy_for, reply
 

@@ -1,7 +1,6 @@
 """What is found in a text: the corpus (../golden_scan/README.md), and texts made to trouble a scanner."""
 
 import time
-from pathlib import Path
 
 import pytest
 import yaml
@@ -11,8 +10,9 @@ from hypothesis import strategies as st
 from proxy.scan.patterns import Finding, find
 from proxy.scan.walk import decode
 from proxy.withdrawn import endpoints
+from tests.paths import ROOT
 
-CORPUS = Path(__file__).parent.parent / "golden_scan"
+CORPUS = ROOT / "tests/golden_scan"
 NOTES = {"README.md", "expected.yaml"}
 EXPECTED: dict[str, list[dict[str, str]]] = yaml.safe_load((CORPUS / "expected.yaml").read_text(encoding="utf-8"))
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from tests.gateway.test_server import Serving
-from tests.gateway.test_workers import workers
+from tests.gateway.processes.test_supervisor import workers
+from tests.gateway.server.test_server import Serving
 from tests.harness import Scrape, until
 from tests.soak.inside import Inside, file_of
 

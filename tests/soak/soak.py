@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from proxy.callers.journal import memory_folder, name_of
-from tests.gateway.test_server import Serving, serving
+from proxy.callers.log.journal import memory_folder, name_of
+from tests.gateway.server.test_server import Serving, serving
 from tests.harness import Scrape
 from tests.soak import audit
 from tests.soak.audit import Evidence

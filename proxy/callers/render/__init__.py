@@ -1,0 +1,1 @@
+"""Reports as a table, JSON, CSV, Markdown or a page."""

@@ -1,0 +1,146 @@
+"""What the owner of a caller must know: what it calls, and the new call for each, ready to be sent on."""
+
+from collections import Counter
+from typing import NamedTuple
+
+from proxy.callers.report.detail import Call, Detail, Use
+from proxy.callers.report.rows import Row
+from proxy.errors import InvalidBody, InvalidPath
+from proxy.output.formatting import date, interval, listed, minute
+from proxy.withdrawn import curl, replacement
+from proxy.withdrawn.endpoints import ENDPOINTS
+
+CHANGES = 20
+"""How many changes are told, those of the most calls first."""
+
+
+class Change(NamedTuple):
+    """One thing that the owner must change.
+
+    Attributes:
+        legacy: method and path of the call, as it is.
+        request: the new one, a ``curl`` command line; None where the call is a wrong one, which never worked.
+        notes: on the new one, a sentence each.
+    """
+
+    endpoint: str
+    legacy: str
+    calls: int
+    request: str | None
+    notes: list[str]
+
+
+class Card(NamedTuple):
+    """Everything on one caller.
+
+    Attributes:
+        changes: up to `CHANGES`.
+        more_changes: how many there are besides.
+        last_calls: newest first.
+    """
+
+    row: Row
+    detail: Detail
+    changes: list[Change]
+    more_changes: int
+    last_calls: list[Call]
+
+    @property
+    def standing(self) -> list[str]:
+        """How it stands, in sentences."""
+        row = self.row
+        rhythm = f"usually every {interval(row.interval)}" if row.interval is not None else "all within an hour"
+        says = [f"{row.state}: last call {minute(row.last_seen)}, {rhythm}"]
+        if row.retired_at is not None:
+            says.append(f"retired on {minute(row.retired_at)} if it never calls again")
+        return says
+
+    @property
+    def prospect(self) -> str | None:
+        """What is planned for it, in a few words, times in UTC; None where nothing is."""
+        plans = self.row.outlook
+        if plans.refused is not None:
+            return f"refused since {date(plans.since)} ({plans.refused})" if plans.since is not None else plans.text
+        coming = [plans.text] if plans.text != "-" else []
+        if plans.next is not None and plans.refusal is not None:
+            coming.append(f"{plans.next.kind} {date(plans.next.at)}")
+        if plans.next is not None and plans.next.until is not None:
+            coming[-1] += f" until {date(plans.next.until)}"
+        if plans.since is not None and (plans.next is None or plans.next.at != plans.since):
+            coming.append(f"refused for good from {date(plans.since)} on")
+        return "; ".join(coming) or None
+
+    @property
+    def counted(self) -> list[tuple[str, Counter[str]]]:
+        """What was counted of it, each kind of values by its name, if there are any."""
+        row, detail = self.row, self.detail
+        kinds: tuple[tuple[str, Counter[str]], ...] = (
+            ("endpoints", row.endpoints),
+            ("repositories", row.repositories),
+            ("workflows", row.workflows),
+            ("agents", row.agents),
+            ("addresses", detail.addresses),
+            ("tokens", detail.tokens),
+            ("outcomes", row.outcomes),
+            ("errors", detail.errors),
+        )
+        return [(title, counts) for title, counts in kinds if counts]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What its owner has to hear whatever the new call is, in sentences."""
+        warnings = []
+        if self.row.error_share == 1:
+            warnings.append("None of its calls has worked: moving alone mends nothing.")
+        if self.detail.ignored_fields:
+            fields = listed(self.detail.ignored_fields.items())
+            warnings.append(
+                f"It sends {fields}, which the withdrawn endpoint has always ignored: they never reached a run."
+                " If they are meant, they belong in values."
+            )
+        return warnings
+
+    @property
+    def heading(self) -> str:
+        """What stands over the changes."""
+        return "What to change, should it come back" if self.row.state == "retired" else "What to change"
+
+    @property
+    def advice(self) -> list[str]:
+        """What holds for all of its changes, in sentences."""
+        return [
+            *(_TRIGGER if any(change.endpoint in _TRIGGERS for change in self.changes) else []),
+            *(_OTHERS if any(change.endpoint not in _TRIGGERS for change in self.changes) else []),
+        ]
+
+
+_TRIGGERS = {endpoint.name for endpoint in ENDPOINTS if endpoint.is_trigger}
+_TRIGGER = (
+    "Of a trigger, path, body and answer change. BRANCH and VALUE stand for what only the calling tool knows;"
+    " where it sends no revision, leave head out.",
+    'The answer was {"flux_id", "flux_public_id", "trigger_status"}. It is the run now, and its "slug" is what'
+    " flux_public_id was.",
+)
+_OTHERS = ("Of everything else, the path alone changes.",)
+
+
+def card(row: Row, detail: Detail, base: str) -> Card:
+    """Put together what is known.
+
+    Args:
+        row: of the report.
+        detail: of the same caller.
+        base: address of the service.
+    """
+    uses = sorted(detail.uses.items(), key=lambda item: -item[1].calls)
+    changes = [_change(str(key[0]), use, base) for key, use in uses[:CHANGES]]
+    return Card(row, detail, changes, len(uses) - len(changes), detail.last_calls)
+
+
+def _change(endpoint: str, use: Use, base: str) -> Change:
+    method, path = use.method, use.path
+    try:
+        new = replacement.of_recorded(method, path, use.inputs, base)
+    except (curl.CurlError, InvalidPath, InvalidBody) as wrong:
+        return Change(endpoint, f"{method} {path}", use.calls, None, [str(wrong)])
+    return Change(endpoint, f"{method} {path}", use.calls, curl.write(new.call), new.notes)

@@ -1,0 +1,1 @@
+"""Reading the caller log, and judging what it says."""

@@ -1,0 +1,97 @@
+"""Reads caller logs: files, compressed ones too, and standard input; one record after the other."""
+
+import contextlib
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO, cast
+
+import msgspec
+
+from proxy.callers.log.files import STDIN, NoLog
+from proxy.callers.record import Heartbeat, Sighting
+from proxy.output.diagnostics import operator
+
+_CHUNK = 128 << 10
+_GZIP = b"\x1f\x8b"
+_BEGINNING = b'{"event":'
+"""How a record begins that this proxy wrote: inside a string, its quotes would be escaped."""
+
+Progress = Callable[[int], None]
+Batch = tuple[list[Sighting | Heartbeat], list[bytes]]
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_decode = msgspec.json.Decoder(Sighting | Heartbeat).decode
+
+
+class Reader:
+    """The records of some logs.
+
+    Attributes:
+        files: how many were read.
+        read: how many records there were.
+        skipped: how many lines were none.
+
+    Args:
+        paths: of the logs; ``-`` is standard input.
+        progress: told of every so many bytes that were read from the files, as they lie on the disk.
+    """
+
+    def __init__(self, paths: Iterable[str], progress: Progress = lambda _: None) -> None:
+        self.files = self.read = self.skipped = 0
+        self._paths = list(paths)
+        self._progress = progress
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Some records at a time, each with its line.
+
+        Raises:
+            NoLog: a file cannot be opened or read.
+        """
+        for path in self._paths:
+            try:
+                with _opened(path) as stream:
+                    self.files += 1
+                    yield from map(self._batch, self._lines(path, stream))
+            except OSError as error:
+                raise NoLog(f"{path}: {error.strerror or error}") from None
+
+    def _batch(self, lines: list[bytes]) -> Batch:
+        try:
+            records = [_decode(line) for line in lines]
+        except _UNREADABLE:
+            found = [pair for line in lines if (pair := _found(line)) is not None]
+            self.skipped += sum(not line.isspace() for line in lines) - len(found)
+            records, lines = [record for record, _ in found], [line for _, line in found]
+        self.read += len(records)
+        return records, lines
+
+    def _lines(self, path: str, stream: io.BufferedReader) -> Iterator[list[bytes]]:
+        content = cast("BinaryIO", gzip.GzipFile(fileobj=stream)) if _is_compressed(stream) else stream
+        position = 0
+        try:
+            while lines := content.readlines(_CHUNK):
+                yield lines
+                before, position = position, stream.tell() if stream.seekable() else 0
+                self._progress(position - before)
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            operator.warning(f"{path}: its compression breaks off; what came before was read")
+
+
+def _opened(path: str) -> io.BufferedReader:
+    if path == STDIN:
+        return io.BufferedReader(cast("io.RawIOBase", sys.stdin.buffer), _CHUNK)
+    return io.BufferedReader(io.FileIO(path), _CHUNK)
+
+
+def _is_compressed(stream: io.BufferedReader) -> bool:
+    return stream.peek(2)[:2] == _GZIP
+
+
+def _found(line: bytes) -> tuple[Sighting | Heartbeat, bytes] | None:
+    """The record in a line, or at its end: behind what a log shipper wrote before it, or behind a torn one."""
+    for begins in {0, max(line.rfind(_BEGINNING), 0)}:
+        with contextlib.suppress(*_UNREADABLE):
+            return _decode(line[begins:]), line[begins:]
+    return None

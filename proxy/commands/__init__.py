@@ -1,0 +1,1 @@
+"""The commands of `trigger-shim`, a module each."""

@@ -1,0 +1,157 @@
+"""The main job, shown on four calls: the proxy and the stand-in successor on free loopback ports."""
+
+import http.client
+import json
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from proxy.config import Callers, Config, Upstream
+from proxy.config.values import LogPath, Url
+from proxy.gateway.app import App
+from proxy.gateway.server import server
+from proxy.standin.app import StandIn
+from proxy.standin.calls import Received
+
+SEED_BODY = {
+    "revision": "example",
+    "workflow_revision": "example",
+    "input": {"values": [{"name": "example", "value": "example"}]},
+}
+"""The body on the published page of the withdrawn endpoint."""
+
+_SUCCESSOR_BODY = {
+    "workflows": [{"name": "build", "values": [{"name": "example", "value": "example"}]}],
+    "head": {"branch": "example"},
+    "config_revision": {"branch": "example"},
+}
+
+
+class Step(NamedTuple):
+    """One call, and what must come of it."""
+
+    title: str
+    path: str
+    body: Any
+    successor: tuple[str, Any] | None
+    status: int
+    answer: dict[str, Any]
+    outcome: str
+
+
+_STARTED = {"trigger_status": "created"}
+
+STEPS = (
+    Step(
+        "the call of the published page, by slug",
+        "/acme/shop/ci_workflows/build/trigger",
+        SEED_BODY,
+        ("/repos/acme/shop/cicd/runs", _SUCCESSOR_BODY),
+        200,
+        {"flux_id": "1", "flux_public_id": "1", **_STARTED},
+        "forwarded",
+    ),
+    Step(
+        "the same call, by repository ID",
+        "/repos/id:42/ci_workflows/build/trigger",
+        SEED_BODY,
+        ("/repos/id:42/cicd/runs", _SUCCESSOR_BODY),
+        200,
+        {"flux_id": "2", "flux_public_id": "2", **_STARTED},
+        "forwarded",
+    ),
+    Step(
+        "a bad call: the values are not a list",
+        "/acme/shop/ci_workflows/build/trigger",
+        {"input": {"values": "example"}},
+        None,
+        400,
+        {"error_code": "InvalidBody"},
+        "rejected",
+    ),
+    Step(
+        "a call for a repository that does not exist",
+        "/acme/nowhere/ci_workflows/build/trigger",
+        {},
+        ("/repos/acme/nowhere/cicd/runs", {"workflows": [{"name": "build"}]}),
+        404,
+        {"error_code": "NotFound"},
+        "upstream_error",
+    ),
+)
+
+
+def run() -> bool:
+    """Send the calls and print what became of each.
+
+    Returns:
+        Whether every one went as it must.
+    """
+    standin, upstream, public = StandIn(), server.loopback(), server.loopback()
+    with tempfile.TemporaryDirectory(prefix="trigger-shim-demo-") as folder:
+        log = Path(folder, "callers.jsonl")
+        config = Config(
+            upstream=Upstream(url=Url(f"http://{_address(upstream)}")), callers=Callers(log=LogPath(str(log)))
+        )
+        with server.background(standin, upstream), server.background(App(config), public):
+            print(f"trigger-shim on http://{_address(public)}, the stand-in successor on http://{_address(upstream)}\n")
+            results = [_show(number, step, public, standin, log) for number, step in enumerate(STEPS, 1)]
+    print(f"{sum(results)} of {len(results)} calls went as they must")
+    return all(results)
+
+
+def _show(number: int, step: Step, public: socket.socket, standin: StandIn, log: Path) -> bool:
+    before = len(standin.received)
+    status, answer = _call(public, step)
+    forwarded = standin.received[before:]
+    records = [line for line in log.read_text().splitlines() if '"deprecated_call"' in line]
+    problems = _problems(step, forwarded, (status, answer), [json.loads(line) for line in records[number - 1 :]])
+
+    print(f"{number}. {step.title}")
+    _print("legacy request", f"POST {step.path}", json.dumps(step.body))
+    for request in forwarded:
+        _print("successor request", f"{request.method} {request.path}", request.body.decode())
+    if not forwarded:
+        _print("successor request", "none: nothing was forwarded")
+    _print("run" if status == 200 else "successor answer", *standin.answers[before:] or ["none"])
+    _print("legacy answer", f"{status} {answer}")
+    _print("caller record", *records[number - 1 : number])
+    print("".join(f"   WRONG: {problem}\n" for problem in problems) or "   as it must be\n")
+    return not problems
+
+
+def _call(public: socket.socket, step: Step) -> tuple[int, str]:
+    host, port = public.getsockname()
+    connection = http.client.HTTPConnection(host, port, timeout=10)
+    headers = {"authorization": "Bearer demo-token", "user-agent": "legacy-ci/1.0"}
+    connection.request("POST", step.path, json.dumps(step.body), headers)
+    response = connection.getresponse()
+    try:
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def _problems(step: Step, forwarded: list[Received], answer: tuple[int, str], records: list[Any]) -> list[str]:
+    problems = []
+    expected = [step.successor] if step.successor is not None else []
+    if [(request.path, json.loads(request.body)) for request in forwarded] != expected:
+        problems.append(f"the successor should have got {expected}")
+    status, got = answer[0], json.loads(answer[1])
+    if status != step.status or any(got.get(key) != value for key, value in step.answer.items()):
+        problems.append(f"the answer should be {step.status} with {step.answer}")
+    if status == 200 and set(got) != {"flux_id", "flux_public_id", "trigger_status"}:
+        problems.append("the answer should have the three legacy fields and no other")
+    if [record["outcome"] for record in records] != [step.outcome]:
+        problems.append(f"there should be one record more, with the outcome {step.outcome}")
+    return problems
+
+
+def _print(label: str, *lines: str) -> None:
+    for index, line in enumerate(lines):
+        print(f"   {label if index == 0 else '':<18} {line}")
+
+
+def _address(bound: socket.socket) -> str:
+    return "{}:{}".format(*bound.getsockname())

@@ -1,0 +1,99 @@
+"""Asks the running proxy whether it is ready, as a probe of a container does."""
+
+import contextlib
+import ipaddress
+import re
+import socket
+import time
+
+from proxy.config import Config, ConfigError
+from proxy.config.values import Address
+
+PATIENCE = 3.0
+"""Seconds for the whole of the question."""
+
+_LONGEST_LINE = 4096
+
+
+class NotReady(Exception):
+    """The proxy is not ready, or there is none; the message says why."""
+
+
+def ask(settings: Config) -> None:
+    """Return if the proxy with this configuration is ready.
+
+    Raises:
+        NotReady: it is not.
+        ConfigError: the configuration does not say where to ask.
+    """
+    key, listener = ("listen", settings.listen) if settings.admin is None else ("admin", settings.admin)
+    if listener.port == 0:
+        raise ConfigError([f"{key}: port 0 is another one at each start; write one that can be asked"])
+    where, path = _reachable(listener), "/-/readyz" if key == "listen" else "/readyz"
+    url = f"{'http' if settings.tls is None else 'https'}://{where}{path}"
+    try:
+        line = _first_line(where, path, tls=settings.tls is not None)
+    except TimeoutError:
+        raise NotReady(f"{url}: no answer within {PATIENCE:g} s") from None
+    except OSError as error:
+        raise NotReady(f"{url}: {error.strerror or 'cannot be asked'}") from None
+    if problem := _problem(line):
+        raise NotReady(f"{url}: {problem}")
+
+
+def _reachable(listener: Address) -> Address:
+    """Where a listener can be called; one on all addresses can be called on that of the loopback interface."""
+    with contextlib.suppress(ValueError):
+        host = ipaddress.ip_address(listener.host)
+        if host.is_unspecified:
+            return listener._replace(host="127.0.0.1" if host.version == 4 else "::1")
+    return listener
+
+
+def _first_line(where: Address, path: str, *, tls: bool) -> bytes:
+    """The first line of the answer, or as much of it as there is.
+
+    No HTTP client of the standard library bounds the whole of an exchange, and each costs more than the question.
+
+    Raises:
+        OSError: there is none, or not in time.
+    """
+    deadline = time.monotonic() + PATIENCE
+    with contextlib.ExitStack() as stack:
+        connection = stack.enter_context(socket.create_connection(where, PATIENCE))
+        if tls:
+            connection.settimeout(_left(deadline))
+            connection = stack.enter_context(_secured(connection))
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        answer = b""
+        while b"\r\n" not in answer and len(answer) < _LONGEST_LINE:
+            connection.settimeout(_left(deadline))
+            if not (piece := connection.recv(_LONGEST_LINE)):
+                break
+            answer += piece
+    return answer.partition(b"\r\n")[0]
+
+
+def _left(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0.001)  # 0 would mean: do not wait, and tell it by another error
+
+
+def _secured(connection: socket.socket) -> socket.socket:
+    import ssl  # noqa: PLC0415 - few need it, and each probe would wait for it
+
+    # The certificate has the name that callers use, not this address, and may be of an authority that only they trust.
+    # Nothing secret is asked or told, and no restart mends a certificate that has expired.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(connection)
+
+
+def _problem(line: bytes) -> str | None:
+    """What the first line of an answer says against the proxy's being ready."""
+    if not line:
+        return "the connection ended without an answer"
+    answered = re.match(rb"HTTP/1\.1 (\d{3}) ", line)
+    if answered is None:
+        return "answered something that is no HTTP"
+    status = int(answered[1])
+    return {200: None, 503: "not ready"}.get(status, f"answered {status}, as no trigger-shim does")

@@ -1,0 +1,64 @@
+"""The command that turns a legacy body, or a ``curl`` line, into the new request: its options, and what it prints."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import msgspec
+
+from proxy import config
+from proxy.errors import ProxyError
+from proxy.output.diagnostics import operator
+from proxy.withdrawn import curl, replacement, trigger
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `translate`."""
+    parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="what to read; - is standard input")
+    parser.add_argument("--path", metavar="PATH", help="the path that a body was sent to")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--curl", action="store_true", help="print a curl command line, to paste into the old script")
+    form.add_argument("--response", action="store_true", help="read a run, and print its legacy answer")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Translate what there is to read, and return the exit status."""
+    try:
+        text = (sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()).decode()
+    except OSError as error:
+        operator.error(f"{options.file}: {error.strerror}")
+        return 2
+    except UnicodeDecodeError:
+        operator.error(f"{options.file}: not UTF-8")
+        return 2
+    try:
+        print(_to_legacy(text) if options.response else _to_successor(text, options))
+    except (ProxyError, curl.CurlError) as error:
+        operator.error(_readable(str(error)))
+        return 1
+    return 0
+
+
+def _to_legacy(text: str) -> str:
+    return _indented(trigger.to_legacy(200, text.encode()).body)
+
+
+def _to_successor(text: str, options: argparse.Namespace) -> str:
+    if text.lstrip().removeprefix("$ ").startswith("curl"):
+        call, notes = replacement.of_call(curl.parse(text))
+    else:
+        call, notes = replacement.of_body(text, config.Upstream().url, options.path)
+    for note in notes:
+        operator.warning(_readable(note))
+    if options.curl:
+        return curl.write(call)
+    operator.info(_readable(f"to be sent with {call.method} {call.url}"))
+    return _readable(_indented(call.body.encode()))
+
+
+def _readable(text: str) -> str:
+    return text.replace(curl.LITERAL_DOLLAR, "$")
+
+
+def _indented(body: bytes) -> str:
+    return msgspec.json.format(body, indent=2).decode()

@@ -1,0 +1,137 @@
+"""What is done once a call, before its answer is whole: whoever has the answer finds the call counted and recorded."""
+
+import time
+from collections.abc import Callable
+from typing import ClassVar
+
+from proxy import errors
+from proxy.callers.record import CallRecord
+from proxy.errors import Outcome
+from proxy.gateway.call.asgi import Answering
+from proxy.gateway.call.records import Records
+from proxy.gateway.metrics import NO_ENDPOINT, Kind, Metrics
+
+
+class Closing:
+    """Takes the time of a call; when called, closes it, once.
+
+    Args:
+        metrics: count it.
+        answering: knows what the caller was answered.
+    """
+
+    kind: ClassVar[Kind]
+
+    def __init__(self, metrics: Metrics, answering: Answering) -> None:
+        self._metrics = metrics
+        self._answering = answering
+        self._started = time.perf_counter()
+        self._sent: float | None = None
+        self._exchange: float | None = None
+        self._closed = False
+        metrics.begun(self.kind)
+
+    def sent(self) -> None:
+        """The exchange with the successor begins."""
+        self._sent = time.perf_counter()
+
+    def received(self) -> None:
+        """The exchange is over; where nobody says so, it is when the call is closed."""
+        if self._sent is not None:
+            self._exchange, self._sent = time.perf_counter() - self._sent, None
+
+    def came(self, status: int) -> None:
+        """The successor's answer has begun, and goes to the caller as it comes."""
+        raise NotImplementedError
+
+    def __call__(self) -> None:
+        """Close it, if it is not yet."""
+        if self._ends():
+            self._close(time.perf_counter() - self._started)
+
+    def _ends(self) -> bool:
+        """Whether it was not closed before."""
+        if self._closed:
+            return False
+        self._closed = True
+        self.received()
+        return True
+
+    def _close(self, duration: float) -> None:
+        raise NotImplementedError
+
+
+class Passing(Closing):
+    """Counts a call that is passed through: until something better is known, it was interrupted."""
+
+    kind = "pass_through"
+    _outcome: Outcome = "interrupted"
+    _status = 500
+
+    def came(self, status: int) -> None:
+        """The successor's answer has begun, and goes to the caller as it comes."""
+        self._outcome = became(status)
+
+    def failed(self, error: errors.ProxyError) -> None:
+        """The caller is answered with an error of the proxy's own, or its answer breaks off."""
+        self._outcome, self._status = error.outcome, error.status
+
+    def _close(self, duration: float) -> None:
+        status = self._answering.status or self._status
+        self._metrics.ended(self.kind, NO_ENDPOINT, self._outcome, status, duration=duration, exchange=self._exchange)
+
+
+class Recording(Closing):
+    """Appends the record of a call of a withdrawn endpoint, and counts what it says."""
+
+    kind = "withdrawn"
+
+    def __init__(
+        self, metrics: Metrics, answering: Answering, record: CallRecord, records: Records, is_gone: Callable[[], bool]
+    ) -> None:
+        super().__init__(metrics, answering)
+        self.record = record
+        self._records = records
+        self._is_gone = is_gone
+        self._intent: int | None = None
+
+    def sent(self) -> None:
+        """The exchange with the successor begins."""
+        self._intent = self._records.begin(self.record)
+        super().sent()
+
+    def came(self, status: int) -> None:
+        """The successor's answer has begun, and goes to the caller as it comes."""
+        self.record.upstream_status, self.record.outcome = status, became(status)
+
+    async def beside(self, others: bool) -> None:
+        """Close it, if it is not yet, and have its record written with those of others, where there are any."""
+        if not others:
+            self()
+        elif self._ends():
+            self._count(time.perf_counter() - self._started)
+            await self._records.written(self.record, self._intent)
+
+    def _close(self, duration: float) -> None:
+        self._count(duration)
+        self._records.append(self.record, self._intent)
+
+    def _count(self, duration: float) -> None:
+        record = self.record
+        record.status = self._answering.status or record.status
+        record.client_gone = self._answering.gone or self._is_gone()
+        record.duration_ms = _milliseconds(duration)
+        record.upstream_ms = _milliseconds(self._exchange) if self._exchange is not None else None
+        self._metrics.called_by(record.caller if record.caller_source == "known" else None)
+        self._metrics.ended(
+            self.kind, record.endpoint, record.outcome, record.status, duration=duration, exchange=self._exchange
+        )
+
+
+def became(status: int) -> Outcome:
+    """The outcome of a call to which the successor answered with a status."""
+    return "forwarded" if status < 400 else "upstream_error"
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1_000_000) / 1000  # a fifth of what it takes to round to three digits

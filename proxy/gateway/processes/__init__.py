@@ -1,0 +1,1 @@
+"""Starting, reloading and stopping the processes of the proxy."""

@@ -1,0 +1,146 @@
+"""One of several workers: a process of its own, which the supervisor starts with the sockets that all of them share."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from typing import Any, Literal, NamedTuple
+
+from proxy.config import Config
+from proxy.gateway.app import App
+from proxy.gateway.metrics import Metrics
+from proxy.gateway.processes.start import application
+from proxy.gateway.server import descriptors
+from proxy.gateway.server.server import Listeners, ServeError, Server, settle
+
+Order = Literal["drain", "end"] | Config
+"""What the supervisor says: stop once the calls under way have ended, or at once, or put a configuration in force."""
+
+Report = str | None
+"""What a worker says, at its start and after each configuration: why it cannot do it, or None when it serves so."""
+
+
+class Work(NamedTuple):
+    """What a worker is to do.
+
+    Attributes:
+        config: the whole configuration.
+        slot: its number; no two workers have the same at a time.
+        folder: where the workers count.
+        sockets: descriptors of the listening sockets.
+    """
+
+    config: Config
+    slot: int
+    folder: str
+    sockets: tuple[int, ...]
+
+
+class _Worker(Server):
+    """A server that hears of its stop from the supervisor, and stops when there is none any more.
+
+    Attributes:
+        abandoned: the supervisor is gone.
+    """
+
+    def __init__(self, app: App, config: Config, channel: "Connection[Report, Order]") -> None:
+        limits = config.limits
+        super().__init__(
+            app,
+            limits.drain,
+            delay=limits.drain_delay,
+            tls=config.tls,
+            ready=self._report,
+            stopping=app.stopping,
+            places=descriptors.places(config),
+            batch=1,
+        )
+        self.abandoned = False
+        self._app = app
+        self._channel = channel
+        self._serves = asyncio.Event()
+        self._adopting: asyncio.Task[None] | None = None
+
+    def _report(self, problem: Report = None) -> None:
+        self._serves.set()
+        with contextlib.suppress(OSError):
+            self._channel.send(problem)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # A service manager may signal every process of the service, beside the supervisor's order: that is one stop.
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.drain)
+        loop.add_reader(self._channel.fileno(), self._ordered)
+        yield
+
+    def _ordered(self) -> None:
+        try:
+            order = self._channel.recv()
+        except (EOFError, OSError):
+            asyncio.get_running_loop().remove_reader(self._channel.fileno())
+            self.abandoned = True
+            order = "drain"
+        if isinstance(order, Config):
+            self._adopting = asyncio.create_task(self._adopt(order))
+        elif order == "end":
+            self.end()
+        else:
+            self.drain()
+
+    async def _adopt(self, config: Config) -> None:
+        await self._serves.wait()  # or the start would put its own in force afterwards
+        try:
+            await self._app.adopt(config)
+        except Exception as fault:
+            self._report(_fault(fault))
+        else:
+            self._report()
+
+
+def main(descriptor: int) -> int:
+    """Serve until the supervisor says otherwise.
+
+    Args:
+        descriptor: of the connection to the supervisor.
+
+    Returns:
+        The exit status.
+    """
+    os.set_inheritable(descriptor, False)
+    channel: Connection[Report, Any] = Connection(descriptor)
+    try:
+        work = Work(*channel.recv())
+    except EOFError:  # the supervisor is gone already
+        return 1
+    sockets = [socket.socket(fileno=number) for number in work.sockets]
+    for bound in sockets:
+        bound.set_inheritable(False)
+    try:
+        app = application(work.config, Listeners(*sockets), Metrics(work.config, work.slot))
+        server = _Worker(app, work.config, channel)
+    except ServeError as error:
+        channel.send(str(error))
+        return 1
+    except Exception as fault:
+        channel.send(_fault(fault))
+        return 1
+    settle()
+    server.run(sockets)
+    if server.abandoned:
+        shutil.rmtree(work.folder, ignore_errors=True)
+    return 0
+
+
+def _fault(fault: Exception) -> str:
+    return f"a fault of the proxy itself: {type(fault).__name__}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))

@@ -1,0 +1,1 @@
+"""HTTP to the service, behind httpx's transport interface."""

@@ -1,0 +1,176 @@
+import gzip
+import io
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from proxy.callers.log.files import STDOUT, NoLog, logs, size
+from proxy.callers.record import Heartbeat, Record
+from proxy.callers.report.reader import Reader
+from tests.callers.lines import NOW, beats, call, line, log
+
+WHOLE = line(call(caller="whole"))
+
+
+def callers(reader: Reader) -> list[str]:
+    return [record.caller for records, _ in reader for record in records if not isinstance(record, Heartbeat)]
+
+
+def written(folder: Path, content: bytes, name: str = "callers.jsonl") -> str:
+    (folder / name).write_bytes(content)
+    return str(folder / name)
+
+
+def test_every_record_is_read_with_its_line(tmp_path: Path) -> None:
+    records: list[Record] = [*(call(caller=str(number)) for number in range(3000)), *beats(NOW)]
+    reader = Reader([written(tmp_path, log(*records))])
+
+    read = [pair for batch in reader for pair in zip(*batch, strict=True)]
+
+    assert [text for _, text in read] == [line(record) for record in records]
+    assert (reader.files, reader.read, reader.skipped) == (1, 3001, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "found", "skipped"),
+    [
+        (b"", [], 0),
+        (b"\n \n\r\n", [], 0),
+        (WHOLE.replace(b"\n", b"\r\n"), ["whole"], 0),
+        (WHOLE[:-1], ["whole"], 0),
+        (WHOLE[:-2], [], 1),
+        (WHOLE[:90] + WHOLE, ["whole"], 0),
+        (b"proxy-1  | " + WHOLE, ["whole"], 0),
+        (b"2026-11-24T00:00:00Z stdout F " + WHOLE, ["whole"], 0),
+        (b"nonsense\n" + WHOLE + b"[]\nnull\n{}\n", ["whole"], 4),
+        (b'{"event":"something","ts":"2026-11-24T00:00:00Z"}\n', [], 1),
+        (WHOLE.replace(b'"ts":"2026', b'"ts":"26'), [], 1),
+        (WHOLE.replace(b'"whole"', b"7"), [], 1),
+        (WHOLE.replace(b"whole", b"\xff\xfe"), [], 1),
+        (b"[" * 100_000 + b"\n" + WHOLE, ["whole"], 1),
+        (WHOLE.replace(b'"whole"', b'"whole","of_a_later_version":{"outcome":1}'), ["whole"], 0),
+        (WHOLE.replace(b'"forwarded"', b'"of_a_later_version"'), ["whole"], 0),
+    ],
+    ids=[
+        "nothing",
+        "blank lines",
+        "CRLF",
+        "no newline at the end",
+        "cut off",
+        "glued to a torn one",
+        "from docker compose",
+        "from a container runtime",
+        "other lines",
+        "another event",
+        "a wrong time",
+        "a caller that is a number",
+        "bad UTF-8",
+        "nested deeply",
+        "an unknown field",
+        "an unknown outcome",
+    ],
+)
+def test_what_is_no_record_is_skipped_and_counted(
+    tmp_path: Path, content: bytes, found: list[str], skipped: int
+) -> None:
+    reader = Reader([written(tmp_path, content)])
+
+    assert callers(reader) == found
+    assert (reader.read, reader.skipped) == (len(found), skipped)
+
+
+def test_a_record_inside_a_string_of_another_is_not_found(tmp_path: Path) -> None:
+    spoof = line(call(caller="spoofed")).decode().strip()
+    torn = line(call(user_agent=spoof))[:-20] + b"\n"
+
+    assert callers(Reader([written(tmp_path, torn)])) == []
+
+
+def test_keys_in_another_order_are_read_as_well(tmp_path: Path) -> None:
+    moved = WHOLE.replace(b'{"event":"deprecated_call",', b"{").replace(b"}\n", b',"event":"deprecated_call"}\n')
+
+    assert callers(Reader([written(tmp_path, moved)])) == ["whole"]
+
+
+def test_compression_is_told_by_the_content(tmp_path: Path) -> None:
+    paths = [
+        written(tmp_path, gzip.compress(WHOLE) + gzip.compress(WHOLE), "rotated.1"),
+        written(tmp_path, WHOLE, "plain.gz"),
+    ]
+
+    assert callers(Reader(paths)) == ["whole"] * 3
+
+
+@pytest.mark.parametrize("cut", [-9, -30, 12])
+def test_broken_compression_is_said_and_costs_only_what_is_behind_it(
+    tmp_path: Path, cut: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = written(tmp_path, gzip.compress(WHOLE * 3000)[:cut], "broken.gz")
+    intact = written(tmp_path, WHOLE)
+
+    assert callers(Reader([broken, intact]))[-1:] == ["whole"]
+    [said] = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"trigger-shim: warning: {broken}: ")
+
+
+@pytest.mark.parametrize("content", [WHOLE, gzip.compress(WHOLE)], ids=["plain", "compressed"])
+def test_a_dash_is_standard_input(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+    assert callers(Reader(["-"])) == ["whole"]
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_progress_adds_up_to_the_size_on_the_disk(tmp_path: Path, compress: bool) -> None:
+    content = b"".join(line(call(request_id=os.urandom(16).hex())) for _ in range(5000))
+    path = written(tmp_path, gzip.compress(content) if compress else content)
+    told: list[int] = []
+
+    for _ in Reader([path], told.append):
+        pass
+
+    assert sum(told) == size([path, "-"]) == Path(path).stat().st_size
+    assert len(told) > 2
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NoLog, match=r"gone\.jsonl: No such file"):
+        list(Reader([str(tmp_path / "gone.jsonl")]))
+    with pytest.raises(NoLog, match="Is a directory"):
+        list(Reader([str(tmp_path)]))
+
+
+def test_the_configured_log_comes_with_its_rotated_siblings_oldest_first(tmp_path: Path) -> None:
+    names = [
+        "callers.jsonl-20261101.gz",
+        "callers-20261108.jsonl",
+        "callers.jsonl.2.gz",
+        "callers.jsonl.1",
+        "callers.jsonl",
+    ]
+    for age, name in enumerate([*names, "callers.key", "other.jsonl", "callers.jsonl.d/x"]):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+        moment = (NOW + timedelta(days=age)).timestamp()
+        os.utime(file, (moment, moment))
+
+    assert logs(str(tmp_path / "callers.jsonl")) == [str(tmp_path / name) for name in names]
+
+
+def test_where_there_is_no_log_yet_the_message_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(NoLog, match="no log there yet"):
+        logs(str(tmp_path / "callers.jsonl"))
+    with pytest.raises(NoLog, match="standard output: name the files"):
+        logs(STDOUT)
+
+
+@pytest.mark.parametrize("name", ["calls", "calls[1].jsonl"])
+def test_a_log_may_have_any_name(tmp_path: Path, name: str) -> None:
+    for file in (name, f"{name}.1", "other"):
+        (tmp_path / file).write_bytes(b"")
+
+    assert {Path(path).name for path in logs(str(tmp_path / name))} == {name, f"{name}.1"}

@@ -1,0 +1,463 @@
+"""The commands that read the caller log, as their users call them."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import pty
+import re
+import sys
+import termios
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from proxy.callers.record import Record
+from proxy.output import terminal
+from tests.callers.lines import DAY, NOW, beats, call, log
+from tests.callers.test_golden_logs import GOLDEN
+from tests.paths import ROOT
+from tests.test_cli import Ran, alone, run
+
+__all__ = ["alone", "run"]  # fixtures
+
+UNTIL = ("--until", "2026-11-24")
+Run = Callable[..., Ran]
+
+
+def nightly(since: int, until: int, caller: str = "nightly", **fields: Any) -> list[Record]:
+    return [call(NOW - days * DAY, caller, **fields) for days in range(since, until - 1, -1)]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    records = [
+        *beats(NOW - 40 * DAY),
+        *nightly(40, 1, owner="team-a", run_user="alice"),
+        *nightly(40, 20, "moved", owner="team-b", run_user="bob"),
+        *nightly(30, 2, "10.1.2.3 curl/8", status=401, outcome="upstream_error"),
+    ]
+    (tmp_path / "callers.jsonl").write_bytes(log(*records))
+    return str(tmp_path / "callers.jsonl")
+
+
+def rows(out: str) -> list[list[str]]:
+    """The cells of a plain table."""
+    return [re.split(r"  +", line) for line in out.partition("\n\n")[0].splitlines()]
+
+
+# --- callers
+
+
+def test_the_table_says_who_whose_how_often_and_whether_it_is_over(run: Run, file: str) -> None:
+    ran = run("callers", *UNTIL, file)
+
+    assert ran.status == 0
+    titles, first, second, third = rows(ran.out)
+    assert titles == ["caller", "owner", "user", "calls", "trend", "last seen", "interval", "errors", "state"]
+    assert first[:4] == ["nightly", "team-a", "alice", "40"]
+    assert first[5:] == ["2026-11-23 00:00", "1d", "0%", "active"]
+    assert second[:4] == ["10.1.2.3 curl/8", "-", "-", "29"]
+    assert second[-2:] == ["100%", "active"]
+    assert third[:4] == ["moved", "team-b", "bob", "21"]
+    assert third[-1] == "retired"
+    assert ran.out.partition("\n\n")[2].splitlines() == [
+        "1 of 3 callers retired: silent for three times the longest pause before, and for 14 days at least, or for 62"
+        " while the rhythm is not known.",
+        "The log was kept for 100% of 2026-10-15 00:00 to 2026-11-24 00:00, UTC.",
+        "Verdict: not yet; 2026-12-07 00:00 at the earliest, if nobody calls again (the last is nightly)",
+        "  nightly of team-a is active: last call 2026-11-23 00:00; retired on 2026-12-07 if it never calls again",
+        "  10.1.2.3 curl/8 is active: last call 2026-11-22 00:00, and none of its calls has worked;"
+        " retired on 2026-12-06 if it never calls again",
+    ]
+    assert ran.said == "trigger-shim: Read 90 calls and 41 heartbeats in 1 file; skipped 0 lines.\n"
+
+
+def test_a_plain_table_is_not_cut_and_has_no_colour(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(log(call(caller="x" * 400)))
+    ran = run("callers", *UNTIL, "log")
+
+    assert "x" * 400 in ran.out
+    assert "\x1b" not in ran.out
+    assert all(line == line.rstrip() for line in ran.out.splitlines())
+
+
+def test_many_reasons_are_cut_for_people_only(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(log(*(call(caller=f"c{number}") for number in range(12))))
+
+    assert run("callers", *UNTIL, "log").out.endswith("\n  and 2 more\n")
+    assert len(json.loads(run("callers", *UNTIL, "--format", "json", "log").out)["reasons"]) == 12
+
+
+def test_json_is_what_the_readme_says(run: Run, file: str) -> None:
+    ran = run("callers", *UNTIL, "--format", "json", file)
+    report = json.loads(ran.out)
+
+    assert list(report) == [
+        "generated_at", "verdict", "reasons", "safe_at", "coverage", "read", "total", "retired", "callers",
+    ]  # fmt: skip
+    assert (report["verdict"], report["total"], report["retired"]) == ("not_yet", 3, 1)
+    assert report["coverage"] == {
+        "share": 1.0, "since": "2026-10-15T00:00:00Z", "until": "2026-11-24T00:00:00Z", "gaps": [],
+    }  # fmt: skip
+    assert report["read"] == {"files": 1, "calls": 90, "heartbeats": 41, "skipped": 0}
+    nightly = report["callers"][0]
+    assert nightly.pop("by_day") == [1] * 40 + [0]
+    assert nightly == {
+        "caller": "nightly",
+        "source": "known",
+        "owner": "team-a",
+        "contact": None,
+        "user": "alice",
+        "users": ["alice"],
+        "calls": 40,
+        "first_seen": "2026-10-15T00:00:00Z",
+        "last_seen": "2026-11-23T00:00:00Z",
+        "interval": 86400.0,
+        "error_share": 0.0,
+        "state": "active",
+        "retired_at": "2026-12-07T00:00:00Z",
+        "endpoints": {"trigger": 40},
+        "repositories": {"acme/shop": 40},
+        "workflows": {"build": 40},
+        "agents": {"(none)": 40},
+        "outcomes": {"forwarded": 40},
+        "replacements": {"POST /repos/acme/shop/cicd/runs": 40},
+        "next": None,
+        "refused": None,
+    }
+
+
+def test_json_of_groups_names_them_for_what_they_are(run: Run, file: str) -> None:
+    report = json.loads(run("callers", *UNTIL, "--format", "json", "--by", "owner", file).out)
+
+    assert "callers" not in report
+    assert [(row["owner"], row["callers"], row["state"]) for row in report["owners"]] == [
+        ("team-a", 1, "active"),
+        ("(none)", 1, "active"),
+        ("team-b", 1, "retired"),
+    ]
+
+
+def test_csv_has_a_line_a_row_in_units_for_machines(run: Run, file: str) -> None:
+    [first, *_] = csv.DictReader(io.StringIO(run("callers", *UNTIL, "--format", "csv", file).out))
+
+    assert first == {
+        "caller": "nightly",
+        "callers": "1",
+        "owner": "team-a",
+        "contact": "",
+        "user": "alice",
+        "calls": "40",
+        "first_seen": "2026-10-15T00:00:00Z",
+        "last_seen": "2026-11-23T00:00:00Z",
+        "interval": "86400.0",
+        "error_share": "0.0",
+        "state": "active",
+        "retired_at": "2026-12-07T00:00:00Z",
+        "next_at": "",
+        "next_kind": "",
+    }
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
+def test_what_callers_have_written_stays_text(run: Run, form: str) -> None:
+    ran = run("callers", *UNTIL, "--format", form, str(GOLDEN / "hostile" / "callers.jsonl"))
+
+    assert ran.status == 0
+    if form == "csv":
+        cells = [cell for row in csv.reader(io.StringIO(ran.out)) for cell in row]
+        assert not [cell for cell in cells if cell[:1] in set("=+-@\t\r")]
+        return
+    assert all(line.isprintable() for line in ran.out.split("\n")), form
+    if form == "markdown":
+        table = [line for line in ran.out.splitlines() if line.startswith("| ")]
+        assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {10}
+        assert not re.search(r"<script|(?<!\\)[`*_\[]", ran.out)
+
+
+def test_markdown_has_the_table_and_the_verdict(run: Run, file: str) -> None:
+    out = run("callers", *UNTIL, "--format", "markdown", file).out
+
+    assert out.splitlines()[0].startswith("| caller | owner | user | calls |")
+    assert "| nightly | team-a | alice | 40 |" in out
+    assert "\n- Verdict: not yet; 2026-12-07 00:00 at the earliest" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (("--state", "retired"), ["moved"]),
+        (("--state", "retired", "--state", "active"), ["nightly", "10.1.2.3 curl/8", "moved"]),
+        (("--sort", "name"), ["10.1.2.3 curl/8", "moved", "nightly"]),
+        (("--sort", "calls"), ["nightly", "10.1.2.3 curl/8", "moved"]),
+        (("--sort", "errors"), ["10.1.2.3 curl/8", "nightly", "moved"]),
+        (("--sort", "last_seen"), ["nightly", "10.1.2.3 curl/8", "moved"]),
+        (("--sort", "first_seen"), ["nightly", "moved", "10.1.2.3 curl/8"]),
+        (("--sort", "name", "--limit", "1"), ["10.1.2.3 curl/8"]),
+        (("--since", "2026-11-10"), ["nightly", "10.1.2.3 curl/8"]),
+        (("--since", "2026-11-22T12:00:00+03:00"), ["nightly"]),
+    ],
+)
+def test_rows_are_chosen_and_sorted(run: Run, file: str, options: tuple[str, ...], names: list[str]) -> None:
+    report = json.loads(run("callers", *UNTIL, "--format", "json", *options, file).out)
+
+    assert [row["caller"] for row in report["callers"]] == names
+    assert report["total"] == (3 if "--since" not in options else len(names))
+
+
+def test_a_length_of_time_counts_back_from_now(run: Run, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    (tmp_path / "log").write_bytes(log(call(now - timedelta(hours=3), "late"), call(now - timedelta(days=8), "early")))
+
+    def names(*options: str) -> set[str]:
+        return {row["caller"] for row in json.loads(run("callers", "--format", "json", *options, "log").out)["callers"]}
+
+    assert names("--since", "1w") == {"late"}
+    assert names("--until", "12h") == {"early"}
+    assert names() == {"late", "early"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--since", "yesterday"),
+        ("--since", "5"),
+        ("--limit", "0"),
+        ("--by", "colour"),
+        ("--state", "gone"),
+        ("--fail-if-active", "soon"),
+    ],
+)
+def test_a_wrong_option_exits_2_and_says_what_to_write(run: Run, file: str, arguments: tuple[str, str]) -> None:
+    ran = run("callers", *arguments, file)
+
+    assert (ran.status, ran.out) == (2, "")
+    assert arguments[0] in ran.err.splitlines()[-1]
+
+
+def test_without_files_the_configured_log_is_read_with_its_rotated_siblings(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "callers.jsonl").write_bytes(log(*nightly(2, 1)))
+    (tmp_path / "logs" / "callers.jsonl.1.gz").write_bytes(gzip.compress(log(*nightly(4, 3))))
+    (tmp_path / "other.jsonl").write_bytes(log(*nightly(9, 5)))
+
+    assert rows(run("callers").out)[1][3] == "4"
+    (tmp_path / "config.yaml").write_text("callers: {log: other.jsonl}")
+    assert rows(run("callers").out)[1][3] == "5"
+
+
+def test_an_export_can_be_piped_in(run: Run) -> None:
+    assert rows(run("callers", "-", stdin=log(*nightly(4, 1))).out)[1][3] == "4"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "logs/callers.jsonl: no log there yet"),
+        (("gone.jsonl",), "gone.jsonl: No such file or directory"),
+    ],
+)
+def test_where_there_is_no_log_one_line_says_so(run: Run, arguments: tuple[str, ...], says: str) -> None:
+    ran = run("callers", *arguments)
+
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.said.startswith(f"trigger-shim: error: {says}")
+
+
+def test_rules_of_the_configuration_name_the_callers(run: Run, tmp_path: Path) -> None:
+    known = {"name": "sync", "owner": "team-c", "contact": "c@acme.example", "repository": "acme/*", "agent": "curl/*"}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"callers": {"known": [known]}}))
+    (tmp_path / "log").write_bytes(log(call(caller="10.1.2.3 curl/8", caller_source="address", user_agent="curl/8")))
+    [row] = json.loads(run("callers", *UNTIL, "--format", "json", "log").out)["callers"]
+
+    assert (row["caller"], row["source"], row["owner"], row["contact"]) == ("sync", "known", "team-c", "c@acme.example")
+
+
+# --- the gate
+
+
+@pytest.mark.parametrize(
+    ("records", "status"),
+    [
+        ([*beats(NOW - 40 * DAY), *nightly(40, 14)], 1),
+        ([*beats(NOW - 40 * DAY), *nightly(40, 15)], 0),
+        (nightly(40, 15), 3),
+        ([], 3),
+    ],
+    ids=["somebody", "nobody", "no heartbeats", "nothing"],
+)
+def test_the_gate_of_the_final_removal(run: Run, tmp_path: Path, records: list[Record], status: int) -> None:
+    (tmp_path / "log").write_bytes(log(*records))
+    assert run("callers", *UNTIL, "--fail-if-active", "14d", "log").status == status
+
+
+def test_the_gate_stays_shut_where_there_is_no_log(run: Run) -> None:
+    ran = run("callers", "--fail-if-active", "14d")
+
+    assert ran.status == 3
+    assert ran.said.startswith("trigger-shim: error: ")
+
+
+def test_the_gate_works_with_every_form(run: Run, file: str) -> None:
+    for form in ("json", "csv", "markdown"):
+        assert run("callers", *UNTIL, "--fail-if-active", "14d", "--format", form, file).status == 1
+
+
+# --- caller
+
+
+def test_one_caller_is_told_in_full(run: Run, file: str) -> None:
+    ran = run("caller", "nightly", *UNTIL, file)
+
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.startswith(
+        "nightly, as of 2026-11-24 00:00 UTC\n\n  owner         team-a\n  user          alice\n  state         active: "
+    )
+    assert "curl -X POST https://api.sourcecraft.tech/repos/acme/shop/cicd/runs" in ran.out
+
+
+def test_the_new_call_goes_to_the_configured_service(run: Run, file: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("upstream: {url: https://api.acme.example/v1}")
+
+    assert "curl -X POST https://api.acme.example/v1/repos/acme/shop/cicd/runs" in run("caller", "nightly", file).out
+
+
+def test_one_caller_as_json(run: Run, file: str) -> None:
+    found = json.loads(run("caller", "10.1.2.3 curl/8", *UNTIL, "--format", "json", file).out)
+
+    assert (found["caller"], found["state"], found["errors"]) == (
+        "10.1.2.3 curl/8",
+        "active",
+        {"401 upstream_error": 29},
+    )
+    assert found["changes"][0]["legacy"] == "POST /acme/shop/ci_workflows/build/trigger"
+    assert found["changes"][0]["request"].startswith("curl -X POST https://")
+    assert found["last_calls"][0] == {
+        "ts": "2026-11-22T00:00:00Z",
+        "method": "POST",
+        "path": "/acme/shop/ci_workflows/build/trigger",
+        "status": 401,
+        "outcome": "upstream_error",
+        "request_id": "r-1",
+        "error_code": None,
+        "run": None,
+    }
+
+
+def test_one_caller_as_markdown(run: Run, file: str) -> None:
+    out = run("caller", "nightly", *UNTIL, "--format", "markdown", file).out
+
+    assert out.startswith("# `nightly`\n\nAs of 2026-11-24 00:00 UTC.\n\n- owner: `team-a`\n")
+    assert "\n```sh\ncurl -X POST https://" in out
+
+
+def test_a_name_that_is_nobodys_gets_the_nearest_ones(run: Run, file: str) -> None:
+    ran = run("caller", "nightli", file)
+
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.said == "trigger-shim: error: nightli: no such caller in the log; did you mean nightly?\n"
+    assert "'trigger-shim callers' lists them" in run("caller", "\x1bzzzz", file).said
+
+
+# --- on a terminal
+
+
+def on_a_terminal(arguments: list[str], columns: int, environment: dict[str, str] | None = None) -> str:
+    """What a command shows on a terminal of some width."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        env = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", "LANG": "C.UTF-8", "COLUMNS": str(columns)}
+        os.execve(  # noqa: S606
+            sys.executable, [sys.executable, "-m", "proxy", *arguments], env | (environment or {})
+        )
+    termios.tcsetwinsize(terminal, (50, columns))
+    shown = b""
+    try:
+        while piece := os.read(terminal, 65536):
+            shown += piece
+    except OSError:  # how a terminal ends
+        pass
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, shown
+    return shown.decode()
+
+
+def plain(text: str) -> list[str]:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+
+
+@pytest.mark.parametrize("columns", [60, 80, 140])
+def test_on_a_terminal_the_table_fits_and_has_colours(file: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    shown = on_a_terminal(["callers", *UNTIL, file], columns)
+
+    assert re.search(r"\x1b\[1;31mactive *\x1b\[0m", shown)
+    assert max(len(line) for line in plain(shown) if not line.startswith("trigger-shim: ")) <= columns
+    assert any(re.fullmatch(r"nightly .*active *", line) for line in plain(shown))
+
+
+def test_no_color_is_honoured(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    shown = on_a_terminal(["callers", *UNTIL, file], 100, {"NO_COLOR": "1"})
+
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", shown)
+
+
+def test_a_terminal_without_unicode_gets_a_trend_all_the_same(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    shown = on_a_terminal(["callers", *UNTIL, file], 140, {"LANG": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"})
+
+    assert "@@@@" in shown
+    assert shown.isascii()
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_reading_that_takes_its_time_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(terminal, "SOON", -1.0)
+    with terminal.progress(1000) as advance:
+        advance(500)
+
+    assert "reading" in shown.getvalue()
+    assert "0.5/1.0 kB" in shown.getvalue()
+
+
+def test_reading_that_is_over_soon_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setattr(terminal, "SOON", 3600.0)
+    with terminal.progress(1000) as advance:
+        advance(1000)
+
+    assert shown.getvalue() == ""
+
+
+def test_elsewhere_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setattr(terminal, "SOON", -1.0)
+    with terminal.progress(1000) as advance:
+        advance(1000)
+
+    assert shown.getvalue() == ""
+
+
+def test_files_may_stand_before_and_behind_the_options(run: Run, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(log(*nightly(2, 1)))
+
+    assert rows(run("callers", "a", *UNTIL, "b").out)[1][3] == "4"
+    assert "4 from" in run("caller", "nightly", "a", *UNTIL, "b").out
+    assert run("callers", "a", *UNTIL, "--speed").status == 2

@@ -1,0 +1,344 @@
+import asyncio
+import contextlib
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.gateway.call import retries
+from proxy.gateway.call.retries import Retries, Try, key_of
+from proxy.withdrawn.trigger import LegacyAnswer
+from tests.harness import HEAD, TRIGGER, Proxy, Scrape, Script, Upstream, closes, held, proxy_for, reply, until, watched
+
+HEADERS = {"Authorization": "Bearer secret-token"}
+BODY = b'{"revision":"main"}'
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def a_run(name: str) -> LegacyAnswer:
+    return LegacyAnswer(200, b"", run=name, trigger_status="created")
+
+
+class Callers:
+    """Callers of one key, who hang up when told to."""
+
+    def __init__(self, window: float = 60) -> None:
+        self.clock = Clock()
+        self.retries = Retries(window, self.clock)
+
+    def begin(self, key: bytes = b"key") -> Try:
+        return self.retries.begin(key, lambda _: None)
+
+    def lose(self, run: str | None, key: bytes = b"key") -> None:
+        """A whole call whose caller has hung up before its answer."""
+        with self.begin(key) as attempt:
+            attempt.lose()
+            attempt.run = a_run(run) if run is not None else None
+
+    def retry(self, key: bytes = b"key") -> str | None:
+        """The run that a new call takes over, and delivers."""
+
+        async def takes() -> LegacyAnswer | None:
+            with self.begin(key) as attempt:
+                attempt.run = await attempt.taken_over()
+                return attempt.run
+
+        run = asyncio.run(takes())
+        return run.run if run is not None else None
+
+
+def test_a_lost_run_is_given_to_one_retry_only() -> None:
+    callers = Callers()
+    callers.lose("7")
+    assert [callers.retry(), callers.retry()] == ["7", None]
+
+
+def test_a_run_that_was_delivered_is_not_given_to_anybody() -> None:
+    callers = Callers()
+    with callers.begin() as attempt:
+        attempt.run = a_run("7")
+    attempt.lose()  # afterwards, as every caller does one day
+    assert callers.retry() is None
+
+
+def test_a_failure_is_not_handed_on() -> None:
+    callers = Callers()
+    callers.lose(None)
+    assert callers.retry() is None
+
+
+def test_a_run_is_kept_for_its_time_and_no_longer() -> None:
+    callers = Callers(window=60)
+    callers.lose("7")
+    callers.lose("8")
+    callers.clock.seconds = 59.9
+    assert callers.retry() == "7"
+    callers.clock.seconds = 60
+    assert callers.retry() is None
+
+
+def test_without_a_window_nothing_is_taken_over() -> None:
+    async def joins() -> LegacyAnswer | None:
+        first, second = callers.begin(), callers.begin()
+        with first, second:
+            first.lose()
+            return await asyncio.wait_for(second.taken_over(), 20)
+
+    callers = Callers(window=0)
+    callers.lose("7")
+    assert callers.retry() is None
+    assert asyncio.run(joins()) is None
+
+
+def test_what_is_kept_is_bounded_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "MOST_KEPT", 2)
+    callers = Callers()
+    for name in ("7", "8", "9"):
+        callers.lose(name, key=name.encode())
+    assert [callers.retry(name.encode()) for name in ("7", "8", "9")] == [None, "8", "9"]
+
+
+def test_nothing_stays_behind() -> None:
+    callers = Callers()
+    for _ in range(3):
+        callers.lose("7")
+        callers.lose(None)
+        callers.retry()
+    callers.clock.seconds = 1000
+    callers.lose(None)
+    callers.retry()
+    empty = Retries(60, callers.clock)
+    for name in ("_lost", "_kept", "_in_order"):
+        assert getattr(callers.retries, name) == getattr(empty, name), name
+
+
+def test_a_retry_waits_for_a_lost_try_and_its_own_retry_for_it() -> None:
+    async def test() -> None:
+        callers = Callers()
+        first, second, third = (callers.begin() for _ in range(3))
+        first.lose()
+        waits = asyncio.create_task(second.taken_over())
+        await asyncio.sleep(0)
+        second.lose()
+        waits_too = asyncio.create_task(third.taken_over())
+        await asyncio.sleep(0)
+        with first:
+            first.run = a_run("7")
+        with second:
+            second.run = await waits
+        assert (await waits_too) == a_run("7")
+        assert callers.retries.take(b"key") is None
+
+    asyncio.run(asyncio.wait_for(test(), 20))
+
+
+def test_after_a_failure_a_retry_takes_over_the_next_lost_try() -> None:
+    async def test() -> None:
+        callers = Callers()
+        first, second, third = (callers.begin() for _ in range(3))
+        first.lose()
+        second.lose()
+        waits = asyncio.create_task(third.taken_over())
+        await asyncio.sleep(0)
+        with first:
+            pass
+        await asyncio.sleep(0)
+        with second:
+            second.run = a_run("8")
+        assert await waits == a_run("8")
+
+    asyncio.run(asyncio.wait_for(test(), 20))
+
+
+def test_two_retries_never_wait_for_each_other() -> None:
+    async def test() -> None:
+        callers = Callers()
+        first, second, third = (callers.begin() for _ in range(3))
+        first.lose()
+        waits = asyncio.create_task(second.taken_over())
+        await asyncio.sleep(0)
+        second.lose()
+        waits_for_the_second = asyncio.create_task(third.taken_over())
+        await asyncio.sleep(0)
+        third.lose()
+        with first:
+            pass
+        assert await waits is None
+        with second:
+            second.run = a_run("8")
+        assert await waits_for_the_second == a_run("8")
+
+    asyncio.run(asyncio.wait_for(test(), 20))
+
+
+@given(st.lists(st.tuples(st.sampled_from(["deliver", "lose", "fail"]), st.integers(0, 1)), max_size=12))
+def test_no_run_is_ever_given_twice(history: list[tuple[str, int]]) -> None:
+    callers, given_out, started = Callers(), Counter[str](), 0
+    for fate, key in history:
+        name = bytes([key])
+        run = callers.retry(name)
+        if run is not None:
+            given_out[run] += 1
+            continue
+        started += 1
+        if fate == "lose":
+            callers.lose(str(started), name)
+    assert all(count == 1 for count in given_out.values())
+
+
+def test_calls_that_differ_in_anything_have_different_keys() -> None:
+    calls = {(a, b, c) for a in (b"", b"x") for b in (b"/", b"/x") for c in (b"", b"x", b"\0")}
+    assert len({key_of(*call) for call in calls}) == len(calls)
+
+
+# --- through the proxy
+
+
+@pytest.fixture
+def pages(upstream: Upstream, tmp_path: Path) -> Iterator[tuple[Proxy, Proxy]]:
+    with watched(upstream.url, tmp_path) as running:
+        yield running
+
+
+def call_and_hang_up(proxy: Proxy, when: Callable[[], object]) -> None:
+    """A call whose caller hangs up at some time, which the proxy has seen afterwards."""
+    with proxy.connect() as connection:
+        head = f"{HEAD}Authorization: Bearer secret-token\r\nContent-Length: {len(BODY)}\r\n\r\n"
+        connection.sendall(head.encode() + BODY)
+        until(when)
+    # It has seen the end of a connection once it answers somebody who came later.
+    assert proxy.call("/-/healthz", method="GET", body=None).status == 200
+
+
+@contextlib.contextmanager
+def lost_call(proxy: Proxy, upstream: Upstream, answer: Script | None = None) -> Iterator[None]:
+    """In the block, the upstream still works on a call whose caller has hung up; after it, that has its record."""
+    release = threading.Event()
+
+    def script(connection: socket.socket) -> None:
+        assert release.wait(20)
+        (answer or reply())(connection)
+
+    upstream.script = script
+    calls, records = len(upstream.received), len(proxy.records())
+    call_and_hang_up(proxy, lambda: len(upstream.received) == calls + 1)
+    yield
+    release.set()
+    until(lambda: len(proxy.records()) > records)
+    upstream.script = reply()
+
+
+def outcomes(proxy: Proxy) -> list[str]:
+    return [record["outcome"] for record in proxy.records()]
+
+
+def under_way(admin: Proxy) -> float:
+    return Scrape(admin).value("calls_in_flight", kind="withdrawn")
+
+
+def test_a_retry_gets_the_run_that_its_lost_try_has_started(upstream: Upstream, proxy: Proxy) -> None:
+    with lost_call(proxy, upstream):
+        pass
+    answer = proxy.call(body=BODY)
+    run = {"flux_id": "7", "flux_public_id": "7", "trigger_status": "already_exists"}
+    assert (answer.status, answer.json()) == (200, run)
+    assert answer.header("deprecation") is not None
+    assert len(upstream.received) == 1
+    lost, retried = proxy.records()
+    assert (lost["outcome"], lost["client_gone"], lost["trigger_status"]) == ("forwarded", True, "created")
+    assert (retried["outcome"], retried["status"], retried["run"]) == ("redelivered", 200, "7")
+    assert (retried["trigger_status"], retried["run_user"]) == ("already_exists", "alice")
+    assert retried.keys().isdisjoint({"upstream_status", "upstream_ms"})
+    assert proxy.call(body=BODY).json()["trigger_status"] == "created"
+    assert len(upstream.received) == 2
+
+
+def test_a_retry_waits_for_a_lost_try_that_is_still_under_way(upstream: Upstream, pages: tuple[Proxy, Proxy]) -> None:
+    proxy, admin = pages
+    with ThreadPoolExecutor() as callers:
+        with lost_call(proxy, upstream):
+            retry = callers.submit(proxy.call, body=BODY)
+            until(lambda: under_way(admin) == 2)
+        assert retry.result(20).json()["trigger_status"] == "already_exists"
+    assert len(upstream.received) == 1
+    assert outcomes(proxy) == ["forwarded", "redelivered"]
+
+
+def test_a_retry_that_is_lost_itself_leaves_the_run_to_the_next(upstream: Upstream, pages: tuple[Proxy, Proxy]) -> None:
+    proxy, admin = pages
+    with lost_call(proxy, upstream):
+        call_and_hang_up(proxy, lambda: under_way(admin) == 2)
+    until(lambda: len(proxy.records()) == 2)
+    assert proxy.call(body=BODY).json()["trigger_status"] == "already_exists"
+    assert outcomes(proxy) == ["forwarded", "redelivered", "redelivered"]
+    assert len(upstream.received) == 1
+
+
+def test_two_callers_that_both_wait_have_two_runs(upstream: Upstream, proxy: Proxy) -> None:
+    release = threading.Event()
+    upstream.script = held(release)
+    with ThreadPoolExecutor() as callers:
+        calls = [callers.submit(proxy.call, body=BODY) for _ in range(2)]
+        until(lambda: len(upstream.received) == 2)
+        release.set()
+        assert [call.result(20).json()["trigger_status"] for call in calls] == ["created", "created"]
+    assert outcomes(proxy) == ["forwarded", "forwarded"]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "body"),
+    [
+        ("/acme/shop/ci_workflows/other/trigger", HEADERS, BODY),
+        (TRIGGER, {"Authorization": "Bearer another"}, BODY),
+        (TRIGGER, HEADERS, BODY + b" "),
+    ],
+)
+def test_who_says_anything_else_starts_a_run(
+    upstream: Upstream, proxy: Proxy, path: str, headers: dict[str, str], body: bytes
+) -> None:
+    with lost_call(proxy, upstream):
+        pass
+    assert proxy.call(path, body, headers).json()["trigger_status"] == "created"
+    assert len(upstream.received) == 2
+
+
+NOTHING_STARTED = reply(body=b'{"id":"","slug":"8","status":"success","workflows":[]}')
+
+
+@pytest.mark.parametrize("answer", [reply(409, b'{"error_code":"E"}'), closes(), NOTHING_STARTED])
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_a_retry_of_what_failed_or_started_nothing_is_forwarded(
+    upstream: Upstream, pages: tuple[Proxy, Proxy], answer: Script, *, meanwhile: bool
+) -> None:
+    proxy, admin = pages
+    with ThreadPoolExecutor() as callers:
+        with lost_call(proxy, upstream, answer):
+            if meanwhile:
+                retry = callers.submit(proxy.call, body=BODY)
+                until(lambda: under_way(admin) == 2)
+                upstream.script = reply()
+        if not meanwhile:
+            retry = callers.submit(proxy.call, body=BODY)
+        assert retry.result(20).json()["trigger_status"] == "created"
+    assert len(upstream.received) == 2
+
+
+def test_without_a_window_every_call_starts_a_run(upstream: Upstream, tmp_path: Path) -> None:
+    with proxy_for(upstream.url, tmp_path, limits={"retry_window": 0}) as proxy:
+        with lost_call(proxy, upstream):
+            pass
+        assert proxy.call(body=BODY).json()["trigger_status"] == "created"
+    assert len(upstream.received) == 2

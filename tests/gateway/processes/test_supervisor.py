@@ -1,0 +1,341 @@
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import ProcessCollector
+
+from proxy.gateway.metrics import FOLDER
+from proxy.gateway.processes.supervisor import LONGEST_PAUSE, STEADY, next_pause
+from proxy.gateway.server import server
+from tests.gateway.server.test_server import Serving, command, serving
+from tests.harness import Proxy, Scrape, Upstream, held, until
+
+CURRENT = "/repos/acme/shop/cicd/runs"
+
+
+@contextlib.contextmanager
+def two_workers(url: str, folder: Path, **sections: Any) -> Iterator[tuple[Serving, list[int]]]:
+    """A proxy with two workers that serve, and their process IDs."""
+    sections = {"admin": "127.0.0.1:0", "workers": 2, **sections}
+    with serving(url, folder, **sections) as running:
+        yield running, until(lambda: workers(running.proxy, 2))
+
+
+def workers(proxy: Proxy, count: int) -> list[int]:
+    """The workers that have started and not stopped, once there are so many."""
+    beats = [event for event in proxy.events() if event["event"] == "heartbeat"] if proxy.log.exists() else []
+    stopped = {beat["instance"] for beat in beats if beat["at"] == "stop"}
+    found = {int(beat["instance"].rpartition(":")[2]) for beat in beats if beat["instance"] not in stopped}
+    alive = [pid for pid in found if is_alive(pid)]
+    return sorted(alive) if len(alive) == count else []
+
+
+def is_alive(pid: int) -> bool:
+    return state(pid) not in {None, "Z"}
+
+
+def state(pid: int) -> str | None:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+@contextlib.contextmanager
+def paused(pid: int) -> Iterator[None]:
+    """A worker that answers nothing, so that the other one answers everything."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        until(lambda: state(pid) == "T")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def folder_of(pid: int) -> Path:
+    """Where a worker counts."""
+    variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    found = next(value for name, _, value in (v.partition(b"=") for v in variables) if name == FOLDER.encode())
+    return Path(os.fsdecode(found))
+
+
+def start_of(pid: int) -> float:
+    """When a process was started, in Unix seconds."""
+    found = {metric.name: metric for metric in ProcessCollector(pid=lambda: pid, registry=None).collect()}
+    return found["process_start_time_seconds"].samples[0].value
+
+
+def said(running: Serving, count: int) -> list[str]:
+    """Lines on the terminal after the announcement."""
+    text = b""
+    while text.count(b"\n") < count:
+        text += os.read(running.terminal, 4096)
+    return text.decode().splitlines()
+
+
+def totals(scrape: Scrape) -> dict[Any, float]:
+    """All that is counted, but for the connections: that of the scrape before may still be closing."""
+    return {key: value for key, value in scrape.samples.items() if key[0] != "trigger_shim_connections"}
+
+
+def test_every_worker_tells_the_same_totals_which_are_those_of_the_log(upstream: Upstream, tmp_path: Path) -> None:
+    with two_workers(upstream.url, tmp_path) as (running, (first, second)):
+        for pid, times in ((first, 2), (second, 3)):
+            with paused(pid):
+                for _ in range(times):
+                    running.proxy.call()
+                    running.proxy.call(body=b"[]")
+                running.proxy.call(CURRENT, None, method="GET")
+        with paused(first):
+            one = Scrape(running.admin)
+        with paused(second):
+            other = Scrape(running.admin)
+        assert totals(one) == totals(other)
+        assert one["workers"] == 2
+        assert one.samples["process_start_time_seconds", frozenset()] == start_of(running.process.pid)
+        passed = {("pass_through", "forwarded", "2xx"): 2}
+        assert one.calls() == {**running.proxy.called(), **passed}
+        assert sum(one.calls().values()) == 12
+        assert one["caller_log_records_total"] == len(running.proxy.events())
+        assert one.value("call_duration_seconds_count", endpoint="trigger") == 10
+        running.signal(signal.SIGTERM)
+        assert running.exit_status() == 0
+
+
+def test_both_formats_are_whole(upstream: Upstream, tmp_path: Path) -> None:
+    with two_workers(upstream.url, tmp_path) as (running, _):
+        running.proxy.call()
+        answer = running.admin.call("/metrics", None, {"Accept": "application/openmetrics-text"}, "GET")
+    assert answer.body.endswith(b"# EOF\n")
+    assert b"\ntrigger_shim_calls_total{" in answer.body
+
+
+def test_a_worker_that_is_killed_is_named_and_replaced_and_no_counter_goes_back(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    release = threading.Event()
+    with two_workers(upstream.url, tmp_path) as (running, (first, second)):
+        with paused(second):
+            for _ in range(3):
+                running.proxy.call()
+            upstream.script = held(release)
+            running.call()
+            until(lambda: len(upstream.received) == 4)
+            before = Scrape(running.admin)
+            assert before.value("calls_in_flight", kind="withdrawn") == 1
+            os.kill(first, signal.SIGKILL)
+        [line] = said(running, 1)
+        assert line.startswith(f"trigger-shim: warning: worker {first} was ended by SIGKILL; another takes its place")
+        upstream.script = lambda connection: connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        pids = until(lambda: workers(running.proxy, 2))
+        assert first not in pids
+        [third] = set(pids) - {second}
+        with paused(second):
+            after = Scrape(running.admin)
+            assert after.value("calls_in_flight", kind="withdrawn") == 0
+            assert after["workers"] == 2
+            for key, value in before.samples.items():
+                if key[0].endswith(("_total", "_count", "_sum", "_bucket")):
+                    assert after.samples[key] >= value, key
+            assert after["caller_log_records_total"] == len(running.proxy.events())
+            running.proxy.call(CURRENT, None, method="GET")
+        with paused(third):
+            more = {("trigger", "interrupted", "5xx"): 1, ("pass_through", "forwarded", "2xx"): 1}
+            assert Scrape(running.admin).calls() == {**before.calls(), **more}
+        release.set()
+
+
+def test_a_worker_that_has_only_just_made_its_files_does_not_break_a_scrape(upstream: Upstream, tmp_path: Path) -> None:
+    with two_workers(upstream.url, tmp_path) as (running, pids):
+        running.proxy.call()
+        (folder_of(pids[0]) / "counter_2.db").touch()
+        assert sum(Scrape(running.admin).calls().values()) == 1
+
+
+def test_ctrl_c_while_the_workers_start_is_a_clean_stop(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, pathlib, sys, time\nif 'proxy.gateway.worker' in sys.orig_argv:\n"
+        f"    pathlib.Path({str(tmp_path)!r}, f'{{os.getpid()}}.started').touch()\n    time.sleep(0.3)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    arguments = command("http://upstream.example", tmp_path, workers=2)
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, process_group=0, env=environment) as process:
+        until(lambda: len(list(tmp_path.glob("*.started"))) == 2)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all that run in it
+        assert process.communicate(timeout=20)[1] == b""
+        assert process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_the_calls_under_way_end(upstream: Upstream, tmp_path: Path, number: signal.Signals) -> None:
+    release = threading.Event()
+    upstream.script = held(release)
+    with two_workers(upstream.url, tmp_path) as (running, pids):
+        calls = []
+        for count, pid in enumerate(pids, 1):
+            with paused(pid):
+                calls.append(running.call())
+                until(lambda count=count: len(upstream.received) == count)  # type: ignore[misc]
+        counting = folder_of(pids[0])
+        # A service manager signals each process, too.
+        for pid in pids:
+            os.kill(pid, number)
+        running.signal(number)
+        running.wait_until_it_stops_listening()
+        release.set()
+        assert [answer.status for call in calls if (answer := call.answer())] == [200, 200]
+        assert running.exit_status() == 0
+        assert [record["outcome"] for record in running.proxy.records()] == ["forwarded", "forwarded"]
+        assert [event["at"] for event in running.proxy.events() if event["event"] == "heartbeat"][-2:] == ["stop"] * 2
+        assert not counting.exists()
+        assert not any(map(is_alive, pids))
+
+
+def test_a_second_signal_ends_it_at_once(upstream: Upstream, tmp_path: Path) -> None:
+    release = threading.Event()
+    upstream.script = held(release)
+    with two_workers(upstream.url, tmp_path, limits={"drain": 300}) as (running, _):
+        call = running.call()
+        assert upstream.arrived.wait(20)
+        running.signal(signal.SIGTERM)
+        running.wait_until_it_stops_listening()
+        running.signal(signal.SIGTERM)
+        assert running.exit_status() == 0
+        call.answer()
+        assert [record["outcome"] for record in running.proxy.records()] == ["interrupted"]
+    release.set()
+
+
+def test_no_worker_outlives_a_supervisor_that_is_killed(upstream: Upstream, tmp_path: Path) -> None:
+    release = threading.Event()
+    upstream.script = held(release)
+    with two_workers(upstream.url, tmp_path) as (running, pids):
+        counting = folder_of(pids[0])
+        call = running.call()
+        assert upstream.arrived.wait(20)
+        running.process.kill()
+        running.wait_until_it_stops_listening()
+        release.set()
+        answer = call.answer()
+        assert answer is not None
+        assert answer.status == 200
+        until(lambda: not any(map(is_alive, pids)))
+        assert not counting.exists()
+
+
+def test_a_worker_that_does_not_end_in_time_is_killed(upstream: Upstream, tmp_path: Path) -> None:
+    with two_workers(upstream.url, tmp_path, limits={"drain": 0.1}) as (running, (first, _)):
+        os.kill(first, signal.SIGSTOP)
+        running.signal(signal.SIGTERM)
+        assert running.exit_status() == 1
+        assert said(running, 1) == [
+            "trigger-shim: error: workers that did not end in time, and were killed: 1",
+        ]
+        assert not is_alive(first)
+
+
+def ended(arguments: list[str], **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        arguments, capture_output=True, text=True, timeout=20, check=False, env={**os.environ, **environment}
+    )
+
+
+def test_a_worker_that_cannot_start_ends_the_whole(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif 'proxy.gateway.worker' in sys.orig_argv:\n    os._exit(3)\n"
+    )
+    end = ended(command("http://upstream.example", tmp_path, workers=2), PYTHONPATH=str(tmp_path))
+    assert (end.returncode, end.stdout) == (1, "")
+    assert end.stderr.splitlines() == ["trigger-shim: error: a worker does not start: it ended with status 3"]
+
+
+@pytest.mark.parametrize("broken", ["listen", "callers", "tls"])
+def test_what_can_be_found_before_a_worker_starts_is_said_once(tmp_path: Path, broken: str) -> None:
+    (tmp_path / "file").write_text("nonsense")
+    file = str(tmp_path / "file")
+    with server.loopback() as taken:
+        section = {
+            "listen": "{}:{}".format(*taken.getsockname()),
+            "callers": {"log": f"{file}/callers.jsonl"},
+            "tls": {"certificate": file, "key": file},
+        }[broken]
+        end = ended(command("http://upstream.example", tmp_path, workers=2, **{broken: section}))
+    assert (end.returncode, end.stdout) == (1, "")
+    [line] = end.stderr.splitlines()
+    assert line.startswith(f"trigger-shim: error: {broken}")
+    assert "worker" not in line
+
+
+def test_all_workers_make_the_same_fingerprint_of_a_token(upstream: Upstream, tmp_path: Path) -> None:
+    log = tmp_path / "out.jsonl"
+    arguments = command(upstream.url, tmp_path, workers=2, listen="127.0.0.1:0", callers={"log": "-"})
+    port = server.loopback()
+    arguments += ["--listen", "{}:{}".format(*port.getsockname())]
+    port.close()
+    proxy = Proxy("127.0.0.1", int(arguments[-1].rpartition(":")[2]), log)
+    with log.open("wb") as out, subprocess.Popen(arguments, stdout=out, stderr=subprocess.PIPE) as process:
+        try:
+            for pid in until(lambda: workers(proxy, 2)):
+                with paused(pid):
+                    assert proxy.call().status == 200
+        finally:
+            process.terminate()
+            errors = process.communicate(timeout=20)[1].decode()
+    assert len({record["token"] for record in proxy.records()}) == 1
+    assert len(proxy.records()) == 2
+    assert [line for line in errors.splitlines() if "fingerprint_key" in line] == errors.splitlines()
+    assert errors.count("\n") == 1
+
+
+def test_metrics_that_cannot_be_read_are_an_error_for_both_sides(upstream: Upstream, tmp_path: Path) -> None:
+    with two_workers(upstream.url, tmp_path) as (running, pids):
+        shutil.rmtree(folder_of(pids[0]))
+        answer = running.admin.call("/metrics", None, method="GET")
+        assert answer.status == 500
+        assert answer.body.startswith(b"metrics: ")
+        assert said(running, 1) == [f"trigger-shim: error: {answer.body.decode().strip()}"]
+        assert running.proxy.call().status == 200
+
+
+def test_one_worker_shares_no_folder(upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setenv(FOLDER, str(shared))
+    with serving(upstream.url, tmp_path, admin="127.0.0.1:0") as running:
+        assert running.call().answer() is not None
+        assert sum(Scrape(running.admin).calls().values()) == 1
+    assert list(shared.iterdir()) == []
+
+
+def test_the_pause_before_a_worker_is_replaced_grows_while_they_die_young() -> None:
+    pauses = [0.0]
+    for _ in range(7):
+        pauses.append(next_pause(pauses[-1], lived=STEADY - 1))
+    assert pauses == [0, 1, 2, 4, 8, 16, LONGEST_PAUSE, LONGEST_PAUSE]
+    assert next_pause(LONGEST_PAUSE, lived=STEADY) == 0
+
+
+def test_a_worker_without_a_supervisor_ends(tmp_path: Path) -> None:
+    ours, theirs = os.pipe()
+    os.close(theirs)
+    try:
+        end = subprocess.run(
+            [sys.executable, "-m", "proxy.gateway.worker", str(ours)],
+            pass_fds=(ours,),
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+            cwd=tmp_path,
+        )
+    finally:
+        os.close(ours)
+    assert (end.returncode, end.stdout, end.stderr) == (1, "", "")

@@ -1,0 +1,199 @@
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from starlette.types import Receive, Scope, Send
+
+from proxy import config
+from proxy.gateway.app import App
+from proxy.gateway.server import acceptor, server
+from proxy.gateway.server.acceptor import Acceptor
+from proxy.gateway.server.descriptors import Shortage
+from tests.gateway.server.test_protocol import GET
+from tests.harness import HEAD, Proxy, Upstream, reset_on_close, until
+
+PATIENCE = 20
+
+
+class Guest(asyncio.Protocol):
+    """A connection that has been accepted."""
+
+    def __init__(self, guests: "list[Guest]") -> None:
+        self._guests = guests
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self._guests.append(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self._guests.remove(self)
+
+
+class House:
+    """An acceptor with so much room, and who has come."""
+
+    def __init__(self, room: float, tls: ssl.SSLContext | None = None, handshake: float = PATIENCE) -> None:
+        self.guests: list[Guest] = []
+        listener = server.loopback()
+        self.address = listener.getsockname()
+        self.shortage = Shortage()
+        self.faults: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: self.faults.append(context))
+        self.acceptor = Acceptor(
+            listener,
+            lambda: Guest(self.guests),
+            lambda: room - len(self.guests),
+            self.shortage,
+            tls=tls,
+            handshake=handshake,
+        )
+
+    async def has(self, count: int) -> None:
+        await eventually(lambda: len(self.guests) == count)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    await asyncio.to_thread(until, condition)
+
+
+def test_who_finds_no_room_waits_and_is_let_in_when_somebody_leaves(capsys: pytest.CaptureFixture[str]) -> None:
+    async def scenario() -> None:
+        house = House(room=2)
+        with contextlib.ExitStack() as stack:
+            callers = [stack.enter_context(socket.create_connection(house.address)) for _ in range(5)]
+            await eventually(lambda: "too many connections" in capsys.readouterr().err)
+            for _ in range(3):
+                assert len(house.guests) == 2
+                gone = house.guests[0]
+                gone.transport.close()
+                await eventually(lambda gone=gone: gone not in house.guests)  # type: ignore[misc]
+                await house.has(2)
+            assert capsys.readouterr().err == ""  # it was said
+            assert len(callers) == 5
+        house.acceptor.close()
+        await house.has(0)
+
+    asyncio.run(scenario())
+
+
+def test_who_takes_one_at_a_time_leaves_the_others_theirs() -> None:
+    async def scenario() -> None:
+        listener = server.loopback()
+        guests: list[list[Guest]] = [[], []]
+        acceptors = [
+            Acceptor(
+                listener.dup(),
+                lambda mine=mine: Guest(mine),  # type: ignore[misc]
+                lambda: PATIENCE,
+                Shortage(),
+                tls=None,
+                handshake=PATIENCE,
+                batch=1,
+            )
+            for mine in guests
+        ]
+        with contextlib.ExitStack() as stack:
+            for _ in range(10):  # they wait before anybody looks
+                stack.enter_context(socket.create_connection(listener.getsockname()))
+            await eventually(lambda: sum(map(len, guests)) == 10)
+            assert list(map(len, guests)) == [5, 5]
+        await eventually(lambda: guests == [[], []])
+        for one in acceptors:
+            one.close()
+        listener.close()
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_said_where_the_last_place_was_enough(capsys: pytest.CaptureFixture[str]) -> None:
+    async def scenario() -> None:
+        house = House(room=2)
+        with socket.create_connection(house.address), socket.create_connection(house.address):
+            await house.has(2)
+        await house.has(0)
+        house.acceptor.close()
+
+    asyncio.run(scenario())
+    assert capsys.readouterr().err == ""
+
+
+def test_nothing_goes_on_after_the_close_where_somebody_waits(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(acceptor, "PAUSE", 0.01)
+
+    async def scenario() -> None:
+        house = House(room=0)
+        with socket.create_connection(house.address) as caller:
+            caller.setblocking(False)
+            await eventually(lambda: "too many connections" in capsys.readouterr().err)
+            house.acceptor.close()
+            with contextlib.suppress(ConnectionResetError):
+                async with asyncio.timeout(PATIENCE):
+                    assert await asyncio.get_running_loop().sock_recv(caller, 1) == b""
+            await asyncio.sleep(0.03)  # three times a pause
+        assert house.faults == []
+
+    asyncio.run(scenario())
+
+
+def test_a_caller_that_does_not_agree_on_tls_in_time_is_cut_off() -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+
+    async def scenario() -> None:
+        house = House(room=1, tls=context, handshake=0.05)
+        with socket.create_connection(house.address) as caller:
+            caller.setblocking(False)
+            async with asyncio.timeout(PATIENCE):
+                assert await asyncio.get_running_loop().sock_recv(caller, 1) == b""
+        with socket.create_connection(house.address) as caller:  # there is room again
+            caller.setblocking(False)
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.get_running_loop().sock_sendall(caller, b"GET / HTTP/1.1\r\n\r\n")
+                while await asyncio.get_running_loop().sock_recv(caller, 100):  # what TLS has to say to that
+                    pass
+        house.acceptor.close()
+        assert house.faults == []
+
+    asyncio.run(scenario())
+
+
+def test_callers_that_have_left_before_they_are_accepted_do_no_harm(
+    upstream: Upstream, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "callers.jsonl"
+    public = server.loopback()
+    for sent in (b"", GET, HEAD.encode()):
+        caller = socket.create_connection(public.getsockname())
+        caller.sendall(sent)
+        reset_on_close(caller)
+        caller.close()
+    settings = config.load(None, {}, {"upstream": {"url": upstream.url}, "callers": {"log": str(log)}})
+    host, port = public.getsockname()
+    with server.background(App(settings), public):
+        assert Proxy(host, port, log).call().status == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_a_fault_beside_the_calls_is_said_in_one_line_without_its_words(capfd: pytest.CaptureFixture[str]) -> None:
+    def fails() -> None:
+        raise RuntimeError("Bearer secret-token")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            asyncio.get_running_loop().call_soon(fails)
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+
+    with server.background(app, server.loopback()):
+        said = until(lambda: capfd.readouterr().err)
+    assert said == "trigger-shim: error: a fault of the proxy itself, beside the calls: RuntimeError\n"

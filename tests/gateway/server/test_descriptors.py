@@ -1,0 +1,57 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy import config
+from proxy.gateway.server import descriptors
+from proxy.gateway.server.descriptors import CALM, Shortage
+
+
+@given(st.integers(8, 1 << 20), st.integers(1, 10_000))
+def test_whatever_the_limit_callers_and_their_forwards_fit_in_it(limit: int, max_connections: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(descriptors, "limit", lambda: limit)
+        places = descriptors.places(config.load(None, {}, {"upstream": {"max_connections": max_connections}}))
+
+    spare = min(limit // 4, 64)
+    assert places > 0
+    assert places + min(2 * max_connections, places) + spare <= limit
+
+
+@pytest.mark.parametrize(("limit", "places"), [(65_536, 64_448), (1_024, 480), (576, 256), (160, 60), (64, 24)])
+def test_callers_have_what_the_upstream_leaves_and_half_at_least(
+    monkeypatch: pytest.MonkeyPatch, limit: int, places: int
+) -> None:
+    monkeypatch.setattr(descriptors, "limit", lambda: limit)
+
+    assert descriptors.places(config.load(None, {}, {})) == places
+
+
+@pytest.mark.parametrize(("limit", "said"), [(3_136, False), (3_135, True)])
+def test_a_limit_that_is_too_low_is_said_with_what_would_do(
+    monkeypatch: pytest.MonkeyPatch, limit: int, said: bool
+) -> None:
+    monkeypatch.setattr(descriptors, "limit", lambda: limit)
+
+    problem = descriptors.too_few(config.load(None, {}, {}))
+
+    assert (problem is not None) is said
+    if problem is not None:
+        assert "3136" in problem
+        assert "3135" in problem
+
+
+def test_a_shortage_is_said_once_and_its_end_once(capsys: pytest.CaptureFixture[str]) -> None:
+    shortage = Shortage()
+
+    for now in range(100):
+        shortage.felt("too many", now)
+        shortage.check(now)
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("trigger-shim: warning: callers wait to be connected: too many; the limit of open files is ")
+
+    shortage.check(99 + CALM)
+    assert capsys.readouterr().err == ""
+    shortage.check(99 + CALM + 1)
+    shortage.check(99 + CALM + 2)
+    assert capsys.readouterr().err == "trigger-shim: callers do not wait to be connected any more\n"

@@ -1,0 +1,900 @@
+import asyncio
+import contextlib
+import itertools
+import json
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import pytest
+import uvicorn
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
+
+from proxy import config
+from proxy.gateway.app import App
+from proxy.gateway.call import asgi
+from proxy.gateway.server import protocol, server
+from proxy.gateway.server.protocol import Protocol
+from tests.harness import HEAD, RUN, TRIGGER, Answer, Proxy, Upstream, closes, held, proxy_for, reply, sends, until
+
+GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+class Caller:
+    """A connection of raw bytes, and the answers on it."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = connection
+        self._stream = connection.makefile("rb")
+
+    def send(self, data: bytes) -> None:
+        # The other side may have refused and closed before all is sent.
+        with contextlib.suppress(ConnectionError):
+            self.socket.sendall(data)
+
+    def answer(self, *, bodiless: bool = False) -> Answer:
+        line = self._stream.readline()
+        assert line.startswith(b"HTTP/1.1 "), line
+        headers = []
+        while (field := self._stream.readline().decode("latin-1").rstrip("\r\n")) != "":
+            name, _, value = field.partition(": ")
+            headers.append((name, value))
+        answer = Answer(int(line.split()[1]), headers, b"")
+        length = answer.header("content-length")
+        if bodiless:
+            return answer
+        return answer._replace(body=self._stream.read(int(length) if length is not None else -1))
+
+    def rest(self) -> bytes:
+        """What comes until the connection ends."""
+        return self._stream.read()
+
+    def close(self) -> None:
+        self._stream.close()
+        self.socket.close()
+
+    def reset(self) -> None:
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+
+@contextlib.contextmanager
+def caller(proxy: Proxy, data: bytes = b"") -> Iterator[Caller]:
+    with contextlib.closing(Caller(proxy.connect())) as connected:
+        connected.send(data)
+        yield connected
+
+
+def has_read(proxy: Proxy) -> None:
+    """Return when the proxy has read what was sent to it before: it answers somebody who came later."""
+    assert proxy.call("/-/healthz", method="GET", body=None).status == 200
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Look for connections that are over their time all the while."""
+    monkeypatch.setattr(server, "TICK", 0.01)
+    return monkeypatch
+
+
+# --- raw requests, and what two other servers make of them
+
+
+class Row(NamedTuple):
+    """A raw request, and what must come of it."""
+
+    name: str
+    sent: bytes
+    status: list[int]
+    reached: int
+    closed: bool
+
+
+def _row(name: str, sent: str, status: list[int], reached: int = 0, fill: int = 0, closed: bool = False) -> Row:
+    data = sent.replace("{trigger}", TRIGGER).replace("{fill}", "a" * fill).encode("latin-1")
+    return Row(name, data, status, reached, closed or max(status) >= 400)
+
+
+ROWS = [_row(**row) for row in yaml.safe_load(Path(__file__).with_name("raw_requests.yaml").read_text("utf-8"))]
+every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+
+
+class Place(NamedTuple):
+    """A proxy and its upstream, for tests that change neither."""
+
+    upstream: Upstream
+    proxy: Proxy
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with Upstream().running() as upstream, proxy_for(upstream.url, tmp_path_factory.mktemp("place")) as proxy:
+        yield Place(upstream, proxy)
+
+
+@every_row
+def test_a_raw_request_is_served_or_refused_and_smuggles_nothing(place: Place, row: Row) -> None:
+    before = len(place.upstream.received)
+    with caller(place.proxy, row.sent) as connection:
+        answers = [connection.answer() for _ in row.status]
+        if row.closed:
+            assert connection.rest() == b""
+    assert [answer.status for answer in answers] == row.status
+    assert len(place.upstream.received) - before == row.reached
+    for refusal in (answer for answer in answers if answer.status >= 400):
+        assert refusal.json().keys() == {"error_code", "message", "request_id", "details"}
+        assert refusal.json()["details"]["run_started"] == "no"
+        assert refusal.header("content-type") == "application/json"
+        assert refusal.header("connection") == "close"
+        assert refusal.header("date") is not None
+
+
+def _answering(listener: socket.socket) -> None:
+    """Answer whatever has a head, and close: an upstream that nothing can confuse."""
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                received = b""
+                while b"\r\n\r\n" not in received and (piece := connection.recv(65536)):
+                    received += piece
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+
+
+NGINX = """
+daemon off; master_process off; pid {folder}/pid; error_log stderr crit;
+events {{}}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
+  uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
+  server {{ listen unix:{folder}/nginx; location / {{ proxy_pass http://{upstream}; proxy_http_version 1.1; }} }}
+}}
+"""
+
+HAPROXY = """
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+frontend callers
+  bind unix@{folder}/haproxy
+  default_backend upstream
+backend upstream
+  server upstream {upstream}
+"""
+
+REFERENCES = {
+    "nginx": ("nginx-light", NGINX, ["-e", "stderr", "-c"]),
+    "haproxy": ("haproxy", HAPROXY, ["-q", "-db", "-f"]),
+}
+
+
+def _connected(address: Path) -> socket.socket | None:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(0.3)
+    try:
+        connection.connect(str(address))
+    except OSError:
+        connection.close()
+        return None
+    return connection
+
+
+@contextlib.contextmanager
+def _reference(name: str, folder: Path, upstream: str) -> Iterator[Path]:
+    """One of the two servers, and the address where it listens."""
+    package, text, options = REFERENCES[name]
+    program = shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+    if program is None:
+        pytest.skip(f"{name} is not installed: apt-get install {package}")
+    settings_file = folder / f"{name}.conf"
+    settings_file.write_text(text.format(folder=folder, upstream=upstream))
+    address = folder / name
+    with subprocess.Popen([program, *options, str(settings_file)]) as process:
+        until(lambda: _connected(address)).close()
+        yield address
+        process.terminate()
+
+
+@pytest.fixture(scope="module")
+def references() -> Iterator[list[Path]]:
+    with (
+        tempfile.TemporaryDirectory() as folder,  # a short name: that of a Unix socket has at most 107 bytes
+        server.loopback() as listener,
+        contextlib.ExitStack() as stack,
+    ):
+        threading.Thread(target=_answering, args=(listener,), daemon=True).start()
+        upstream = "{}:{}".format(*listener.getsockname())
+        yield [stack.enter_context(_reference(name, Path(folder), upstream)) for name in REFERENCES]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def _refuses(address: Path, row: Row) -> bool:
+    """Whether a server answers with an error of its own, or closes without an answer; waiting for more is neither."""
+    connection = _connected(address)
+    assert connection is not None
+    received = b""
+    with connection, contextlib.suppress(TimeoutError, ConnectionError):
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(row.sent)
+        while len(statuses := re.findall(rb"HTTP/1\.[01] ([1-5])\d\d ", received)) < len(row.status):
+            piece = connection.recv(65536)
+            if not piece:
+                return not statuses
+            received += piece
+    return any(status in b"45" for status in re.findall(rb"HTTP/1\.[01] ([1-5])\d\d ", received))
+
+
+@every_row
+def test_what_nginx_and_haproxy_both_refuse_is_refused(references: list[Path], row: Row) -> None:
+    if all(_refuses(address, row) for address in references):
+        assert max(row.status) >= 400
+
+
+# --- upgrades
+
+H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n"
+BODY = b'{"revision":"GET /smuggled HTTP/1.1"}'
+FRAMED = {
+    "a length": b"Content-Length: %d\r\n\r\n%b" % (len(BODY), BODY),
+    "chunks": b"Transfer-Encoding: chunked\r\n\r\n5\r\n%b\r\n%x;ext\r\n%b\r\n0\r\nX: trailer\r\n\r\n"
+    % (BODY[:5], len(BODY) - 5, BODY[5:]),
+}
+
+
+def _in_one(data: bytes) -> list[bytes]:
+    return [data]
+
+
+def _after_the_head(data: bytes) -> list[bytes]:
+    end = data.index(b"\r\n\r\n") + 4
+    return [data[:end], data[end:]]
+
+
+def _in_the_body(data: bytes) -> list[bytes]:
+    return [data[:-20], data[-20:]]
+
+
+def _in_bytes(data: bytes) -> list[bytes]:
+    return [bytes([byte]) for byte in data]
+
+
+@pytest.mark.parametrize("split", [_in_one, _after_the_head, _in_the_body, _in_bytes])
+@pytest.mark.parametrize("framed", FRAMED.values(), ids=FRAMED)
+def test_a_call_that_asks_for_h2c_keeps_its_body_and_its_connection(
+    upstream: Upstream, proxy: Proxy, framed: bytes, split: Callable[[bytes], list[bytes]]
+) -> None:
+    with caller(proxy) as connection:
+        for _ in range(2):
+            for piece in split(HEAD.encode() + H2C + framed):
+                connection.send(piece)
+                has_read(proxy)
+            answer = connection.answer()
+            assert (answer.status, answer.json()["flux_id"]) == (200, "7")
+        connection.send(GET)
+        assert connection.answer().body == RUN
+    assert [request.target for request in upstream.received] == ["/repos/acme/shop/cicd/runs"] * 2 + ["/a"]
+    for request in upstream.received[:2]:
+        assert json.loads(request.body)["head"] == {"branch": "GET /smuggled HTTP/1.1"}
+        assert [request.all(name) for name in ("upgrade", "http2-settings", "connection")] == [[], [], []]
+
+
+def test_a_call_that_asks_for_h2c_without_a_body_is_followed_by_the_next(upstream: Upstream, proxy: Proxy) -> None:
+    with caller(proxy, (b"GET /a HTTP/1.1\r\nHost: h\r\n" + H2C + b"\r\n") * 50 + GET) as connection:
+        assert [connection.answer().status for _ in range(51)] == [200] * 51
+    assert len(upstream.received) == 51
+    assert all(request.all("upgrade") == [] for request in upstream.received)
+
+
+def test_framing_is_as_strict_where_h2c_is_asked_for(upstream: Upstream, proxy: Proxy) -> None:
+    both = b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    with caller(proxy, HEAD.encode() + H2C + both) as connection:
+        assert connection.answer().status == 400
+        assert connection.rest() == b""
+    with caller(proxy, HEAD.encode() + H2C + b"Transfer-Encoding: chunked\r\n\r\nx\r\n") as connection:
+        assert connection.answer().status == 400
+        assert connection.rest() == b""
+    assert upstream.received == []
+
+
+@pytest.mark.parametrize("path", ["/acme/socket", TRIGGER])
+def test_a_websocket_is_refused_as_not_implemented(upstream: Upstream, proxy: Proxy, path: str) -> None:
+    upgrade = "Connection: Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    for method in ("GET", "POST") if path == TRIGGER else ("GET",):
+        with caller(proxy, f"{method} {path} HTTP/1.1\r\nHost: h\r\n{upgrade}\r\n".encode()) as connection:
+            answer = connection.answer()
+        assert (answer.status, answer.json()["error_code"]) == (501, "UpgradeRefused")
+    assert upstream.received == []
+
+
+# --- methods, targets, sizes
+
+
+def test_connect_and_trace_say_what_is_allowed(proxy: Proxy) -> None:
+    with caller(proxy, b"TRACE /a HTTP/1.1\r\nHost: h\r\n\r\n") as connection:
+        answer = connection.answer()
+    assert (answer.status, answer.json()["error_code"]) == (405, "MethodNotAllowed")
+    assert "POST" in (answer.header("allow") or "")
+
+
+@pytest.mark.parametrize(
+    ("target", "forwarded"),
+    [
+        ("/x", "/x"),
+        ("//evil.example/x", "//evil.example/x"),
+        ("/http://evil.example/x", "/http://evil.example/x"),
+        ("/@evil.example/x?y=%2F&y=a+b", "/@evil.example/x?y=%2F&y=a+b"),
+        ("/%2F%2e%2E/;p/x%00?", "/%2F%2e%2E/;p/x%00?"),
+        ("http://evil.example", "/"),
+        ("http://evil.example/", "/"),
+        ("http://evil.example?y", "/?y"),
+        ("http://user:secret@evil.example:81/x?y", "/x?y"),
+        ("HTTPS://evil.example//x", "//x"),
+        ("*", None),
+        ("*@evil.example/x", None),
+        ("@evil.example/x", None),
+        (":80/x", None),
+        ("evil.example:80", None),
+        ("ftp://evil.example/x", None),
+        ("x", None),
+        ("?x", None),
+        ("/x#fragment", None),
+        ("http://evil.example#fragment", None),
+        ("\\evil.example/x", None),
+    ],
+)
+def test_whatever_the_target_the_host_is_the_configured_one(place: Place, target: str, forwarded: str | None) -> None:
+    before = len(place.upstream.received)
+    with caller(place.proxy, f"GET {target} HTTP/1.1\r\nHost: evil.example\r\n\r\n".encode()) as connection:
+        assert connection.answer().status == (400 if forwarded is None else 200)
+    received = place.upstream.received[before:]
+    assert [request.target for request in received] == ([] if forwarded is None else [forwarded])
+    assert all(request.all("host") == [place.upstream.url.removeprefix("http://")] for request in received)
+
+
+def test_a_withdrawn_call_to_a_proxy_in_absolute_form_is_translated(upstream: Upstream, proxy: Proxy) -> None:
+    head = f"POST http://api.example:81{TRIGGER} HTTP/1.1\r\nHost: api.example:81\r\nContent-Length: 0\r\n\r\n"
+    with caller(proxy, head.encode()) as connection:
+        assert connection.answer().json()["flux_id"] == "7"
+    assert upstream.received[0].target == "/repos/acme/shop/cicd/runs"
+    assert proxy.records()[0]["path"] == TRIGGER
+
+
+@pytest.mark.parametrize("split", [_in_one, _in_bytes])
+def test_a_workflow_may_be_named_in_plain_utf_8(
+    upstream: Upstream, proxy: Proxy, split: Callable[[bytes], list[bytes]]
+) -> None:
+    path = TRIGGER.replace("build", "сборка")
+    body = '{"revision":"é"}'.encode()
+    head = f"\r\nPOST {path} HTTP/1.1\r\nHost: h\r\nX: é\r\nContent-Length: {len(body)}\r\n\r\n"
+    with caller(proxy) as connection:
+        for piece in split(head.encode() + body):
+            connection.send(piece)
+        assert connection.answer().status == 200
+    [request] = upstream.received
+    assert json.loads(request.body) == {"workflows": [{"name": "сборка"}], "head": {"branch": "é"}}
+    assert proxy.records()[0]["workflow"] == "сборка"
+
+
+def test_a_target_is_passed_through_byte_for_byte_above_ascii_too(upstream: Upstream, proxy: Proxy) -> None:
+    target = "/é/%C3%A9/".encode() + b"\xff?q=\xff"
+    with caller(proxy, b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % target) as connection:
+        assert connection.answer().status == 200
+    assert upstream.received[0].target.encode("latin-1") == target
+
+
+def _head_of(headers: int, size: int) -> bytes:
+    lines = b"".join(b"x-%d: %b\r\n" % (number, b"v" * size) for number in range(headers))
+    return b"GET /a HTTP/1.1\r\nHost: h\r\n" + lines
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (_head_of(200, 300) + b"\r\n", 200),
+        (_head_of(1, 60_000) + b"\r\n", 200),
+        (_head_of(10_000, 1) + b"\r\n", 431),
+        (_head_of(300, 1) + b"\r\n", 431),
+        (_head_of(100, 700) + b"\r\n", 431),
+        (_head_of(100, 100_000) + b"\r\n", 431),
+        (_head_of(10_000, 100), 431),
+    ],
+    ids=["many", "large", "ten thousand", "too many", "too large together", "ten megabytes", "without an end"],
+)
+def test_a_head_has_at_most_64_kib_and_256_headers(place: Place, head: bytes, status: int) -> None:
+    before = len(place.upstream.received)
+    with caller(place.proxy, head) as connection:
+        assert connection.answer().status == status
+    assert len(place.upstream.received) - before == (status == 200)
+
+
+def test_the_size_of_a_head_is_its_own_wherever_it_begins(upstream: Upstream, proxy: Proxy) -> None:
+    body = b"x" * 200_000
+    large = _head_of(1, 40_000) + b"\r\n"
+    with caller(proxy, b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body)) as connection:
+        connection.send(body + large[:20_000])
+        assert connection.answer().status == 200
+        has_read(proxy)
+        connection.send(large[20_000:] + large)
+        assert [connection.answer().status for _ in range(2)] == [200, 200]
+    assert len(upstream.received) == 3
+
+
+@pytest.mark.parametrize("endless", [b"0\r\nX: ", b"1;"], ids=["trailer", "chunk extension"])
+def test_a_body_cannot_go_on_without_bytes_of_its_own(upstream: Upstream, proxy: Proxy, endless: bytes) -> None:
+    head = f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode()
+    with caller(proxy, head + endless + b"x" * 400_000) as connection:
+        assert connection.answer().status == 400
+    assert upstream.received == []
+
+
+def test_a_broken_chunk_ends_the_forward_of_a_body_that_is_passed_through(upstream: Upstream, proxy: Proxy) -> None:
+    got = bytearray()
+    ended = threading.Event()
+
+    def reads_all(connection: socket.socket) -> None:
+        with contextlib.suppress(ConnectionError):
+            while piece := connection.recv(65536):
+                got.extend(piece)
+        ended.set()
+
+    upstream.script = reads_all
+    with caller(proxy, b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n") as connection:
+        assert upstream.arrived.wait(20)
+        connection.send(b"nonsense\r\n0\r\n\r\n")
+        assert connection.answer().status == 400
+        assert connection.rest() == b""
+    assert ended.wait(20)
+    assert b"\r\n0\r\n" not in got
+
+
+# --- connections
+
+
+def test_requests_that_were_sent_ahead_are_answered_in_order(upstream: Upstream, proxy: Proxy) -> None:
+    def tells_the_target(connection: socket.socket) -> None:
+        reply(body=upstream.received[-1].target.encode())(connection)
+
+    upstream.script = tells_the_target
+    sent = b"".join(b"POST /%d HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nGET" % number for number in range(50))
+    with caller(proxy, sent) as connection:
+        assert [connection.answer().body for _ in range(50)] == [b"/%d" % number for number in range(50)]
+    assert {request.body for request in upstream.received} == {b"GET"}
+
+
+@pytest.mark.parametrize("request_", [GET, b"GET /a HTTP/1.1\r\nHost: h\r\n" + H2C + b"\r\n"], ids=["plain", "h2c"])
+def test_only_so_many_requests_may_be_sent_ahead(upstream: Upstream, proxy: Proxy, request_: bytes) -> None:
+    with caller(proxy, request_ * 1000) as connection:
+        assert [connection.answer().status for _ in range(101)] == [200] * 100 + [503]
+        assert connection.rest() == b""
+    assert len(upstream.received) == 100
+
+
+def test_http_1_0_is_answered_and_closed(upstream: Upstream, proxy: Proxy) -> None:
+    upstream.script = sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
+    with caller(proxy, b"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n") as connection:
+        answer = connection.answer()
+        assert (answer.status, answer.body, connection.rest()) == (200, b"{}", b"")
+    assert answer.header("transfer-encoding") is None
+    assert answer.header("connection") == "close"
+
+
+def test_an_answer_that_breaks_off_looks_whole_to_nobody(upstream: Upstream, proxy: Proxy) -> None:
+    upstream.script = closes(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
+    with caller(proxy, b"GET /a HTTP/1.0\r\n\r\n") as connection, pytest.raises(ConnectionError):
+        connection.rest()
+    with caller(proxy, GET) as connection:
+        assert not connection.rest().endswith(b"\r\n0\r\n\r\n")
+
+
+def test_head_has_no_body_and_the_connection_is_still_good(upstream: Upstream, proxy: Proxy) -> None:
+    upstream.script = sends(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+    with caller(proxy, GET.replace(b"GET", b"HEAD") * 2) as connection:
+        answers = [connection.answer(bodiless=True) for _ in range(2)]
+    assert [(answer.status, answer.header("content-length")) for answer in answers] == [(200, "5")] * 2
+
+
+def test_connection_close_is_honoured(proxy: Proxy) -> None:
+    with caller(proxy, b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: Close\r\n\r\n") as connection:
+        answer = connection.answer()
+        assert (answer.status, answer.header("connection"), connection.rest()) == (200, "close", b"")
+
+
+def test_an_answer_before_the_end_of_the_body_closes_the_connection(upstream: Upstream, proxy: Proxy) -> None:
+    with caller(proxy, f"{HEAD}Content-Length: 99999999\r\n\r\n{{".encode()) as connection:
+        answer = connection.answer()
+        assert (answer.status, answer.header("connection")) == (413, "close")
+        connection.send(b"x" * 100_000)
+        assert connection.rest() == b""
+    assert upstream.received == []
+
+
+@pytest.mark.parametrize(("version", "told"), [("1.1", True), ("1.0", False)])
+def test_only_http_1_1_is_told_to_go_on(proxy: Proxy, version: str, told: bool) -> None:
+    head = f"POST {TRIGGER} HTTP/{version}\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-Continue\r\n\r\n"
+    with caller(proxy, head.encode()) as connection:
+        if told:
+            assert connection.answer(bodiless=True).status == 100
+        connection.send(b"{}")
+        assert connection.answer().status == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"{}"], ids=["before its body", "with its body"])
+def test_nobody_is_told_to_go_on_in_vain(upstream: Upstream, proxy: Proxy, body: bytes) -> None:
+    length = 2 if body else 1 << 30
+    head = f"{HEAD}Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+    with caller(proxy, head.encode() + body) as connection:
+        assert connection.answer().status == (200 if body else 413)
+    assert len(upstream.received) == bool(body)
+
+
+def test_a_caller_that_ends_its_side_first_gets_its_answers(upstream: Upstream, proxy: Proxy) -> None:
+    release = threading.Event()
+    upstream.script = held(release)
+    with caller(proxy, f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode() * 2) as connection:
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert upstream.arrived.wait(20)
+        has_read(proxy)
+        release.set()
+        assert [connection.answer().json()["flux_id"] for _ in range(2)] == ["7", "7"]
+        assert connection.rest() == b""
+
+
+def test_a_body_that_came_whole_is_passed_through_though_its_caller_ended_its_side(
+    upstream: Upstream, proxy: Proxy
+) -> None:
+    with caller(proxy, b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}") as connection:
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert connection.answer().body == RUN
+    assert upstream.received[0].body == b"{}"
+
+
+def test_a_caller_that_ends_its_side_in_its_body_starts_nothing(upstream: Upstream, proxy: Proxy) -> None:
+    with caller(proxy, f"{HEAD}Content-Length: 9\r\n\r\n{{}}".encode()) as connection:
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert connection.answer().status == 400
+        assert connection.rest() == b""
+    assert upstream.received == []
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /a HT", b"GET /a HTTP/1.1\r\nHost: h\r\n"])
+def test_a_caller_that_ends_its_side_before_it_has_asked_is_let_go(proxy: Proxy, sent: bytes) -> None:
+    with caller(proxy, sent) as connection:
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert connection.rest() == b""
+
+
+def test_a_call_that_came_whole_is_made_though_its_caller_left_at_once(upstream: Upstream, proxy: Proxy) -> None:
+    for number in range(20):  # each another call, or the next would take over its run
+        with caller(proxy, f"{HEAD}Authorization: Bearer {number}\r\nContent-Length: 2\r\n\r\n{{}}".encode()):
+            pass
+    until(lambda: len(proxy.records()) == 20)
+    assert {record["outcome"] for record in proxy.records()} == {"forwarded"}
+    assert len(upstream.received) == 20
+
+
+def test_a_reset_in_the_middle_of_a_call_is_noted(upstream: Upstream, proxy: Proxy) -> None:
+    release = threading.Event()
+    upstream.script = held(release)
+    connection = Caller(proxy.connect())
+    connection.send(f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode())
+    assert upstream.arrived.wait(20)
+    connection.reset()
+    has_read(proxy)
+    release.set()
+    [record] = until(proxy.records)
+    assert (record["outcome"], record["client_gone"]) == ("forwarded", True)
+
+
+def test_a_reset_in_the_middle_of_a_request_leaves_others_alone(upstream: Upstream, proxy: Proxy) -> None:
+    for sent in (b"", b"GET /a HT", f"{HEAD}Content-Length: 9\r\n\r\n{{}}".encode()):
+        connection = Caller(proxy.connect())
+        connection.send(sent)
+        connection.reset()
+    assert proxy.call().status == 200
+    assert len(upstream.received) == 1
+
+
+# --- time
+
+
+def test_half_a_head_is_told_so_and_closed(
+    impatient: pytest.MonkeyPatch, proxy: Proxy, capfd: pytest.CaptureFixture[str]
+) -> None:
+    impatient.setattr(protocol, "HEAD_TIMEOUT", 0.05)
+    impatient.setattr(protocol, "LINGER", 0.05)
+    with caller(proxy, HEAD.encode()) as connection:
+        answer = connection.answer()
+        assert (answer.status, answer.json()["error_code"]) == (408, "RequestTimeout")
+        assert connection.rest() == b""
+        # It is gone, and not told a second time, though the caller keeps its side open.
+        until(lambda: _is_reset(connection))
+    assert proxy.call().status == 200
+    assert capfd.readouterr().err == ""
+
+
+def _is_reset(connection: Caller) -> bool:
+    try:
+        connection.socket.sendall(b"x")
+    except ConnectionError:
+        return True
+    return False
+
+
+def test_a_head_that_drips_has_no_more_time(impatient: pytest.MonkeyPatch, proxy: Proxy) -> None:
+    impatient.setattr(protocol, "HEAD_TIMEOUT", 0.2)
+    with caller(proxy, f"{HEAD}X-Slow: ".encode()) as connection:
+        assert until(lambda: _dripped(connection)).startswith(b"HTTP/1.1 408 ")
+
+
+def _dripped(connection: Caller) -> bytes:
+    """Send one byte more, and read what has come."""
+    connection.send(b"1")
+    connection.socket.settimeout(0.01)
+    with contextlib.suppress(TimeoutError):
+        return connection.socket.recv(65536)
+    return b""
+
+
+def test_half_a_head_after_an_answer_has_no_more_time(impatient: pytest.MonkeyPatch, proxy: Proxy) -> None:
+    impatient.setattr(protocol, "HEAD_TIMEOUT", 0.05)
+    with caller(proxy, GET + HEAD.encode()) as connection:
+        assert [connection.answer().status for _ in range(2)] == [200, 408]
+        assert connection.rest() == b""
+
+
+def test_a_bad_request_sent_ahead_does_not_cut_off_the_answer_before_it(
+    impatient: pytest.MonkeyPatch, upstream: Upstream, proxy: Proxy
+) -> None:
+    impatient.setattr(protocol, "HEAD_TIMEOUT", 0.01)
+    release = threading.Event()
+    upstream.script = held(release)
+    with caller(proxy, GET + b"garbage\r\n\r\n") as connection:
+        assert upstream.arrived.wait(20)
+        threading.Event().wait(0.1)  # ten times what a head may take
+        release.set()
+        assert [connection.answer().status for _ in range(2)] == [200, 400]
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 9\r\n\r\n{}", "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"])
+def test_half_a_body_is_ended_and_recorded(
+    impatient: pytest.MonkeyPatch, upstream: Upstream, proxy: Proxy, framing: str
+) -> None:
+    impatient.setattr(protocol, "BODY_TIMEOUT", 0.05)
+    with caller(proxy, (HEAD + framing).encode()) as connection:
+        connection.rest()
+    [record] = until(proxy.records)
+    assert record["outcome"] == "rejected"
+    assert upstream.received == []
+
+
+def test_half_a_body_that_is_passed_through_ends_the_forward(
+    impatient: pytest.MonkeyPatch, upstream: Upstream, proxy: Proxy
+) -> None:
+    impatient.setattr(protocol, "BODY_TIMEOUT", 0.05)
+    with caller(proxy, b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{}") as connection:
+        connection.rest()
+    until(lambda: proxy.call().status == 200)
+    assert all(len(request.body) != 9 for request in upstream.received)
+
+
+def test_a_body_that_makes_progress_is_not_cut_off(
+    impatient: pytest.MonkeyPatch, upstream: Upstream, proxy: Proxy
+) -> None:
+    impatient.setattr(protocol, "BODY_TIMEOUT", 0.5)
+    with caller(proxy, b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 20\r\n\r\n") as connection:
+        for _ in range(20):
+            threading.Event().wait(0.05)  # a slow caller
+            connection.send(b"x")
+        assert connection.answer().status == 200
+    assert upstream.received[0].body == b"x" * 20
+
+
+@pytest.mark.parametrize("sent", [b"", GET, b"\r\n"], ids=["at first", "after a call", "after an empty line"])
+def test_an_idle_connection_is_closed(
+    impatient: pytest.MonkeyPatch, upstream: Upstream, tmp_path: Path, sent: bytes
+) -> None:
+    impatient.setattr(server, "KEEPALIVE", 0.05)
+    with proxy_for(upstream.url, tmp_path) as proxy, caller(proxy, sent) as connection:
+        if sent == GET:
+            assert connection.answer().status == 200
+        assert connection.rest() == b""
+
+
+def test_a_caller_that_leaves_its_answer_unread_is_cut_off(
+    impatient: pytest.MonkeyPatch, upstream: Upstream, proxy: Proxy
+) -> None:
+    impatient.setattr(protocol, "WRITE_TIMEOUT", 0.05)
+    cut_off = threading.Event()
+
+    def sends_without_end(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (1 << 40))
+        try:
+            while True:
+                connection.sendall(b"x" * 65536)
+        except OSError:
+            cut_off.set()
+
+    upstream.script = sends_without_end
+    with caller(proxy, GET) as connection:
+        assert cut_off.wait(20)
+        assert len(connection.rest()) < 1 << 40
+
+
+def test_what_an_answer_leaves_unread_does_not_keep_the_connection(
+    impatient: pytest.MonkeyPatch, upstream: Upstream, tmp_path: Path
+) -> None:
+    impatient.setattr(protocol, "WRITE_TIMEOUT", 0.05)
+    upstream.script = reply(body=b"x" * 60_000)
+    public = server.loopback()
+    public.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    values = {"callers": {"log": str(tmp_path / "callers.jsonl")}, "upstream": {"url": upstream.url}}
+    with contextlib.closing(socket.socket()) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with server.background(App(config.load(None, {}, values)), public, drain=60):
+            connection.connect(public.getsockname())
+            connection.sendall(GET)
+            connection.settimeout(20)
+            assert connection.recv(1) == b"H"
+            stopping = time.monotonic()
+    assert time.monotonic() - stopping < 10
+
+
+def test_a_hundred_slow_connections_do_not_keep_others_from_being_served(proxy: Proxy) -> None:
+    kinds = [b"", b"P", HEAD.encode(), f"{HEAD}Content-Length: 9\r\n\r\n{{".encode()]
+    with contextlib.ExitStack() as stack:
+        for number in range(100):
+            stack.enter_context(caller(proxy, kinds[number % len(kinds)]))
+        started = time.monotonic()
+        assert [proxy.call().status for _ in range(20)] == [200] * 20
+        assert time.monotonic() - started < 5
+
+
+# --- anything at all
+
+
+class Wire(asyncio.Transport):
+    """A connection in memory, as strict as a real one."""
+
+    def __init__(self) -> None:
+        super().__init__({"sockname": ("127.0.0.1", 80), "peername": ("127.0.0.1", 81)})
+        self.written = bytearray()
+        self.paused = self.ended = self.closing = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.ended, "written after the end"
+        self.written += data
+
+    def write_eof(self) -> None:
+        self.ended = True
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def close(self) -> None:
+        self.closing = True
+
+    def abort(self) -> None:
+        self.closing = True
+
+
+Seen = list[tuple[str, bytes, bytes]]
+
+
+async def _fed(pieces: list[bytes]) -> tuple[Wire, Seen]:
+    """What comes of pieces of input, each read when the one before it has had its effect."""
+    seen: Seen = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                await send({"type": "http.response.start", "status": 400, "headers": [(b"content-length", b"0")]})
+                await send({"type": "http.response.body"})
+                return
+            body, more = body + message["body"], message["more_body"]
+        seen.append((scope["method"], scope["target"], body))
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+
+    faults: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, context: faults.append(context))
+    wire, connection = Wire(), Protocol(cast("uvicorn.Config", _settings_of(app)), ServerState(), {})
+    connection.connection_made(wire)
+    for piece in pieces:
+        if not wire.closing:
+            connection.data_received(piece)
+        for _ in range(8):
+            await asyncio.sleep(0)
+    for hour in range(1, 4):
+        connection.check(loop.time() + hour * 3600)
+        await asyncio.sleep(0)
+    assert wire.closing
+    connection.connection_lost(None)
+    await asyncio.sleep(0)
+    assert faults == []
+    return wire, seen
+
+
+class _settings_of(NamedTuple):  # noqa: N801 - what a protocol reads of uvicorn's settings
+    loaded_app: Any
+    timeout_keep_alive: float = 75
+
+
+VALID = [
+    GET,
+    b"POST /a?b=c HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\n\r\nHTTP/1.1\r\n\r\n",
+    b"POST /a HTTP/1.1\r\nHost:\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\na\r\n0123456789\r\n0\r\nT:\r\n\r\n",
+    b"PUT http://evil.example/x HTTP/1.1\r\nHost: h\r\n" + H2C + b"Content-Length: 3\r\n\r\nabc",
+    b"POST /a HTTP/1.1\r\nHost: h\r\n" + H2C + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    b"GET /a HTTP/1.1\r\nHost: h\r\n" + H2C + b"\r\n",
+    b"POST /a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+    b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+    b"HEAD /a HTTP/1.0\r\n\r\n",
+    "GET /é?è HTTP/1.1\r\nHost: h\r\n\r\n".encode(),
+]
+SPLICES = [b"\r\n", b"\n", b"\r", b"\0", b" ", b":", b"0", b"-1", b"f" * 16, b"\xff", b"HTTP/1.1", b""]
+SPLICES += [b"Host: x\r\n", b"Content-Length: 1\r\n", b"Transfer-Encoding: chunked\r\n", b"Upgrade: x\r\n"]
+
+
+@st.composite
+def inputs(draw: st.DrawFn) -> bytes:
+    """Valid requests one after the other, some of their bytes replaced."""
+    data = b"".join(draw(st.lists(st.sampled_from(VALID), min_size=1, max_size=4)))
+    for _ in range(draw(st.integers(0, 3))):
+        start = draw(st.integers(0, len(data)))
+        data = data[:start] + draw(st.sampled_from(SPLICES)) + data[start + draw(st.integers(0, 4)) :]
+    return data
+
+
+@given(inputs(), st.lists(st.integers(0, 400), max_size=6))
+@settings(max_examples=400, deadline=None)
+def test_any_input_ends_in_answers_and_a_close_and_means_the_same_however_it_is_split(
+    data: bytes, cuts: list[int]
+) -> None:
+    edges = [0, *sorted({cut for cut in cuts if cut < len(data)}), len(data)]
+    pieces = [data[start:end] for start, end in itertools.pairwise(edges)]
+    whole, seen = asyncio.run(_fed([data]))
+    split, seen_split = asyncio.run(_fed(pieces))
+    if data.isascii():  # of requests in one segment, only the first may have a target in plain UTF-8
+        assert seen == seen_split
+    for wire in (whole, split):
+        assert re.match(rb"(HTTP/1\.1 \d{3} |$)", wire.written)
+        assert b" 500 " not in wire.written
+
+
+def test_the_body_of_a_translated_call_must_come_whole_in_time_even_where_it_drips(
+    monkeypatch: pytest.MonkeyPatch, upstream: Upstream, proxy: Proxy
+) -> None:
+    monkeypatch.setattr(asgi, "WHOLE_BODY_TIMEOUT", 0.2)
+    with caller(proxy, f"{HEAD}Content-Length: 999999\r\n\r\n".encode()) as connection:
+        assert until(lambda: _dripped(connection)).startswith(b"HTTP/1.1 408 ")  # of progress, and no end
+    [record] = proxy.records()
+    assert (record["outcome"], record["status"]) == ("rejected", 408)
+    assert upstream.received == []

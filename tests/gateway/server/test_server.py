@@ -1,0 +1,391 @@
+import contextlib
+import http.client
+import json
+import os
+import pty
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+import yaml
+from starlette.types import Receive, Scope, Send
+
+from proxy.callers.log.journal import memory_folder, name_of
+from proxy.config.values import Address
+from proxy.gateway.server import protocol, server
+from proxy.gateway.server.server import ServeError
+from tests.gateway.server.test_protocol import Caller, has_read
+from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, held, proxy_for, reset_on_close, until
+
+
+@dataclass
+class Serving:
+    """A `trigger-shim serve` of its own process, on a terminal.
+
+    Attributes:
+        admin: the admin listener, where there is one.
+    """
+
+    proxy: Proxy
+    admin: Proxy
+    process: "subprocess.Popen[bytes]"
+    terminal: int
+    announced: list[str]
+
+    def call(self) -> "Calling":
+        return Calling(self.proxy)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait_until_it_stops_listening(self) -> None:
+        until(self._is_deaf)
+
+    def exit_status(self) -> int:
+        return self.process.wait(20)
+
+    def _is_deaf(self) -> bool:
+        try:
+            self.proxy.connect().close()
+        except ConnectionError:
+            return True
+        return False
+
+
+class Calling(threading.Thread):
+    """A call under way."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        super().__init__(daemon=True)
+        self._proxy = proxy
+        self._answer: Answer | None = None
+        self.start()
+
+    def run(self) -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            self._answer = self._proxy.call()
+
+    def answer(self) -> Answer | None:
+        self.join(20)
+        assert not self.is_alive()
+        return self._answer
+
+
+def command(url: str, folder: Path, program: str = "proxy", /, **sections: Any) -> list[str]:
+    values = {"listen": "127.0.0.1:0", "admin": None, "callers": {"log": str(folder / "callers.jsonl")}, **sections}
+    values["upstream"] = {**values.get("upstream", {}), "url": url}
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump(values))
+    return [sys.executable, "-m", program, "serve", "--config", str(file)]
+
+
+@contextlib.contextmanager
+def serving(
+    url: str, folder: Path, program: str = "proxy", /, descriptors: str | None = None, **sections: Any
+) -> Iterator[Serving]:
+    """A proxy of its own process; `descriptors` limits those of it, as prlimit has it."""
+    terminal, theirs = pty.openpty()
+    arguments = command(url, folder, program, **sections)
+    if descriptors is not None:
+        arguments = ["prlimit", f"--nofile={descriptors}", *arguments]
+    with subprocess.Popen(arguments, stderr=theirs, stdout=theirs) as process:
+        os.close(theirs)
+        try:
+            shown = b""
+            while shown.count(b"\n") < 3 + ("admin" in sections):
+                shown += os.read(terminal, 4096)
+            announced = shown.decode().splitlines()
+            public, admin = (
+                Proxy("127.0.0.1", int(announced[line].rpartition(":")[2]), folder / "callers.jsonl")
+                for line in (0, 3 if "admin" in sections else 0)
+            )
+            yield Serving(public, admin, process, terminal, announced)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+                forget_journals(str(folder / "callers.jsonl"))
+            os.close(terminal)
+
+
+def forget_journals(log: str, listen: str = "") -> None:
+    """Remove what a killed proxy leaves for its next start, where there is none."""
+    for left in Path(memory_folder()).glob(f"{name_of(log, listen)}*"):
+        left.unlink(missing_ok=True)  # a worker may still end
+
+
+def certified(folder: Path) -> tuple[dict[str, str], ssl.SSLContext]:
+    """A certificate and its key, as the configuration names them, and what trusts them."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(key)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    return {"certificate": str(certificate), "key": str(key)}, trusting
+
+
+def test_on_a_terminal_three_lines_say_what_is_served(upstream: Upstream, tmp_path: Path) -> None:
+    with serving(upstream.url, tmp_path) as running:
+        assert running.call().answer() is not None
+        running.signal(signal.SIGTERM)
+        assert running.exit_status() == 0
+        with contextlib.suppress(OSError):  # so does the end of a terminal read
+            assert os.read(running.terminal, 4096) == b""
+    assert running.announced == [
+        f"trigger-shim: listening on http://127.0.0.1:{running.proxy.port}",
+        f"trigger-shim: forwarding to {upstream.url}",
+        f"trigger-shim: logging callers to {running.proxy.log}",
+    ]
+
+
+def test_elsewhere_nothing_is_said_unless_it_is_wrong(upstream: Upstream, tmp_path: Path) -> None:
+    log = tmp_path / "callers.jsonl"
+    with subprocess.Popen(command(upstream.url, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        until(lambda: log.exists() and b'"start"' in log.read_bytes())
+        process.terminate()
+        assert process.communicate(timeout=20) == (b"", b"")
+    assert process.returncode == 0
+    assert [json.loads(line)["at"] for line in log.read_text().splitlines()] == ["start", "stop"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_the_calls_under_way_end(upstream: Upstream, tmp_path: Path, number: signal.Signals) -> None:
+    release = threading.Event()
+    upstream.script = held(release)
+    with serving(upstream.url, tmp_path) as running:
+        call = running.call()
+        assert upstream.arrived.wait(20)
+        running.signal(number)
+        running.wait_until_it_stops_listening()
+        release.set()
+        answer = call.answer()
+        assert (answer.status if answer else None) == 200
+        assert running.exit_status() == 0
+        assert [record["outcome"] for record in running.proxy.records()] == ["forwarded"]
+        assert running.proxy.events()[-1]["at"] == "stop"
+
+
+def readiness(proxy: Proxy) -> int:
+    return proxy.call("/-/readyz", None, method="GET").status
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_for_a_while_after_the_signal_it_is_not_ready_and_still_accepts(
+    upstream: Upstream, tmp_path: Path, workers: int
+) -> None:
+    with serving(upstream.url, tmp_path, workers=workers, limits={"drain_delay": 300}) as running:
+        until(lambda: readiness(running.proxy) == 200)
+        running.signal(signal.SIGTERM)
+        until(lambda: readiness(running.proxy) == 503)
+        assert running.proxy.call().status == 200
+        running.signal(signal.SIGTERM)
+        assert running.exit_status() == 0
+        assert [record["outcome"] for record in running.proxy.records()] == ["forwarded"]
+
+
+def test_after_that_while_the_calls_under_way_still_end(upstream: Upstream, tmp_path: Path) -> None:
+    release = threading.Event()
+    upstream.script = held(release)
+    with serving(upstream.url, tmp_path, limits={"drain_delay": 0.2}) as running:
+        call = running.call()
+        assert upstream.arrived.wait(20)
+        running.signal(signal.SIGTERM)
+        running.wait_until_it_stops_listening()
+        release.set()
+        answer = call.answer()
+        assert (answer.status if answer else None) == 200
+        assert running.exit_status() == 0
+
+
+def test_a_second_signal_ends_it_at_once_and_the_record_says_so(upstream: Upstream, tmp_path: Path) -> None:
+    release = threading.Event()
+    upstream.script = held(release)
+    with serving(upstream.url, tmp_path, limits={"drain": 300}) as running:
+        call = running.call()
+        assert upstream.arrived.wait(20)
+        running.signal(signal.SIGTERM)
+        running.wait_until_it_stops_listening()
+        running.signal(signal.SIGTERM)
+        assert running.exit_status() == 0
+        call.answer()
+        assert [record["outcome"] for record in running.proxy.records()] == ["interrupted"]
+        assert running.proxy.events()[-1]["at"] == "stop"
+    release.set()
+
+
+def test_a_call_that_outlasts_the_drain_is_cut_off_and_recorded(upstream: Upstream, tmp_path: Path) -> None:
+    release = threading.Event()
+    upstream.script = held(release)
+    with serving(upstream.url, tmp_path, limits={"drain": 0.1}) as running:
+        call = running.call()
+        assert upstream.arrived.wait(20)
+        running.signal(signal.SIGTERM)
+        assert running.exit_status() == 0
+        call.answer()
+        assert [record["outcome"] for record in running.proxy.records()] == ["interrupted"]
+        assert b"calls that the stop cut off: 1" in os.read(running.terminal, 4096)
+    release.set()
+
+
+def test_a_call_whose_caller_has_left_is_waited_for_too(upstream: Upstream, tmp_path: Path) -> None:
+    release = threading.Event()
+    upstream.script = held(release)
+    with serving(upstream.url, tmp_path) as running:
+        caller = Caller(running.proxy.connect())
+        caller.send(f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode())
+        assert upstream.arrived.wait(20)
+        caller.reset()
+        has_read(running.proxy)
+        running.signal(signal.SIGTERM)
+        running.wait_until_it_stops_listening()
+        release.set()
+        assert running.exit_status() == 0
+        assert [record["outcome"] for record in running.proxy.records()] == ["forwarded"]
+
+
+def test_a_signal_while_it_starts_ends_it_too(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    os.mkfifo(file)  # it waits for what is in it
+    arguments = [sys.executable, "-m", "proxy", "serve", "--config", str(file)]
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE) as starting:
+        writer = until(lambda: opened_by_somebody(file))
+        starting.send_signal(signal.SIGTERM)
+        _, said = starting.communicate(timeout=20)
+        os.close(writer)
+    assert (starting.returncode, said) == (0, b"")
+
+
+def opened_by_somebody(pipe: Path) -> int | None:
+    try:
+        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:  # there is no reader
+        return None
+
+
+def test_idle_and_half_sent_requests_do_not_hold_up_the_stop(upstream: Upstream, tmp_path: Path) -> None:
+    with contextlib.ExitStack() as callers:
+        with proxy_for(upstream.url, tmp_path) as proxy:
+            for sent in (b"", b"GET /a HT", HEAD.encode()):
+                callers.enter_context(proxy.connect()).sendall(sent)
+            kept = callers.enter_context(proxy.connect())
+            kept.sendall(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert kept.recv(1) == b"H"
+            stopping = time.monotonic()
+        assert time.monotonic() - stopping < 2
+
+
+def test_time_limits_hold_while_it_stops(monkeypatch: pytest.MonkeyPatch, upstream: Upstream, tmp_path: Path) -> None:
+    monkeypatch.setattr(server, "TICK", 0.01)
+    monkeypatch.setattr(protocol, "BODY_TIMEOUT", 0.1)
+    with contextlib.ExitStack() as callers:
+        with proxy_for(upstream.url, tmp_path) as proxy:
+            callers.enter_context(proxy.connect()).sendall(f"{HEAD}Content-Length: 9\r\n\r\n{{}}".encode())
+            assert proxy.call().status == 200
+            stopping = time.monotonic()
+        assert time.monotonic() - stopping < 4  # of the five that it would wait
+
+
+def test_an_answer_after_the_signal_is_the_last_on_its_connection(upstream: Upstream, tmp_path: Path) -> None:
+    release = threading.Event()
+    upstream.script = held(release)
+    with serving(upstream.url, tmp_path) as running, running.proxy.connect() as connection:
+        connection.sendall(f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode())
+        assert upstream.arrived.wait(20)
+        running.signal(signal.SIGTERM)
+        running.wait_until_it_stops_listening()
+        release.set()
+        received = connection.makefile("rb").read()
+        assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"\r\nconnection: close\r\n" in received
+        connection.close()
+        assert running.exit_status() == 0
+
+
+def test_who_has_hung_up_before_it_was_accepted_is_passed_over(upstream: Upstream, tmp_path: Path) -> None:
+    with serving(upstream.url, tmp_path) as running:
+        running.signal(signal.SIGSTOP)
+        for sent in (b"", f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode()):
+            connection = running.proxy.connect()
+            connection.sendall(sent)
+            reset_on_close(connection)
+            connection.close()
+        running.signal(signal.SIGCONT)
+        assert running.proxy.call().status == 200
+        running.signal(signal.SIGTERM)
+        assert running.exit_status() == 0
+        with contextlib.suppress(OSError):
+            assert os.read(running.terminal, 4096) == b""
+
+
+def test_a_port_in_use_is_named(upstream: Upstream, tmp_path: Path) -> None:
+    with server.loopback() as taken:
+        address = "{}:{}".format(*taken.getsockname())
+        arguments = command(upstream.url, tmp_path, listen=address)
+        ended = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == f"trigger-shim: error: listen: {address}: Address already in use\n"
+
+
+@pytest.mark.parametrize("host", ["host.invalid", "192.0.2.1"])
+def test_an_address_that_is_not_this_machines_is_named(host: str) -> None:
+    with pytest.raises(ServeError, match=rf"^admin: {host}:1: \w"):
+        server.bind("admin", Address(host, 1))
+
+
+def test_https_is_served_where_a_certificate_is_given(upstream: Upstream, tmp_path: Path) -> None:
+    tls, trusting = certified(tmp_path)
+    with serving(upstream.url, tmp_path, tls=tls) as running:
+        assert running.announced[0].startswith("trigger-shim: listening on https://127.0.0.1:")
+        connection = http.client.HTTPSConnection("127.0.0.1", running.proxy.port, context=trusting, timeout=20)
+        with contextlib.closing(connection):
+            for _ in range(2):
+                connection.request("POST", TRIGGER, b"{}")
+                assert connection.getresponse().read().startswith(b'{"flux_id":"7"')
+        with trusting.wrap_socket(running.proxy.connect(), server_hostname="127.0.0.1") as raw:
+            raw.sendall(b"nonsense\r\n\r\n")
+            assert raw.makefile("rb").read().startswith(b"HTTP/1.1 400 ")
+        with running.proxy.connect() as plain:  # by mistake
+            plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            with contextlib.suppress(ConnectionError):
+                plain.makefile("rb").read()
+        running.signal(signal.SIGTERM)
+        assert running.exit_status() == 0
+    assert upstream.received[0].all("x-forwarded-proto") == ["https"]
+
+
+def test_a_certificate_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
+    broken = tmp_path / "certificate.pem"
+    broken.write_text("nonsense")
+    arguments = command("http://upstream.example", tmp_path, tls={"certificate": str(broken), "key": str(broken)})
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
+    assert ended.returncode != 0
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("trigger-shim: error: tls: ")
+
+
+def test_a_log_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    arguments = command("http://upstream.example", tmp_path, callers={"log": str(tmp_path / "file" / "callers.jsonl")})
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert line.startswith(f"trigger-shim: error: callers.log: {tmp_path / 'file'}")
+
+
+def test_an_application_that_cannot_start_is_no_server_in_the_background() -> None:
+    async def fails(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise RuntimeError
+
+    with pytest.raises(ServeError), server.background(fails, server.loopback()):
+        pass

@@ -1,0 +1,408 @@
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from proxy.output import writer
+from proxy.output.writer import Done, Writer
+from tests.harness import until
+from tests.paths import ROOT
+
+LATE = 20.0
+"""Seconds in which what is bound to come has come."""
+
+
+class Disk:
+    """A sink that stalls when it is told to.
+
+    Attributes:
+        lines: what was written.
+        error: what a write ends with.
+        closed: whether it was.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.error: OSError | None = None
+        self.closed = False
+        self._runs = threading.Event()
+        self._runs.set()
+        self._reached = threading.Event()
+
+    def append(self, line: bytes) -> None:
+        self._reached.set()
+        assert self._runs.wait(LATE)
+        if self.error is not None:
+            raise self.error
+        self.lines.append(line)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def stall(self) -> None:
+        self._reached.clear()
+        self._runs.clear()
+
+    def wait_until_it_is_reached(self) -> None:
+        assert self._reached.wait(LATE)
+
+    def go_on(self) -> None:
+        self._runs.set()
+
+
+class Heard:
+    """What a witness heard.
+
+    Attributes:
+        settled_lines: each with the problem that it had.
+        said: on the stall.
+        before_settled: called with each line that is settled.
+    """
+
+    def __init__(self) -> None:
+        self.settled_lines: list[tuple[bytes, str | None]] = []
+        self.said: list[str] = []
+        self.before_settled: Callable[[], object] = lambda: None
+
+    def settled(self, line: bytes, done: Done | None, problem: str | None) -> None:
+        self.before_settled()
+        self.settled_lines.append((line, problem))
+        if done is not None:
+            done()
+
+    def stalls(self) -> None:
+        self.said.append("stalls")
+
+    def goes_on(self, late: int) -> None:
+        self.said.append(f"goes on, {late} late")
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk()
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def lines(disk: Disk, heard: Heard) -> Iterator[Writer]:
+    opened = Writer(disk, heard)
+    yield opened
+    disk.go_on()
+    opened.close()
+
+
+def numbered(first: int, end: int) -> list[bytes]:
+    return [b"%d\n" % number for number in range(first, end)]
+
+
+def settled(*lines: bytes) -> list[tuple[bytes, str | None]]:
+    return [(line, None) for line in lines]
+
+
+# --- while the disk keeps up
+
+
+def test_each_line_is_written_and_settled_before_append_returns(lines: Writer, disk: Disk, heard: Heard) -> None:
+    for count, line in enumerate(numbered(0, 50), 1):
+        lines.append(line)
+        assert (len(disk.lines), len(heard.settled_lines)) == (count, count)
+
+    assert disk.lines == numbered(0, 50)
+    assert heard.settled_lines == settled(*numbered(0, 50))
+
+
+def test_a_line_that_cannot_be_written_is_settled_with_the_reason(lines: Writer, disk: Disk, heard: Heard) -> None:
+    disk.error = OSError(28, "No space left on device")
+    lines.append(b"1\n")
+    disk.error = OSError("3 of 5 bytes written")
+    lines.append(b"2\n")
+    disk.error = None
+    lines.append(b"3\n")
+
+    assert heard.settled_lines == [
+        (b"1\n", "No space left on device"),
+        (b"2\n", "3 of 5 bytes written"),
+        (b"3\n", None),
+    ]
+
+
+def test_a_line_is_settled_with_what_it_was_appended_with(lines: Writer) -> None:
+    settled_with: list[int] = []
+    lines.append(b"1\n", lambda: settled_with.append(1))
+    lines.append(b"2\n")
+    lines.append(b"3\n", lambda: settled_with.append(3))
+
+    assert settled_with == [1, 3]
+
+
+def test_lines_that_are_put_are_written_in_order_when_they_are_waited_for(
+    lines: Writer, disk: Disk, heard: Heard
+) -> None:
+    lines.append(b"0\n")
+    for line in numbered(1, 50):
+        lines.put(line)
+    assert disk.lines == [b"0\n"]
+
+    lines.wait()
+    assert disk.lines == numbered(0, 50)
+    assert heard.settled_lines == settled(*numbered(0, 50))
+    lines.append(b"50\n")
+    assert disk.lines == numbered(0, 51)
+
+
+def test_a_line_that_is_appended_takes_along_what_was_put_before(lines: Writer, disk: Disk) -> None:
+    lines.put(b"0\n")
+    lines.append(b"1\n")
+    lines.wait()
+
+    assert disk.lines == numbered(0, 2)
+
+
+def test_many_lines_that_get_on_are_no_stall(lines: Writer, disk: Disk, heard: Heard) -> None:
+    append = disk.append
+
+    def takes_its_time(line: bytes) -> None:
+        threading.Event().wait(writer.STALL / 2)
+        append(line)
+
+    disk.append = takes_its_time  # type: ignore[method-assign]
+    for line in numbered(0, 6):
+        lines.put(line)
+    lines.wait()
+
+    assert disk.lines == numbered(0, 6)
+    assert heard.said == []
+
+
+def test_a_witness_that_takes_its_time_is_no_stall(lines: Writer, heard: Heard) -> None:
+    heard.before_settled = lambda: threading.Event().wait(3 * writer.STALL)
+    lines.append(b"1\n")
+
+    assert heard.settled_lines == settled(b"1\n")
+    assert heard.said == []
+
+
+def test_a_thread_that_has_to_wait_for_its_turn_is_no_stall(
+    lines: Writer, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines.append(b"0\n")
+    read = os.read
+
+    def reads_late(descriptor: int, size: int) -> bytes:
+        content = read(descriptor, size)
+        if descriptor == lines._go:
+            threading.Event().wait(3 * writer.STALL)
+        return content
+
+    monkeypatch.setattr(os, "read", reads_late)
+    for line in numbered(1, 3):
+        lines.append(line)
+
+    assert heard.settled_lines == settled(*numbered(0, 3))
+    assert heard.said == []
+
+
+# --- while it stalls
+
+
+def test_a_stall_stops_nobody_and_every_line_is_written_in_order_when_it_is_over(
+    lines: Writer, disk: Disk, heard: Heard
+) -> None:
+    lines.append(b"0\n")
+    disk.stall()
+    for line in numbered(1, 1001):
+        lines.append(line)  # a thousand times STALL would be a minute
+    assert disk.lines == [b"0\n"]
+    assert heard.said == ["stalls"]
+
+    disk.go_on()
+    until(lambda: len(heard.said) == 2)
+    assert heard.said == ["stalls", "goes on, 1000 late"]
+    assert disk.lines == numbered(0, 1001)
+    assert heard.settled_lines == settled(*numbered(0, 1001))
+
+
+def test_lines_that_were_put_when_it_stalls_are_written_late(lines: Writer, disk: Disk, heard: Heard) -> None:
+    disk.stall()
+    for line in numbered(0, 3):
+        lines.put(line)
+    lines.wait()
+    lines.put(b"3\n")
+    lines.wait()
+    assert heard.said == ["stalls"]
+
+    disk.go_on()
+    until(lambda: len(heard.said) == 2)
+    assert heard.said == ["stalls", "goes on, 4 late"]
+    assert disk.lines == numbered(0, 4)
+
+
+def test_after_a_stall_lines_are_waited_for_again_and_the_next_stall_is_told_again(
+    lines: Writer, disk: Disk, heard: Heard
+) -> None:
+    for stall in range(3):
+        disk.stall()
+        lines.append(b"late\n")
+        lines.append(b"later\n")
+        disk.go_on()
+        until(lambda stall=stall: len(heard.said) == 2 * stall + 2)  # type: ignore[misc]
+        for _ in range(20):
+            lines.append(b"prompt\n")
+            assert disk.lines[-1] == b"prompt\n"
+            disk.lines.clear()
+
+    assert heard.said == ["stalls", "goes on, 2 late"] * 3
+
+
+def test_a_disk_that_is_always_slow_is_waited_for_once_and_told_once(
+    lines: Writer, disk: Disk, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "STALL", 0.001)
+    for count in range(1, 6):
+        disk.stall()
+        lines.append(b"slow\n")
+        disk.wait_until_it_is_reached()
+        threading.Event().wait(5 * writer.STALL)  # this is what takes so long
+        disk.go_on()
+        until(lambda count=count: len(heard.settled_lines) == count)  # type: ignore[misc]
+    until(lambda: len(heard.said) == 2)
+
+    assert heard.said == ["stalls", "goes on, 1 late"]
+
+
+@pytest.mark.parametrize(("limit", "most"), [("LINES", 4), ("BYTES", 8)])
+def test_what_waits_is_bounded_and_what_is_more_is_settled_at_once(
+    lines: Writer, disk: Disk, heard: Heard, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
+    monkeypatch.setattr(writer, limit, most)
+    for round_ in range(2):  # there is as much room again afterwards
+        disk.stall()
+        for line in numbered(0, 6):
+            lines.append(line)
+        assert heard.settled_lines == [(line, "it stalls, and too much waits already") for line in numbered(4, 6)]
+
+        disk.go_on()
+        until(lambda round_=round_: len(heard.said) == 2 * round_ + 2)  # type: ignore[misc]
+        assert disk.lines == numbered(0, 4)
+        assert heard.settled_lines[2:] == settled(*numbered(0, 4))
+        disk.lines.clear()
+        heard.settled_lines.clear()
+
+
+def test_lines_that_fail_after_a_stall_are_settled_with_the_reason(lines: Writer, disk: Disk, heard: Heard) -> None:
+    disk.stall()
+    for line in numbered(0, 3):
+        lines.append(line)
+    disk.error = OSError(28, "No space left on device")
+    disk.go_on()
+    until(lambda: len(heard.said) == 2)
+
+    assert heard.settled_lines == [(line, "No space left on device") for line in numbered(0, 3)]
+
+
+# --- the end
+
+
+def test_the_end_waits_until_all_is_written(disk: Disk, heard: Heard) -> None:
+    lines = Writer(disk, heard)
+    disk.stall()
+    for line in numbered(0, 5):
+        lines.append(line)
+    threading.Timer(0.1, disk.go_on).start()
+    lines.close()
+
+    assert disk.lines == numbered(0, 5)
+    assert heard.settled_lines == settled(*numbered(0, 5))
+    assert disk.closed
+
+
+def test_the_end_does_not_wait_for_ever_and_settles_what_is_left_once(
+    disk: Disk, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "FLUSH", 0.05)
+    lines = Writer(disk, heard)
+    disk.stall()
+    for line in numbered(0, 3):
+        lines.append(line)
+    lines.close()
+    assert disk.lines == []
+    assert heard.settled_lines == [(line, "it stalls") for line in numbered(0, 3)]
+
+    disk.go_on()
+    assert lines._thread is not None
+    lines._thread.join(LATE)
+    assert disk.lines == [b"0\n"]  # which was on its way
+    assert len(heard.settled_lines) == 3
+    assert heard.said == ["stalls"]
+
+
+def test_after_the_end_a_line_is_refused(disk: Disk, heard: Heard) -> None:
+    lines = Writer(disk, heard)
+    lines.append(b"0\n")
+    lines.close()
+    lines.append(b"1\n")
+    lines.close()
+
+    assert disk.lines == [b"0\n"]
+    assert heard.settled_lines == [(b"0\n", None), (b"1\n", "it is closed")]
+
+
+def test_there_is_a_thread_only_from_the_first_line_to_the_end(disk: Disk, heard: Heard) -> None:
+    before = threading.active_count()
+    Writer(disk, heard).close()
+    lines = Writer(disk, heard)
+    assert threading.active_count() == before
+    lines.append(b"0\n")
+    assert threading.active_count() == before + 1
+    lines.close()
+    assert threading.active_count() == before
+
+
+def test_without_a_thread_a_line_is_settled_with_the_reason_and_the_next_one_tries_again(
+    lines: Writer, disk: Disk, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(_self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuses)
+        lines.append(b"0\n")
+    lines.append(b"1\n")
+
+    assert heard.settled_lines == [(b"0\n", "can't start new thread"), (b"1\n", None)]
+    assert disk.lines == [b"1\n"]
+
+
+STUCK = """
+import sys
+from pathlib import Path
+from proxy.callers.log.caller_log import CallerLog
+from tests.callers.lines import call
+
+log = CallerLog(sys.argv[1])
+for number in range(2000):
+    log.append(call(request_id=f"r-{number}"))
+"""
+
+
+def test_a_thread_that_is_stuck_does_not_keep_the_process(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    subprocess.run(["mkfifo", str(pipe)], check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", STUCK, str(pipe)],
+        check=True,
+        timeout=60,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+
+    assert ended.stderr == "trigger-shim: warning: caller log: it stalls; until it goes on, records are written late\n"
