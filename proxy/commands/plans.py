@@ -13,7 +13,7 @@ from proxy.callers.log.files import NoLog
 from proxy.callers.plan.forecast import Subject, forecast, present, subjects
 from proxy.callers.plan.upcoming import agenda
 from proxy.callers.plan.warnings import cautions
-from proxy.callers.report.survey import Survey
+from proxy.callers.report.analysis import Survey
 from proxy.commands import reports
 from proxy.config import Config
 from proxy.output import terminal

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from proxy.callers.log.files import NoLog, logs, size
-from proxy.callers.render import card_text as text
 from proxy.callers.render import formats as render
+from proxy.callers.render import profile_text as text
 from proxy.callers.render import table
-from proxy.callers.render.card import card
+from proxy.callers.render.profile import card
+from proxy.callers.report.analysis import Survey, survey
 from proxy.callers.report.report import Gate, Report, still_calling
 from proxy.callers.report.rhythm import STATES
 from proxy.callers.report.rows import Row
-from proxy.callers.report.survey import Survey, survey
 from proxy.callers.report.tally import DIMENSIONS
 from proxy.config import Config
 from proxy.config.values import READERS, Moment
@@ -68,9 +68,9 @@ def callers(config: Config, options: argparse.Namespace) -> int:
         case "markdown":
             print(render.to_markdown(report, rows, surveyed.source), end="")
         case "html":
-            from proxy.callers.render import page  # noqa: PLC0415 - its library takes its time to import
+            from proxy.callers.render import html_page  # noqa: PLC0415 - its library takes its time to import
 
-            print(page.to_html(surveyed, rows, config.upstream.url), end="")
+            print(html_page.to_html(surveyed, rows, config.upstream.url), end="")
     operator.info(render.reading(surveyed.source))
     return _GATE[still_calling(report, options.fail_if_active)] if options.fail_if_active else 0
 

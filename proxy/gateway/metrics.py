@@ -20,7 +20,7 @@ from proxy import __version__
 from proxy.callers.identity import party
 from proxy.callers.log.journal import memory_folder
 from proxy.callers.record import CallRecord
-from proxy.callers.report.outlook import ends_by_name
+from proxy.callers.report.policy_effect import ends_by_name
 from proxy.config import Config
 from proxy.errors import Outcome
 from proxy.withdrawn.endpoints import ENDPOINTS

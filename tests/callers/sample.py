@@ -9,7 +9,7 @@ import msgspec
 
 from proxy.callers.identity import Rule
 from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, Record
-from proxy.callers.report.survey import Survey, survey
+from proxy.callers.report.analysis import Survey, survey
 from proxy.callers.report.tally import Dimension
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)

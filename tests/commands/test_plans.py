@@ -13,8 +13,8 @@ import yaml
 
 from proxy.commands import reports
 from tests.callers.lines import DAY, NOW, beats, call, log
-from tests.callers.test_golden_logs import GOLDEN
 from tests.commands.test_reports import nightly, on_a_terminal, plain, rows
+from tests.system.test_golden_logs import GOLDEN
 from tests.test_cli import Ran, Run, alone, run
 
 __all__ = ["alone", "run"]  # fixtures

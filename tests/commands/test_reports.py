@@ -20,8 +20,8 @@ import yaml
 from proxy.callers.record import Record
 from proxy.output import terminal
 from tests.callers.lines import DAY, NOW, beats, call, log
-from tests.callers.test_golden_logs import GOLDEN
 from tests.paths import ROOT
+from tests.system.test_golden_logs import GOLDEN
 from tests.test_cli import Ran, alone, run
 
 __all__ = ["alone", "run"]  # fixtures

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, Record
 from proxy.callers.render.formats import to_json
+from proxy.callers.report.analysis import survey
 from proxy.callers.report.coverage import Span, coverage
-from proxy.callers.report.survey import survey
 from tests.callers.lines import call, log
-from tests.callers.month import END
-from tests.callers.test_golden_logs import CASES, GOLDEN, logs, moment
 from tests.deploy.clickhouse import ClickHouse
 from tests.deploy.vector import Vector
+from tests.system.month import END
+from tests.system.test_golden_logs import CASES, GOLDEN, logs, moment
 
 COLUMNS = "caller source owner user calls by_day first_seen last_seen interval error_share state retired_at".split()
 TIMES = "first_seen last_seen retired_at".split()

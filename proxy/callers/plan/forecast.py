@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from proxy.callers import identity
 from proxy.callers.identity import Rule
+from proxy.callers.report.analysis import Survey
 from proxy.callers.report.rhythm import State
-from proxy.callers.report.survey import Survey
 from proxy.withdrawn import lifecycle
 from proxy.withdrawn.brownouts import Brownout
 from proxy.withdrawn.lifecycle import Change, Kind, Party, Phase, Policy, Reason

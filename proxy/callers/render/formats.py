@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from proxy.callers.render.card import Card
+from proxy.callers.render.profile import Card
+from proxy.callers.report.analysis import Source
 from proxy.callers.report.coverage import Span
 from proxy.callers.report.report import Report
 from proxy.callers.report.rhythm import DAY, RETIRED_AFTER, STRANGER_RETIRED_AFTER
 from proxy.callers.report.rows import Row
-from proxy.callers.report.survey import Source
 from proxy.output.formatting import (
     BLOCKS,
     duration,

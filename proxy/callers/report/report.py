@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from proxy.callers.record import Heartbeat
 from proxy.callers.report.coverage import Coverage, Span, coverage
-from proxy.callers.report.outlook import NOTHING_PLANNED, outlooks
+from proxy.callers.report.policy_effect import NOTHING_PLANNED, outlooks
 from proxy.callers.report.rows import Row, days_of, grouped, rows_of
 from proxy.callers.report.tally import Dimension, Tally
 from proxy.output.formatting import date, day, duration, minute, shortened

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from proxy.callers.report.coverage import Coverage, Span
-from proxy.callers.report.outlook import Outlook, together
+from proxy.callers.report.policy_effect import Outlook, together
 from proxy.callers.report.rhythm import STATES, State, rhythm
 from proxy.callers.report.rhythm import state as state_of
 from proxy.callers.report.tally import Tally

@@ -11,10 +11,10 @@ import pytest
 
 from proxy.callers.identity import Rule
 from proxy.callers.record import CallRecord
-from proxy.callers.render.card import card
-from proxy.callers.render.page import SECTIONS, to_html
+from proxy.callers.render.html_page import SECTIONS, to_html
+from proxy.callers.render.profile import card
+from tests.callers.render.sample_page import BASE, BIDI, HOSTILE, LONG, hostile, page, read, usual
 from tests.callers.sample import DAY, beats, call, surveyed
-from tests.callers.sample_page import BASE, BIDI, HOSTILE, LONG, hostile, page, read, usual
 from tests.paths import ROOT
 
 

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from proxy.callers.record import Record
-from proxy.callers.render.card import CHANGES, Card, card
-from proxy.callers.render.card_text import card_to_markdown, card_to_text
+from proxy.callers.render.profile import CHANGES, Card, card
+from proxy.callers.render.profile_text import card_to_markdown, card_to_text
+from proxy.callers.report.analysis import survey
 from proxy.callers.report.detail import LAST_CALLS, OTHERS
-from proxy.callers.report.survey import survey
 from proxy.gateway.server import server
 from proxy.standin.app import StandIn
 from tests.callers.lines import DAY, NOW, beats, call, log

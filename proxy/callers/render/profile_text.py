@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from proxy.callers.render.card import Card, Change
+from proxy.callers.render.profile import Card, Change
 from proxy.callers.report.detail import Call
 from proxy.output.formatting import BLOCKS, listed, many, markdown, minute, percent, printable, sparkline
 

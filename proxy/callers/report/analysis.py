@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from proxy.callers.identity import Rule
 from proxy.callers.report.detail import Detail
-from proxy.callers.report.outlook import NOTHING_PLANNED, parties
+from proxy.callers.report.policy_effect import NOTHING_PLANNED, parties
 from proxy.callers.report.reader import Progress, Reader
 from proxy.callers.report.report import Report, report
 from proxy.callers.report.tally import Dimension, Fold

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 from proxy.callers.identity import Rule
 from proxy.callers.record import Record
-from proxy.callers.render.page import to_html
+from proxy.callers.render.html_page import to_html
 from proxy.callers.report.tally import Dimension
 from tests.callers.sample import DAY, beats, call, daily, surveyed
 

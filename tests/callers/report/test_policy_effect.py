@@ -12,14 +12,14 @@ import pytest
 
 from proxy.callers.identity import Rule
 from proxy.callers.record import Record
-from proxy.callers.render.card import card
-from proxy.callers.render.card_text import card_to_markdown, card_to_text
 from proxy.callers.render.formats import to_csv, to_json, to_markdown
-from proxy.callers.render.page import to_html
-from proxy.callers.report.outlook import ends_by_name, outlook
+from proxy.callers.render.html_page import to_html
+from proxy.callers.render.profile import card
+from proxy.callers.render.profile_text import card_to_markdown, card_to_text
+from proxy.callers.report.analysis import Survey, survey
+from proxy.callers.report.policy_effect import ends_by_name, outlook
 from proxy.callers.report.report import Report, still_calling
 from proxy.callers.report.rows import Row
-from proxy.callers.report.survey import Survey, survey
 from proxy.withdrawn.brownouts import Brownout, Once, Window
 from proxy.withdrawn.lifecycle import Party, Policy
 from tests.callers.lines import DAY, NOW, beats, call, log

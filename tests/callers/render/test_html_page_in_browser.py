@@ -9,9 +9,9 @@ import pytest
 
 from proxy.callers.record import Record
 from proxy.callers.report.rhythm import STATES
-from tests.callers.browser import Browser, browser
+from tests.callers.render.browser import Browser, browser
+from tests.callers.render.sample_page import HOSTILE, hostile, page, read, usual
 from tests.callers.sample import beats
-from tests.callers.sample_page import HOSTILE, hostile, page, read, usual
 
 A4 = 718
 """Pixels that a browser has on that paper, between its usual margins."""

@@ -8,9 +8,9 @@ import pytest
 
 from proxy.callers.identity import Rule
 from proxy.callers.record import Record
+from proxy.callers.report.analysis import survey
 from proxy.callers.report.report import Report, still_calling
 from proxy.callers.report.rows import Row
-from proxy.callers.report.survey import survey
 from tests.callers.lines import DAY, NOW, beats, call, line, log
 
 HOUR = timedelta(hours=1)

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import jinja2
 
 from proxy.callers.render import chart
-from proxy.callers.render.card import Card, card
-from proxy.callers.render.card_text import UNKNOWN
 from proxy.callers.render.chart import Picture, Stretch
 from proxy.callers.render.formats import PLURALS, REASONS, RETIRED, VERDICTS, Column, columns, reading
+from proxy.callers.render.profile import Card, card
+from proxy.callers.render.profile_text import UNKNOWN
+from proxy.callers.report.analysis import Survey
 from proxy.callers.report.report import Report
 from proxy.callers.report.rhythm import STATES
 from proxy.callers.report.rows import Row
-from proxy.callers.report.survey import Survey
 from proxy.output.formatting import day, duration, interval, minute, percent, printable
 
 SECTIONS = 200

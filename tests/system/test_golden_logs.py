@@ -1,4 +1,4 @@
-"""The golden logs (golden/README.md), each read as a user would name its files."""
+"""The golden logs (golden_logs/README.md), each read as a user would name its files."""
 
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from proxy.callers.report.survey import Survey, survey
+from proxy.callers.report.analysis import Survey, survey
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parent / "golden_logs"
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
 
 
