@@ -53,7 +53,7 @@ def check_reasons(expected: Any, reasons: list[str]) -> None:
 
 
 def check_callers(expected: Any, surveyed: Survey) -> None:
-    rows = {row.name: row._asdict() for row in surveyed.report.callers}
+    rows = {row.name: row._asdict() | row.counts for row in surveyed.report.callers}
     if isinstance(expected, int):
         assert len(rows) == expected
         return

@@ -140,26 +140,24 @@ def to_json(report: Report, rows: Sequence[Row], source: Source) -> str:
 
 def card_to_json(card: Card) -> str:
     """Everything on one caller as an object."""
-    detail = card.detail
     return _json(
         {
             **_row(card.row, "caller"),
-            "tokens": detail.tokens,
-            "addresses": detail.addresses,
-            "errors": detail.errors,
-            "ignored_fields": detail.ignored_fields,
+            **card.detail.counts,
             "changes": [change._asdict() for change in card.changes],
             "last_calls": [call._asdict() for call in card.last_calls],
         }
     )
 
 
+_ROW = "source owner contact user users calls by_day first_seen last_seen interval error_share state retired_at".split()
+
+
 def _row(row: Row, by: str) -> dict[str, Any]:
-    values = row._asdict()
-    name = {by: values.pop("name")}
-    for key in {"in_doubt", "is_let_through", "outlook", by, "callers" if by == "caller" else "source"}:
-        values.pop(key, None)
-    return name | values | {"next": _next(row.outlook.next), "refused": row.outlook.refused}
+    is_group = by != "caller"
+    name = {by: row.name, "callers": row.callers} if is_group else {by: row.name}
+    values = {key: getattr(row, key) for key in _ROW if key != by and not (is_group and key == "source")}
+    return name | values | row.counts | {"next": _next(row.outlook.next), "refused": row.outlook.refused}
 
 
 def _next(change: Change | None) -> dict[str, Any] | None:

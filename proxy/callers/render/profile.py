@@ -73,18 +73,8 @@ class Card(NamedTuple):
     @property
     def counted(self) -> list[tuple[str, Counter[str]]]:
         """What was counted of it, each kind of values by its name, if there are any."""
-        row, detail = self.row, self.detail
-        kinds: tuple[tuple[str, Counter[str]], ...] = (
-            ("endpoints", row.endpoints),
-            ("repositories", row.repositories),
-            ("workflows", row.workflows),
-            ("agents", row.agents),
-            ("addresses", detail.addresses),
-            ("tokens", detail.tokens),
-            ("outcomes", row.outcomes),
-            ("errors", detail.errors),
-        )
-        return [(title, counts) for title, counts in kinds if counts]
+        found = self.row.counts | self.detail.counts
+        return [(kind, found[kind]) for kind in _COUNTED if found[kind]]
 
     @property
     def warnings(self) -> list[str]:
@@ -92,8 +82,8 @@ class Card(NamedTuple):
         warnings = []
         if self.row.error_share == 1:
             warnings.append("None of its calls has worked: moving alone mends nothing.")
-        if self.detail.ignored_fields:
-            fields = listed(self.detail.ignored_fields.items())
+        if ignored := self.detail.counts["ignored_fields"]:
+            fields = listed(ignored.items())
             warnings.append(
                 f"It sends {fields}, which the withdrawn endpoint has always ignored: they never reached a run."
                 " If they are meant, they belong in values."
@@ -114,6 +104,7 @@ class Card(NamedTuple):
         ]
 
 
+_COUNTED = "endpoints repositories workflows agents addresses tokens outcomes errors".split()
 _TRIGGERS = {endpoint.name for endpoint in ENDPOINTS if endpoint.is_trigger}
 _TRIGGER = (
     "Of a trigger, path, body and answer change. BRANCH and VALUE stand for what only the calling tool knows;"

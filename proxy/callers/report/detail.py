@@ -17,6 +17,8 @@ _VALUES = 1000
 
 OTHERS = "(others)"
 
+_COUNTED = ("tokens", "addresses", "errors", "ignored_fields")
+
 _names = msgspec.json.Decoder(Closeup).decode
 _last_call = msgspec.json.Decoder(LastCall).decode
 
@@ -62,18 +64,13 @@ class Detail:
     """The calls of one caller, added in any order.
 
     Attributes:
-        addresses: where it calls from.
-        tokens: fingerprints of those it calls with.
-        errors: which it got: status and code.
-        ignored_fields: fields that it sends and that the withdrawn endpoint has always ignored.
+        counts: calls by fingerprint of the token, by client address, by error, which is its status and code, and by
+            each field that the withdrawn endpoint has always ignored.
         uses: by endpoint, repository and workflow.
     """
 
     def __init__(self) -> None:
-        self.addresses: Counter[str] = Counter()
-        self.tokens: Counter[str] = Counter()
-        self.errors: Counter[str] = Counter()
-        self.ignored_fields: Counter[str] = Counter()
+        self.counts: dict[str, Counter[str]] = {kind: Counter() for kind in _COUNTED}
         self.uses: dict[tuple[str | None, ...], Use] = {}
         self._last: list[tuple[datetime, bytes, Sighting]] = []
 
@@ -93,12 +90,11 @@ class Detail:
             code = _last_call(line).error_code if seen.status >= 400 else None
         except msgspec.ValidationError:  # from somebody who writes another record
             return
-        _count(self.addresses, seen.client_ip)
-        _count(self.tokens, seen.token)
-        if seen.status >= 400:
-            _count(self.errors, f"{seen.status} {code or seen.outcome}")
+        error = f"{seen.status} {code or seen.outcome}" if seen.status >= 400 else None
+        for kind, value in (("tokens", seen.token), ("addresses", seen.client_ip), ("errors", error)):
+            _count(self.counts[kind], value)
         for name in names.ignored_fields:
-            _count(self.ignored_fields, name)
+            _count(self.counts["ignored_fields"], name)
         self._note_use(seen, line, names.inputs)
         last = (seen.ts, line, seen)
         if len(self._last) < LAST_CALLS:

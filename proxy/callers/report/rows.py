@@ -31,8 +31,7 @@ class Row(NamedTuple):
         retired_at: when it will be retired if it never calls again, and the log is kept; None where it is.
         outlook: what is planned for it.
         is_let_through: its last call went through, although it was refused for good by then.
-        endpoints, repositories, workflows, agents, outcomes: calls by each.
-        replacements: calls by what is to be called instead.
+        counts: calls by each value, for each of `tally.COUNTED`.
     """
 
     name: str
@@ -53,12 +52,7 @@ class Row(NamedTuple):
     retired_at: datetime | None
     outlook: Outlook
     is_let_through: bool
-    endpoints: Counter[str]
-    repositories: Counter[str]
-    workflows: Counter[str]
-    agents: Counter[str]
-    outcomes: Counter[str]
-    replacements: Counter[str]
+    counts: dict[str, Counter[str]]
 
     @property
     def is_refused(self) -> bool:
@@ -119,12 +113,7 @@ def _row(name: str, tallies: list[Tally], kept: Coverage, outlooks: Outlooks, *,
         retired_at=kept.period.end + timedelta(seconds=left) if state != "retired" else None,
         outlook=plans,
         is_let_through=_is_let_through(whole, plans),
-        endpoints=whole.endpoints,
-        repositories=whole.repositories,
-        workflows=whole.workflows,
-        agents=whole.agents,
-        outcomes=whole.outcomes,
-        replacements=whole.replacements,
+        counts=whole.counts,
     )
 
 

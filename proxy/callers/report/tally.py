@@ -19,6 +19,9 @@ from proxy.withdrawn import endpoints
 Dimension = Literal["caller", "owner", "repo", "workflow", "endpoint", "agent"]
 DIMENSIONS: tuple[Dimension, ...] = ("caller", "owner", "repo", "workflow", "endpoint", "agent")
 
+COUNTED = ("endpoints", "repositories", "workflows", "agents", "outcomes", "replacements")
+"""The kinds of values that calls are counted by."""
+
 NOBODY = "(none)"
 """The group of calls that have no value in a dimension."""
 
@@ -61,6 +64,12 @@ class Shape(NamedTuple):
         return f"{endpoint.method} {path}"
 
     @property
+    def counted(self) -> tuple[str | None, ...]:
+        """A value for each of `COUNTED`."""
+        agent = self.user_agent or NOBODY
+        return self.endpoint, self.repository, self.workflow or NOBODY, agent, self.outcome, self.replacement
+
+    @property
     def traits(self) -> Traits:
         """What a rule looks at."""
         return Traits(self.token, self.user_agent, self.client_ip, self.repository, self.workflow)
@@ -78,6 +87,7 @@ class Tally:
         errors: how many calls were answered with 4xx or 5xx.
         users: whose tokens they were, and when last.
         let_through, refused: when a call was last sent on, or refused for good; None where none was.
+        counts: calls by each value, for each of `COUNTED`.
     """
 
     caller: str
@@ -92,12 +102,7 @@ class Tally:
     let_through: datetime | None = None
     refused: datetime | None = None
     users: dict[str, datetime] = field(default_factory=dict)
-    endpoints: Counter[str] = field(default_factory=Counter)
-    repositories: Counter[str] = field(default_factory=Counter)
-    workflows: Counter[str] = field(default_factory=Counter)
-    agents: Counter[str] = field(default_factory=Counter)
-    outcomes: Counter[str] = field(default_factory=Counter)
-    replacements: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in COUNTED})
 
     def copy(self) -> "Tally":
         """One that can be merged into without changing this one."""
@@ -115,8 +120,8 @@ class Tally:
             self.hours[hour] = self.hours.get(hour, 0) + calls
         for user, last in other.users.items():
             self.users[user] = max(last, self.users.get(user, last))
-        for name in ("endpoints", "repositories", "workflows", "agents", "outcomes", "replacements"):
-            getattr(self, name).update(getattr(other, name))
+        for kind, counts in other.counts.items():
+            self.counts[kind].update(counts)
 
 
 class Fold:
@@ -242,13 +247,9 @@ class Fold:
         tally.errors += count.calls if shape.status >= 400 else 0
         if shape.run_user is not None:
             tally.users[shape.run_user] = max(count.last, tally.users.get(shape.run_user, count.last))
-        tally.endpoints[shape.endpoint] += count.calls
-        tally.repositories[shape.repository] += count.calls
-        tally.workflows[shape.workflow or NOBODY] += count.calls
-        tally.agents[shape.user_agent or NOBODY] += count.calls
-        tally.outcomes[shape.outcome] += count.calls
-        if shape.replacement is not None:
-            tally.replacements[shape.replacement] += count.calls
+        for kind, value in zip(COUNTED, shape.counted, strict=True):
+            if value is not None:
+                tally.counts[kind][value] += count.calls
 
 
 _DECIDES_NOTHING = {"brownout", "rejected", "overloaded"}

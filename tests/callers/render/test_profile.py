@@ -32,7 +32,7 @@ def made(tmp_path: Path, *records: Record, base: str = BASE) -> Card:
 def test_only_the_caller_that_was_asked_for_is_told_of(tmp_path: Path) -> None:
     found = made(tmp_path, call(client_ip="10.1.2.3"), call(caller="other", client_ip="10.9.9.9"))
 
-    assert found.detail.addresses == {"10.1.2.3": 1}
+    assert found.detail.counts["addresses"] == {"10.1.2.3": 1}
 
 
 def test_a_card_says_from_where_with_what_and_what_went_wrong(tmp_path: Path) -> None:
@@ -42,12 +42,14 @@ def test_a_card_says_from_where_with_what_and_what_went_wrong(tmp_path: Path) ->
         call(client_ip="10.1.2.3", status=404, outcome="upstream_error", error_code="NotFound"),
         call(client_ip="10.1.2.4", status=410, outcome="gone", ignored_fields=["inputs", "input.value"]),
         call(ignored_fields=["inputs"]),
-    ).detail
+    )
 
-    assert found.addresses == {"10.1.2.3": 2, "10.1.2.4": 1}
-    assert found.tokens == {"0123456789ab": 1}
-    assert found.errors == {"404 NotFound": 1, "410 gone": 1}
-    assert found.ignored_fields == {"inputs": 2, "input.value": 1}
+    assert found.detail.counts == {
+        "addresses": {"10.1.2.3": 2, "10.1.2.4": 1},
+        "tokens": {"0123456789ab": 1},
+        "errors": {"404 NotFound": 1, "410 gone": 1},
+        "ignored_fields": {"inputs": 2, "input.value": 1},
+    }
 
 
 def test_the_last_calls_are_the_last_in_time_and_not_in_the_log(tmp_path: Path) -> None:
@@ -67,8 +69,9 @@ def test_values_that_a_caller_invents_are_counted_up_to_a_bound(tmp_path: Path) 
         ),
     )
 
-    assert len(found.detail.addresses) == len(found.detail.ignored_fields) == 1001
-    assert found.detail.addresses[OTHERS] == 200
+    counts = found.detail.counts
+    assert len(counts["addresses"]) == len(counts["ignored_fields"]) == 1001
+    assert counts["addresses"][OTHERS] == 200
     assert (len(found.changes), found.more_changes) == (CHANGES, 1000 - CHANGES)
 
 

@@ -50,15 +50,17 @@ def test_a_row_says_who_and_how_often(tmp_path: Path) -> None:
     assert (row.name, row.source, row.owner, row.calls, row.error_share) == ("nightly", "known", "team-a", 4, 0.5)
     assert set(row.users) == {"alice", "bob"}
     assert (row.first_seen, row.last_seen) == (NOW - 3 * DAY, NOW - DAY)
-    assert row.endpoints == {"trigger": 2, "trigger_by_id": 1, "run_workflows": 1}
-    assert row.repositories == {"acme/shop": 2, "acme/web": 1, "id:42": 1}
-    assert row.workflows == {"build": 3, "(none)": 1}
-    assert row.agents == {"x/1": 1, "(none)": 3}
-    assert row.outcomes == {"forwarded": 2, "unreachable": 1, "rejected": 1}
-    assert row.replacements == {
-        "POST /repos/acme/shop/cicd/runs": 2,
-        "POST /repos/acme/web/cicd/runs": 1,
-        "POST /repos/id:42/cicd/runs": 1,
+    assert row.counts == {
+        "endpoints": {"trigger": 2, "trigger_by_id": 1, "run_workflows": 1},
+        "repositories": {"acme/shop": 2, "acme/web": 1, "id:42": 1},
+        "workflows": {"build": 3, "(none)": 1},
+        "agents": {"x/1": 1, "(none)": 3},
+        "outcomes": {"forwarded": 2, "unreachable": 1, "rejected": 1},
+        "replacements": {
+            "POST /repos/acme/shop/cicd/runs": 2,
+            "POST /repos/acme/web/cicd/runs": 1,
+            "POST /repos/id:42/cicd/runs": 1,
+        },
     }
     assert row.by_day == [1, 1, 2, 0]
 
