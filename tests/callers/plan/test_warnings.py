@@ -99,55 +99,6 @@ def test_but_not_while_somebody_whom_it_hits_has_an_extension(
     assert any("refused by then" in line for line in found) is is_late
 
 
-# --- overlaps
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "overlap"),
-    [
-        (once(NOW + 2 * DAY), once(NOW + 2 * DAY + HOUR), None),
-        (once(NOW + 2 * DAY), once(NOW + 2 * DAY + HOUR - MINUTE), ("2026-11-26 08:59", "2026-11-26 09:00")),
-        (once(NOW + 2 * DAY, 9 * HOUR), once(NOW + 2 * DAY + HOUR), ("2026-11-26 09:00", "2026-11-26 10:00")),
-        (once(NOW + 2 * DAY), once(NOW + 2 * DAY), ("2026-11-26 08:00", "2026-11-26 09:00")),
-        (once(NOW - MINUTE), once(NOW - 2 * MINUTE), ("2026-11-24 07:59", "2026-11-24 08:58")),
-        (once(NOW + 90 * DAY - MINUTE), once(NOW + 90 * DAY - MINUTE), ("2027-02-22 07:59", "2027-02-22 08:59")),
-        (once(NOW + 90 * DAY), once(NOW + 90 * DAY), None),
-        (once(NOW + 2 * DAY, HOUR, "nightly"), once(NOW + 2 * DAY, HOUR, "smoke"), None),
-        (once(NOW + DAY, HOUR, "nightly"), once(NOW + DAY, HOUR, "team-a"), ("2026-11-25 08:00", "2026-11-25 09:00")),
-        (once(NOW + 2 * DAY, exempt=("smoke",)), once(NOW + 2 * DAY, HOUR, "smoke"), None),
-        (
-            Brownout(Recurring("0 22 * * *", 4 * HOUR, UTC)),
-            Brownout(Recurring("0 1 5 12 *", HOUR, BERLIN)),
-            ("2026-12-05 00:00", "2026-12-05 01:00"),
-        ),
-        (Brownout(Recurring("0 22 * * *", HOUR, UTC)), Brownout(Recurring("0 0 * * *", HOUR, BERLIN)), None),
-    ],
-)  # fmt: skip
-def test_windows_that_overlap_are_named_with_when(
-    one: Brownout, other: Brownout, overlap: tuple[str, str] | None
-) -> None:
-    for pair in ((one, other), (other, one)):
-        said = [line for line in warned(*pair) if "overlaps" in line]
-        assert said == (
-            [f"lifecycle.brownouts[0]: overlaps with lifecycle.brownouts[1], from {overlap[0]} UTC to {overlap[1]} UTC"]
-            if overlap is not None
-            else []
-        )
-
-
-@pytest.mark.parametrize(("length", "is_long"), [(10 * MINUTE, False), (10 * MINUTE + TICK, True)])
-def test_a_window_that_runs_into_its_own_next_one_is_named(length: timedelta, is_long: bool) -> None:
-    found = warned(Brownout(Recurring("*/10 * * * *", length, UTC)))
-
-    assert any("overlaps with its own next window" in line for line in found) is is_long
-
-
-def test_after_the_end_nothing_overlaps() -> None:
-    later = once(SUNSET + DAY)
-
-    assert not [line for line in warned(later, later, sunset=SUNSET) if "overlaps" in line]
-
-
 # --- names
 
 
