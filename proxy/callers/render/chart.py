@@ -122,22 +122,11 @@ def dates(first: datetime, days: int, most: int) -> list[tuple[datetime, str]]:
 # --- where it is drawn
 
 
-class Size(NamedTuple):
-    """How large a picture is.
+WIDTH, _UPPER, _LOWER = 960, 110, 130
+"""Of the picture, and the heights of the panel of the callers and of the one of the calls."""
 
-    Attributes:
-        upper, lower: height of the panel of the callers, and of the one of the calls.
-        labels: how many dates there is room for.
-    """
-
-    width: int
-    upper: int
-    lower: int
-    labels: int
-
-
-WIDE = Size(width=960, upper=110, lower=130, labels=9)
-NARROW = Size(width=340, upper=90, lower=100, labels=4)
+_LABELS = 9
+"""How many dates there is room for."""
 
 _LEFT, _RIGHT, _DIGIT = 40, 16, 9
 _HEADING, _BETWEEN, _DATES = 30, 46, 28
@@ -210,22 +199,21 @@ class _Scale(NamedTuple):
         return self.left + (self.right - self.left) * min(max(part, 0), 1)
 
 
-def picture(shown: Sequence[Stretch], gaps: Iterable[Span], size: Size) -> Picture:
+def picture(shown: Sequence[Stretch], gaps: Iterable[Span]) -> Picture:
     """Lay out the callers and the calls, one above the other.
 
     Args:
         shown: the stretches of the period, at least one.
         gaps: times for which the log was not kept, in their order.
-        size: of the picture.
     """
     begin, end = shown[0].span.begin, shown[-1].span.end
-    scale = _Scale(begin, end, _LEFT, size.width - _RIGHT - _DIGIT * len(str(shown[-1].callers)))
-    callers, caller_ticks = _panel(_HEADING, size.upper, [stretch.callers for stretch in shown])
-    calls, call_ticks = _panel(callers.bottom + _BETWEEN, size.lower, [stretch.calls for stretch in shown])
+    scale = _Scale(begin, end, _LEFT, WIDTH - _RIGHT - _DIGIT * len(str(shown[-1].callers)))
+    callers, caller_ticks = _panel(_HEADING, _UPPER, [stretch.callers for stretch in shown])
+    calls, call_ticks = _panel(callers.bottom + _BETWEEN, _LOWER, [stretch.calls for stretch in shown])
     steps = [_y(stretch.callers, callers, caller_ticks) for stretch in shown]
     line = _line(shown, steps, scale)
     return Picture(
-        width=size.width,
+        width=WIDTH,
         height=calls.bottom + _DATES,
         left=scale.left,
         right=scale.right,
@@ -236,7 +224,7 @@ def picture(shown: Sequence[Stretch], gaps: Iterable[Span], size: Size) -> Pictu
         end=(scale.right, steps[-1], shown[-1].callers),
         bars=[_bar(stretch, scale, calls, call_ticks) for stretch in shown if stretch.calls],
         shades=_shades(gaps, scale),
-        dates=_dates(begin, (end - begin).days, scale, size.labels),
+        dates=_dates(begin, (end - begin).days, scale),
     )
 
 
@@ -285,9 +273,9 @@ def _shades(gaps: Iterable[Span], scale: _Scale) -> list[Shade]:
     return [Shade(round(begin, 1), round(max(end - begin, 1), 1)) for begin, end in sides]
 
 
-def _dates(first: datetime, days: int, scale: _Scale, most: int) -> list[tuple[float, str]]:
+def _dates(first: datetime, days: int, scale: _Scale) -> list[tuple[float, str]]:
     middle = timedelta(0) if days > MOST_STRETCHES else _DAY / 2
-    return [(round(scale.x(moment + middle), 1), label) for moment, label in dates(first, days, most)]
+    return [(round(scale.x(moment + middle), 1), label) for moment, label in dates(first, days, _LABELS)]
 
 
 # --- sparklines

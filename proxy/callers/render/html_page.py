@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jinja2
 
 from proxy.callers.render import chart
-from proxy.callers.render.chart import Picture, Stretch
+from proxy.callers.render.chart import Stretch
 from proxy.callers.render.formats import PLURALS, REASONS, RETIRED, VERDICTS, Column, columns, reading
 from proxy.callers.render.profile import Card, card
 from proxy.callers.render.profile_text import UNKNOWN
@@ -50,7 +50,7 @@ def to_html(surveyed: Survey, rows: Sequence[Row], base: str) -> str:
         columns=[(column, _kind(column, report)) for column in columns(report, "")],
         shown=shown,
         unit=_unit(chart.stretch_length(len(report.days))),
-        pictures=_pictures(report, shown),
+        picture=chart.picture(shown, report.coverage.gaps),
         trend=_trend(shown),
         reading=reading(surveyed.source),
     )
@@ -77,14 +77,6 @@ def _kind(column: Column, report: Report) -> str:
     if column.title in {report.by, "state", "trend"}:
         return "name" if column.title == report.by else column.title
     return "number" if column.is_number else "text"
-
-
-def _pictures(report: Report, shown: Sequence[Stretch]) -> list[tuple[str, Picture]]:
-    gaps = report.coverage.gaps
-    return [
-        ("wide", chart.picture(shown, gaps, chart.WIDE)),
-        ("narrow", chart.picture(shown, gaps, chart.NARROW)),
-    ]
 
 
 def _unit(days: int) -> str:

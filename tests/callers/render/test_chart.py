@@ -7,10 +7,8 @@ from hypothesis import strategies as st
 
 from proxy.callers.render.chart import (
     MOST_STRETCHES,
-    NARROW,
-    WIDE,
+    WIDTH,
     Picture,
-    Size,
     Stretch,
     dates,
     picture,
@@ -148,7 +146,7 @@ def test_dates_are_round(days: int, most: int, expected: list[str]) -> None:
     assert [label for _, label in dates(MONDAY, days, most)] == expected
 
 
-@given(st.integers(1, 20_000), st.integers(0, 3000), st.sampled_from([WIDE.labels, NARROW.labels]))
+@given(st.integers(1, 20_000), st.integers(0, 3000), st.integers(4, 9))
 def test_there_are_dates_but_never_too_many(days: int, shift: int, most: int) -> None:
     first = MONDAY + DAY * shift
     found = dates(first, days, most)
@@ -159,8 +157,8 @@ def test_there_are_dates_but_never_too_many(days: int, shift: int, most: int) ->
 # --- where it is drawn
 
 
-def drawn(shown: list[Stretch], gaps: list[Span] | None = None, size: Size = WIDE) -> Picture:
-    return picture(shown, gaps or [], size)
+def drawn(shown: list[Stretch], gaps: list[Span] | None = None) -> Picture:
+    return picture(shown, gaps or [])
 
 
 def test_a_bar_is_as_high_as_its_calls() -> None:
@@ -202,17 +200,16 @@ def test_a_short_gap_is_seen_and_thousands_of_them_are_few_shades() -> None:
     gaps = [Span(MONDAY + minute * start, MONDAY + minute * (start + 10)) for start in range(0, 100 * 1440, 20)]
     shown = [stretch(day, 1) for day in range(100)]
     assert drawn(shown, gaps[:1]).shades[0].width >= 1
-    assert len(drawn(shown, gaps).shades) <= WIDE.width
+    assert len(drawn(shown, gaps).shades) <= WIDTH
 
 
 @given(
     st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**4)), min_size=1, max_size=MOST_STRETCHES),
     st.sampled_from([1, 7]),
-    st.sampled_from([WIDE, NARROW]),
 )
-def test_everything_is_inside_the_picture(values: list[tuple[int, int]], days: int, size: Size) -> None:
+def test_everything_is_inside_the_picture(values: list[tuple[int, int]], days: int) -> None:
     shown = [stretch(index * days, days, calls, callers) for index, (calls, callers) in enumerate(values)]
-    found = drawn(shown, [Span(shown[0].span.begin - DAY, shown[-1].span.end + DAY)], size)
+    found = drawn(shown, [Span(shown[0].span.begin - DAY, shown[-1].span.end + DAY)])
     (shade,) = found.shades
     for bar in found.bars:
         assert found.left <= bar.x

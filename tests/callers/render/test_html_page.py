@@ -141,7 +141,7 @@ def test_nobody_calling_is_a_page_too(tmp_path: Path) -> None:
 
 def test_the_picture_is_there_for_who_cannot_see_it(tmp_path: Path) -> None:
     root = read(page(tmp_path, usual()))
-    (picture, _) = by_class(root, "chart")
+    (picture,) = by_class(root, "chart")
     named = [element for element in picture.iter() if element.get("id") in picture.get("aria-labelledby", "").split()]
     assert picture.get("role") == "img"
     assert [text_of(element) for element in named] == [
