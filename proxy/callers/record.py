@@ -103,10 +103,13 @@ class Closeup(msgspec.Struct, gc=False):
 
 
 class LastCall(msgspec.Struct, gc=False):
-    """What it reads of the last calls of all."""
+    """What it says of the last calls of all."""
 
+    ts: datetime
     method: str
     path: str
+    status: int
+    outcome: str
     request_id: str = ""
     error_code: str | None = None
     run: str | None = None

@@ -145,7 +145,7 @@ def card_to_json(card: Card) -> str:
             **_row(card.row, "caller"),
             **card.detail.counts,
             "changes": [change._asdict() for change in card.changes],
-            "last_calls": [call._asdict() for call in card.last_calls],
+            "last_calls": card.last_calls,
         }
     )
 

@@ -3,7 +3,8 @@
 from collections import Counter
 from typing import NamedTuple
 
-from proxy.callers.report.detail import Call, Detail, Use
+from proxy.callers.record import LastCall
+from proxy.callers.report.detail import Detail, Use
 from proxy.callers.report.rows import Row
 from proxy.errors import InvalidBody, InvalidPath
 from proxy.output.formatting import date, interval, listed, minute
@@ -43,7 +44,7 @@ class Card(NamedTuple):
     detail: Detail
     changes: list[Change]
     more_changes: int
-    last_calls: list[Call]
+    last_calls: list[LastCall]
 
     @property
     def standing(self) -> list[str]:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from proxy.callers.record import LastCall
 from proxy.callers.render.profile import Card, Change
-from proxy.callers.report.detail import Call
 from proxy.output.formatting import BLOCKS, listed, many, markdown, minute, percent, printable, sparkline
 
 _TREND_WIDTH = 60
@@ -99,7 +99,7 @@ def _rest(card: Card) -> Iterable[str]:
     return [f"And {card.more_changes} more that were called less often.", ""] if card.more_changes else []
 
 
-def _call(call: Call) -> str:
+def _call(call: LastCall) -> str:
     run = f" run {call.run}" if call.run else ""
     code = f" {call.error_code}" if call.error_code else ""
     what = f"{call.status} {call.outcome}{code}{run}  {call.method} {call.path}"

@@ -3,7 +3,6 @@
 import heapq
 from collections import Counter
 from datetime import datetime
-from typing import NamedTuple
 
 import msgspec
 
@@ -21,19 +20,6 @@ _COUNTED = ("tokens", "addresses", "errors", "ignored_fields")
 
 _names = msgspec.json.Decoder(Closeup).decode
 _last_call = msgspec.json.Decoder(LastCall).decode
-
-
-class Call(NamedTuple):
-    """One of the last calls."""
-
-    ts: datetime
-    method: str
-    path: str
-    status: int
-    outcome: str
-    request_id: str
-    error_code: str | None
-    run: str | None
 
 
 class Use(msgspec.Struct):
@@ -72,16 +58,12 @@ class Detail:
     def __init__(self) -> None:
         self.counts: dict[str, Counter[str]] = {kind: Counter() for kind in _COUNTED}
         self.uses: dict[tuple[str | None, ...], Use] = {}
-        self._last: list[tuple[datetime, bytes, Sighting]] = []
+        self._last: list[tuple[datetime, bytes]] = []
 
     @property
-    def last_calls(self) -> list[Call]:
-        """The last calls, newest first."""
-        return [
-            Call(seen.ts, call.method, call.path, seen.status, seen.outcome, call.request_id, call.error_code, call.run)
-            for _, line, seen in sorted(self._last, key=lambda last: last[:2], reverse=True)
-            for call in [_last_call(line)]
-        ]
+    def last_calls(self) -> list[LastCall]:
+        """The last calls, newest first, with their times in UTC."""
+        return [msgspec.structs.replace(_last_call(line), ts=ts) for ts, line in sorted(self._last, reverse=True)]
 
     def add(self, seen: Sighting, line: bytes) -> None:
         """Count a call, with the line that it was read from."""
@@ -96,11 +78,10 @@ class Detail:
         for name in names.ignored_fields:
             _count(self.counts["ignored_fields"], name)
         self._note_use(seen, line, names.inputs)
-        last = (seen.ts, line, seen)
         if len(self._last) < LAST_CALLS:
-            heapq.heappush(self._last, last)
+            heapq.heappush(self._last, (seen.ts, line))
         elif seen.ts > self._last[0][0]:
-            heapq.heapreplace(self._last, last)
+            heapq.heapreplace(self._last, (seen.ts, line))
 
     def _note_use(self, seen: Sighting, line: bytes, inputs: list[str]) -> None:
         key = (seen.endpoint, seen.org, seen.repo, seen.repo_id, seen.workflow)
