@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import msgspec
-
 from proxy import errors
 from proxy.callers.log.files import NoLog
 from proxy.callers.plan.forecast import Subject, forecast, present, subjects
 from proxy.callers.plan.upcoming import agenda
 from proxy.callers.plan.warnings import cautions
+from proxy.callers.render.formats import json_text
 from proxy.callers.report.analysis import Survey
 from proxy.commands import reports
 from proxy.config import Config
@@ -162,9 +161,7 @@ def _cells(prospect: Prospect) -> list[str]:
 
 
 def _to_json(prospects: Iterable[Prospect], at: datetime) -> str:
-    whole = {"at": at, "callers": [_values(prospect) for prospect in prospects]}
-    text = msgspec.json.format(msgspec.json.encode(whole), indent=2).decode()
-    return "\n".join(map(printable, text.split("\n")))
+    return json_text({"at": at, "callers": [_values(prospect) for prospect in prospects]})
 
 
 def _values(prospect: Prospect) -> dict[str, Any]:

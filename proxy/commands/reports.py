@@ -11,7 +11,6 @@ from typing import Any
 from proxy.callers.log.files import NoLog, logs, size
 from proxy.callers.render import formats as render
 from proxy.callers.render import profile_text as text
-from proxy.callers.render import table
 from proxy.callers.render.profile import card
 from proxy.callers.report.analysis import Survey, survey
 from proxy.callers.report.report import Gate, Report, still_calling
@@ -60,7 +59,7 @@ def callers(config: Config, options: argparse.Namespace) -> int:
     rows = _chosen(report, options)
     match options.format:
         case "table":
-            table.show(report, rows, sys.stdout)
+            render.show_table(report, rows, sys.stdout)
         case "json":
             print(render.to_json(report, rows, surveyed.source))
         case "csv":

@@ -1,9 +1,9 @@
-"""Reports as JSON, CSV and Markdown."""
+"""Reports as a table, JSON, CSV and Markdown."""
 
 import csv
 import io
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import msgspec
 
@@ -13,6 +13,7 @@ from proxy.callers.report.coverage import Span
 from proxy.callers.report.report import Report
 from proxy.callers.report.rhythm import DAY, RETIRED_AFTER, STRANGER_RETIRED_AFTER
 from proxy.callers.report.rows import Row
+from proxy.output import terminal
 from proxy.output.formatting import (
     BLOCKS,
     duration,
@@ -33,14 +34,10 @@ TREND_WIDTH = 32
 REASONS = 10
 """How many reasons for the verdict are told to people; JSON has all."""
 
-PLURALS = {
-    "caller": "callers",
-    "owner": "owners",
-    "repo": "repos",
-    "workflow": "workflows",
-    "endpoint": "endpoints",
-    "agent": "agents",
-}
+_STYLES = {"active": "bold red", "fading": "yellow", "quiet": "cyan", "retired": "green"}
+_VERDICTS = {"safe": "bold green", "not_yet": "bold red", "cannot_tell": "bold yellow"}
+_DISPENSABLE = ("trend", "interval", "errors", "user", "next", "owner", "callers")
+"""Titles of the columns that a narrow terminal can do without, the first one first."""
 
 
 class Column(NamedTuple):
@@ -113,12 +110,38 @@ RETIRED = (
 VERDICTS = {"safe": "safe to remove", "not_yet": "not yet", "cannot_tell": "cannot tell"}
 
 
+# --- table
+
+
+def show_table(report: Report, rows: Sequence[Row], out: TextIO) -> None:
+    """Print a report: as wide as the terminal, in colour; or plain, whole and a line a row, where there is none."""
+    shown = columns(report, terminal.blocks(out))
+    texts = {column.title: [column.text(row) for row in rows] for column in shown}
+    empty = ["next"] if set(texts.get("next", ())) <= {"-"} else []
+    gone = terminal.without_room(texts, [_DISPENSABLE[0], *empty, *_DISPENSABLE[1:]], terminal.columns(out))
+    shown = [column for column in shown if column.title not in gone]
+    lines = zip(*(texts[column.title] for column in shown), strict=True)
+    titles = [column.title for column in shown]
+    terminal.show_table(
+        out,
+        (terminal.Title(column.title, column.is_number) for column in shown),
+        ([[(cell, _style(title, cell))] for title, cell in zip(titles, line, strict=True)] for line in lines),
+    )
+    terminal.show_line(out, "")
+    for line in conclusion(report):
+        terminal.show_line(out, line, _VERDICTS[report.verdict] if line.startswith("Verdict: ") else "")
+
+
+def _style(title: str, cell: str) -> str:
+    return _STYLES[cell] if title == "state" else ""
+
+
 # --- JSON
 
 
 def to_json(report: Report, rows: Sequence[Row], source: Source) -> str:
     """The report as an object; README.md describes it."""
-    return _json(
+    return json_text(
         {
             "generated_at": report.now,
             "verdict": report.verdict,
@@ -133,14 +156,14 @@ def to_json(report: Report, rows: Sequence[Row], source: Source) -> str:
             "read": source._asdict(),
             "total": len(report.callers),
             "retired": report.retired,
-            PLURALS[report.by]: [_row(row, report.by) for row in rows],
+            f"{report.by}s": [_row(row, report.by) for row in rows],
         }
     )
 
 
 def card_to_json(card: Card) -> str:
     """Everything on one caller as an object."""
-    return _json(
+    return json_text(
         {
             **_row(card.row, "caller"),
             **card.detail.counts,
@@ -168,7 +191,8 @@ def _span(span: Span) -> dict[str, Any]:
     return {"from": span.begin, "to": span.end, "seconds": span.length.total_seconds()}
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """A value as JSON for people, too: indented, and with nothing in it that a terminal would act on."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
     return "\n".join(map(printable, text.split("\n")))
 

@@ -10,7 +10,7 @@ import jinja2
 
 from proxy.callers.render import chart
 from proxy.callers.render.chart import Stretch
-from proxy.callers.render.formats import PLURALS, REASONS, RETIRED, VERDICTS, Column, columns, reading
+from proxy.callers.render.formats import REASONS, RETIRED, VERDICTS, Column, columns, reading
 from proxy.callers.render.profile import Card, card
 from proxy.callers.render.profile_text import UNKNOWN
 from proxy.callers.report.analysis import Survey
@@ -44,7 +44,6 @@ def to_html(surveyed: Survey, rows: Sequence[Row], base: str) -> str:
         rows=rows,
         cards=cards,
         total=len(report.rows),
-        plural=PLURALS[report.by],
         verdict=VERDICTS[report.verdict],
         states=Counter(row.state for row in report.callers),
         columns=[(column, _kind(column, report)) for column in columns(report, "")],
