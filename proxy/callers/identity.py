@@ -15,8 +15,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # What callers make up must not fill the memory.
-_LONGEST_REMEMBERED = 1024
-_LONGEST_ADDRESS = 64
+_MAX_CACHED_LENGTH = 1024
+_MAX_ADDRESS_LENGTH = 64
 
 FINGERPRINT_DIGITS = 12
 USER_AGENT_LENGTH = 512
@@ -48,7 +48,7 @@ class Rule(NamedTuple):
     exempt_from_freeze: bool = False
 
 
-class Traits(NamedTuple):
+class CallAttributes(NamedTuple):
     """What is known of a call's caller before it has a name."""
 
     token: str | None
@@ -74,14 +74,14 @@ class Caller(NamedTuple):
     rule: Rule | None
 
 
-class _Told(NamedTuple):
+class _IdentityInput(NamedTuple):
     """What a call tells of its caller."""
 
     peer: str | None
     forwarded_for: tuple[str, ...]
     authorization: str | None
     user_agent: str | None
-    given_name: str | None
+    declared_name: str | None
     repository: str
     workflow: str | None
 
@@ -100,8 +100,8 @@ class Identity:
         self._key = key
         self._known = tuple(known)
         # The same few peers and callers come again and again.
-        self._hop = functools.lru_cache(4096)(self._parse_hop)
-        self._remembered = functools.lru_cache(4096)(self._identify)
+        self._cached_hop = functools.lru_cache(4096)(self._parse_hop)
+        self._cached_identify = functools.lru_cache(4096)(self._identify)
 
     def identify(
         self,
@@ -110,7 +110,7 @@ class Identity:
         authorization: str | None,
         user_agent: str | None,
         *,
-        given_name: str | None = None,
+        declared_name: str | None = None,
         repository: str = "",
         workflow: str | None = None,
     ) -> Caller:
@@ -121,31 +121,33 @@ class Identity:
             forwarded_for: the values of ``X-Forwarded-For``, a value a header line.
             authorization: the value of ``Authorization``.
             user_agent: the value of ``User-Agent``.
-            given_name: the value of the configured header.
+            declared_name: the value of the configured header.
             repository: ``org/repo``, or ``id:…``.
             workflow: its name, where the call has one.
         """
-        told = _Told(peer, tuple(forwarded_for), authorization, user_agent, given_name, repository, workflow)
-        length = sum(map(len, told.forwarded_for)) + sum([len(text) for text in told[2:] if text is not None])
-        return self._remembered(told) if length <= _LONGEST_REMEMBERED else self._identify(told)
-
-    def _identify(self, told: "_Told") -> Caller:
-        secret = token(told.authorization)
-        traits = Traits(
-            fingerprint(self._key, secret) if secret else None,
-            told.user_agent[:USER_AGENT_LENGTH] if told.user_agent else None,
-            self.client_ip(told.peer, told.forwarded_for),
-            told.repository,
-            told.workflow,
+        request = _IdentityInput(
+            peer, tuple(forwarded_for), authorization, user_agent, declared_name, repository, workflow
         )
-        rule = first_match(self._known, traits)
-        name, source = _name(rule, traits, (told.given_name or "").strip()[:NAME_LENGTH])
+        length = sum(map(len, request.forwarded_for)) + sum([len(text) for text in request[2:] if text is not None])
+        return self._cached_identify(request) if length <= _MAX_CACHED_LENGTH else self._identify(request)
+
+    def _identify(self, request: _IdentityInput) -> Caller:
+        secret = token(request.authorization)
+        attributes = CallAttributes(
+            fingerprint(self._key, secret) if secret else None,
+            request.user_agent[:USER_AGENT_LENGTH] if request.user_agent else None,
+            self.client_ip(request.peer, request.forwarded_for),
+            request.repository,
+            request.workflow,
+        )
+        rule = first_match(self._known, attributes)
+        name, source = _name(rule, attributes, (request.declared_name or "").strip()[:NAME_LENGTH])
         owner = rule.owner if rule is not None else None
-        return Caller(name, source, owner, traits.token, traits.client_ip, traits.user_agent, rule)
+        return Caller(name, source, owner, attributes.token, attributes.client_ip, attributes.user_agent, rule)
 
     def trusts(self, peer: str | None) -> bool:
         """Whether what a peer says of earlier hops is believed."""
-        return peer is not None and self._hop(peer)[1]
+        return peer is not None and self._cached_hop(peer)[1]
 
     def client_ip(self, peer: str | None, forwarded_for: Sequence[str]) -> str | None:
         """The peer, or the first untrusted hop from the right of ``X-Forwarded-For`` where the peer is trusted.
@@ -154,11 +156,11 @@ class Identity:
         """
         if peer is None:
             return None
-        client, trusted = self._hop(peer)
+        client, trusted = self._cached_hop(peer)
         hops = [hop for hop in ",".join(forwarded_for).split(",") if hop.strip()]
         while trusted and hops:
             hop = hops.pop().strip()
-            address, trusted = self._hop(hop) if len(hop) <= _LONGEST_ADDRESS else (None, False)
+            address, trusted = self._cached_hop(hop) if len(hop) <= _MAX_ADDRESS_LENGTH else (None, False)
             client = address or client
         return client or peer
 
@@ -175,18 +177,18 @@ class Identity:
         return str(address), any(address in network for network in self._trusted)
 
 
-def _name(rule: Rule | None, traits: Traits, given_name: str) -> tuple[str, CallerSource]:
+def _name(rule: Rule | None, attributes: CallAttributes, declared_name: str) -> tuple[str, CallerSource]:
     if rule is not None:
         return rule.name, "known"
-    if given_name:
-        return given_name, "header"
-    if traits.token is not None:
-        return f"token:{traits.token}", "token"
-    where = " ".join(part for part in (traits.client_ip, traits.user_agent) if part)
+    if declared_name:
+        return declared_name, "header"
+    if attributes.token is not None:
+        return f"token:{attributes.token}", "token"
+    where = " ".join(part for part in (attributes.client_ip, attributes.user_agent) if part)
     return where or "unknown", "address"
 
 
-def party(name: str, rule: Rule | None, *, has_record: bool) -> lifecycle.Party:
+def policy_subject(name: str, rule: Rule | None, *, has_record: bool) -> lifecycle.Party:
     """A caller as the policy sees it.
 
     Args:
@@ -200,23 +202,23 @@ def party(name: str, rule: Rule | None, *, has_record: bool) -> lifecycle.Party:
     return lifecycle.Party(name, rule.owner, rule.migrated, rule.extension, is_new)
 
 
-def first_match(rules: Iterable[Rule], traits: Traits) -> Rule | None:
-    """The first rule that a caller with these traits matches."""
-    return next((rule for rule in rules if _matches(rule, traits)), None)
+def first_match(rules: Iterable[Rule], attributes: CallAttributes) -> Rule | None:
+    """The first rule that a caller with these attributes matches."""
+    return next((rule for rule in rules if _matches(rule, attributes)), None)
 
 
-def _matches(rule: Rule, traits: Traits) -> bool:
+def _matches(rule: Rule, attributes: CallAttributes) -> bool:
     criteria = (
-        (rule.tokens, lambda wanted: wanted == traits.token),
-        (rule.networks, lambda wanted: traits.client_ip is not None and _within(traits.client_ip, wanted)),
-        (rule.agents, lambda wanted: fnmatchcase(traits.user_agent or "", wanted)),
-        (rule.repositories, lambda wanted: fnmatchcase(traits.repository, wanted)),
-        (rule.workflows, lambda wanted: fnmatchcase(traits.workflow or "", wanted)),
+        (rule.tokens, lambda wanted: wanted == attributes.token),
+        (rule.networks, lambda wanted: attributes.client_ip is not None and _is_in(attributes.client_ip, wanted)),
+        (rule.agents, lambda wanted: fnmatchcase(attributes.user_agent or "", wanted)),
+        (rule.repositories, lambda wanted: fnmatchcase(attributes.repository, wanted)),
+        (rule.workflows, lambda wanted: fnmatchcase(attributes.workflow or "", wanted)),
     )
     return all(not values or any(map(holds, values)) for values, holds in criteria)
 
 
-def _within(address: str, network: Network) -> bool:
+def _is_in(address: str, network: Network) -> bool:
     try:
         return ipaddress.ip_address(address) in network
     except ValueError:  # a peer that has no address: a Unix socket

@@ -71,7 +71,7 @@ class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_
     client_gone: bool = False
 
 
-class Sighting(msgspec.Struct, tag_field="event", tag="deprecated_call", gc=False):
+class ReportedCall(msgspec.Struct, tag_field="event", tag="deprecated_call", gc=False):
     """A call as a report reads it: those fields of `CallRecord` that it counts by, so that a million take seconds.
 
     What later versions may write is text here, so that their logs can be read, too. The time comes first and the
@@ -95,7 +95,7 @@ class Sighting(msgspec.Struct, tag_field="event", tag="deprecated_call", gc=Fals
     client_ip: str | None = None
 
 
-class Closeup(msgspec.Struct, gc=False):
+class InputNames(msgspec.Struct, gc=False):
     """What the report on one caller reads besides."""
 
     inputs: list[str] = []

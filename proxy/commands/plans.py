@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from proxy import errors
 from proxy.callers.log.files import NoLog
-from proxy.callers.plan.forecast import Subject, forecast, present, subjects
-from proxy.callers.plan.upcoming import agenda
-from proxy.callers.plan.warnings import cautions
+from proxy.callers.plan.forecast import CallerStatus, caller_statuses, current_phase, forecast
+from proxy.callers.plan.upcoming import upcoming_lines
+from proxy.callers.plan.warnings import policy_warnings
 from proxy.callers.render.formats import json_text
-from proxy.callers.report.analysis import Survey
+from proxy.callers.report.analysis import Analysis
 from proxy.commands import reports
 from proxy.config import Config
 from proxy.output import terminal
@@ -32,20 +32,20 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
 def check(config: Config, options: argparse.Namespace) -> None:
     """Print what comes next, as comments, and warn of what is worth a second look."""
     policy, rules, now = config.lifecycle.policy, [known.rule for known in config.callers.known], reports.now()
-    surveyed, reason = None, "the log was not read"
+    analysis, reason = None, "the log was not read"
     if not options.no_log:
         try:
-            surveyed = reports.read(config, argparse.Namespace(logs=[]), lambda _: False)
+            analysis = reports.read(config, argparse.Namespace(logs=[]), lambda _: False)
         except NoLog as problem:
             reason = str(problem).partition(": name")[0]
-    found = subjects(surveyed, rules, policy, now)
-    is_read = surveyed is not None
-    coming = agenda(present(policy, found, now), forecast(policy, found, now), now, None, is_read=is_read)
+    found = caller_statuses(analysis, rules, policy, now)
+    is_read = analysis is not None
+    coming = upcoming_lines(current_phase(policy, found, now), forecast(policy, found, now), now, None, is_read=is_read)
     for line in (*([] if is_read else [f"{reason}: callers.known alone says who is hit"]), *coming):
         print(f"# {printable(line)}")
-    matched = surveyed.matched if surveyed is not None and surveyed.source.calls else None
-    for caution in cautions(policy, rules, found, now, matched):
-        operator.warning(caution)
+    matched = analysis.matched_rules if analysis is not None and analysis.read.calls else None
+    for warning in policy_warnings(policy, rules, found, now, matched):
+        operator.warning(warning)
 
 
 # --- lifecycle
@@ -67,7 +67,7 @@ def add_lifecycle_options(parser: argparse.ArgumentParser) -> None:
 class Prospect(NamedTuple):
     """What a call of somebody would get at a time."""
 
-    subject: Subject
+    subject: CallerStatus
     standing: Standing
     announced: dict[str, str]
 
@@ -102,16 +102,16 @@ _WHY: dict[Reason, str] = {
 def show(config: Config, options: argparse.Namespace) -> int:
     """Print what calls would get at a time, and return the exit status."""
     policy, rules, now = config.lifecycle.policy, [known.rule for known in config.callers.known], reports.now()
-    surveyed: Survey | None = None
+    analysis: Analysis | None = None
     try:
-        surveyed = reports.read(config, options, lambda _: False)
+        analysis = reports.read(config, options, lambda _: False)
     except NoLog as problem:
         if options.logs:
             operator.error(str(problem))
             return 2
         operator.warning(f"{str(problem).partition(': name')[0]}: callers.known alone says who is asked about")
     moment = reports.at(options.at, now) or now
-    found = subjects(surveyed, rules, policy, moment)
+    found = caller_statuses(analysis, rules, policy, moment)
     if options.caller is not None:
         names = [subject.party.name for subject in found]
         found = [subject for subject in found if subject.party.name == options.caller]
@@ -121,11 +121,11 @@ def show(config: Config, options: argparse.Namespace) -> int:
     if options.format == "json":
         print(_to_json(prospects, moment))
     else:
-        _show_table(prospects, present(policy, found, moment).phase, moment)
+        _show_table(prospects, current_phase(policy, found, moment).phase, moment)
     return 0
 
 
-def _prospect(policy: Policy, subject: Subject, at: datetime) -> Prospect:
+def _prospect(policy: Policy, subject: CallerStatus, at: datetime) -> Prospect:
     standing = lifecycle.standing(policy, subject.party, at)
     headers = lifecycle.announcement(policy, subject.party)
     return Prospect(subject, standing, {name.decode(): value.decode() for name, value in headers})

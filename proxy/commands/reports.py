@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from proxy.callers.log.files import NoLog, logs, size
+from proxy.callers.log.files import NoLog, log_files, size_on_disk
 from proxy.callers.render import formats as render
 from proxy.callers.render import profile_text as text
-from proxy.callers.render.profile import card
-from proxy.callers.report.analysis import Survey, survey
-from proxy.callers.report.report import Gate, Report, still_calling
+from proxy.callers.render.profile import make_profile
+from proxy.callers.report.analysis import Analysis, analyze
+from proxy.callers.report.report import CallerReport, Gate, still_calling
 from proxy.callers.report.rhythm import STATES
 from proxy.callers.report.rows import Row
 from proxy.callers.report.tally import DIMENSIONS
@@ -49,32 +49,32 @@ def add_callers_options(parser: argparse.ArgumentParser) -> None:
 
 def callers(config: Config, options: argparse.Namespace) -> int:
     """Report on everybody, and return the exit status."""
-    is_wanted = (lambda _: True) if options.format == "html" else (lambda _: False)
+    wants_detail = (lambda _: True) if options.format == "html" else (lambda _: False)
     try:
-        surveyed = read(config, options, is_wanted)
+        analysis = read(config, options, wants_detail)
     except NoLog as problem:
         operator.error(str(problem))
         return _GATE["unknown"] if options.fail_if_active else 2
-    report = surveyed.report
+    report = analysis.report
     rows = _chosen(report, options)
     match options.format:
         case "table":
             render.show_table(report, rows, sys.stdout)
         case "json":
-            print(render.to_json(report, rows, surveyed.source))
+            print(render.to_json(report, rows, analysis.read))
         case "csv":
             print(render.to_csv(report, rows), end="")
         case "markdown":
-            print(render.to_markdown(report, rows, surveyed.source), end="")
+            print(render.to_markdown(report, rows, analysis.read), end="")
         case "html":
             from proxy.callers.render import html_page  # noqa: PLC0415 - its library takes its time to import
 
-            print(html_page.to_html(surveyed, rows, config.upstream.url), end="")
-    operator.info(render.reading(surveyed.source))
+            print(html_page.to_html(analysis, rows, config.upstream.url), end="")
+    operator.info(render.reading(analysis.read))
     return _GATE[still_calling(report, options.fail_if_active)] if options.fail_if_active else 0
 
 
-def _chosen(report: Report, options: argparse.Namespace) -> list[Row]:
+def _chosen(report: CallerReport, options: argparse.Namespace) -> list[Row]:
     rows = [row for row in report.rows if not options.state or row.state in options.state]
     if options.sort != "state":
         rows.sort(key=_KEYS[options.sort])
@@ -105,22 +105,22 @@ def add_caller_options(parser: argparse.ArgumentParser) -> None:
 def caller(config: Config, options: argparse.Namespace) -> int:
     """Tell everything on one caller, and return the exit status."""
     try:
-        surveyed = read(config, options, options.name.__eq__)
+        analysis = read(config, options, options.name.__eq__)
     except NoLog as problem:
         operator.error(str(problem))
         return 2
-    row = next((row for row in surveyed.report.callers if row.name == options.name), None)
+    row = next((row for row in analysis.report.callers if row.name == options.name), None)
     if row is None:
-        return unknown(options.name, "in the log", [row.name for row in surveyed.report.callers])
-    as_of = surveyed.report.now
-    found = card(row, surveyed.details[row.name], config.upstream.url)
+        return unknown(options.name, "in the log", [row.name for row in analysis.report.callers])
+    as_of = analysis.report.now
+    found = make_profile(row, analysis.details[row.name], config.upstream.url)
     match options.format:
         case "text":
-            print(text.card_to_text(found, as_of, terminal.blocks(sys.stdout)), end="")
+            print(text.profile_to_text(found, as_of, terminal.blocks(sys.stdout)), end="")
         case "json":
-            print(render.card_to_json(found))
+            print(render.profile_to_json(found))
         case "markdown":
-            print(text.card_to_markdown(found, as_of), end="")
+            print(text.profile_to_markdown(found, as_of), end="")
     return 0
 
 
@@ -140,22 +140,22 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def read(config: Config, options: argparse.Namespace, is_wanted: Any) -> Survey:
+def read(config: Config, options: argparse.Namespace, wants_detail: Any) -> Analysis:
     """Read the logs that the options name, else the configured one.
 
     Raises:
         NoLog: one cannot be read, or there is none.
     """
-    paths, present = options.logs or logs(config.callers.log), now()
-    with terminal.progress(size(paths)) as progress:
-        return survey(
+    paths, present = options.logs or log_files(config.callers.log), now()
+    with terminal.progress(size_on_disk(paths)) as progress:
+        return analyze(
             paths,
             [known.rule for known in config.callers.known],
             present,
             by=getattr(options, "by", "caller"),
             since=at(getattr(options, "since", None), present),
             until=at(getattr(options, "until", None), present),
-            is_wanted=is_wanted,
+            wants_detail=wants_detail,
             progress=progress,
             policy=config.lifecycle.policy,
         )

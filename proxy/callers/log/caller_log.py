@@ -16,7 +16,7 @@ from proxy.output.writer import Done, Writer
 _encode = msgspec.json.Encoder().encode
 
 
-def _nobody(_written: bool) -> None:
+def _ignore(_written: bool) -> None:
     """Nobody counts."""
 
 
@@ -31,7 +31,7 @@ class CallerLog:
         OSError: on construction, where the file cannot be opened for appending.
     """
 
-    def __init__(self, path: str, count: Callable[[bool], None] = _nobody) -> None:
+    def __init__(self, path: str, count: Callable[[bool], None] = _ignore) -> None:
         self._count = count
         sink = StandardOutput() if path == STDOUT else AppendedFile(Path(path))
         self._writer = Writer(sink, self)

@@ -11,7 +11,7 @@ class NoLog(Exception):
     """There is nothing to read; the message is for the operator."""
 
 
-def logs(configured: str) -> list[str]:
+def log_files(configured: str) -> list[str]:
     """The configured log and its rotated siblings, oldest first.
 
     Raises:
@@ -29,6 +29,6 @@ def logs(configured: str) -> list[str]:
     return [str(file) for file in sorted(found, key=lambda file: file.stat().st_mtime)]
 
 
-def size(paths: Iterable[str]) -> int:
+def size_on_disk(paths: Iterable[str]) -> int:
     """Bytes that the files take, as they lie on the disk; standard input counts for nothing."""
     return sum(Path(path).stat().st_size for path in paths if path != STDIN and Path(path).exists())

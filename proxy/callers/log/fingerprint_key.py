@@ -24,11 +24,11 @@ def fingerprint_key(configured: str | None, log: str) -> bytes:
         return secrets.token_bytes(_KEY_BYTES)
     path = Path(log).with_suffix(".key")
     path.parent.mkdir(parents=True, exist_ok=True)
-    _make_key(path)
+    _create_key(path)
     return path.read_bytes().strip()
 
 
-def _make_key(path: Path) -> None:
+def _create_key(path: Path) -> None:
     # Written whole under another name first: workers that start together must all read the same key.
     if path.exists():
         return

@@ -16,15 +16,15 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.callers.log.files import STDOUT, NoLog, logs
+from proxy.callers.log.files import STDOUT, NoLog, log_files
 from proxy.callers.record import CallRecord
 
 SLOT = 2048
 """Bytes for one intent; what is longer is cut."""
 
 _EMPTY, _TAKEN = 0, 1
-_CUTS = (256, 64, 16)
-_MADE_UP = ("path", "successor", "org", "repo", "repo_id", "workflow", "run", "caller", "owner", "user_agent")
+_TEXT_LENGTHS = (256, 64, 16)
+_CALLER_TEXTS = ("path", "successor", "org", "repo", "repo_id", "workflow", "run", "caller", "owner", "user_agent")
 _BLOCK = 1 << 20
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(CallRecord).decode
@@ -34,7 +34,7 @@ class Journal:
     """The intents of one process, in a file that it holds locked while it lives.
 
     Args:
-        name: of the log that they belong to, as `name_of` has it.
+        name: of the log that they belong to, as `journal_prefix` has it.
         slots: how many there may be at once.
 
     Raises:
@@ -49,7 +49,7 @@ class Journal:
             os.posix_fallocate(self._file, 0, slots * SLOT)  # or a write could find no room, which is a SIGBUS
             self._memory = mmap.mmap(self._file, slots * SLOT)
         except BaseException:
-            self._forget()
+            self._remove()
             raise
         self._slots = slots
         self._free = [slot * SLOT for slot in reversed(range(slots))]
@@ -62,7 +62,7 @@ class Journal:
         """
         if not self._free:
             return None
-        line = _line(record)
+        line = _encoded(record)
         slot = self._free.pop()
         self._memory[slot + 1 : slot + 1 + len(line)] = line
         self._memory[slot] = _TAKEN  # only now: what is half written was not forwarded
@@ -78,16 +78,16 @@ class Journal:
         """Remove it, unless a call is left."""
         self._memory.close()
         if len(self._free) == self._slots:
-            self._forget()
+            self._remove()
         else:
             os.close(self._file)
 
-    def _forget(self) -> None:
+    def _remove(self) -> None:
         self._path.unlink(missing_ok=True)
         os.close(self._file)
 
 
-def name_of(log: str, listen: str) -> str:
+def journal_prefix(log: str, listen: str) -> str:
     """The beginning of the names of a log's journals.
 
     Args:
@@ -104,24 +104,24 @@ def memory_folder() -> str:
     return folder if os.access(folder, os.W_OK) else tempfile.gettempdir()
 
 
-def left_behind(name: str, log: str) -> list[CallRecord]:
+def recover_interrupted(name: str, log: str) -> list[CallRecord]:
     """The records of calls that processes had under way when they were killed; they are given once.
 
     Args:
-        name: as `name_of` has it.
+        name: as `journal_prefix` has it.
         log: where the caller log is; what it has a record of already, was written but not ended.
     """
-    intents = [line for path in Path(memory_folder()).glob(f"{name}*") for line in _taken_from(path)]
-    written = _written(log, {_identity(line) for line in intents})
+    intents = [line for path in Path(memory_folder()).glob(f"{name}*") for line in _take_intents(path)]
+    written = _already_logged(log, {_call_key(line) for line in intents})
     records = []
     for line in intents:
-        if _identity(line) not in written:
+        if _call_key(line) not in written:
             with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
                 records.append(_decode(line))
     return sorted(records, key=lambda record: record.ts)
 
 
-def _taken_from(path: Path) -> list[bytes]:
+def _take_intents(path: Path) -> list[bytes]:
     """What a journal holds, which is removed, unless its process lives."""
     try:
         file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -142,43 +142,43 @@ def _taken_from(path: Path) -> list[bytes]:
     return [slot[1:].partition(b"\n")[0] for slot in slots if slot[0] == _TAKEN]
 
 
-def _line(record: CallRecord) -> bytes:
+def _encoded(record: CallRecord) -> bytes:
     line = _encode(record)
-    for length in _CUTS:
+    for length in _TEXT_LENGTHS:
         if len(line) <= SLOT - 2:
             break
-        line = _encode(_cut(record, length))
+        line = _encode(_shortened(record, length))
     return line + b"\n"
 
 
-def _cut(record: CallRecord, length: int) -> CallRecord:
+def _shortened(record: CallRecord, length: int) -> CallRecord:
     """The record with nothing of what callers make up longer than that, and without lists."""
-    short = {name: text[:length] for name in _MADE_UP if (text := getattr(record, name)) is not None}
+    short = {name: text[:length] for name in _CALLER_TEXTS if (text := getattr(record, name)) is not None}
     return msgspec.structs.replace(record, inputs=[], ignored_fields=[], **short)
 
 
-def _identity(line: bytes) -> bytes:
+def _call_key(line: bytes) -> bytes:
     """What tells a record from every other: its first fields, up to time and request id."""
     return line[: line.find(b',"endpoint":')]
 
 
-def _written(log: str, wanted: set[bytes]) -> set[bytes]:
+def _already_logged(log: str, wanted: set[bytes]) -> set[bytes]:
     """Those that have a record in the log, of which the last lines are read: they cannot be far from its end."""
     found: set[bytes] = set()
     if not wanted or log == STDOUT:
         return found
     since = min(wanted)
     with contextlib.suppress(NoLog):
-        for path in reversed(logs(log)[-2:]):
-            for lines in _backwards(Path(path)):
-                here = {_identity(line) for line in lines}
+        for path in reversed(log_files(log)[-2:]):
+            for lines in _lines_from_end(Path(path)):
+                here = {_call_key(line) for line in lines}
                 found |= here & wanted
                 if all(line < since for line in here):
                     return found
     return found
 
 
-def _backwards(path: Path) -> Iterator[Iterable[bytes]]:
+def _lines_from_end(path: Path) -> Iterator[Iterable[bytes]]:
     """Lines of a file, block by block from its end."""
     with path.open("rb") as file:
         end, rest = file.seek(0, os.SEEK_END), b""

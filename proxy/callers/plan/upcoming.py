@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Literal
 
-from proxy.callers.plan.forecast import Coming, Present, Subject
+from proxy.callers.plan.forecast import CallerStatus, CurrentPhase, UpcomingChange
 from proxy.output.formatting import duration, instant, moment, named
 from proxy.withdrawn.brownouts import Recurring
 from proxy.withdrawn.lifecycle import Change, Kind
@@ -22,8 +22,8 @@ _WHAT: dict[Kind, str] = {
 }
 
 
-def agenda(
-    present: Present, coming: Sequence[Coming], now: datetime, local: tzinfo | None, *, is_read: bool
+def upcoming_lines(
+    present: CurrentPhase, coming: Sequence[UpcomingChange], now: datetime, local: tzinfo | None, *, is_read: bool
 ) -> Iterator[str]:
     """The phase, and what comes next.
 
@@ -35,16 +35,16 @@ def agenda(
         is_read: whether the callers are those of a log.
     """
     yield f"phase: {present.phase}" + (f", since {instant(present.since)}" if present.since is not None else "")
-    for under_way in present.open:
+    for under_way in present.brownouts:
         change = under_way.change
         if change.until is not None:
             left = duration((change.until - now).total_seconds())
             yield f"now: brownout until {_times(change.until, change, local)}, for another {left}"
-            yield f"  hits {_whom(under_way.hits, is_read=is_read)}"
+            yield f"  hits {_whom(under_way.affected, is_read=is_read)}"
     for next_ in coming:
         change = next_.change
         yield f"in {duration((change.at - now).total_seconds())}, {_times(change.at, change, local)}: {_what(change)}"
-        yield f"  hits {_whom(next_.hits, is_read=is_read)}"
+        yield f"  hits {_whom(next_.affected, is_read=is_read)}"
     if not coming:
         yield "nothing else is planned"
 
@@ -67,18 +67,18 @@ def _times(at: datetime, change: Change, local: tzinfo | None) -> str:
     return instant(at) + "".join(f", {clock}" for clock in reversed(clocks.values()))
 
 
-def _whom(hits: Iterable[Subject], *, is_read: bool) -> str:
+def _whom(affected: Iterable[CallerStatus], *, is_read: bool) -> str:
     """Names: those that call, then those that are gone, then those that never called."""
     order: dict[Literal["calls", "retired", "never called"], list[str]] = {
         "calls": [],
         "retired": [],
         "never called": [],
     }
-    for subject in hits:
-        name = subject.party.name
-        if subject.state is None:
+    for caller in affected:
+        name = caller.party.name
+        if caller.state is None:
             order["never called"].append(f"{name} (never called)" if is_read else name)
-        elif subject.state == "retired":
+        elif caller.state == "retired":
             order["retired"].append(f"{name} (retired)")
         else:
             order["calls"].append(name)

@@ -1,4 +1,4 @@
-"""The arithmetic of the page's pictures: stretches of days, scales, labels and where each thing is drawn.
+"""The arithmetic of the page's pictures: buckets of days, scales, labels and where each thing is drawn.
 
 Pure. Lengths are in the units of the picture, which grow to the right and downwards.
 """
@@ -9,10 +9,10 @@ from itertools import accumulate, chain, count, pairwise
 from typing import NamedTuple
 
 from proxy.callers.report.coverage import Coverage, Span
-from proxy.callers.report.report import Report
+from proxy.callers.report.report import CallerReport
 from proxy.output.formatting import day
 
-MOST_STRETCHES = 120
+MAX_BUCKETS = 120
 """How many bars there are at the most: of days, or of so many weeks each."""
 
 _DAY = timedelta(days=1)
@@ -22,7 +22,7 @@ _THOUSANDS = "kMGTPE"
 # --- what is shown
 
 
-class Stretch(NamedTuple):
+class Bucket(NamedTuple):
     """Some days in a row.
 
     Attributes:
@@ -35,7 +35,7 @@ class Stretch(NamedTuple):
     span: Span
     calls: int
     callers: int
-    kept: float
+    coverage: float
 
     @property
     def name(self) -> str:
@@ -44,30 +44,32 @@ class Stretch(NamedTuple):
         return day(last) if self.span.begin == last else f"{day(self.span.begin)} to {day(last)}"
 
 
-def stretches(report: Report) -> list[Stretch]:
-    """The period of a report in stretches of one length, the last one whole: a part of one would look like a fall."""
-    days, size = report.days, stretch_length(len(report.days))
+def buckets(report: CallerReport) -> list[Bucket]:
+    """The period of a report in buckets of one length, the last one whole: a part of one would look like a fall."""
+    days, size = report.days, bucket_days(len(report.days))
     totals = [sum(calls) for calls in zip(*(row.by_day for row in report.callers), strict=True)] or [0] * len(days)
     ends = range(len(days) - (len(days) - 1) // size * size, len(days) + 1, size)
     spans = [Span(days[max(end - size, 0)], days[end - 1] + _DAY) for end in ends]
     return [
-        Stretch(span, calls, callers, _kept(span, report.coverage))
-        for span, calls, callers in zip(spans, sums(totals, size), _callers(report, len(days), size), strict=True)
+        Bucket(span, calls, callers, _coverage(span, report.coverage))
+        for span, calls, callers in zip(
+            spans, bucket_sums(totals, size), _callers(report, len(days), size), strict=True
+        )
     ]
 
 
-def stretch_length(days: int) -> int:
-    """How many days a bar stands for: one, or as many weeks as it takes to have no more than `MOST_STRETCHES`."""
-    return 1 if days <= MOST_STRETCHES else 7 * -(-days // (7 * MOST_STRETCHES))
+def bucket_days(days: int) -> int:
+    """How many days a bar stands for: one, or as many weeks as it takes to have no more than `MAX_BUCKETS`."""
+    return 1 if days <= MAX_BUCKETS else 7 * -(-days // (7 * MAX_BUCKETS))
 
 
-def sums(values: Sequence[int], size: int) -> list[int]:
+def bucket_sums(values: Sequence[int], size: int) -> list[int]:
     """Sums of so many values each, the last one whole."""
     padded = [0] * (-len(values) % size) + list(values)
     return [sum(padded[start : start + size]) for start in range(0, len(padded), size)]
 
 
-def _callers(report: Report, days: int, size: int) -> list[int]:
+def _callers(report: CallerReport, days: int, size: int) -> list[int]:
     begin, padding = report.coverage.period.begin.toordinal(), -days % size
     changes = [0] * (-(-days // size) + 1)
 
@@ -80,10 +82,10 @@ def _callers(report: Report, days: int, size: int) -> list[int]:
     return list(accumulate(changes))[:-1]
 
 
-def _kept(span: Span, coverage: Coverage) -> float:
+def _coverage(span: Span, coverage: Coverage) -> float:
     part = Span(max(span.begin, coverage.period.begin), min(span.end, coverage.period.end))
     length = part.length.total_seconds()
-    return coverage.within(part) / length if length > 0 else 0.0
+    return coverage.covered_seconds(part) / length if length > 0 else 0.0
 
 
 # --- labels
@@ -99,7 +101,7 @@ def _round_numbers() -> Iterator[int]:
     return (step * 10**power for power in count() for step in (1, 2, 5))
 
 
-def short(number: int) -> str:
+def abbreviated(number: int) -> str:
     """A round number in few characters: ``20k``."""
     for power in range(len(_THOUSANDS), 0, -1):
         if number >= 1000**power:
@@ -107,7 +109,7 @@ def short(number: int) -> str:
     return str(number)
 
 
-def dates(first: datetime, days: int, most: int) -> list[tuple[datetime, str]]:
+def date_labels(first: datetime, days: int, most: int) -> list[tuple[datetime, str]]:
     """Some of the days from the first one on, each with its label: no more than `most` of them, and round ones."""
     every = [first + timedelta(days=index) for index in range(days)]
     for step in (1, 2, 7, 14):  # the year 1 began on a Monday
@@ -133,7 +135,7 @@ _HEADING, _BETWEEN, _DATES = 30, 46, 28
 
 
 class Bar(NamedTuple):
-    """The calls of a stretch."""
+    """The calls of a bucket."""
 
     x: float
     y: float
@@ -161,7 +163,7 @@ class Panel(NamedTuple):
     levels: list[tuple[float, str]]
 
 
-class Picture(NamedTuple):
+class Chart(NamedTuple):
     """Everything that is drawn.
 
     Attributes:
@@ -199,20 +201,20 @@ class _Scale(NamedTuple):
         return self.left + (self.right - self.left) * min(max(part, 0), 1)
 
 
-def picture(shown: Sequence[Stretch], gaps: Iterable[Span]) -> Picture:
+def make_chart(shown: Sequence[Bucket], gaps: Iterable[Span]) -> Chart:
     """Lay out the callers and the calls, one above the other.
 
     Args:
-        shown: the stretches of the period, at least one.
+        shown: the buckets of the period, at least one.
         gaps: times for which the log was not kept, in their order.
     """
     begin, end = shown[0].span.begin, shown[-1].span.end
     scale = _Scale(begin, end, _LEFT, WIDTH - _RIGHT - _DIGIT * len(str(shown[-1].callers)))
-    callers, caller_ticks = _panel(_HEADING, _UPPER, [stretch.callers for stretch in shown])
-    calls, call_ticks = _panel(callers.bottom + _BETWEEN, _LOWER, [stretch.calls for stretch in shown])
-    steps = [_y(stretch.callers, callers, caller_ticks) for stretch in shown]
+    callers, caller_ticks = _panel(_HEADING, _UPPER, [bucket.callers for bucket in shown])
+    calls, call_ticks = _panel(callers.bottom + _BETWEEN, _LOWER, [bucket.calls for bucket in shown])
+    steps = [_y(bucket.callers, callers, caller_ticks) for bucket in shown]
     line = _line(shown, steps, scale)
-    return Picture(
+    return Chart(
         width=WIDTH,
         height=calls.bottom + _DATES,
         left=scale.left,
@@ -222,7 +224,7 @@ def picture(shown: Sequence[Stretch], gaps: Iterable[Span]) -> Picture:
         line=line,
         area=f"{line}V{callers.bottom:g}H{scale.left:g}z",
         end=(scale.right, steps[-1], shown[-1].callers),
-        bars=[_bar(stretch, scale, calls, call_ticks) for stretch in shown if stretch.calls],
+        bars=[_bar(bucket, scale, calls, call_ticks) for bucket in shown if bucket.calls],
         shades=_shades(gaps, scale),
         dates=_dates(begin, (end - begin).days, scale),
     )
@@ -231,7 +233,7 @@ def picture(shown: Sequence[Stretch], gaps: Iterable[Span]) -> Picture:
 def _panel(top: float, height: float, values: Iterable[int]) -> tuple[Panel, list[int]]:
     marks = ticks(max(values))
     panel = Panel(top, top + height, [])
-    panel.levels.extend((_y(mark, panel, marks), short(mark)) for mark in marks)
+    panel.levels.extend((_y(mark, panel, marks), abbreviated(mark)) for mark in marks)
     return panel, marks
 
 
@@ -239,11 +241,11 @@ def _y(value: int, panel: Panel, marks: list[int]) -> float:
     return round(panel.bottom - (panel.bottom - panel.top) * value / marks[-1], 1)
 
 
-def _line(shown: Sequence[Stretch], steps: Sequence[float], scale: _Scale) -> str:
+def _line(shown: Sequence[Bucket], steps: Sequence[float], scale: _Scale) -> str:
     first = f"M{scale.left:g} {steps[0]:g}"
     corners = [
-        f"H{scale.x(stretch.span.begin):.1f}V{y:g}"
-        for stretch, (before, y) in zip(shown[1:], pairwise(steps), strict=True)
+        f"H{scale.x(bucket.span.begin):.1f}V{y:g}"
+        for bucket, (before, y) in zip(shown[1:], pairwise(steps), strict=True)
         if y != before
     ]
     return "".join([first, *corners, f"H{scale.right:g}"])
@@ -253,11 +255,11 @@ _WIDEST = 48.0
 _LEAST = 1.5
 
 
-def _bar(stretch: Stretch, scale: _Scale, panel: Panel, marks: list[int]) -> Bar:
-    begin, end = scale.x(stretch.span.begin), scale.x(stretch.span.end)
+def _bar(bucket: Bucket, scale: _Scale, panel: Panel, marks: list[int]) -> Bar:
+    begin, end = scale.x(bucket.span.begin), scale.x(bucket.span.end)
     width = min((end - begin) * 0.8, _WIDEST)
-    y = min(_y(stretch.calls, panel, marks), panel.bottom - _LEAST)  # one call is seen beside thousands
-    label = f"{stretch.name}: {stretch.calls} calls"
+    y = min(_y(bucket.calls, panel, marks), panel.bottom - _LEAST)  # one call is seen beside thousands
+    label = f"{bucket.name}: {bucket.calls} calls"
     return Bar(round((begin + end - width) / 2, 1), y, round(width, 1), round(panel.bottom - y, 1), label)
 
 
@@ -274,8 +276,8 @@ def _shades(gaps: Iterable[Span], scale: _Scale) -> list[Shade]:
 
 
 def _dates(first: datetime, days: int, scale: _Scale) -> list[tuple[float, str]]:
-    middle = timedelta(0) if days > MOST_STRETCHES else _DAY / 2
-    return [(round(scale.x(moment + middle), 1), label) for moment, label in dates(first, days, _LABELS)]
+    middle = timedelta(0) if days > MAX_BUCKETS else _DAY / 2
+    return [(round(scale.x(moment + middle), 1), label) for moment, label in date_labels(first, days, _LABELS)]
 
 
 # --- sparklines
@@ -284,9 +286,9 @@ SPARK_HEIGHT = 18
 _SPARK_STEP = 3
 
 
-def spark(by_day: Sequence[int], width: int) -> tuple[int, str]:
+def sparkline_path(by_day: Sequence[int], width: int) -> tuple[int, str]:
     """A trend in small: how wide it is, and the path of its bars, of which there are up to `width`."""
-    values = sums(by_day, -(-len(by_day) // width) or 1)
+    values = bucket_sums(by_day, -(-len(by_day) // width) or 1)
     top = max(values, default=0)
     heights = [-(-value * SPARK_HEIGHT // top) if value else 0 for value in values]
     bars = [f"M{index * _SPARK_STEP} {SPARK_HEIGHT}v-{high}h2v{high}z" for index, high in enumerate(heights) if high]

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple, TextIO
 
 import msgspec
 
-from proxy.callers.render.profile import Card
-from proxy.callers.report.analysis import Source
+from proxy.callers.render.profile import CallerProfile
+from proxy.callers.report.analysis import ReadCounts
 from proxy.callers.report.coverage import Span
-from proxy.callers.report.report import Report
-from proxy.callers.report.rhythm import DAY, RETIRED_AFTER, STRANGER_RETIRED_AFTER
+from proxy.callers.report.report import CallerReport
+from proxy.callers.report.rhythm import DAY, RETIRED_AFTER, UNKNOWN_RETIRED_AFTER
 from proxy.callers.report.rows import Row
 from proxy.output import terminal
 from proxy.output.formatting import (
@@ -48,7 +48,7 @@ class Column(NamedTuple):
     is_number: bool = False
 
 
-def columns(report: Report, blocks: str, trend_width: int = TREND_WIDTH) -> list[Column]:
+def columns(report: CallerReport, blocks: str, trend_width: int = TREND_WIDTH) -> list[Column]:
     """The columns of a report, with the characters for a sparkline, and how many of them there may be."""
     name = Column(report.by, lambda row: printable(row.name))
     callers = Column("callers", lambda row: str(row.callers), is_number=True)
@@ -64,7 +64,7 @@ def columns(report: Report, blocks: str, trend_width: int = TREND_WIDTH) -> list
         Column("interval", lambda row: interval(row.interval), is_number=True),
         Column("errors", lambda row: percent(row.error_share), is_number=True),
         Column("state", lambda row: row.state),
-        *([Column("next", lambda row: row.outlook.text)] if report.is_planned else []),
+        *([Column("next", lambda row: row.effect.text)] if report.is_planned else []),
     ]
 
 
@@ -75,7 +75,7 @@ def _users(row: Row) -> str:
     return printable(row.user) + more
 
 
-def conclusion(report: Report) -> list[str]:
+def conclusion(report: CallerReport) -> list[str]:
     """What stands under the table, a line each: how many are retired, what the log covers, the verdict and why."""
     period = report.coverage.period
     gaps = [
@@ -93,7 +93,7 @@ def conclusion(report: Report) -> list[str]:
     ]
 
 
-def earliest(report: Report) -> str:
+def earliest(report: CallerReport) -> str:
     """When it can be safe, as the end of a sentence; nothing where it is."""
     if report.last is None or report.safe_at is None:
         return ""
@@ -103,7 +103,7 @@ def earliest(report: Report) -> str:
 
 RETIRED = (
     f"silent for three times the longest pause before, and for {RETIRED_AFTER / DAY:g} days at least,"
-    f" or for {STRANGER_RETIRED_AFTER / DAY:g} while the rhythm is not known."
+    f" or for {UNKNOWN_RETIRED_AFTER / DAY:g} while the rhythm is not known."
 )
 """What makes a caller retired, for whoever has to defend a date."""
 
@@ -113,7 +113,7 @@ VERDICTS = {"safe": "safe to remove", "not_yet": "not yet", "cannot_tell": "cann
 # --- table
 
 
-def show_table(report: Report, rows: Sequence[Row], out: TextIO) -> None:
+def show_table(report: CallerReport, rows: Sequence[Row], out: TextIO) -> None:
     """Print a report: as wide as the terminal, in colour; or plain, whole and a line a row, where there is none."""
     shown = columns(report, terminal.blocks(out))
     texts = {column.title: [column.text(row) for row in rows] for column in shown}
@@ -139,7 +139,7 @@ def _style(title: str, cell: str) -> str:
 # --- JSON
 
 
-def to_json(report: Report, rows: Sequence[Row], source: Source) -> str:
+def to_json(report: CallerReport, rows: Sequence[Row], source: ReadCounts) -> str:
     """The report as an object; README.md describes it."""
     return json_text(
         {
@@ -161,14 +161,14 @@ def to_json(report: Report, rows: Sequence[Row], source: Source) -> str:
     )
 
 
-def card_to_json(card: Card) -> str:
+def profile_to_json(profile: CallerProfile) -> str:
     """Everything on one caller as an object."""
     return json_text(
         {
-            **_row(card.row, "caller"),
-            **card.detail.counts,
-            "changes": [change._asdict() for change in card.changes],
-            "last_calls": card.last_calls,
+            **_row(profile.row, "caller"),
+            **profile.detail.counts,
+            "changes": [change._asdict() for change in profile.changes],
+            "last_calls": profile.last_calls,
         }
     )
 
@@ -180,7 +180,7 @@ def _row(row: Row, by: str) -> dict[str, Any]:
     is_group = by != "caller"
     name = {by: row.name, "callers": row.callers} if is_group else {by: row.name}
     values = {key: getattr(row, key) for key in _ROW if key != by and not (is_group and key == "source")}
-    return name | values | row.counts | {"next": _next(row.outlook.next), "refused": row.outlook.refused}
+    return name | values | row.counts | {"next": _next(row.effect.next), "refused": row.effect.refused}
 
 
 def _next(change: Change | None) -> dict[str, Any] | None:
@@ -202,13 +202,13 @@ def json_text(value: Any) -> str:
 _CSV = "owner contact user calls first_seen last_seen interval error_share state retired_at".split()
 
 
-def to_csv(report: Report, rows: Sequence[Row]) -> str:
+def to_csv(report: CallerReport, rows: Sequence[Row]) -> str:
     """The rows, times in RFC 3339, intervals in seconds."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow([report.by, "callers", *_CSV, "next_at", "next_kind"])
     for row in rows:
-        change = row.outlook.next
+        change = row.effect.next
         coming = [change.at, change.kind] if change is not None else [None, None]
         values = [row.name, row.callers, *(getattr(row, name) for name in _CSV), *coming]
         writer.writerow([_cell(value) for value in values])
@@ -227,7 +227,7 @@ def _cell(value: Any) -> str:
 # --- Markdown
 
 
-def to_markdown(report: Report, rows: Sequence[Row], source: Source) -> str:
+def to_markdown(report: CallerReport, rows: Sequence[Row], source: ReadCounts) -> str:
     """The table and what stands under it."""
     shown = columns(report, BLOCKS)
     lines = [
@@ -239,7 +239,7 @@ def to_markdown(report: Report, rows: Sequence[Row], source: Source) -> str:
     return "\n".join([*lines, "", *below, ""])
 
 
-def reading(source: Source) -> str:
+def reading(source: ReadCounts) -> str:
     """What was read, as a sentence."""
     what = f"{many(source.calls, 'call')} and {many(source.heartbeats, 'heartbeat')} in {many(source.files, 'file')}"
     return f"Read {what}; skipped {many(source.skipped, 'line')}."

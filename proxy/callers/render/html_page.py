@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import jinja2
 
 from proxy.callers.render import chart
-from proxy.callers.render.chart import Stretch
+from proxy.callers.render.chart import Bucket
 from proxy.callers.render.formats import REASONS, RETIRED, VERDICTS, Column, columns, reading
-from proxy.callers.render.profile import Card, card
+from proxy.callers.render.profile import CallerProfile, make_profile
 from proxy.callers.render.profile_text import UNKNOWN
-from proxy.callers.report.analysis import Survey
-from proxy.callers.report.report import Report
+from proxy.callers.report.analysis import Analysis
+from proxy.callers.report.report import CallerReport
 from proxy.callers.report.rhythm import STATES
 from proxy.callers.report.rows import Row
 from proxy.output.formatting import day, duration, interval, minute, percent, printable
@@ -28,30 +28,34 @@ _MOST_VALUES = 10
 _MOST_GAPS = 20
 
 
-def to_html(surveyed: Survey, rows: Sequence[Row], base: str) -> str:
+def to_html(analysis: Analysis, rows: Sequence[Row], base: str) -> str:
     """The page: the verdict, the trend, a table, and what each caller must change.
 
     Args:
-        surveyed: the report, with the details of every caller in `rows`.
+        analysis: the report, with the details of every caller in `rows`.
         rows: those to be shown, of the report.
         base: address of the service.
     """
-    report = surveyed.report
-    cards = [card(row, surveyed.details[row.name], base) for row in rows[:SECTIONS]] if report.by == "caller" else []
-    shown = chart.stretches(report)
+    report = analysis.report
+    profiles = (
+        [make_profile(row, analysis.details[row.name], base) for row in rows[:SECTIONS]]
+        if report.by == "caller"
+        else []
+    )
+    shown = chart.buckets(report)
     html = _template().render(
         report=report,
         rows=rows,
-        cards=cards,
+        profiles=profiles,
         total=len(report.rows),
         verdict=VERDICTS[report.verdict],
         states=Counter(row.state for row in report.callers),
         columns=[(column, _kind(column, report)) for column in columns(report, "")],
         shown=shown,
-        unit=_unit(chart.stretch_length(len(report.days))),
-        picture=chart.picture(shown, report.coverage.gaps),
+        unit=_unit(chart.bucket_days(len(report.days))),
+        chart=chart.make_chart(shown, report.coverage.gaps),
         trend=_trend(shown),
-        reading=reading(surveyed.source),
+        reading=reading(analysis.read),
     )
     # In ASCII, it is right in whatever encoding it is printed, kept and mailed.
     return html.encode("ascii", "xmlcharrefreplace").decode()
@@ -65,14 +69,14 @@ class _Counted(NamedTuple):
     more: int
 
 
-def _counted(found: Card) -> list[_Counted]:
+def _counted(profile: CallerProfile) -> list[_Counted]:
     return [
         _Counted(title, counts.most_common(_MOST_VALUES), max(len(counts) - _MOST_VALUES, 0))
-        for title, counts in found.counted
+        for title, counts in profile.counted
     ]
 
 
-def _kind(column: Column, report: Report) -> str:
+def _kind(column: Column, report: CallerReport) -> str:
     if column.title in {report.by, "state", "trend"}:
         return "name" if column.title == report.by else column.title
     return "number" if column.is_number else "text"
@@ -82,10 +86,10 @@ def _unit(days: int) -> str:
     return {1: "day", 7: "week"}.get(days, f"{days // 7} weeks")
 
 
-def _trend(shown: Sequence[Stretch]) -> str:
+def _trend(shown: Sequence[Bucket]) -> str:
     """The trend in a sentence, for who cannot see the picture."""
-    busiest = max(shown, key=lambda stretch: stretch.calls)
-    calls = sum(stretch.calls for stretch in shown)
+    busiest = max(shown, key=lambda bucket: bucket.calls)
+    calls = sum(bucket.calls for bucket in shown)
     most = f", {busiest.calls} of them in the busiest time, {busiest.name}" if len(shown) > 1 and calls else ""
     return f"{shown[0].callers} callers at the beginning and {shown[-1].callers} at the end; {calls} calls{most}."
 
@@ -106,7 +110,7 @@ def _template() -> jinja2.Template:
         "interval": interval,
         "minute": minute,
         "percent": percent,
-        "spark": lambda row: chart.spark(row.by_day, _TREND_WIDTH),
+        "spark": lambda row: chart.sparkline_path(row.by_day, _TREND_WIDTH),
     }
     environment.globals |= {
         "MOST_GAPS": _MOST_GAPS,

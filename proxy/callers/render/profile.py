@@ -15,7 +15,7 @@ CHANGES = 20
 """How many changes are told, those of the most calls first."""
 
 
-class Change(NamedTuple):
+class RequiredChange(NamedTuple):
     """One thing that the owner must change.
 
     Attributes:
@@ -31,7 +31,7 @@ class Change(NamedTuple):
     notes: list[str]
 
 
-class Card(NamedTuple):
+class CallerProfile(NamedTuple):
     """Everything on one caller.
 
     Attributes:
@@ -42,12 +42,12 @@ class Card(NamedTuple):
 
     row: Row
     detail: Detail
-    changes: list[Change]
+    changes: list[RequiredChange]
     more_changes: int
     last_calls: list[LastCall]
 
     @property
-    def standing(self) -> list[str]:
+    def activity(self) -> list[str]:
         """How it stands, in sentences."""
         row = self.row
         rhythm = f"usually every {interval(row.interval)}" if row.interval is not None else "all within an hour"
@@ -57,9 +57,9 @@ class Card(NamedTuple):
         return says
 
     @property
-    def prospect(self) -> str | None:
+    def plans_text(self) -> str | None:
         """What is planned for it, in a few words, times in UTC; None where nothing is."""
-        plans = self.row.outlook
+        plans = self.row.effect
         if plans.refused is not None:
             return f"refused since {date(plans.since)} ({plans.refused})" if plans.since is not None else plans.text
         coming = [plans.text] if plans.text != "-" else []
@@ -116,7 +116,7 @@ _TRIGGER = (
 _OTHERS = ("Of everything else, the path alone changes.",)
 
 
-def card(row: Row, detail: Detail, base: str) -> Card:
+def make_profile(row: Row, detail: Detail, base: str) -> CallerProfile:
     """Put together what is known.
 
     Args:
@@ -126,13 +126,13 @@ def card(row: Row, detail: Detail, base: str) -> Card:
     """
     uses = sorted(detail.uses.items(), key=lambda item: -item[1].calls)
     changes = [_change(str(key[0]), use, base) for key, use in uses[:CHANGES]]
-    return Card(row, detail, changes, len(uses) - len(changes), detail.last_calls)
+    return CallerProfile(row, detail, changes, len(uses) - len(changes), detail.last_calls)
 
 
-def _change(endpoint: str, use: Use, base: str) -> Change:
+def _change(endpoint: str, use: Use, base: str) -> RequiredChange:
     method, path = use.method, use.path
     try:
         new = replacement.of_recorded(method, path, use.inputs, base)
     except (curl.CurlError, InvalidPath, InvalidBody) as wrong:
-        return Change(endpoint, f"{method} {path}", use.calls, None, [str(wrong)])
-    return Change(endpoint, f"{method} {path}", use.calls, curl.write(new.call), new.notes)
+        return RequiredChange(endpoint, f"{method} {path}", use.calls, None, [str(wrong)])
+    return RequiredChange(endpoint, f"{method} {path}", use.calls, curl.write(new.call), new.notes)

@@ -1,10 +1,10 @@
-"""A caller's card as plain text and as Markdown."""
+"""A caller's profile as plain text and as Markdown."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from proxy.callers.record import LastCall
-from proxy.callers.render.profile import Card, Change
+from proxy.callers.render.profile import CallerProfile, RequiredChange
 from proxy.output.formatting import BLOCKS, listed, many, markdown, minute, percent, printable, sparkline
 
 _TREND_WIDTH = 60
@@ -12,76 +12,76 @@ UNKNOWN = "not known; write it down in callers.known"
 """What stands for an owner whom nobody has named."""
 
 
-def card_to_text(card: Card, now: datetime, blocks: str = BLOCKS) -> str:
+def profile_to_text(profile: CallerProfile, now: datetime, blocks: str = BLOCKS) -> str:
     """Everything on one caller, as it may stand on a terminal or in a mail."""
     lines = [
-        f"{printable(card.row.name)}, as of {minute(now)} UTC",
+        f"{printable(profile.row.name)}, as of {minute(now)} UTC",
         "",
-        *(f"  {title:<13} {text}" for title, text in _facts(card, blocks)),
-        *(f"  ! {warning}" for warning in card.warnings),
+        *(f"  {title:<13} {text}" for title, text in _facts(profile, blocks)),
+        *(f"  ! {warning}" for warning in profile.warnings),
         "",
-        card.heading,
+        profile.heading,
         "",
-        *(f"  {line}" for line in card.advice),
+        *(f"  {line}" for line in profile.advice),
         "",
-        *(line for change in card.changes for line in _change(change)),
-        *_rest(card),
+        *(line for change in profile.changes for line in _change(change)),
+        *_rest(profile),
         "Last calls, in UTC",
         "",
-        *(f"  {_call(call)}" for call in card.last_calls),
+        *(f"  {_call(call)}" for call in profile.last_calls),
     ]
     return "\n".join(lines) + "\n"
 
 
-def card_to_markdown(card: Card, now: datetime) -> str:
+def profile_to_markdown(profile: CallerProfile, now: datetime) -> str:
     """The same, for an issue in the owner's repository."""
     lines = [
-        f"# {_code(card.row.name)}",
+        f"# {_code(profile.row.name)}",
         "",
         f"As of {minute(now)} UTC.",
         "",
-        *(f"- {title}: {_code(text)}" for title, text in _facts(card, BLOCKS)),
-        *(f"- **{markdown(warning)}**" for warning in card.warnings),
+        *(f"- {title}: {_code(text)}" for title, text in _facts(profile, BLOCKS)),
+        *(f"- **{markdown(warning)}**" for warning in profile.warnings),
         "",
-        f"## {card.heading}",
+        f"## {profile.heading}",
         "",
-        *card.advice,
+        *profile.advice,
         "",
-        *(line for change in card.changes for line in _fenced(change)),
-        *_rest(card),
+        *(line for change in profile.changes for line in _fenced(change)),
+        *_rest(profile),
         "## Last calls, in UTC",
         "",
         "```",
-        *(_call(call).replace("```", "` ` `") for call in card.last_calls),
+        *(_call(call).replace("```", "` ` `") for call in profile.last_calls),
         "```",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _facts(card: Card, blocks: str) -> Iterator[tuple[str, str]]:
-    row = card.row
+def _facts(profile: CallerProfile, blocks: str) -> Iterator[tuple[str, str]]:
+    row = profile.row
     yield "owner", ", ".join(printable(part) for part in (row.owner, row.contact) if part) or UNKNOWN
     yield "user", ", ".join(map(printable, row.users)) or "not known"
-    yield "state", "; ".join(card.standing)
-    if card.prospect is not None:
-        yield "next", card.prospect
+    yield "state", "; ".join(profile.activity)
+    if profile.plans_text is not None:
+        yield "next", profile.plans_text
     yield (
         "calls",
         f"{row.calls} from {minute(row.first_seen)} to {minute(row.last_seen)}, {percent(row.error_share)} errors",
     )
     yield "trend", sparkline(row.by_day, _TREND_WIDTH, blocks)
-    for title, counts in card.counted:
+    for title, counts in profile.counted:
         yield title, listed(counts.items())
 
 
-def _change(change: Change) -> Iterator[str]:
+def _change(change: RequiredChange) -> Iterator[str]:
     yield f"  {printable(change.legacy)}  ({change.endpoint}, {many(change.calls, 'call')}) becomes"
     yield ""
     yield from (f"    {line}" for line in _request(change))
     yield ""
 
 
-def _fenced(change: Change) -> Iterator[str]:
+def _fenced(change: RequiredChange) -> Iterator[str]:
     yield f"{_code(change.legacy)} ({change.endpoint}, {many(change.calls, 'call')}) becomes"
     yield ""
     yield "```sh"
@@ -90,13 +90,13 @@ def _fenced(change: Change) -> Iterator[str]:
     yield ""
 
 
-def _request(change: Change) -> list[str]:
+def _request(change: RequiredChange) -> list[str]:
     notes = [f"# {printable(note)}" for note in change.notes]
     return [*notes, *map(printable, (change.request or "").splitlines())]
 
 
-def _rest(card: Card) -> Iterable[str]:
-    return [f"And {card.more_changes} more that were called less often.", ""] if card.more_changes else []
+def _rest(profile: CallerProfile) -> Iterable[str]:
+    return [f"And {profile.more_changes} more that were called less often.", ""] if profile.more_changes else []
 
 
 def _call(call: LastCall) -> str:

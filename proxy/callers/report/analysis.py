@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from proxy.callers.identity import Rule
 from proxy.callers.report.detail import Detail
-from proxy.callers.report.policy_effect import NOTHING_PLANNED, parties
+from proxy.callers.report.policy_effect import NOTHING_PLANNED, policy_subjects
 from proxy.callers.report.reader import Progress, Reader
-from proxy.callers.report.report import Report, report
-from proxy.callers.report.tally import Dimension, Fold
+from proxy.callers.report.report import CallerReport, make_report
+from proxy.callers.report.tally import Aggregator, Dimension
 from proxy.withdrawn.lifecycle import Party, Policy
 
 
-class Source(NamedTuple):
+class ReadCounts(NamedTuple):
     """What was read.
 
     Attributes:
@@ -26,25 +26,25 @@ class Source(NamedTuple):
     skipped: int
 
 
-class Survey(NamedTuple):
+class Analysis(NamedTuple):
     """A report, and what it is made from.
 
     Attributes:
         details: of each caller that was wanted, by its name.
-        parties: all callers as the policy sees them, by their names.
-        matched: the rules that name one of them.
-        is_telling: whether it has anything from before the freeze, so that it tells who is new.
+        subjects: all callers as the policy sees them, by their names.
+        matched_rules: the rules that name one of them.
+        covers_freeze: whether it has anything from before the freeze, so that it tells who is new.
     """
 
-    report: Report
+    report: CallerReport
     details: dict[str, Detail]
-    source: Source
-    parties: Mapping[str, Party]
-    matched: frozenset[Rule]
-    is_telling: bool
+    read: ReadCounts
+    subjects: Mapping[str, Party]
+    matched_rules: frozenset[Rule]
+    covers_freeze: bool
 
 
-def survey(
+def analyze(
     paths: Iterable[str],
     rules: Sequence[Rule],
     now: datetime,
@@ -52,10 +52,10 @@ def survey(
     by: Dimension = "caller",
     since: datetime | None = None,
     until: datetime | None = None,
-    is_wanted: Callable[[str], bool] = lambda _: False,
+    wants_detail: Callable[[str], bool] = lambda _: False,
     progress: Progress = lambda _: None,
     policy: Policy = NOTHING_PLANNED,
-) -> Survey:
+) -> Analysis:
     """Read logs, and report on them.
 
     Args:
@@ -65,7 +65,7 @@ def survey(
         by: what to group by.
         since: the beginning of the period; None for that of the logs.
         until: its end; None for now.
-        is_wanted: which callers, by their names, are to be told of in detail.
+        wants_detail: which callers, by their names, are to be told of in detail.
         progress: told of the bytes that were read.
         policy: what is planned.
 
@@ -73,12 +73,21 @@ def survey(
         reader.NoLog: a log cannot be read.
     """
     reader = Reader(paths, progress)
-    fold = Fold(rules, by, since, until, is_wanted, freeze=policy.freeze)
-    fold.take(reader)
-    tallies = fold.tallies()
-    had_record = fold.had_record()
-    who = parties(tallies.values(), had_record)
-    made = report(tallies, fold.beats, until or now, by=by, since=since, policy=policy, parties=who)
-    heartbeats = len(fold.beats)
-    source = Source(reader.files, reader.read - heartbeats, heartbeats, reader.skipped)
-    return Survey(made, fold.details, source, who, frozenset(fold.matched), had_record is not None)
+    aggregator = Aggregator(rules, by, since, until, wants_detail, freeze=policy.freeze)
+    aggregator.add(reader)
+    tallies = aggregator.tallies()
+    callers_before_freeze = aggregator.callers_before_freeze()
+    subjects = policy_subjects(tallies.values(), callers_before_freeze)
+    report = make_report(
+        tallies, aggregator.heartbeats, until or now, by=by, since=since, policy=policy, subjects=subjects
+    )
+    heartbeats = len(aggregator.heartbeats)
+    read = ReadCounts(reader.files, reader.read - heartbeats, heartbeats, reader.skipped)
+    return Analysis(
+        report,
+        aggregator.details,
+        read,
+        subjects,
+        frozenset(aggregator.matched_rules),
+        callers_before_freeze is not None,
+    )

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from proxy.callers.record import Heartbeat
 
 _GRACE = timedelta(minutes=1)
-_LATE = 1.5
+_TOLERANCE = 1.5
 """How often its interval a heartbeat may let wait for it: a machine may be busy."""
 
 SHORTEST_GAP = timedelta(minutes=10)
@@ -42,7 +42,7 @@ class Coverage(NamedTuple):
     def share(self) -> float:
         """Which part of the period, from 0 to 1."""
         whole = self.period.length
-        return self.within(self.period) / whole.total_seconds() if whole else 0.0
+        return self.covered_seconds(self.period) / whole.total_seconds() if whole else 0.0
 
     @property
     def gaps(self) -> list[Span]:
@@ -52,45 +52,45 @@ class Coverage(NamedTuple):
         gaps = (Span(begin, end) for begin, end in zip(ends, begins, strict=True))
         return [gap for gap in gaps if gap.length >= SHORTEST_GAP]
 
-    def within(self, span: Span) -> float:
+    def covered_seconds(self, span: Span) -> float:
         """Seconds of a span that are covered."""
-        return sum(part.length.total_seconds() for part in _within(span, self.covered))
+        return sum(part.length.total_seconds() for part in _clip(span, self.covered))
 
 
-def coverage(beats: Iterable[Heartbeat], period: Span) -> Coverage:
+def measure_coverage(heartbeats: Iterable[Heartbeat], period: Span) -> Coverage:
     """What the heartbeats cover of a period."""
-    lives: dict[str, list[Heartbeat]] = defaultdict(list)
-    for beat in beats:
-        lives[beat.instance].append(beat)
+    by_instance: dict[str, list[Heartbeat]] = defaultdict(list)
+    for heartbeat in heartbeats:
+        by_instance[heartbeat.instance].append(heartbeat)
     kept: list[Span] = []
     missing: list[Span] = []
-    for life in lives.values():
-        life.sort(key=lambda beat: beat.ts)
-        for beat, later in pairwise(life):
+    for beats_of_one in by_instance.values():
+        beats_of_one.sort(key=lambda heartbeat: heartbeat.ts)
+        for heartbeat, later in pairwise(beats_of_one):
             if later.at != "start":
-                (kept if later.ts <= _due(beat) else missing).append(Span(beat.ts, later.ts))
-        last = life[-1]
-        if last.at != "stop" and _due(last) >= period.end:  # and so it may still live
+                (kept if later.ts <= _deadline(heartbeat) else missing).append(Span(heartbeat.ts, later.ts))
+        last = beats_of_one[-1]
+        if last.at != "stop" and _deadline(last) >= period.end:  # and so it may still live
             kept.append(Span(last.ts, period.end))
-    return Coverage(period, tuple(_within(period, sorted(_without(_union(missing), _union(kept))))))
+    return Coverage(period, tuple(_clip(period, sorted(_subtract(_merge(missing), _merge(kept))))))
 
 
-def _due(beat: Heartbeat) -> datetime:
+def _deadline(heartbeat: Heartbeat) -> datetime:
     """Until when the next one must have come."""
-    return beat.ts + timedelta(seconds=beat.interval * _LATE) + _GRACE
+    return heartbeat.ts + timedelta(seconds=heartbeat.interval * _TOLERANCE) + _GRACE
 
 
-def _union(spans: Iterable[Span]) -> list[Span]:
-    union: list[Span] = []
+def _merge(spans: Iterable[Span]) -> list[Span]:
+    merged: list[Span] = []
     for span in sorted(spans):
-        if union and span.begin <= union[-1].end:
-            union[-1] = Span(union[-1].begin, max(union[-1].end, span.end))
+        if merged and span.begin <= merged[-1].end:
+            merged[-1] = Span(merged[-1].begin, max(merged[-1].end, span.end))
         else:
-            union.append(span)
-    return union
+            merged.append(span)
+    return merged
 
 
-def _without(holes: Iterable[Span], spans: list[Span]) -> list[Span]:
+def _subtract(holes: Iterable[Span], spans: list[Span]) -> list[Span]:
     for hole in holes:
         before = [Span(span.begin, min(span.end, hole.begin)) for span in spans]
         after = [Span(max(span.begin, hole.end), span.end) for span in spans]
@@ -98,6 +98,6 @@ def _without(holes: Iterable[Span], spans: list[Span]) -> list[Span]:
     return spans
 
 
-def _within(whole: Span, spans: Iterable[Span]) -> list[Span]:
+def _clip(whole: Span, spans: Iterable[Span]) -> list[Span]:
     cut = (Span(max(span.begin, whole.begin), min(span.end, whole.end)) for span in spans)
     return [span for span in cut if span.begin < span.end]

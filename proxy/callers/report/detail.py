@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from proxy.callers.record import Closeup, LastCall, Sighting
+from proxy.callers.record import InputNames, LastCall, ReportedCall
 
 LAST_CALLS = 10
 """How many of the last calls are told."""
@@ -18,7 +18,7 @@ OTHERS = "(others)"
 
 _COUNTED = ("tokens", "addresses", "errors", "ignored_fields")
 
-_names = msgspec.json.Decoder(Closeup).decode
+_names = msgspec.json.Decoder(InputNames).decode
 _last_call = msgspec.json.Decoder(LastCall).decode
 
 
@@ -65,7 +65,7 @@ class Detail:
         """The last calls, newest first, with their times in UTC."""
         return [msgspec.structs.replace(_last_call(line), ts=ts) for ts, line in sorted(self._last, reverse=True)]
 
-    def add(self, seen: Sighting, line: bytes) -> None:
+    def add(self, seen: ReportedCall, line: bytes) -> None:
         """Count a call, with the line that it was read from."""
         try:
             names = _names(line)
@@ -83,7 +83,7 @@ class Detail:
         elif seen.ts > self._last[0][0]:
             heapq.heapreplace(self._last, (seen.ts, line))
 
-    def _note_use(self, seen: Sighting, line: bytes, inputs: list[str]) -> None:
+    def _note_use(self, seen: ReportedCall, line: bytes, inputs: list[str]) -> None:
         key = (seen.endpoint, seen.org, seen.repo, seen.repo_id, seen.workflow)
         use = self.uses.get(key)
         if use is None:

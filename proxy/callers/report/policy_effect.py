@@ -16,7 +16,7 @@ from proxy.withdrawn.lifecycle import Change, Party, Policy, Reason, Refusal
 NOTHING_PLANNED = Policy()
 
 
-class Outlook(NamedTuple):
+class PolicyEffect(NamedTuple):
     """How a caller stands, and what comes next for it.
 
     Attributes:
@@ -44,27 +44,27 @@ class Outlook(NamedTuple):
         return f"{self.next.kind} {date(self.next.at)}" if self.next is not None else "-"
 
 
-def outlook(policy: Policy, party: Party, now: datetime) -> Outlook:
+def policy_effect(policy: Policy, party: Party, now: datetime) -> PolicyEffect:
     """What is to come for a caller."""
     refusal = lifecycle.standing(policy, party, now).refusal
     ends = [lifecycle.end_of(policy, party), policy.freeze if party.is_new else None]
     since = min((end for end in ends if end is not None), default=None)
-    return Outlook(refusal, since, lifecycle.next_change(policy, party, now))
+    return PolicyEffect(refusal, since, lifecycle.next_change(policy, party, now))
 
 
-def outlooks(policy: Policy, parties: Mapping[str, Party], now: datetime) -> dict[str, Outlook]:
+def policy_effects(policy: Policy, parties: Mapping[str, Party], now: datetime) -> dict[str, PolicyEffect]:
     """What is to come for each of many callers, by their names."""
-    found: dict[str, Outlook] = {}
-    made: dict[Any, Outlook] = {}
+    found: dict[str, PolicyEffect] = {}
+    made: dict[Any, PolicyEffect] = {}
     for name, party in parties.items():
         # There may be very many, whom the same brownouts hit: they have the same before them.
         hit = tuple(brownout.hits(party.name, party.owner) for brownout in policy.brownouts)
         alike = (hit, party.migrated, party.extension, party.is_new)
-        found[name] = made[alike] = made.get(alike) or outlook(policy, party, now)
+        found[name] = made[alike] = made.get(alike) or policy_effect(policy, party, now)
     return found
 
 
-def ends_by_name(policy: Policy, parties: Iterable[Party]) -> dict[str, datetime]:
+def refusal_dates(policy: Policy, parties: Iterable[Party]) -> dict[str, datetime]:
     """From when on each name is refused for good, where there is such a date; of several parties, the last to be."""
     found: dict[str, datetime | None] = {}
     for party in parties:
@@ -74,14 +74,14 @@ def ends_by_name(policy: Policy, parties: Iterable[Party]) -> dict[str, datetime
     return {name: end for name, end in found.items() if end is not None}
 
 
-def together(outlooks: Sequence[Outlook]) -> Outlook:
+def combine(effects: Sequence[PolicyEffect]) -> PolicyEffect:
     """That of several callers: what comes first, and refused where all of them are, the first one's reason."""
-    coming = [outlook.next for outlook in outlooks if outlook.next is not None]
-    refusal = outlooks[0].refusal if all(outlook.refused is not None for outlook in outlooks) else None
-    return Outlook(refusal, next=min(coming, key=lambda change: change.at, default=None))
+    coming = [effect.next for effect in effects if effect.next is not None]
+    refusal = effects[0].refusal if all(effect.refused is not None for effect in effects) else None
+    return PolicyEffect(refusal, next=min(coming, key=lambda change: change.at, default=None))
 
 
-def parties(tallies: Iterable[Tally], had_record: frozenset[str] | None) -> Mapping[str, Party]:
+def policy_subjects(tallies: Iterable[Tally], had_record: frozenset[str] | None) -> Mapping[str, Party]:
     """The callers of a log as the policy sees them, by their names.
 
     Args:
@@ -91,5 +91,5 @@ def parties(tallies: Iterable[Tally], had_record: frozenset[str] | None) -> Mapp
     found: dict[str, Party] = {}
     for tally in tallies:
         has_record = had_record is None or tally.caller in had_record
-        found.setdefault(tally.caller, identity.party(tally.caller, tally.rule, has_record=has_record))
+        found.setdefault(tally.caller, identity.policy_subject(tally.caller, tally.rule, has_record=has_record))
     return found

@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 import msgspec
 
 from proxy.callers.log.files import STDIN, NoLog
-from proxy.callers.record import Heartbeat, Sighting
+from proxy.callers.record import Heartbeat, ReportedCall
 from proxy.output.diagnostics import operator
 
 _CHUNK = 128 << 10
@@ -20,9 +20,9 @@ _BEGINNING = b'{"event":'
 """How a record begins that this proxy wrote: inside a string, its quotes would be escaped."""
 
 Progress = Callable[[int], None]
-Batch = tuple[list[Sighting | Heartbeat], list[bytes]]
+Batch = tuple[list[ReportedCall | Heartbeat], list[bytes]]
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_decode = msgspec.json.Decoder(Sighting | Heartbeat).decode
+_decode = msgspec.json.Decoder(ReportedCall | Heartbeat).decode
 
 
 class Reader:
@@ -89,7 +89,7 @@ def _is_compressed(stream: io.BufferedReader) -> bool:
     return stream.peek(2)[:2] == _GZIP
 
 
-def _found(line: bytes) -> tuple[Sighting | Heartbeat, bytes] | None:
+def _found(line: bytes) -> tuple[ReportedCall | Heartbeat, bytes] | None:
     """The record in a line, or at its end: behind what a log shipper wrote before it, or behind a torn one."""
     for begins in {0, max(line.rfind(_BEGINNING), 0)}:
         with contextlib.suppress(*_UNREADABLE):

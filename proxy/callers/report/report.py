@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from proxy.callers.record import Heartbeat
-from proxy.callers.report.coverage import Coverage, Span, coverage
-from proxy.callers.report.policy_effect import NOTHING_PLANNED, outlooks
-from proxy.callers.report.rows import Row, days_of, grouped, rows_of
+from proxy.callers.report.coverage import Coverage, Span, measure_coverage
+from proxy.callers.report.policy_effect import NOTHING_PLANNED, policy_effects
+from proxy.callers.report.rows import Row, days_of, group_tallies, make_rows
 from proxy.callers.report.tally import Dimension, Tally
 from proxy.output.formatting import date, day, duration, minute, shortened
 from proxy.withdrawn.lifecycle import Party, Policy
@@ -18,14 +18,14 @@ from proxy.withdrawn.lifecycle import Party, Policy
 Verdict = Literal["safe", "not_yet", "cannot_tell"]
 Gate = Literal["nobody", "somebody", "unknown"]
 
-WATCH = timedelta(days=31)
+OBSERVATION = timedelta(days=31)
 """For how long the log must have been kept before its silence says that nobody calls: a job may run once a month."""
 
-WATCHED_SHARE = 0.99
+OBSERVED_SHARE = 0.99
 """How much of that: the rest may be restarts."""
 
 
-class Report(NamedTuple):
+class CallerReport(NamedTuple):
     """Who still calls.
 
     Attributes:
@@ -53,18 +53,18 @@ class Report(NamedTuple):
     @property
     def last(self) -> Row | None:
         """The caller that has to be waited for longest if nobody calls again; None where nobody has."""
-        left = [(row.freed_at, row) for row in self.callers if row.freed_at is not None]
+        left = [(row.unblocked_at, row) for row in self.callers if row.unblocked_at is not None]
         return max(left, key=lambda pair: pair[0])[1] if left else None
 
     @property
     def safe_at(self) -> datetime | None:
         """When everybody will be retired or refused if nobody calls again, and the log is kept; None where all are."""
-        return self.last.freed_at if self.last is not None else None
+        return self.last.unblocked_at if self.last is not None else None
 
     @property
     def is_planned(self) -> bool:
         """Whether anything is planned for anybody, or anybody refused."""
-        return any(row.outlook.refusal is not None or row.outlook.next is not None for row in self.callers)
+        return any(row.effect.refusal is not None or row.effect.next is not None for row in self.callers)
 
     @property
     def days(self) -> list[datetime]:
@@ -72,41 +72,45 @@ class Report(NamedTuple):
         return days_of(self.coverage.period)
 
 
-def report(
+def make_report(
     tallies: Mapping[tuple[str, str], Tally],
-    beats: Iterable[Heartbeat],
+    heartbeats: Iterable[Heartbeat],
     now: datetime,
     *,
     by: Dimension = "caller",
     since: datetime | None = None,
     policy: Policy = NOTHING_PLANNED,
-    parties: Mapping[str, Party] | None = None,
-) -> Report:
+    subjects: Mapping[str, Party] | None = None,
+) -> CallerReport:
     """Make a report.
 
     Args:
         tallies: by group and caller.
-        beats: of the log.
+        heartbeats: of the log.
         now: the end of the period.
         by: what the groups have in common.
         since: the beginning of the period; None for that of the log.
         policy: what is planned.
-        parties: the callers as the policy sees them, by their names.
+        subjects: the callers as the policy sees them, by their names.
     """
-    beats = list(beats)
-    firsts = [beat.ts for beat in beats] + [tally.first_seen for tally in tallies.values()]
+    heartbeats = list(heartbeats)
+    firsts = [heartbeat.ts for heartbeat in heartbeats] + [tally.first_seen for tally in tallies.values()]
     period = Span(since or min([*firsts, now]), now)
-    kept = coverage(beats, period)
-    plans = outlooks(policy, parties or {}, now)
-    callers = rows_of(grouped((tally.caller, tally) for tally in tallies.values()), kept, plans, is_group=False)
+    coverage = measure_coverage(heartbeats, period)
+    plans = policy_effects(policy, subjects or {}, now)
+    callers = make_rows(
+        group_tallies((tally.caller, tally) for tally in tallies.values()), coverage, plans, is_group=False
+    )
     if by == "caller":
         rows = callers
     else:
-        rows = rows_of(grouped((group, tally) for (group, _), tally in tallies.items()), kept, plans, is_group=True)
-    return Report(now, by, kept, callers, rows, *_verdict(callers, kept))
+        rows = make_rows(
+            group_tallies((group, tally) for (group, _), tally in tallies.items()), coverage, plans, is_group=True
+        )
+    return CallerReport(now, by, coverage, callers, rows, *_verdict(callers, coverage))
 
 
-def still_calling(report: Report, window: timedelta) -> Gate:
+def still_calling(report: CallerReport, window: timedelta) -> Gate:
     """Whether anybody has called within the window before now who is not refused already.
 
     Unknown where nobody did, but the log has gaps in it.
@@ -114,21 +118,21 @@ def still_calling(report: Report, window: timedelta) -> Gate:
     since = report.now - window
     if any(row.last_seen >= since and not row.is_refused for row in report.callers):
         return "somebody"
-    return "nobody" if _is_watched(report.coverage, window) else "unknown"
+    return "nobody" if _is_covered(report.coverage, window) else "unknown"
 
 
 # --- the verdict
 
 
-def _verdict(callers: list[Row], kept: Coverage) -> tuple[Verdict, list[str]]:
+def _verdict(callers: list[Row], coverage: Coverage) -> tuple[Verdict, list[str]]:
     there = [row for row in callers if row.state != "retired" and not row.is_refused]
     refused = [_refused(row) for row in callers if row.state != "retired" and row.is_refused]
     if certain := [row for row in there if not row.in_doubt]:
         return "not_yet", [_still_there(row) for row in certain] + refused
-    if there or not _is_watched(kept, WATCH):
+    if there or not _is_covered(coverage, OBSERVATION):
         doubts = [f"{shortened(row.name)} may have called meanwhile" for row in there]
-        return "cannot_tell", _missing(kept) + doubts + refused
-    watched = duration(kept.within(kept.period))
+        return "cannot_tell", _missing(coverage) + doubts + refused
+    watched = duration(coverage.covered_seconds(coverage.period))
     everybody = f"every caller is retired{' or refused already' if refused else ''}" if callers else "nobody has called"
     return "safe", [f"{everybody}, in {watched} of log", *refused]
 
@@ -140,15 +144,15 @@ def _still_there(row: Row) -> str:
 
 
 def _refused(row: Row) -> str:
-    since = f" since {date(row.outlook.since)}" if row.outlook.since is not None else ""
-    return f"{_who(row)} is refused already{since} ({row.outlook.refused}): last call {minute(row.last_seen)}"
+    since = f" since {date(row.effect.since)}" if row.effect.since is not None else ""
+    return f"{_who(row)} is refused already{since} ({row.effect.refused}): last call {minute(row.last_seen)}"
 
 
 def _planned(row: Row) -> str:
-    since = row.outlook.since
+    since = row.effect.since
     if since is None:
         return ""
-    if row.is_let_through:
+    if row.passed_while_refused:
         return f", let through, although this policy has refused it since {date(since)}"
     return f"; refused from {date(since)} on"
 
@@ -157,17 +161,17 @@ def _who(row: Row) -> str:
     return shortened(row.name) + (f" of {shortened(row.owner)}" if row.owner is not None else "")
 
 
-def _missing(kept: Coverage) -> list[str]:
+def _missing(coverage: Coverage) -> list[str]:
     reasons = [
         f"no log from {minute(gap.begin)} to {minute(gap.end)}, {duration(gap.length.total_seconds())}"
-        for gap in kept.gaps
+        for gap in coverage.gaps
     ]
-    if kept.period.length < WATCH:
-        whole = duration(kept.period.length.total_seconds())
-        reasons.append(f"the log goes back {whole}; {WATCH.days} days would show a job of once a month")
+    if coverage.period.length < OBSERVATION:
+        whole = duration(coverage.period.length.total_seconds())
+        reasons.append(f"the log goes back {whole}; {OBSERVATION.days} days would show a job of once a month")
     return reasons
 
 
-def _is_watched(kept: Coverage, window: timedelta) -> bool:
-    end = kept.period.end
-    return kept.within(Span(end - window, end)) >= WATCHED_SHARE * window.total_seconds()
+def _is_covered(coverage: Coverage, window: timedelta) -> bool:
+    end = coverage.period.end
+    return coverage.covered_seconds(Span(end - window, end)) >= OBSERVED_SHARE * window.total_seconds()

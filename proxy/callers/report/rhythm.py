@@ -21,10 +21,10 @@ SHORTEST_PAUSE = 3 * DAY
 RETIRED_AFTER = 14 * DAY
 """Seconds after which a caller can be retired at the earliest."""
 
-STRANGER_RETIRED_AFTER = 62 * DAY
+UNKNOWN_RETIRED_AFTER = 62 * DAY
 """The same for one whose rhythm is not known: it may be a job of once a month."""
 
-KNOWN_AFTER = 4
+DAYS_TO_KNOW = 4
 """Days on which a caller must have called for its rhythm to be known."""
 
 
@@ -43,7 +43,7 @@ class Rhythm(NamedTuple):
     retired_after: float
 
 
-def rhythm(hours: Iterable[int], calls: int) -> Rhythm:
+def rhythm_of(hours: Iterable[int], calls: int) -> Rhythm:
     """The rhythm of somebody.
 
     Args:
@@ -56,11 +56,11 @@ def rhythm(hours: Iterable[int], calls: int) -> Rhythm:
     if interval == HOUR:
         interval = HOUR * len(called) / calls
     pause = max(SHORTEST_PAUSE, *gaps) if gaps else SHORTEST_PAUSE
-    is_known = len({hour // 24 for hour in called}) >= KNOWN_AFTER
-    return Rhythm(interval, pause, max(3 * pause, RETIRED_AFTER if is_known else STRANGER_RETIRED_AFTER))
+    is_known = len({hour // 24 for hour in called}) >= DAYS_TO_KNOW
+    return Rhythm(interval, pause, max(3 * pause, RETIRED_AFTER if is_known else UNKNOWN_RETIRED_AFTER))
 
 
-def state(rhythm: Rhythm, silence: float) -> State:
+def state_after(rhythm: Rhythm, silence: float) -> State:
     """What so many seconds of silence mean: on time, late, missing, or gone."""
     if silence <= rhythm.pause:
         return "active"

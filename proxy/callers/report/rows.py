@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from proxy.callers.report.coverage import Coverage, Span
-from proxy.callers.report.policy_effect import Outlook, together
-from proxy.callers.report.rhythm import STATES, State, rhythm
-from proxy.callers.report.rhythm import state as state_of
+from proxy.callers.report.policy_effect import PolicyEffect, combine
+from proxy.callers.report.rhythm import STATES, State, rhythm_of, state_after
 from proxy.callers.report.tally import Tally
 
 
@@ -29,8 +28,8 @@ class Row(NamedTuple):
         error_share: part of the calls that got 4xx or 5xx, from 0 to 1.
         in_doubt: it has been silent for so long that it would be retired, had the log been kept all that time.
         retired_at: when it will be retired if it never calls again, and the log is kept; None where it is.
-        outlook: what is planned for it.
-        is_let_through: its last call went through, although it was refused for good by then.
+        effect: what is planned for it.
+        passed_while_refused: its last call went through, although it was refused for good by then.
         counts: calls by each value, for each of `tally.COUNTED`.
     """
 
@@ -50,25 +49,25 @@ class Row(NamedTuple):
     state: State
     in_doubt: bool
     retired_at: datetime | None
-    outlook: Outlook
-    is_let_through: bool
+    effect: PolicyEffect
+    passed_while_refused: bool
     counts: dict[str, Counter[str]]
 
     @property
     def is_refused(self) -> bool:
         """Whether it loses nothing by the removal: it is refused for good, and the log says nothing else."""
-        return self.outlook.refused is not None and not self.is_let_through
+        return self.effect.refused is not None and not self.passed_while_refused
 
     @property
-    def freed_at(self) -> datetime | None:
+    def unblocked_at(self) -> datetime | None:
         """When nobody has to wait for it any more if it never calls again; None where that is so."""
         if self.retired_at is None or self.is_refused:
             return None
-        end = self.outlook.since if self.outlook.refused is None else None
+        end = self.effect.since if self.effect.refused is None else None
         return min(self.retired_at, end) if end is not None else self.retired_at
 
 
-def grouped(pairs: Iterable[tuple[str, Tally]]) -> dict[str, list[Tally]]:
+def group_tallies(pairs: Iterable[tuple[str, Tally]]) -> dict[str, list[Tally]]:
     """Tallies by the name that each comes with."""
     groups = defaultdict(list)
     for name, tally in pairs:
@@ -76,60 +75,62 @@ def grouped(pairs: Iterable[tuple[str, Tally]]) -> dict[str, list[Tally]]:
     return groups
 
 
-Outlooks = Mapping[str, Outlook]
+PolicyEffects = Mapping[str, PolicyEffect]
 
 
-def rows_of(groups: Mapping[str, list[Tally]], kept: Coverage, outlooks: Outlooks, *, is_group: bool) -> list[Row]:
+def make_rows(
+    groups: Mapping[str, list[Tally]], coverage: Coverage, effects: PolicyEffects, *, is_group: bool
+) -> list[Row]:
     """The rows, by the names of what is in them: those that still call first, then by their calls."""
-    rows = [_row(name, tallies, kept, outlooks, is_group=is_group) for name, tallies in groups.items()]
+    rows = [_row(name, tallies, coverage, effects, is_group=is_group) for name, tallies in groups.items()]
     return sorted(rows, key=lambda row: (STATES.index(row.state), -row.calls, row.name))
 
 
-def _row(name: str, tallies: list[Tally], kept: Coverage, outlooks: Outlooks, *, is_group: bool) -> Row:
+def _row(name: str, tallies: list[Tally], coverage: Coverage, effects: PolicyEffects, *, is_group: bool) -> Row:
     whole = _merged(tallies)
-    plans = _plans(tallies, outlooks) if is_group else outlooks.get(whole.caller, Outlook())
+    plans = _plans(tallies, effects) if is_group else effects.get(whole.caller, PolicyEffect())
     # The parts of one caller have one rhythm; callers in a group have each its own, and the liveliest counts.
     state, left, in_doubt = min(
-        (_standing(part, kept) for part in (tallies if is_group else [whole])),
-        key=lambda standing: (STATES.index(standing.state), -standing.left),
+        (_activity(part, coverage) for part in (tallies if is_group else [whole])),
+        key=lambda activity: (STATES.index(activity.state), -activity.left),
     )
     users = sorted(whole.users, key=lambda user: whole.users[user], reverse=True)
     return Row(
         name=name,
         callers=len({tally.caller for tally in tallies}),
         source=None if is_group else whole.source,
-        owner=_common(tally.owner for tally in tallies),
-        contact=_common(tally.rule.contact for tally in tallies if tally.rule is not None),
+        owner=_only(tally.owner for tally in tallies),
+        contact=_only(tally.rule.contact for tally in tallies if tally.rule is not None),
         user=users[0] if users else None,
         users=users,
         calls=whole.calls,
-        by_day=_by_day(whole.hours, kept.period),
+        by_day=_by_day(whole.hours, coverage.period),
         first_seen=whole.first_seen,
         last_seen=whole.last_seen,
-        interval=rhythm(whole.hours, whole.calls).interval,
+        interval=rhythm_of(whole.hours, whole.calls).interval,
         error_share=round(whole.errors / whole.calls, 4),
         state=state,
         in_doubt=in_doubt,
-        retired_at=kept.period.end + timedelta(seconds=left) if state != "retired" else None,
-        outlook=plans,
-        is_let_through=_is_let_through(whole, plans),
+        retired_at=coverage.period.end + timedelta(seconds=left) if state != "retired" else None,
+        effect=plans,
+        passed_while_refused=_passed_while_refused(whole, plans),
         counts=whole.counts,
     )
 
 
-def _plans(tallies: Iterable[Tally], outlooks: Outlooks) -> Outlook:
+def _plans(tallies: Iterable[Tally], effects: PolicyEffects) -> PolicyEffect:
     latest = sorted(tallies, key=lambda tally: (tally.last_seen, tally.caller), reverse=True)
-    return together([outlooks.get(tally.caller, Outlook()) for tally in latest])
+    return combine([effects.get(tally.caller, PolicyEffect()) for tally in latest])
 
 
-def _is_let_through(tally: Tally, plans: Outlook) -> bool:
+def _passed_while_refused(tally: Tally, plans: PolicyEffect) -> bool:
     last = tally.let_through
     if plans.refused is None or plans.since is None or last is None or last < plans.since:
         return False
     return tally.refused is None or tally.refused < last
 
 
-class _Standing(NamedTuple):
+class _Activity(NamedTuple):
     """What became of a caller; `left` are the seconds that it has to stay silent yet to be retired."""
 
     state: State
@@ -137,12 +138,12 @@ class _Standing(NamedTuple):
     in_doubt: bool
 
 
-def _standing(tally: Tally, kept: Coverage) -> _Standing:
-    beat, since = rhythm(tally.hours, tally.calls), Span(tally.last_seen, kept.period.end)
-    silence = kept.within(since)  # what time the log was not kept for proves nothing
-    found = state_of(beat, silence)
-    in_doubt = found != state_of(beat, since.length.total_seconds()) == "retired"
-    return _Standing(found, beat.retired_after - silence, in_doubt)
+def _activity(tally: Tally, coverage: Coverage) -> _Activity:
+    rhythm, since = rhythm_of(tally.hours, tally.calls), Span(tally.last_seen, coverage.period.end)
+    silence = coverage.covered_seconds(since)  # what time the log was not kept for proves nothing
+    found = state_after(rhythm, silence)
+    in_doubt = found != state_after(rhythm, since.length.total_seconds()) == "retired"
+    return _Activity(found, rhythm.retired_after - silence, in_doubt)
 
 
 def _merged(tallies: list[Tally]) -> Tally:
@@ -153,7 +154,7 @@ def _merged(tallies: list[Tally]) -> Tally:
     return whole
 
 
-def _common(values: Iterable[str | None]) -> str | None:
+def _only(values: Iterable[str | None]) -> str | None:
     different = {value for value in values if value is not None}
     return different.pop() if len(different) == 1 else None
 

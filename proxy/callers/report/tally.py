@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec.structs import astuple
 
-from proxy.callers.identity import Rule, Traits, first_match
+from proxy.callers.identity import CallAttributes, Rule, first_match
 from proxy.callers.record import Heartbeat
 from proxy.callers.report.detail import Detail
 from proxy.callers.report.reader import Batch
@@ -22,12 +22,12 @@ DIMENSIONS: tuple[Dimension, ...] = ("caller", "owner", "repo", "workflow", "end
 COUNTED = ("endpoints", "repositories", "workflows", "agents", "outcomes", "replacements")
 """The kinds of values that calls are counted by."""
 
-NOBODY = "(none)"
+NO_VALUE = "(none)"
 """The group of calls that have no value in a dimension."""
 
 
-class Shape(NamedTuple):
-    """What calls have in common but for their times, as `Sighting` has it; there are few, however many calls there are.
+class CallKey(NamedTuple):
+    """What calls have in common but for their times: there are few, however many calls there are.
 
     Attributes:
         client_ip: only where a rule asks for it.
@@ -66,13 +66,13 @@ class Shape(NamedTuple):
     @property
     def counted(self) -> tuple[str | None, ...]:
         """A value for each of `COUNTED`."""
-        agent = self.user_agent or NOBODY
-        return self.endpoint, self.repository, self.workflow or NOBODY, agent, self.outcome, self.replacement
+        agent = self.user_agent or NO_VALUE
+        return self.endpoint, self.repository, self.workflow or NO_VALUE, agent, self.outcome, self.replacement
 
     @property
-    def traits(self) -> Traits:
+    def attributes(self) -> CallAttributes:
         """What a rule looks at."""
-        return Traits(self.token, self.user_agent, self.client_ip, self.repository, self.workflow)
+        return CallAttributes(self.token, self.user_agent, self.client_ip, self.repository, self.workflow)
 
 
 @dataclass
@@ -124,20 +124,20 @@ class Tally:
             self.counts[kind].update(counts)
 
 
-class Fold:
+class Aggregator:
     """Takes records in any order, and counts them by caller, and by a second dimension if asked to.
 
     Args:
         rules: those of today: where none matches, the record's own name of its caller counts.
         by: the second dimension.
         since, until: records from the one on and before the other count.
-        is_wanted: whether a caller, by its name, is to be told of in detail.
+        wants_detail: whether a caller, by its name, is to be told of in detail.
         freeze: who has a record from before it is told in any case.
 
     Attributes:
-        beats: the heartbeats.
+        heartbeats: the heartbeats.
         details: of each caller that was wanted.
-        matched: the rules that name a caller of the log.
+        matched_rules: the rules that name a caller of the log.
     """
 
     def __init__(
@@ -146,48 +146,48 @@ class Fold:
         by: Dimension = "caller",
         since: datetime | None = None,
         until: datetime | None = None,
-        is_wanted: Callable[[str], bool] = lambda _: False,
+        wants_detail: Callable[[str], bool] = lambda _: False,
         *,
         freeze: datetime | None = None,
     ) -> None:
-        self.beats: list[Heartbeat] = []
+        self.heartbeats: list[Heartbeat] = []
         self.details: dict[str, Detail] = {}
-        self.matched: set[Rule] = set()
+        self.matched_rules: set[Rule] = set()
         self._rules = rules
         self._group = _GROUPS[by]
         self._is_bounded = since is not None or until is not None
         self._since = since or datetime.min.replace(tzinfo=UTC)
         self._until = until or datetime.max.replace(tzinfo=UTC)
-        self._is_wanted = is_wanted
+        self._is_wanted = wants_detail
         self._freeze = freeze
-        self._early: set[tuple[Any, ...]] = set()
-        self._shape_ends = None if any(rule.networks for rule in rules) else -1
+        self._before_freeze: set[tuple[Any, ...]] = set()
+        self._key_end = None if any(rule.networks for rule in rules) else -1
         self._values: dict[Any, Any] = {}
         self._counts: dict[tuple[Any, ...], _Count] = {}
         self._tallies: dict[tuple[str, str], Tally] = {}
 
-    def take(self, batches: Iterable[Batch]) -> None:
+    def add(self, batches: Iterable[Batch]) -> None:
         """Count the records of some logs."""
-        since, until, shape_ends, counts = self._since, self._until, self._shape_ends, self._counts
+        since, until, key_end, counts = self._since, self._until, self._key_end, self._counts
         share, is_bounded = self._values.setdefault, self._is_bounded
         for records, lines in batches:
             # This is done a million times: what could be a function here is none.
             for record, line in zip(records, lines, strict=True):
                 if isinstance(record, Heartbeat):
-                    self.beats.append(record)
+                    self.heartbeats.append(record)
                     continue
                 values = astuple(record)
-                moment, shape = values[0], values[1:shape_ends]
+                moment, key = values[0], values[1:key_end]
                 if moment.tzinfo is not UTC:
                     moment = record.ts = _in_utc(moment)
                 if is_bounded and not since <= moment < until:
-                    self._pass_over(shape, moment)
+                    self._skip(key, moment)
                     continue
-                count = counts.get(shape)
+                count = counts.get(key)
                 if count is None:
-                    # Shapes share their strings, and so the processor's cache.
-                    shape = tuple([share(value, value) for value in shape])
-                    count = counts[shape] = self._begun(Shape(*shape), moment)
+                    # Keys share their strings, and so the processor's cache.
+                    key = tuple([share(value, value) for value in key])
+                    count = counts[key] = self._start_count(CallKey(*key), moment)
                 count.calls += 1
                 if moment > count.last:
                     count.last = moment
@@ -200,59 +200,59 @@ class Fold:
 
     def tallies(self) -> dict[tuple[str, str], Tally]:
         """What was counted of each caller in each group, by the names of the two."""
-        for shape, count in self._counts.items():
-            self._note(Shape(*shape), count)
+        for key, count in self._counts.items():
+            self._add_to_tally(CallKey(*key), count)
         self._counts.clear()
         return self._tallies
 
-    def had_record(self) -> frozenset[str] | None:
+    def callers_before_freeze(self) -> frozenset[str] | None:
         """Who has a record from before the freeze; None where there is no freeze, or the log does not say."""
         freeze = self._freeze
         if freeze is None:
             return None
-        early = {self._named(Shape(*shape))[0] for shape in self._early}
-        early |= {tally.caller for tally in self.tallies().values() if tally.first_seen < freeze}
-        return frozenset(early) if early or any(beat.ts < freeze for beat in self.beats) else None
+        callers = {self._identify(CallKey(*key))[0] for key in self._before_freeze}
+        callers |= {tally.caller for tally in self.tallies().values() if tally.first_seen < freeze}
+        return frozenset(callers) if callers or any(beat.ts < freeze for beat in self.heartbeats) else None
 
-    def _pass_over(self, shape: tuple[Any, ...], moment: datetime) -> None:
+    def _skip(self, key: tuple[Any, ...], moment: datetime) -> None:
         if self._freeze is not None and moment < self._freeze:
-            self._early.add(shape)
+            self._before_freeze.add(key)
 
-    def _named(self, shape: Shape) -> tuple[str, str | None, Rule | None]:
-        rule = first_match(self._rules, shape.traits)
+    def _identify(self, key: CallKey) -> tuple[str, str | None, Rule | None]:
+        rule = first_match(self._rules, key.attributes)
         if rule is None:
-            return shape.caller or NOBODY, shape.owner, None
-        self.matched.add(rule)
+            return key.caller or NO_VALUE, key.owner, None
+        self.matched_rules.add(rule)
         return rule.name, rule.owner, rule
 
-    def _begun(self, shape: Shape, moment: datetime) -> "_Count":
-        caller, owner, rule = self._named(shape)
-        key = (self._group(shape, caller, owner) or NOBODY, caller)
-        tally = self._tallies.get(key)
+    def _start_count(self, key: CallKey, moment: datetime) -> "_Count":
+        caller, owner, rule = self._identify(key)
+        group = (self._group(key, caller, owner) or NO_VALUE, caller)
+        tally = self._tallies.get(group)
         if tally is None:
-            source = "known" if rule is not None else shape.caller_source
-            tally = self._tallies[key] = Tally(caller, source, rule, owner, moment, moment)
+            source = "known" if rule is not None else key.caller_source
+            tally = self._tallies[group] = Tally(caller, source, rule, owner, moment, moment)
         detail = self.details.setdefault(caller, Detail()) if self._is_wanted(caller) else None
         return _Count(tally, tally.hours, moment, detail)
 
-    def _note(self, shape: Shape, count: "_Count") -> None:
+    def _add_to_tally(self, key: CallKey, count: "_Count") -> None:
         tally = count.tally
-        tally.owner = tally.owner or shape.owner
+        tally.owner = tally.owner or key.owner
         tally.first_seen, tally.last_seen = min(tally.first_seen, count.first), max(tally.last_seen, count.last)
-        if shape.outcome == "gone":
+        if key.outcome == "gone":
             tally.refused = _later(tally.refused, count.last)
-        elif shape.outcome not in _DECIDES_NOTHING:
+        elif key.outcome not in _UNDECIDED:
             tally.let_through = _later(tally.let_through, count.last)
         tally.calls += count.calls
-        tally.errors += count.calls if shape.status >= 400 else 0
-        if shape.run_user is not None:
-            tally.users[shape.run_user] = max(count.last, tally.users.get(shape.run_user, count.last))
-        for kind, value in zip(COUNTED, shape.counted, strict=True):
+        tally.errors += count.calls if key.status >= 400 else 0
+        if key.run_user is not None:
+            tally.users[key.run_user] = max(count.last, tally.users.get(key.run_user, count.last))
+        for kind, value in zip(COUNTED, key.counted, strict=True):
             if value is not None:
                 tally.counts[kind][value] += count.calls
 
 
-_DECIDES_NOTHING = {"brownout", "rejected", "overloaded"}
+_UNDECIDED = {"brownout", "rejected", "overloaded"}
 """Outcomes of calls of which it does not show whether they would have been refused for good."""
 
 
@@ -261,7 +261,7 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
 
 
 class _Count:
-    """How often a shape was seen; the hours are its tally's."""
+    """How often a key was seen; the hours are its tally's."""
 
     __slots__ = ("calls", "detail", "first", "hours", "last", "tally")
 
@@ -271,13 +271,13 @@ class _Count:
         self.calls = 0
 
 
-_GROUPS: dict[Dimension, Callable[[Shape, str, str | None], str | None]] = {
+_GROUPS: dict[Dimension, Callable[[CallKey, str, str | None], str | None]] = {
     "caller": lambda _shape, caller, _owner: caller,
     "owner": lambda _shape, _caller, owner: owner,
-    "repo": lambda shape, _caller, _owner: shape.repository,
-    "workflow": lambda shape, _caller, _owner: shape.workflow,
-    "endpoint": lambda shape, _caller, _owner: shape.endpoint,
-    "agent": lambda shape, _caller, _owner: shape.user_agent,
+    "repo": lambda key, _caller, _owner: key.repository,
+    "workflow": lambda key, _caller, _owner: key.workflow,
+    "endpoint": lambda key, _caller, _owner: key.endpoint,
+    "agent": lambda key, _caller, _owner: key.user_agent,
 }
 
 

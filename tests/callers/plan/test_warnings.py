@@ -4,9 +4,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from proxy.callers.identity import Rule, party
-from proxy.callers.plan.forecast import Subject
-from proxy.callers.plan.warnings import cautions
+from proxy.callers.identity import Rule, policy_subject
+from proxy.callers.plan.forecast import CallerStatus
+from proxy.callers.plan.warnings import policy_warnings
 from proxy.withdrawn.brownouts import Brownout, Once, Recurring, Window
 from proxy.withdrawn.lifecycle import Policy
 
@@ -21,20 +21,22 @@ def once(begin: datetime, length: timedelta = HOUR, *callers: str, exempt: tuple
     return Brownout(Once(Window(begin, begin + length)), callers, exempt)
 
 
-def subject(rule: Rule, **values: Any) -> Subject:
-    return Subject(party(rule.name, rule, has_record=True), **values)
+def caller(rule: Rule, **values: Any) -> CallerStatus:
+    return CallerStatus(policy_subject(rule.name, rule, has_record=True), **values)
 
 
 CALLS = {"state": "active", "last_seen": NOW - HOUR}
 NIGHTLY, SMOKE = Rule("nightly", "team-a"), Rule("smoke")
-BOTH = [subject(NIGHTLY, **CALLS), subject(SMOKE, **CALLS)]
+BOTH = [caller(NIGHTLY, **CALLS), caller(SMOKE, **CALLS)]
 
 
-def warned(*brownouts: Brownout, sunset: datetime | None = None, subjects: list[Subject] | None = None) -> list[str]:
+def warned(
+    *brownouts: Brownout, sunset: datetime | None = None, callers: list[CallerStatus] | None = None
+) -> list[str]:
     policy = Policy(sunset=sunset, brownouts=brownouts)
-    subjects = BOTH if subjects is None else subjects
-    rules = [rule for rule in (NIGHTLY, SMOKE) if any(subject.party.name == rule.name for subject in subjects)]
-    return cautions(policy, rules, subjects, NOW, frozenset(rules))
+    callers = BOTH if callers is None else callers
+    rules = [rule for rule in (NIGHTLY, SMOKE) if any(caller.party.name == rule.name for caller in callers)]
+    return policy_warnings(policy, rules, callers, NOW, frozenset(rules))
 
 
 def test_nothing_planned_is_nothing_to_warn_of() -> None:
@@ -48,7 +50,7 @@ def test_nothing_planned_is_nothing_to_warn_of() -> None:
     ("begin", "is_soon"), [(NOW, False), (NOW + TICK, True), (NOW + DAY, True), (NOW + DAY + TICK, False)]
 )
 def test_a_window_within_a_day_is_announced(begin: datetime, is_soon: bool) -> None:
-    assert any(": begins in" in caution for caution in warned(once(begin))) is is_soon
+    assert any(": begins in" in warning for warning in warned(once(begin))) is is_soon
 
 
 def test_it_is_announced_with_when_and_whom() -> None:
@@ -58,10 +60,10 @@ def test_it_is_announced_with_when_and_whom() -> None:
 
 
 def test_who_is_refused_by_then_is_not_hit() -> None:
-    moved = subject(Rule("moved", migrated=NOW), **CALLS)
+    moved = caller(Rule("moved", migrated=NOW), **CALLS)
 
-    assert warned(once(NOW + HOUR), subjects=[*BOTH, moved])[0].endswith("it hits nightly, smoke")
-    assert warned(once(NOW + HOUR), subjects=[moved])[0].endswith("it hits nobody")
+    assert warned(once(NOW + HOUR), callers=[*BOTH, moved])[0].endswith("it hits nightly, smoke")
+    assert warned(once(NOW + HOUR), callers=[moved])[0].endswith("it hits nobody")
 
 
 @pytest.mark.parametrize(("end", "is_over"), [(NOW - TICK, True), (NOW, True), (NOW + TICK, False)])
@@ -93,8 +95,8 @@ def test_a_window_after_the_sunset_is_to_be_taken_out(brownout: Brownout, is_lat
 def test_but_not_while_somebody_whom_it_hits_has_an_extension(
     begin: datetime, callers: tuple[str, ...], is_late: bool
 ) -> None:
-    late = subject(Rule("late", extension=SUNSET + 10 * DAY), **CALLS)
-    found = warned(once(begin, HOUR, *callers), sunset=SUNSET, subjects=[*BOTH, late])
+    late = caller(Rule("late", extension=SUNSET + 10 * DAY), **CALLS)
+    found = warned(once(begin, HOUR, *callers), sunset=SUNSET, callers=[*BOTH, late])
 
     assert any("refused by then" in line for line in found) is is_late
 
@@ -112,7 +114,7 @@ def test_but_not_while_somebody_whom_it_hits_has_an_extension(
     ],
 )
 def test_globs_that_match_nobody_are_named(brownout: Brownout, said: list[str]) -> None:
-    found = warned(brownout, subjects=[*BOTH, subject(Rule("known"))])
+    found = warned(brownout, callers=[*BOTH, caller(Rule("known"))])
 
     where = "matches nobody, neither in the log nor in callers.known"
     assert found == [f"lifecycle.brownouts[0].{glob} {where}" for glob in said]
@@ -120,7 +122,7 @@ def test_globs_that_match_nobody_are_named(brownout: Brownout, said: list[str]) 
 
 def test_a_rule_that_names_no_call_is_named() -> None:
     rules = [NIGHTLY, Rule("idle")]
-    [said] = cautions(Policy(), rules, [*BOTH, subject(rules[1])], NOW, frozenset([NIGHTLY]))
+    [said] = policy_warnings(Policy(), rules, [*BOTH, caller(rules[1])], NOW, frozenset([NIGHTLY]))
 
     assert said.startswith("callers.known[1]: no call in the log is one of idle")
 
@@ -129,7 +131,7 @@ def test_without_a_log_nobody_is_missed_in_it() -> None:
     rules = [Rule("idle", extension=NOW + DAY)]
     policy = Policy(brownouts=(once(NOW + 2 * DAY, HOUR, "else"),))
 
-    assert cautions(policy, rules, [subject(rules[0])], NOW, None) == []
+    assert policy_warnings(policy, rules, [caller(rules[0])], NOW, None) == []
 
 
 # --- dates of single callers
@@ -149,7 +151,7 @@ def test_who_has_migrated_and_still_calls_is_named(
     migrated: datetime, last: datetime, state: str, is_warned: bool
 ) -> None:
     rule = Rule("moved", migrated=migrated)
-    found = cautions(Policy(), [rule], [subject(rule, state=state, last_seen=last)], NOW, frozenset([rule]))
+    found = policy_warnings(Policy(), [rule], [caller(rule, state=state, last_seen=last)], NOW, frozenset([rule]))
 
     assert (found != []) is is_warned
     assert all(
@@ -159,7 +161,7 @@ def test_who_has_migrated_and_still_calls_is_named(
 
 def test_an_extension_for_nobody_is_named() -> None:
     late, idle = Rule("late", extension=NOW + DAY), Rule("idle", extension=NOW + DAY)
-    found = cautions(Policy(), [late, idle], [subject(late, **CALLS), subject(idle)], NOW, frozenset([late, idle]))
+    found = policy_warnings(Policy(), [late, idle], [caller(late, **CALLS), caller(idle)], NOW, frozenset([late, idle]))
 
     assert found == ["callers.known[1].extension: idle is not in the log; there is nobody to extend it for"]
 
@@ -167,7 +169,7 @@ def test_an_extension_for_nobody_is_named() -> None:
 def test_two_rules_of_one_name_are_one_caller() -> None:
     rules = [Rule("both", agents=("a",)), Rule("both", agents=("b",))]
 
-    assert cautions(Policy(), rules, [subject(rules[0], **CALLS)], NOW, frozenset(rules)) == []
+    assert policy_warnings(Policy(), rules, [caller(rules[0], **CALLS)], NOW, frozenset(rules)) == []
 
 
 def test_names_stay_text() -> None:
@@ -178,7 +180,7 @@ def test_names_stay_text() -> None:
             once(NOW + 2 * DAY, HOUR, "\x1b*"),
         )
     )
-    found = cautions(policy, [rule], [subject(rule)], NOW, frozenset())
+    found = policy_warnings(policy, [rule], [caller(rule)], NOW, frozenset())
 
     assert len(found) == 4
     assert all(line.isprintable() for line in found)

@@ -12,9 +12,9 @@ import pytest
 from proxy.callers.identity import Rule
 from proxy.callers.record import CallRecord
 from proxy.callers.render.html_page import SECTIONS, to_html
-from proxy.callers.render.profile import card
+from proxy.callers.render.profile import make_profile
 from tests.callers.render.sample_page import BASE, BIDI, HOSTILE, LONG, hostile, page, read, usual
-from tests.callers.sample import DAY, beats, call, surveyed
+from tests.callers.sample import DAY, analyzed, beats, call
 from tests.paths import ROOT
 
 
@@ -90,12 +90,12 @@ def test_a_section_says_who_it_is_and_what_it_does(tmp_path: Path) -> None:
 
 
 def test_a_new_request_can_be_copied_byte_for_byte(tmp_path: Path) -> None:
-    made = surveyed(tmp_path, usual())
+    made = analyzed(tmp_path, usual())
     root = read(to_html(made, made.report.rows, BASE))
     wanted = [
         change.request
         for row in made.report.rows
-        for change in card(row, made.details[row.name], BASE).changes
+        for change in make_profile(row, made.details[row.name], BASE).changes
         if change.request is not None
     ]
     assert len(wanted) == 5
@@ -125,7 +125,7 @@ def test_the_first_callers_have_sections_and_the_page_says_so(tmp_path: Path) ->
 
 
 def test_a_choice_of_rows_is_called_one(tmp_path: Path) -> None:
-    made = surveyed(tmp_path, usual())
+    made = analyzed(tmp_path, usual())
     root = read(to_html(made, made.report.rows[:1], BASE))
     assert "1 of 4 are shown." in text_of(root)
     assert "1 of 4 callers are retired." in text_of(root)
@@ -171,11 +171,11 @@ def test_a_page_on_many_callers_can_be_mailed(tmp_path: Path) -> None:
 
 
 def test_the_command_prints_it_whatever_the_terminal_can_show(tmp_path: Path) -> None:
-    made = surveyed(tmp_path, [call("ночная сборка", DAY)])
+    made = analyzed(tmp_path, [call("ночная сборка", DAY)])
     command = [sys.executable, "-m", "proxy", "callers", "--format", "html", str(tmp_path / "callers.jsonl")]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=60, check=False)
-    assert (done.returncode, made.source.calls) == (0, 1), done.stderr
+    assert (done.returncode, made.read.calls) == (0, 1), done.stderr
     (section,) = by_class(read(done.stdout.decode("utf-8")), "caller")
     assert text_of(by_class(section, "head")[0][0]) == "ночная сборка"
 

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from proxy.callers.record import Record
-from proxy.callers.render.profile import CHANGES, Card, card
-from proxy.callers.render.profile_text import card_to_markdown, card_to_text
-from proxy.callers.report.analysis import survey
+from proxy.callers.render.profile import CHANGES, CallerProfile, make_profile
+from proxy.callers.render.profile_text import profile_to_markdown, profile_to_text
+from proxy.callers.report.analysis import analyze
 from proxy.callers.report.detail import LAST_CALLS, OTHERS
 from proxy.gateway.server import server
 from proxy.standin.app import StandIn
@@ -20,13 +20,13 @@ from tests.callers.lines import DAY, NOW, beats, call, log
 BASE = "https://api.sourcecraft.tech"
 
 
-def made(tmp_path: Path, *records: Record, base: str = BASE) -> Card:
+def made(tmp_path: Path, *records: Record, base: str = BASE) -> CallerProfile:
     file = tmp_path / "callers.jsonl"
     file.write_bytes(log(*records))
-    surveyed = survey([str(file)], [], NOW, is_wanted="nightly".__eq__)
-    assert surveyed.details.keys() == {"nightly"}
-    [row] = [row for row in surveyed.report.callers if row.name == "nightly"]
-    return card(row, surveyed.details["nightly"], base)
+    analysis = analyze([str(file)], [], NOW, wants_detail="nightly".__eq__)
+    assert analysis.details.keys() == {"nightly"}
+    [row] = [row for row in analysis.report.callers if row.name == "nightly"]
+    return make_profile(row, analysis.details["nightly"], base)
 
 
 def test_only_the_caller_that_was_asked_for_is_told_of(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_the_new_call_works_as_it_stands_and_runs_nothing_else(tmp_path: Path, p
     host, port = upstream.getsockname()
     ids: dict[str, Any] = {"repo_id": "42", "org": None, "repo": None} if "id:" in path else {}
     found = made(tmp_path, call(path=path, inputs=inputs, **ids), base=f"http://{host}:{port}")
-    shown = card_to_text(found, NOW).partition("becomes\n\n")[2].partition("\n\n")[0]
+    shown = profile_to_text(found, NOW).partition("becomes\n\n")[2].partition("\n\n")[0]
 
     with server.background(standin, upstream):
         ran = subprocess.run(
@@ -143,7 +143,7 @@ def test_the_text_says_everything(tmp_path: Path) -> None:
         *(call(NOW - days * DAY, owner="team-a", run_user="alice", ignored_fields=["inputs"]) for days in range(1, 6)),
         call(NOW - 2 * DAY, status=404, outcome="upstream_error", error_code="NotFound", run="9"),
     )
-    told = card_to_text(found, NOW)
+    told = profile_to_text(found, NOW)
 
     for line in (
         "nightly, as of 2026-11-24 00:00 UTC",
@@ -161,7 +161,7 @@ def test_the_text_says_everything(tmp_path: Path) -> None:
         assert line in told.splitlines(), told
 
 
-@pytest.mark.parametrize("render", [card_to_text, card_to_markdown])
+@pytest.mark.parametrize("render", [profile_to_text, profile_to_markdown])
 def test_what_a_caller_wrote_stays_text(tmp_path: Path, render: Any) -> None:
     hostile = "\x1b[2J```\n# heading\n\u202e|<b>"
     fields: dict[str, Any] = dict.fromkeys(
@@ -171,6 +171,6 @@ def test_what_a_caller_wrote_stays_text(tmp_path: Path, render: Any) -> None:
 
     assert all(line.isprintable() for line in told.splitlines())
     assert "\n# heading" not in told
-    if render is card_to_markdown:
+    if render is profile_to_markdown:
         fences = [line for line in told.splitlines() if line.startswith("```")]
         assert fences == ["```sh", "```", "```", "```"]

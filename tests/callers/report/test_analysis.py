@@ -8,21 +8,21 @@ import pytest
 
 from proxy.callers.identity import Rule
 from proxy.callers.record import Record
-from proxy.callers.report.analysis import survey
-from proxy.callers.report.report import Report, still_calling
+from proxy.callers.report.analysis import analyze
+from proxy.callers.report.report import CallerReport, still_calling
 from proxy.callers.report.rows import Row
 from tests.callers.lines import DAY, NOW, beats, call, line, log
 
 HOUR = timedelta(hours=1)
 
 
-def made(tmp_path: Path, *records: Record, rules: Any = (), **options: Any) -> Report:
+def made(tmp_path: Path, *records: Record, rules: Any = (), **options: Any) -> CallerReport:
     file = tmp_path / "callers.jsonl"
     file.write_bytes(log(*records))
-    return survey([str(file)], rules, NOW, **options).report
+    return analyze([str(file)], rules, NOW, **options).report
 
 
-def only(report: Report) -> Row:
+def only(report: CallerReport) -> Row:
     [row] = report.callers
     return row
 
@@ -131,7 +131,7 @@ def test_it_does_not_matter_how_records_lie_in_files(tmp_path: Path) -> None:
         file.write_bytes(log(*records[part::7]))
         paths.append(str(file))
 
-    assert survey(paths, [], NOW).report == made(tmp_path, *records)
+    assert analyze(paths, [], NOW).report == made(tmp_path, *records)
 
 
 def test_times_of_other_zones_and_of_none_are_read_as_what_they_are(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_times_of_other_zones_and_of_none_are_read_as_what_they_are(tmp_path: Pa
     bare = line(call(NOW)).replace(b'"ts":"2026-11-24T00:00:00Z"', b'"ts":"2026-11-23 02:00:00.5"')
     (tmp_path / "log").write_bytes(local + bare)
 
-    row = only(survey([str(tmp_path / "log")], [], NOW).report)
+    row = only(analyze([str(tmp_path / "log")], [], NOW).report)
 
     assert row.first_seen == datetime(2026, 11, 22, 22, 30, tzinfo=UTC)
     assert row.last_seen == datetime(2026, 11, 23, 2, 0, 0, 500000, tzinfo=UTC)
