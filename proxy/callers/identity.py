@@ -1,4 +1,4 @@
-"""Who is calling: from the peer's address and a few headers to a named caller."""
+"""Names the caller of a request, by the peer's address and a few headers."""
 
 import functools
 import hmac
@@ -11,10 +11,9 @@ from typing import NamedTuple
 from proxy.callers.record import CallerSource
 from proxy.withdrawn import lifecycle
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# What callers make up must not fill the memory.
+# Callers choose these texts, so the cache holds only short ones.
 _MAX_CACHED_LENGTH = 1024
 _MAX_ADDRESS_LENGTH = 64
 
@@ -24,15 +23,15 @@ NAME_LENGTH = 128
 
 
 class Rule(NamedTuple):
-    """Names a caller that is known: it matches where each of its criteria that is not empty does, in any of its values.
+    """Names a known caller. A call must match every criterion that has values, by any one of its values.
 
     Attributes:
         contact: how to reach the owner.
-        tokens: fingerprints.
-        agents, repositories, workflows: globs; a repository is ``org/repo``, or ``id:…``.
-        migrated: from when on the caller is refused.
-        extension: until when it may go on past the sunset.
-        exempt_from_freeze: it may call although it is new.
+        tokens: fingerprints of tokens.
+        agents, repositories, workflows: globs; a repository is ``org/repo`` or ``id:…``.
+        migrated: the caller is refused from this time on.
+        extension: the caller may call until this time, even after the sunset.
+        exempt_from_freeze: the caller may start to call after the freeze.
     """
 
     name: str
@@ -49,7 +48,7 @@ class Rule(NamedTuple):
 
 
 class CallAttributes(NamedTuple):
-    """What is known of a call's caller before it has a name."""
+    """What rules match against."""
 
     token: str | None
     user_agent: str | None
@@ -59,10 +58,11 @@ class CallAttributes(NamedTuple):
 
 
 class Caller(NamedTuple):
-    """A caller as the record names it.
+    """A named caller.
 
     Attributes:
-        rule: the one that names it, if any.
+        source: where the name comes from.
+        rule: the rule that matched, if any.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Caller(NamedTuple):
 
 
 class _IdentityInput(NamedTuple):
-    """What a call tells of its caller."""
+    """Everything in a request that a caller's name depends on."""
 
     peer: str | None
     forwarded_for: tuple[str, ...]
@@ -87,19 +87,19 @@ class _IdentityInput(NamedTuple):
 
 
 class Identity:
-    """Names callers: by the first rule that matches, a header, the fingerprint of their token, or where they call from.
+    """Names callers by the first rule that matches, else by a header, else by their token, else by their address.
 
     Args:
-        trusted_proxies: networks whose ``X-Forwarded-For`` is believed.
-        key: of the fingerprints.
-        known: rules, the first match of which wins.
+        trusted_proxies: networks whose ``X-Forwarded-For`` is trusted.
+        key: HMAC key for the fingerprints of tokens.
+        known: rules for known callers; the first match wins.
     """
 
     def __init__(self, trusted_proxies: Iterable[Network], key: bytes, known: Iterable[Rule] = ()) -> None:
         self._trusted = tuple(trusted_proxies)
         self._key = key
         self._known = tuple(known)
-        # The same few peers and callers come again and again.
+        # Most calls come from the same few peers and callers.
         self._cached_hop = functools.lru_cache(4096)(self._parse_hop)
         self._cached_identify = functools.lru_cache(4096)(self._identify)
 
@@ -118,12 +118,12 @@ class Identity:
 
         Args:
             peer: address of the other end of the connection.
-            forwarded_for: the values of ``X-Forwarded-For``, a value a header line.
-            authorization: the value of ``Authorization``.
-            user_agent: the value of ``User-Agent``.
-            declared_name: the value of the configured header.
-            repository: ``org/repo``, or ``id:…``.
-            workflow: its name, where the call has one.
+            forwarded_for: values of ``X-Forwarded-For``, one per header line.
+            authorization: value of ``Authorization``.
+            user_agent: value of ``User-Agent``.
+            declared_name: value of the header configured as ``callers.header``.
+            repository: ``org/repo`` or ``id:…``.
+            workflow: name of the workflow, if the call has one.
         """
         request = _IdentityInput(
             peer, tuple(forwarded_for), authorization, user_agent, declared_name, repository, workflow
@@ -146,13 +146,13 @@ class Identity:
         return Caller(name, source, owner, attributes.token, attributes.client_ip, attributes.user_agent, rule)
 
     def trusts(self, peer: str | None) -> bool:
-        """Whether what a peer says of earlier hops is believed."""
+        """Whether the peer's ``X-Forwarded-For`` is trusted."""
         return peer is not None and self._cached_hop(peer)[1]
 
     def client_ip(self, peer: str | None, forwarded_for: Sequence[str]) -> str | None:
-        """The peer, or the first untrusted hop from the right of ``X-Forwarded-For`` where the peer is trusted.
+        """The peer, or if that is trusted, the first untrusted hop from the right of ``X-Forwarded-For``.
 
-        What is not an address ends the walk: whoever wrote it may have invented the rest.
+        Stops at anything that is not an address: the sender may have made up the rest.
         """
         if peer is None:
             return None
@@ -165,12 +165,13 @@ class Identity:
         return client or peer
 
     def _parse_hop(self, text: str) -> tuple[str | None, bool]:
+        """The hop's address, None if it is not valid, and whether it is a trusted proxy."""
         if text.startswith("["):
             text = text[1:].partition("]")[0]
         elif text.count(":") == 1:
             text = text.partition(":")[0]
         try:
-            address: Address = ipaddress.ip_address(text)
+            address = ipaddress.ip_address(text)
         except ValueError:
             return None, False
         address = getattr(address, "ipv4_mapped", None) or address
@@ -192,9 +193,9 @@ def policy_subject(name: str, rule: Rule | None, *, has_record: bool) -> lifecyc
     """A caller as the policy sees it.
 
     Args:
-        name: as reports have it.
-        rule: the one that names it, if any.
-        has_record: from before the freeze.
+        name: name in reports.
+        rule: the rule that names the caller, if any.
+        has_record: whether the log has a call from before the freeze.
     """
     if rule is None:
         return lifecycle.Party(name, is_new=not has_record)
@@ -203,7 +204,7 @@ def policy_subject(name: str, rule: Rule | None, *, has_record: bool) -> lifecyc
 
 
 def first_match(rules: Iterable[Rule], attributes: CallAttributes) -> Rule | None:
-    """The first rule that a caller with these attributes matches."""
+    """The first rule that matches, or None."""
     return next((rule for rule in rules if _matches(rule, attributes)), None)
 
 
@@ -221,12 +222,12 @@ def _matches(rule: Rule, attributes: CallAttributes) -> bool:
 def _is_in(address: str, network: Network) -> bool:
     try:
         return ipaddress.ip_address(address) in network
-    except ValueError:  # a peer that has no address: a Unix socket
+    except ValueError:  # the peer of a Unix socket has no IP address
         return False
 
 
 def token(authorization: str | None) -> str | None:
-    """The credentials in a value of ``Authorization``, without their scheme (RFC 9110, section 11.4)."""
+    """The credentials in an ``Authorization`` header, without the scheme (RFC 9110, section 11.4)."""
     if not authorization:
         return None
     scheme, _, credentials = authorization.strip().partition(" ")
@@ -234,5 +235,5 @@ def token(authorization: str | None) -> str | None:
 
 
 def fingerprint(key: bytes, token: str) -> str:
-    """HMAC-SHA-256 of a token under a key, its first 12 hexadecimal digits: names a token without giving it away."""
+    """The first 12 hex digits of HMAC-SHA-256: identifies a token without revealing it."""
     return hmac.digest(key, token.encode("utf-8", "surrogateescape"), "sha256").hex()[:FINGERPRINT_DIGITS]

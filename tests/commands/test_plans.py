@@ -112,7 +112,7 @@ def test_check_shows_the_next_changes_with_whom_they_hit(run: Run, planned: Any)
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ((), "calls.jsonl: no log there yet: callers.known alone says who is hit"),
+        ((), "calls.jsonl: there is no log yet: callers.known alone says who is hit"),
         (("--no-log",), "the log was not read: callers.known alone says who is hit"),
     ],
 )
@@ -129,7 +129,7 @@ def test_without_a_log_check_says_so_and_goes_on(run: Run, planned: Any, options
 def test_the_name_of_the_log_stays_a_comment(run: Run, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text('callers: {log: "a\\nlisten: evil"}')
 
-    assert comments(run("check"))[0].startswith("a\\u000alisten: evil: no log there yet")
+    assert comments(run("check"))[0].startswith("a\\u000alisten: evil: there is no log yet")
 
 
 def test_a_freeze_is_not_held_against_anybody_where_there_is_no_log(run: Run, planned: Any) -> None:
@@ -349,7 +349,7 @@ def test_where_there_is_no_log_the_known_ones_are_told_of(run: Run, planned: Any
     ran = run("lifecycle")
 
     assert ran.status == 0
-    assert ran.said.startswith("trigger-shim: warning: calls.jsonl: no log there yet")
+    assert ran.said.startswith("trigger-shim: warning: calls.jsonl: there is no log yet")
     assert [row[0] for row in rows(ran.out.partition("\n\n")[2])[1:]] == ["moved", "late"]
 
 

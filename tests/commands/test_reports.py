@@ -259,7 +259,7 @@ def test_an_export_can_be_piped_in(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((), "logs/callers.jsonl: no log there yet"),
+        ((), "logs/callers.jsonl: there is no log yet"),
         (("gone.jsonl",), "gone.jsonl: No such file or directory"),
     ],
 )

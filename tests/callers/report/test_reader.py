@@ -162,7 +162,7 @@ def test_the_configured_log_comes_with_its_rotated_siblings_oldest_first(tmp_pat
 
 
 def test_where_there_is_no_log_yet_the_message_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(NoLog, match="no log there yet"):
+    with pytest.raises(NoLog, match="there is no log yet"):
         log_files(str(tmp_path / "callers.jsonl"))
     with pytest.raises(NoLog, match="standard output: name the files"):
         log_files(STDOUT)
