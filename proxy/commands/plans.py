@@ -39,9 +39,9 @@ def check(config: Config, options: argparse.Namespace) -> None:
         except NoLog as problem:
             reason = str(problem).partition(": name")[0]
     found = caller_statuses(analysis, rules, policy, now)
-    is_read = analysis is not None
-    coming = upcoming_lines(current_phase(policy, found, now), forecast(policy, found, now), now, None, is_read=is_read)
-    for line in (*([] if is_read else [f"{reason}: callers.known alone says who is hit"]), *coming):
+    has_log = analysis is not None
+    coming = upcoming_lines(current_phase(policy, found, now), forecast(policy, found, now), now, None, has_log=has_log)
+    for line in (*([] if has_log else [f"{reason}: callers.known alone says who is hit"]), *coming):
         print(f"# {printable(line)}")
     matched = analysis.matched_rules if analysis is not None and analysis.read.calls else None
     for warning in policy_warnings(policy, rules, found, now, matched):

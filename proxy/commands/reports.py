@@ -12,11 +12,11 @@ from proxy.callers.log.files import NoLog, log_files, size_on_disk
 from proxy.callers.render import formats as render
 from proxy.callers.render import profile_text as text
 from proxy.callers.render.profile import make_profile
+from proxy.callers.report.aggregator import DIMENSIONS
 from proxy.callers.report.analysis import Analysis, analyze
 from proxy.callers.report.report import CallerReport, Gate, still_calling
 from proxy.callers.report.rhythm import STATES
 from proxy.callers.report.rows import Row
-from proxy.callers.report.tally import DIMENSIONS
 from proxy.config import Config
 from proxy.config.values import READERS, Moment
 from proxy.output import terminal

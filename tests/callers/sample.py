@@ -9,8 +9,8 @@ import msgspec
 
 from proxy.callers.identity import Rule
 from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, Record
+from proxy.callers.report.aggregator import Dimension
 from proxy.callers.report.analysis import Analysis, analyze
-from proxy.callers.report.tally import Dimension
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -1,6 +1,6 @@
-"""The arithmetic of the page's pictures: buckets of days, scales, labels and where each thing is drawn.
+"""The layout of the chart on the page: what is shown, its scales and labels, and where everything is drawn.
 
-Pure. Lengths are in the units of the picture, which grow to the right and downwards.
+Pure. Lengths are in SVG units; x grows to the right and y downwards.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,23 +13,21 @@ from proxy.callers.report.report import CallerReport
 from proxy.output.formatting import day
 
 MAX_BUCKETS = 120
-"""How many bars there are at the most: of days, or of so many weeks each."""
+"""Maximum number of bars. Up to this many days have one each; with more days, a bar stands for weeks."""
 
 _DAY = timedelta(days=1)
-_THOUSANDS = "kMGTPE"
 
 
 # --- what is shown
 
 
 class Bucket(NamedTuple):
-    """Some days in a row.
+    """Consecutive days that share a bar.
 
     Attributes:
-        span: from the beginning of the first day to the end of the last one.
-        calls: of everybody.
-        callers: how many were there: one that is retired from its first call to its last one, any other to the end.
-        kept: part of it for which the log was kept, from 0 to 1, so far as it lies in the period.
+        calls: number of calls.
+        callers: number of callers. A retired caller counts from its first call to its last one, any other to the end.
+        coverage: share of the days that the log covers, from 0 to 1; days outside the period do not count.
     """
 
     span: Span
@@ -39,32 +37,29 @@ class Bucket(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The day, or the first and the last one."""
+        """The day, or the first and the last day."""
         last = self.span.end - _DAY
         return day(last) if self.span.begin == last else f"{day(self.span.begin)} to {day(last)}"
 
 
 def buckets(report: CallerReport) -> list[Bucket]:
-    """The period of a report in buckets of one length, the last one whole: a part of one would look like a fall."""
+    """The period of a report in buckets. Only the first may be shorter: a short last one would look like a drop."""
     days, size = report.days, bucket_days(len(report.days))
     totals = [sum(calls) for calls in zip(*(row.by_day for row in report.callers), strict=True)] or [0] * len(days)
     ends = range(len(days) - (len(days) - 1) // size * size, len(days) + 1, size)
     spans = [Span(days[max(end - size, 0)], days[end - 1] + _DAY) for end in ends]
-    return [
-        Bucket(span, calls, callers, _coverage(span, report.coverage))
-        for span, calls, callers in zip(
-            spans, bucket_sums(totals, size), _callers(report, len(days), size), strict=True
-        )
-    ]
+    calls, callers = bucket_sums(totals, size), _callers(report, len(days), size)
+    coverage = [_coverage(span, report.coverage) for span in spans]
+    return [Bucket(*values) for values in zip(spans, calls, callers, coverage, strict=True)]
 
 
 def bucket_days(days: int) -> int:
-    """How many days a bar stands for: one, or as many weeks as it takes to have no more than `MAX_BUCKETS`."""
+    """The number of days in a bucket: one, or as few whole weeks as keep the number of buckets to `MAX_BUCKETS`."""
     return 1 if days <= MAX_BUCKETS else 7 * -(-days // (7 * MAX_BUCKETS))
 
 
 def bucket_sums(values: Sequence[int], size: int) -> list[int]:
-    """Sums of so many values each, the last one whole."""
+    """Sums of `size` values each, where the first sum may have fewer."""
     padded = [0] * (-len(values) % size) + list(values)
     return [sum(padded[start : start + size]) for start in range(0, len(padded), size)]
 
@@ -73,12 +68,12 @@ def _callers(report: CallerReport, days: int, size: int) -> list[int]:
     begin, padding = report.coverage.period.begin.toordinal(), -days % size
     changes = [0] * (-(-days // size) + 1)
 
-    def at(moment: datetime) -> int:
+    def bucket_at(moment: datetime) -> int:
         return (min(max(moment.toordinal() - begin, 0), days - 1) + padding) // size
 
     for row in report.callers:
-        changes[at(row.first_seen)] += 1
-        changes[at(row.last_seen) + 1 if row.state == "retired" else -1] -= 1
+        changes[bucket_at(row.first_seen)] += 1
+        changes[bucket_at(row.last_seen) + 1 if row.state == "retired" else -1] -= 1
     return list(accumulate(changes))[:-1]
 
 
@@ -92,7 +87,7 @@ def _coverage(span: Span, coverage: Coverage) -> float:
 
 
 def ticks(top: int, most: int = 4) -> list[int]:
-    """Round numbers from 0 to no less than `top`, and no more than `most` of them above 0."""
+    """Round numbers from 0 to at least `top`, at most `most` of them above 0."""
     step = next(step for step in _round_numbers() if step * most >= top)
     return list(range(0, max(-(-top // step), 1) * step + 1, step))
 
@@ -102,17 +97,17 @@ def _round_numbers() -> Iterator[int]:
 
 
 def abbreviated(number: int) -> str:
-    """A round number in few characters: ``20k``."""
-    for power in range(len(_THOUSANDS), 0, -1):
+    """A round number in few characters, such as ``20k``."""
+    for power, suffix in ((4, "T"), (3, "G"), (2, "M"), (1, "k")):
         if number >= 1000**power:
-            return f"{number / 1000**power:g}{_THOUSANDS[power - 1]}"
+            return f"{number / 1000**power:g}{suffix}"
     return str(number)
 
 
 def date_labels(first: datetime, days: int, most: int) -> list[tuple[datetime, str]]:
-    """Some of the days from the first one on, each with its label: no more than `most` of them, and round ones."""
+    """Evenly spaced days from the first one on, each with its label, at most `most` of them."""
     every = [first + timedelta(days=index) for index in range(days)]
-    for step in (1, 2, 7, 14):  # the year 1 began on a Monday
+    for step in (1, 2, 7, 14):  # ordinal 1 is a Monday
         if days <= step * most:
             return [(moment, f"{moment.day} {moment:%b}") for moment in every if moment.toordinal() % step == 1 % step]
     firsts = [moment for moment in every if moment.day == 1]
@@ -123,19 +118,17 @@ def date_labels(first: datetime, days: int, most: int) -> list[tuple[datetime, s
 
 # --- where it is drawn
 
-
-WIDTH, _UPPER, _LOWER = 960, 110, 130
-"""Of the picture, and the heights of the panel of the callers and of the one of the calls."""
-
-_LABELS = 9
-"""How many dates there is room for."""
-
+WIDTH = 960
+_CALLERS_HEIGHT, _CALLS_HEIGHT = 110, 130
 _LEFT, _RIGHT, _DIGIT = 40, 16, 9
 _HEADING, _BETWEEN, _DATES = 30, 46, 28
+_MAX_DATES = 9
+_MAX_BAR_WIDTH = 48.0
+_MIN_BAR_HEIGHT = 1.5
 
 
 class Bar(NamedTuple):
-    """The calls of a bucket."""
+    """The calls in a bucket."""
 
     x: float
     y: float
@@ -145,14 +138,14 @@ class Bar(NamedTuple):
 
 
 class Shade(NamedTuple):
-    """A time for which the log was not kept."""
+    """A gap in the log."""
 
     x: float
     width: float
 
 
 class Panel(NamedTuple):
-    """A part of the picture with an axis of its own.
+    """A part of the chart with its own y axis.
 
     Attributes:
         levels: y and label of each tick, from the bottom up.
@@ -164,14 +157,14 @@ class Panel(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """Everything that is drawn.
+    """Everything to draw.
 
     Attributes:
-        left, right: where the period begins and ends.
-        line: path of the callers.
-        area: the same, closed along the axis.
-        end: where the line ends, with the callers that are left.
-        dates: x and label of each.
+        left, right: x of the begin and the end of the period.
+        line: SVG path of the number of callers.
+        area: the same path, closed along the axis.
+        end: x and y of the end of the line, and the number of callers there.
+        dates: x and label of each date.
     """
 
     width: float
@@ -189,7 +182,7 @@ class Chart(NamedTuple):
 
 
 class _Scale(NamedTuple):
-    """From times to x."""
+    """Maps times to x."""
 
     begin: datetime
     end: datetime
@@ -197,21 +190,21 @@ class _Scale(NamedTuple):
     right: float
 
     def x(self, moment: datetime) -> float:
-        part = (moment - self.begin) / (self.end - self.begin)
-        return self.left + (self.right - self.left) * min(max(part, 0), 1)
+        share = (moment - self.begin) / (self.end - self.begin)
+        return self.left + (self.right - self.left) * min(max(share, 0), 1)
 
 
 def make_chart(shown: Sequence[Bucket], gaps: Iterable[Span]) -> Chart:
-    """Lay out the callers and the calls, one above the other.
+    """Lay out two panels, the callers above the calls.
 
     Args:
         shown: the buckets of the period, at least one.
-        gaps: times for which the log was not kept, in their order.
+        gaps: gaps in the log, in order.
     """
     begin, end = shown[0].span.begin, shown[-1].span.end
     scale = _Scale(begin, end, _LEFT, WIDTH - _RIGHT - _DIGIT * len(str(shown[-1].callers)))
-    callers, caller_ticks = _panel(_HEADING, _UPPER, [bucket.callers for bucket in shown])
-    calls, call_ticks = _panel(callers.bottom + _BETWEEN, _LOWER, [bucket.calls for bucket in shown])
+    callers, caller_ticks = _panel(_HEADING, _CALLERS_HEIGHT, [bucket.callers for bucket in shown])
+    calls, call_ticks = _panel(callers.bottom + _BETWEEN, _CALLS_HEIGHT, [bucket.calls for bucket in shown])
     steps = [_y(bucket.callers, callers, caller_ticks) for bucket in shown]
     line = _line(shown, steps, scale)
     return Chart(
@@ -251,20 +244,16 @@ def _line(shown: Sequence[Bucket], steps: Sequence[float], scale: _Scale) -> str
     return "".join([first, *corners, f"H{scale.right:g}"])
 
 
-_WIDEST = 48.0
-_LEAST = 1.5
-
-
 def _bar(bucket: Bucket, scale: _Scale, panel: Panel, marks: list[int]) -> Bar:
     begin, end = scale.x(bucket.span.begin), scale.x(bucket.span.end)
-    width = min((end - begin) * 0.8, _WIDEST)
-    y = min(_y(bucket.calls, panel, marks), panel.bottom - _LEAST)  # one call is seen beside thousands
+    width = min((end - begin) * 0.8, _MAX_BAR_WIDTH)
+    y = min(_y(bucket.calls, panel, marks), panel.bottom - _MIN_BAR_HEIGHT)
     label = f"{bucket.name}: {bucket.calls} calls"
     return Bar(round((begin + end - width) / 2, 1), y, round(width, 1), round(panel.bottom - y, 1), label)
 
 
 def _shades(gaps: Iterable[Span], scale: _Scale) -> list[Shade]:
-    """Where nothing is known; what would touch is one, however many gaps there are."""
+    """A shade per gap. Shades that would touch are merged, so that their number is bounded."""
     sides: list[list[float]] = []
     for gap in gaps:
         begin, end = scale.x(gap.begin), scale.x(gap.end)
@@ -277,7 +266,7 @@ def _shades(gaps: Iterable[Span], scale: _Scale) -> list[Shade]:
 
 def _dates(first: datetime, days: int, scale: _Scale) -> list[tuple[float, str]]:
     middle = timedelta(0) if days > MAX_BUCKETS else _DAY / 2
-    return [(round(scale.x(moment + middle), 1), label) for moment, label in date_labels(first, days, _LABELS)]
+    return [(round(scale.x(moment + middle), 1), label) for moment, label in date_labels(first, days, _MAX_DATES)]
 
 
 # --- sparklines
@@ -287,7 +276,7 @@ _SPARK_STEP = 3
 
 
 def sparkline_path(by_day: Sequence[int], width: int) -> tuple[int, str]:
-    """A trend in small: how wide it is, and the path of its bars, of which there are up to `width`."""
+    """The width of a sparkline, and the SVG path of its bars, at most `width` of them."""
     values = bucket_sums(by_day, -(-len(by_day) // width) or 1)
     top = max(values, default=0)
     heights = [-(-value * SPARK_HEIGHT // top) if value else 0 for value in values]

@@ -1,26 +1,26 @@
-"""The report as one page of HTML, without scripts and without anything from elsewhere."""
+"""The report as one HTML page, without scripts and without anything loaded from elsewhere."""
 
 import functools
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jinja2
 
 from proxy.callers.render import chart
 from proxy.callers.render.chart import Bucket
 from proxy.callers.render.formats import REASONS, RETIRED, VERDICTS, Column, columns, reading
-from proxy.callers.render.profile import CallerProfile, make_profile
+from proxy.callers.render.profile import make_profile
 from proxy.callers.render.profile_text import UNKNOWN
 from proxy.callers.report.analysis import Analysis
 from proxy.callers.report.report import CallerReport
 from proxy.callers.report.rhythm import STATES
 from proxy.callers.report.rows import Row
-from proxy.output.formatting import day, duration, interval, minute, percent, printable
+from proxy.output.formatting import duration, minute, percent, printable
 
 SECTIONS = 200
-"""How many callers are told of in detail, the first ones of the table."""
+"""How many callers have a section, the first ones in the table."""
 
 _TEMPLATE = Path(__file__).with_name("page.html.jinja")
 _TREND_WIDTH = 45
@@ -32,48 +32,29 @@ def to_html(analysis: Analysis, rows: Sequence[Row], base: str) -> str:
     """The page: the verdict, the trend, a table, and what each caller must change.
 
     Args:
-        analysis: the report, with the details of every caller in `rows`.
-        rows: those to be shown, of the report.
-        base: address of the service.
+        analysis: the report, with the details of all callers in `rows`.
+        rows: the rows of the report to show.
+        base: URL of the service.
     """
     report = analysis.report
-    profiles = (
-        [make_profile(row, analysis.details[row.name], base) for row in rows[:SECTIONS]]
-        if report.by == "caller"
-        else []
-    )
+    callers = rows[:SECTIONS] if report.by == "caller" else []
     shown = chart.buckets(report)
     html = _template().render(
         report=report,
         rows=rows,
-        profiles=profiles,
+        profiles=[make_profile(row, analysis.details[row.name], base) for row in callers],
         total=len(report.rows),
         verdict=VERDICTS[report.verdict],
         states=Counter(row.state for row in report.callers),
-        columns=[(column, _kind(column, report)) for column in columns(report, "")],
+        columns=[(column, _kind(column, report)) for column in columns(report)],
         shown=shown,
         unit=_unit(chart.bucket_days(len(report.days))),
         chart=chart.make_chart(shown, report.coverage.gaps),
         trend=_trend(shown),
         reading=reading(analysis.read),
     )
-    # In ASCII, it is right in whatever encoding it is printed, kept and mailed.
+    # As ASCII, it survives being printed, saved and mailed in any encoding.
     return html.encode("ascii", "xmlcharrefreplace").decode()
-
-
-class _Counted(NamedTuple):
-    """Values with how often each came, the most frequent of them; `more` are the others."""
-
-    title: str
-    values: list[tuple[str, int]]
-    more: int
-
-
-def _counted(profile: CallerProfile) -> list[_Counted]:
-    return [
-        _Counted(title, counts.most_common(_MOST_VALUES), max(len(counts) - _MOST_VALUES, 0))
-        for title, counts in profile.counted
-    ]
 
 
 def _kind(column: Column, report: CallerReport) -> str:
@@ -87,10 +68,10 @@ def _unit(days: int) -> str:
 
 
 def _trend(shown: Sequence[Bucket]) -> str:
-    """The trend in a sentence, for who cannot see the picture."""
+    """The trend in a sentence, for people who cannot see the chart."""
     busiest = max(shown, key=lambda bucket: bucket.calls)
     calls = sum(bucket.calls for bucket in shown)
-    most = f", {busiest.calls} of them in the busiest time, {busiest.name}" if len(shown) > 1 and calls else ""
+    most = f"; the busiest time was {busiest.name} with {busiest.calls}" if len(shown) > 1 and calls else ""
     return f"{shown[0].callers} callers at the beginning and {shown[-1].callers} at the end; {calls} calls{most}."
 
 
@@ -104,16 +85,14 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "counted": _counted,
-        "day": day,
         "duration": duration,
-        "interval": interval,
         "minute": minute,
         "percent": percent,
         "spark": lambda row: chart.sparkline_path(row.by_day, _TREND_WIDTH),
     }
     environment.globals |= {
         "MOST_GAPS": _MOST_GAPS,
+        "MOST_VALUES": _MOST_VALUES,
         "REASONS": REASONS,
         "SECTIONS": SECTIONS,
         "SPARK_HEIGHT": chart.SPARK_HEIGHT,
@@ -125,5 +104,5 @@ def _template() -> jinja2.Template:
 
 
 def _shown(value: Any) -> Any:
-    """What the template writes of a value: text is somebody else's, wherever it comes from."""
+    """What the template writes for a value. Any text can come from a caller, so control characters are escaped."""
     return printable(value) if type(value) is str else value

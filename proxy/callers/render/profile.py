@@ -1,9 +1,8 @@
-"""What the owner of a caller must know: what it calls, and the new call for each, ready to be sent on."""
+"""What the owner of a caller must know: what it calls, and the new call for each."""
 
 from collections import Counter
 from typing import NamedTuple
 
-from proxy.callers.record import LastCall
 from proxy.callers.report.detail import Detail, Use
 from proxy.callers.report.rows import Row
 from proxy.errors import InvalidBody, InvalidPath
@@ -12,16 +11,16 @@ from proxy.withdrawn import curl, replacement
 from proxy.withdrawn.endpoints import ENDPOINTS
 
 CHANGES = 20
-"""How many changes are told, those of the most calls first."""
+"""How many changes are shown, the most frequent calls first."""
 
 
 class RequiredChange(NamedTuple):
-    """One thing that the owner must change.
+    """A call that the owner must change.
 
     Attributes:
-        legacy: method and path of the call, as it is.
-        request: the new one, a ``curl`` command line; None where the call is a wrong one, which never worked.
-        notes: on the new one, a sentence each.
+        legacy: method and path of the legacy call.
+        request: the new call as a ``curl`` command; None if the legacy call is invalid and has never worked.
+        notes: notes on the new call, a sentence each.
     """
 
     endpoint: str
@@ -32,73 +31,69 @@ class RequiredChange(NamedTuple):
 
 
 class CallerProfile(NamedTuple):
-    """Everything on one caller.
+    """Everything about one caller.
 
     Attributes:
-        changes: up to `CHANGES`.
-        more_changes: how many there are besides.
-        last_calls: newest first.
+        changes: the most frequent ones, up to `CHANGES`.
+        more_changes: number of changes that are left out.
     """
 
     row: Row
     detail: Detail
     changes: list[RequiredChange]
     more_changes: int
-    last_calls: list[LastCall]
 
     @property
-    def activity(self) -> list[str]:
-        """How it stands, in sentences."""
+    def activity(self) -> str:
+        """Its state, and when it will be retired."""
         row = self.row
         rhythm = f"usually every {interval(row.interval)}" if row.interval is not None else "all within an hour"
-        says = [f"{row.state}: last call {minute(row.last_seen)}, {rhythm}"]
-        if row.retired_at is not None:
-            says.append(f"retired on {minute(row.retired_at)} if it never calls again")
-        return says
+        retired = f"; retired on {minute(row.retired_at)} if it never calls again" if row.retired_at is not None else ""
+        return f"{row.state}: last call {minute(row.last_seen)}, {rhythm}{retired}"
 
     @property
-    def plans_text(self) -> str | None:
-        """What is planned for it, in a few words, times in UTC; None where nothing is."""
-        plans = self.row.effect
-        if plans.refused is not None:
-            return f"refused since {date(plans.since)} ({plans.refused})" if plans.since is not None else plans.text
-        coming = [plans.text] if plans.text != "-" else []
-        if plans.next is not None and plans.refusal is not None:
-            coming.append(f"{plans.next.kind} {date(plans.next.at)}")
-        if plans.next is not None and plans.next.until is not None:
-            coming[-1] += f" until {date(plans.next.until)}"
-        if plans.since is not None and (plans.next is None or plans.next.at != plans.since):
-            coming.append(f"refused for good from {date(plans.since)} on")
-        return "; ".join(coming) or None
+    def plans(self) -> str | None:
+        """What the policy has planned for it, with times in UTC; None if nothing."""
+        effect, change = self.row.effect, self.row.effect.next_change
+        if effect.permanent_refusal is not None:
+            since = f" since {date(effect.refused_from)}" if effect.refused_from is not None else ""
+            return f"refused{since} ({effect.permanent_refusal})"
+        plans = [effect.summary] if effect.refusal is not None else []
+        if change is not None:
+            until = f" until {date(change.until)}" if change.until is not None else ""
+            plans.append(f"{change.kind} {date(change.at)}{until}")
+        if effect.refused_from is not None and (change is None or change.at != effect.refused_from):
+            plans.append(f"permanently refused from {date(effect.refused_from)}")
+        return "; ".join(plans) or None
 
     @property
-    def counted(self) -> list[tuple[str, Counter[str]]]:
-        """What was counted of it, each kind of values by its name, if there are any."""
-        found = self.row.counts | self.detail.counts
-        return [(kind, found[kind]) for kind in _COUNTED if found[kind]]
+    def counts(self) -> list[tuple[str, Counter[str]]]:
+        """Calls by value, for each kind of values that the caller has."""
+        counts = self.row.counts | self.detail.counts
+        return [(kind, counts[kind]) for kind in _COUNTED if counts[kind]]
 
     @property
     def warnings(self) -> list[str]:
-        """What its owner has to hear whatever the new call is, in sentences."""
+        """Problems that the new call alone does not solve, a sentence or two each."""
         warnings = []
         if self.row.error_share == 1:
-            warnings.append("None of its calls has worked: moving alone mends nothing.")
+            warnings.append("All its calls fail. Migrating will not fix that.")
         if ignored := self.detail.counts["ignored_fields"]:
             fields = listed(ignored.items())
             warnings.append(
-                f"It sends {fields}, which the withdrawn endpoint has always ignored: they never reached a run."
-                " If they are meant, they belong in values."
+                f"It sends {fields}, which the withdrawn endpoint has always ignored, so they never reached a run."
+                " If they are needed, send them in values."
             )
         return warnings
 
     @property
     def heading(self) -> str:
-        """What stands over the changes."""
-        return "What to change, should it come back" if self.row.state == "retired" else "What to change"
+        """The heading above the changes."""
+        return "What to change if it calls again" if self.row.state == "retired" else "What to change"
 
     @property
     def advice(self) -> list[str]:
-        """What holds for all of its changes, in sentences."""
+        """What applies to all changes, in sentences."""
         return [
             *(_TRIGGER if any(change.endpoint in _TRIGGERS for change in self.changes) else []),
             *(_OTHERS if any(change.endpoint not in _TRIGGERS for change in self.changes) else []),
@@ -108,25 +103,25 @@ class CallerProfile(NamedTuple):
 _COUNTED = "endpoints repositories workflows agents addresses tokens outcomes errors".split()
 _TRIGGERS = {endpoint.name for endpoint in ENDPOINTS if endpoint.is_trigger}
 _TRIGGER = (
-    "Of a trigger, path, body and answer change. BRANCH and VALUE stand for what only the calling tool knows;"
-    " where it sends no revision, leave head out.",
-    'The answer was {"flux_id", "flux_public_id", "trigger_status"}. It is the run now, and its "slug" is what'
-    " flux_public_id was.",
+    "For a trigger, the path, the body and the response change. Replace BRANCH and VALUE with what the tool sends now;"
+    " if it sends no revision, leave head out.",
+    'The response was {"flux_id", "flux_public_id", "trigger_status"}; it is now the run, whose "slug" is the former'
+    " flux_public_id.",
 )
-_OTHERS = ("Of everything else, the path alone changes.",)
+_OTHERS = ("For all other calls, only the path changes.",)
 
 
 def make_profile(row: Row, detail: Detail, base: str) -> CallerProfile:
-    """Put together what is known.
+    """The profile of a caller.
 
     Args:
-        row: of the report.
-        detail: of the same caller.
-        base: address of the service.
+        row: its row in the report.
+        detail: its details.
+        base: URL of the service.
     """
     uses = sorted(detail.uses.items(), key=lambda item: -item[1].calls)
     changes = [_change(str(key[0]), use, base) for key, use in uses[:CHANGES]]
-    return CallerProfile(row, detail, changes, len(uses) - len(changes), detail.last_calls)
+    return CallerProfile(row, detail, changes, len(uses) - len(changes))
 
 
 def _change(endpoint: str, use: Use, base: str) -> RequiredChange:

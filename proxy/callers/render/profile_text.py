@@ -8,12 +8,12 @@ from proxy.callers.render.profile import CallerProfile, RequiredChange
 from proxy.output.formatting import BLOCKS, listed, many, markdown, minute, percent, printable, sparkline
 
 _TREND_WIDTH = 60
-UNKNOWN = "not known; write it down in callers.known"
-"""What stands for an owner whom nobody has named."""
+UNKNOWN = "unknown; add it to callers.known"
+"""Shown in place of a missing owner."""
 
 
 def profile_to_text(profile: CallerProfile, now: datetime, blocks: str = BLOCKS) -> str:
-    """Everything on one caller, as it may stand on a terminal or in a mail."""
+    """The profile as plain text, for a terminal or an email."""
     lines = [
         f"{printable(profile.row.name)}, as of {minute(now)} UTC",
         "",
@@ -28,13 +28,13 @@ def profile_to_text(profile: CallerProfile, now: datetime, blocks: str = BLOCKS)
         *_rest(profile),
         "Last calls, in UTC",
         "",
-        *(f"  {_call(call)}" for call in profile.last_calls),
+        *(f"  {_call(call)}" for call in profile.detail.last_calls),
     ]
     return "\n".join(lines) + "\n"
 
 
 def profile_to_markdown(profile: CallerProfile, now: datetime) -> str:
-    """The same, for an issue in the owner's repository."""
+    """The profile as Markdown, for an issue in the owner's repository."""
     lines = [
         f"# {_code(profile.row.name)}",
         "",
@@ -52,7 +52,7 @@ def profile_to_markdown(profile: CallerProfile, now: datetime) -> str:
         "## Last calls, in UTC",
         "",
         "```",
-        *(_call(call).replace("```", "` ` `") for call in profile.last_calls),
+        *(_call(call).replace("```", "` ` `") for call in profile.detail.last_calls),
         "```",
     ]
     return "\n".join(lines) + "\n"
@@ -61,16 +61,16 @@ def profile_to_markdown(profile: CallerProfile, now: datetime) -> str:
 def _facts(profile: CallerProfile, blocks: str) -> Iterator[tuple[str, str]]:
     row = profile.row
     yield "owner", ", ".join(printable(part) for part in (row.owner, row.contact) if part) or UNKNOWN
-    yield "user", ", ".join(map(printable, row.users)) or "not known"
-    yield "state", "; ".join(profile.activity)
-    if profile.plans_text is not None:
-        yield "next", profile.plans_text
+    yield "user", ", ".join(map(printable, row.users)) or "unknown"
+    yield "state", profile.activity
+    if profile.plans is not None:
+        yield "next", profile.plans
     yield (
         "calls",
         f"{row.calls} from {minute(row.first_seen)} to {minute(row.last_seen)}, {percent(row.error_share)} errors",
     )
     yield "trend", sparkline(row.by_day, _TREND_WIDTH, blocks)
-    for title, counts in profile.counted:
+    for title, counts in profile.counts:
         yield title, listed(counts.items())
 
 
@@ -96,7 +96,7 @@ def _request(change: RequiredChange) -> list[str]:
 
 
 def _rest(profile: CallerProfile) -> Iterable[str]:
-    return [f"And {profile.more_changes} more that were called less often.", ""] if profile.more_changes else []
+    return [f"Not shown: {profile.more_changes} less frequent ones.", ""] if profile.more_changes else []
 
 
 def _call(call: LastCall) -> str:

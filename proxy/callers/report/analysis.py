@@ -1,15 +1,15 @@
-"""From logs to a report: reads, counts and concludes."""
+"""Reads caller logs and reports on them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from proxy.callers.identity import Rule
+from proxy.callers.report.aggregator import Aggregator, Dimension
 from proxy.callers.report.detail import Detail
-from proxy.callers.report.policy_effect import NOTHING_PLANNED, policy_subjects
+from proxy.callers.report.policy_effect import policy_effects, policy_subjects
 from proxy.callers.report.reader import Progress, Reader
 from proxy.callers.report.report import CallerReport, make_report
-from proxy.callers.report.tally import Aggregator, Dimension
 from proxy.withdrawn.lifecycle import Party, Policy
 
 
@@ -17,7 +17,7 @@ class ReadCounts(NamedTuple):
     """What was read.
 
     Attributes:
-        skipped: how many lines were neither calls nor heartbeats.
+        skipped: number of lines that are neither calls nor heartbeats.
     """
 
     files: int
@@ -27,13 +27,14 @@ class ReadCounts(NamedTuple):
 
 
 class Analysis(NamedTuple):
-    """A report, and what it is made from.
+    """A report, and the data behind it.
 
     Attributes:
-        details: of each caller that was wanted, by its name.
-        subjects: all callers as the policy sees them, by their names.
-        matched_rules: the rules that name one of them.
-        covers_freeze: whether it has anything from before the freeze, so that it tells who is new.
+        details: details of the callers for which they were requested, by name.
+        read: what was read.
+        subjects: all callers as the policy sees them, by name.
+        matched_rules: the rules that name a caller in the log.
+        covers_freeze: whether the log goes back to before the freeze, and so tells which callers are new.
     """
 
     report: CallerReport
@@ -54,40 +55,36 @@ def analyze(
     until: datetime | None = None,
     wants_detail: Callable[[str], bool] = lambda _: False,
     progress: Progress = lambda _: None,
-    policy: Policy = NOTHING_PLANNED,
+    policy: Policy | None = None,
 ) -> Analysis:
-    """Read logs, and report on them.
+    """Read logs and report on them.
 
     Args:
-        paths: of the logs; ``-`` is standard input.
-        rules: those of today, which name callers anew.
-        now: the time.
+        paths: paths of the logs; ``-`` is standard input.
+        rules: the current rules, which also name the callers of older records.
+        now: the current time.
         by: what to group by.
-        since: the beginning of the period; None for that of the logs.
-        until: its end; None for now.
-        wants_detail: which callers, by their names, are to be told of in detail.
-        progress: told of the bytes that were read.
-        policy: what is planned.
+        since: begin of the period; None for the begin of the logs.
+        until: end of the period; None for now.
+        wants_detail: whether the caller with a name is reported in detail.
+        progress: called with the number of bytes read since the last call.
+        policy: the dates of the withdrawal; None for none.
 
     Raises:
-        reader.NoLog: a log cannot be read.
+        NoLog: a log cannot be read.
     """
-    reader = Reader(paths, progress)
+    policy, end, reader = policy or Policy(), until or now, Reader(paths, progress)
     aggregator = Aggregator(rules, by, since, until, wants_detail, freeze=policy.freeze)
     aggregator.add(reader)
-    tallies = aggregator.tallies()
-    callers_before_freeze = aggregator.callers_before_freeze()
-    subjects = policy_subjects(tallies.values(), callers_before_freeze)
-    report = make_report(
-        tallies, aggregator.heartbeats, until or now, by=by, since=since, policy=policy, subjects=subjects
-    )
+    tallies, before_freeze = aggregator.tallies(), aggregator.callers_before_freeze()
+    subjects = policy_subjects(tallies.values(), before_freeze)
+    effects = policy_effects(policy, subjects, end)
     heartbeats = len(aggregator.heartbeats)
-    read = ReadCounts(reader.files, reader.read - heartbeats, heartbeats, reader.skipped)
     return Analysis(
-        report,
-        aggregator.details,
-        read,
-        subjects,
-        frozenset(aggregator.matched_rules),
-        callers_before_freeze is not None,
+        report=make_report(tallies, aggregator.heartbeats, effects, end, by=by, since=since),
+        details=aggregator.details,
+        read=ReadCounts(reader.files, reader.read - heartbeats, heartbeats, reader.skipped),
+        subjects=subjects,
+        matched_rules=frozenset(aggregator.matched_rules),
+        covers_freeze=before_freeze is not None,
     )

@@ -1,4 +1,4 @@
-"""What the log has on one caller beyond its counts, so far as it helps to move it."""
+"""What the log says about one caller, beyond the report."""
 
 import heapq
 from collections import Counter
@@ -9,12 +9,13 @@ import msgspec
 from proxy.callers.record import InputNames, LastCall, ReportedCall
 
 LAST_CALLS = 10
-"""How many of the last calls are told."""
-
-_VALUES = 1000
-"""How many different values of a kind are counted apart: whoever calls could invent any number."""
+"""How many of the last calls are kept."""
 
 OTHERS = "(others)"
+"""Stands for all values beyond `_MAX_VALUES`."""
+
+_MAX_VALUES = 1000
+"""How many different values of a kind are counted: a caller could make up any number of them."""
 
 _COUNTED = ("tokens", "addresses", "errors", "ignored_fields")
 
@@ -23,11 +24,11 @@ _last_call = msgspec.json.Decoder(LastCall).decode
 
 
 class Use(msgspec.Struct):
-    """What a caller uses of the withdrawn API: an endpoint, on one repository, for one workflow.
+    """A caller's calls of one endpoint, for one repository and workflow.
 
     Attributes:
-        inputs: names of the inputs that were sent, in the order in which they were first seen.
-        line: of the last call.
+        line: line of the last call in the log.
+        inputs: names of all inputs, in the order in which they appeared.
     """
 
     last_seen: datetime
@@ -37,12 +38,12 @@ class Use(msgspec.Struct):
 
     @property
     def method(self) -> str:
-        """As it was called."""
+        """Method of the last call."""
         return _last_call(self.line).method
 
     @property
     def path(self) -> str:
-        """Raw, of the last call."""
+        """Raw path of the last call."""
         return _last_call(self.line).path
 
 
@@ -50,8 +51,8 @@ class Detail:
     """The calls of one caller, added in any order.
 
     Attributes:
-        counts: calls by fingerprint of the token, by client address, by error, which is its status and code, and by
-            each field that the withdrawn endpoint has always ignored.
+        counts: calls by fingerprint of the token, by client address, by error (status and code), and by each field that
+            the withdrawn endpoint ignored.
         uses: by endpoint, repository and workflow.
     """
 
@@ -65,38 +66,38 @@ class Detail:
         """The last calls, newest first, with their times in UTC."""
         return [msgspec.structs.replace(_last_call(line), ts=ts) for ts, line in sorted(self._last, reverse=True)]
 
-    def add(self, seen: ReportedCall, line: bytes) -> None:
-        """Count a call, with the line that it was read from."""
+    def add(self, call: ReportedCall, line: bytes) -> None:
+        """Count a call, with its line in the log."""
         try:
             names = _names(line)
-            code = _last_call(line).error_code if seen.status >= 400 else None
-        except msgspec.ValidationError:  # from somebody who writes another record
+            code = _last_call(line).error_code
+        except msgspec.ValidationError:  # something else wrote this record
             return
-        error = f"{seen.status} {code or seen.outcome}" if seen.status >= 400 else None
-        for kind, value in (("tokens", seen.token), ("addresses", seen.client_ip), ("errors", error)):
+        error = f"{call.status} {code or call.outcome}" if call.status >= 400 else None
+        for kind, value in (("tokens", call.token), ("addresses", call.client_ip), ("errors", error)):
             _count(self.counts[kind], value)
         for name in names.ignored_fields:
             _count(self.counts["ignored_fields"], name)
-        self._note_use(seen, line, names.inputs)
+        self._add_use(call, line, names.inputs)
         if len(self._last) < LAST_CALLS:
-            heapq.heappush(self._last, (seen.ts, line))
-        elif seen.ts > self._last[0][0]:
-            heapq.heapreplace(self._last, (seen.ts, line))
+            heapq.heappush(self._last, (call.ts, line))
+        elif call.ts > self._last[0][0]:
+            heapq.heapreplace(self._last, (call.ts, line))
 
-    def _note_use(self, seen: ReportedCall, line: bytes, inputs: list[str]) -> None:
-        key = (seen.endpoint, seen.org, seen.repo, seen.repo_id, seen.workflow)
+    def _add_use(self, call: ReportedCall, line: bytes, inputs: list[str]) -> None:
+        key = (call.endpoint, call.org, call.repo, call.repo_id, call.workflow)
         use = self.uses.get(key)
         if use is None:
-            if len(self.uses) >= _VALUES:
+            if len(self.uses) >= _MAX_VALUES:
                 return
-            use = self.uses[key] = Use(seen.ts, line)
+            use = self.uses[key] = Use(call.ts, line)
         use.calls += 1
-        if seen.ts >= use.last_seen:
-            use.last_seen, use.line = seen.ts, line
-        if inputs and len(use.inputs) < _VALUES:
+        if call.ts >= use.last_seen:
+            use.last_seen, use.line = call.ts, line
+        if inputs and len(use.inputs) < _MAX_VALUES:
             use.inputs.update(dict.fromkeys(inputs))
 
 
 def _count(counter: Counter[str], value: str | None) -> None:
     if value is not None:
-        counter[value if value in counter or len(counter) < _VALUES else OTHERS] += 1
+        counter[value if value in counter or len(counter) < _MAX_VALUES else OTHERS] += 1

@@ -1,6 +1,6 @@
-"""What is to come for a caller.
+"""What the policy means for one caller.
 
-Pure: what time it is, is an argument.
+Pure: the time is an argument.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,83 +13,84 @@ from proxy.output.formatting import date
 from proxy.withdrawn import lifecycle
 from proxy.withdrawn.lifecycle import Change, Party, Policy, Reason, Refusal
 
-NOTHING_PLANNED = Policy()
-
 
 class PolicyEffect(NamedTuple):
-    """How a caller stands, and what comes next for it.
+    """Whether a caller is refused now, and what changes next.
 
     Attributes:
-        refusal: why it may not call now, if so.
-        since: from when on it is refused for good, or will be; None where nothing says so.
-        next: what changes next for it.
+        refusal: why the caller is refused now, if it is.
+        refused_from: when it is refused permanently, in the past or the future; None if no date says so.
+        next_change: the next change that affects the caller, if any.
     """
 
     refusal: Refusal | None = None
-    since: datetime | None = None
-    next: Change | None = None
+    refused_from: datetime | None = None
+    next_change: Change | None = None
 
     @property
-    def refused(self) -> Reason | None:
-        """Why it is refused for good; None where it is not."""
+    def permanent_refusal(self) -> Reason | None:
+        """Why the caller is refused permanently; None if it is not."""
         return self.refusal.reason if self.refusal is not None and self.refusal.until is None else None
 
     @property
-    def text(self) -> str:
-        """The same in a few words, times in UTC; a dash where nothing comes."""
-        if self.refused is not None:
+    def summary(self) -> str:
+        """The effect in a few words, with times in UTC; a dash if there is none."""
+        if self.permanent_refusal is not None:
             return "refused"
         if self.refusal is not None and self.refusal.until is not None:
             return f"refused until {date(self.refusal.until)}"
-        return f"{self.next.kind} {date(self.next.at)}" if self.next is not None else "-"
+        return f"{self.next_change.kind} {date(self.next_change.at)}" if self.next_change is not None else "-"
 
 
 def policy_effect(policy: Policy, party: Party, now: datetime) -> PolicyEffect:
-    """What is to come for a caller."""
+    """What the policy means for a caller."""
     refusal = lifecycle.standing(policy, party, now).refusal
     ends = [lifecycle.end_of(policy, party), policy.freeze if party.is_new else None]
-    since = min((end for end in ends if end is not None), default=None)
-    return PolicyEffect(refusal, since, lifecycle.next_change(policy, party, now))
+    refused_from = min((end for end in ends if end is not None), default=None)
+    return PolicyEffect(refusal, refused_from, lifecycle.next_change(policy, party, now))
 
 
 def policy_effects(policy: Policy, parties: Mapping[str, Party], now: datetime) -> dict[str, PolicyEffect]:
-    """What is to come for each of many callers, by their names."""
-    found: dict[str, PolicyEffect] = {}
-    made: dict[Any, PolicyEffect] = {}
+    """What the policy means for each of many callers, by name."""
+    effects: dict[str, PolicyEffect] = {}
+    computed: dict[Any, PolicyEffect] = {}
     for name, party in parties.items():
-        # There may be very many, whom the same brownouts hit: they have the same before them.
+        # There can be very many callers, but few different effects.
         hit = tuple(brownout.hits(party.name, party.owner) for brownout in policy.brownouts)
-        alike = (hit, party.migrated, party.extension, party.is_new)
-        found[name] = made[alike] = made.get(alike) or policy_effect(policy, party, now)
-    return found
+        key = (hit, party.migrated, party.extension, party.is_new)
+        effects[name] = computed[key] = computed.get(key) or policy_effect(policy, party, now)
+    return effects
 
 
 def refusal_dates(policy: Policy, parties: Iterable[Party]) -> dict[str, datetime]:
-    """From when on each name is refused for good, where there is such a date; of several parties, the last to be."""
-    found: dict[str, datetime | None] = {}
+    """When each caller is refused permanently, by name; without callers that never are.
+
+    If several parties have one name, the last date counts.
+    """
+    dates: dict[str, datetime | None] = {}
     for party in parties:
         end = lifecycle.end_of(policy, party)
-        before = found.get(party.name, end)
-        found[party.name] = max(before, end) if before is not None and end is not None else None
-    return {name: end for name, end in found.items() if end is not None}
+        before = dates.get(party.name, end)
+        dates[party.name] = max(before, end) if before is not None and end is not None else None
+    return {name: end for name, end in dates.items() if end is not None}
 
 
 def combine(effects: Sequence[PolicyEffect]) -> PolicyEffect:
-    """That of several callers: what comes first, and refused where all of them are, the first one's reason."""
-    coming = [effect.next for effect in effects if effect.next is not None]
-    refusal = effects[0].refusal if all(effect.refused is not None for effect in effects) else None
-    return PolicyEffect(refusal, next=min(coming, key=lambda change: change.at, default=None))
+    """The effect on a group: its first change; refused if all of them are, for the first one's reason."""
+    changes = [effect.next_change for effect in effects if effect.next_change is not None]
+    refusal = effects[0].refusal if all(effect.permanent_refusal is not None for effect in effects) else None
+    return PolicyEffect(refusal, next_change=min(changes, key=lambda change: change.at, default=None))
 
 
-def policy_subjects(tallies: Iterable[Tally], had_record: frozenset[str] | None) -> Mapping[str, Party]:
-    """The callers of a log as the policy sees them, by their names.
+def policy_subjects(tallies: Iterable[Tally], before_freeze: frozenset[str] | None) -> Mapping[str, Party]:
+    """The callers of a log as the policy sees them, by name.
 
     Args:
-        tallies: all of them.
-        had_record: who has a record from before the freeze (`Fold.had_record`).
+        tallies: the tallies of all callers.
+        before_freeze: names of the callers from before the freeze (`Aggregator.callers_before_freeze`).
     """
-    found: dict[str, Party] = {}
+    parties: dict[str, Party] = {}
     for tally in tallies:
-        has_record = had_record is None or tally.caller in had_record
-        found.setdefault(tally.caller, identity.policy_subject(tally.caller, tally.rule, has_record=has_record))
-    return found
+        has_record = before_freeze is None or tally.caller in before_freeze
+        parties.setdefault(tally.caller, identity.policy_subject(tally.caller, tally.rule, has_record=has_record))
+    return parties

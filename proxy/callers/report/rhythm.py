@@ -1,6 +1,6 @@
-"""How often somebody calls, and what its silence means for somebody who calls that often.
+"""How often a caller calls, and what its silence means.
 
-Pure. Times are whole hours in UTC, so that a thousand calls in one are one: the day's ordinal times 24, and its hour.
+Pure. Times are whole hours in UTC: the ordinal of the day times 24, plus the hour.
 """
 
 from collections.abc import Iterable
@@ -10,32 +10,32 @@ from typing import Literal, NamedTuple
 
 State = Literal["active", "fading", "quiet", "retired"]
 STATES: tuple[State, ...] = ("active", "fading", "quiet", "retired")
-"""From the one that calls to the one that is gone."""
+"""In order, from callers that still call to callers that have stopped."""
 
 HOUR = 3600.0
 DAY = 24 * HOUR
 
 SHORTEST_PAUSE = 3 * DAY
-"""Seconds for which everybody may be silent: a weekend, and a day."""
+"""Seconds. Any caller may be silent for a weekend and a day."""
 
 RETIRED_AFTER = 14 * DAY
-"""Seconds after which a caller can be retired at the earliest."""
+"""Minimum seconds of silence until a caller is retired."""
 
 UNKNOWN_RETIRED_AFTER = 62 * DAY
-"""The same for one whose rhythm is not known: it may be a job of once a month."""
+"""The same for a caller whose rhythm is not known: it may be a monthly job."""
 
 DAYS_TO_KNOW = 4
-"""Days on which a caller must have called for its rhythm to be known."""
+"""The rhythm of a caller is known once it has called on this many days."""
 
 
 class Rhythm(NamedTuple):
-    """How often somebody calls.
+    """How often a caller calls.
 
     Attributes:
-        interval: seconds between its calls, usually: the median gap between the hours in which it called, or where
-            those follow one another, an hour by its calls in one; None where there is but one hour.
-        pause: seconds of the longest silence that it has come back from, and at least `SHORTEST_PAUSE`.
-        retired_after: seconds of silence after which it is retired.
+        interval: usual seconds between calls: the median gap between hours with calls, or if that is one hour, an hour
+            divided by the calls in it; None if all calls were in one hour.
+        pause: the longest gap between calls in seconds, at least `SHORTEST_PAUSE`.
+        retired_after: seconds of silence until the caller is retired.
     """
 
     interval: float | None
@@ -44,11 +44,11 @@ class Rhythm(NamedTuple):
 
 
 def rhythm_of(hours: Iterable[int], calls: int) -> Rhythm:
-    """The rhythm of somebody.
+    """The rhythm of a caller.
 
     Args:
-        hours: those in which it called, each once, in any order.
-        calls: how often it called in all.
+        hours: the hours in which it called, without repeats, in any order.
+        calls: total number of calls.
     """
     called = sorted(hours)
     gaps = [(later - earlier) * HOUR for earlier, later in pairwise(called)]
@@ -61,7 +61,7 @@ def rhythm_of(hours: Iterable[int], calls: int) -> Rhythm:
 
 
 def state_after(rhythm: Rhythm, silence: float) -> State:
-    """What so many seconds of silence mean: on time, late, missing, or gone."""
+    """The state of a caller after so many seconds of silence."""
     if silence <= rhythm.pause:
         return "active"
     if silence <= 2 * rhythm.pause:

@@ -13,8 +13,8 @@ from proxy.callers import identity
 from proxy.callers.identity import Caller, Identity, Rule
 from proxy.callers.log.files import NoLog, log_files
 from proxy.callers.record import CallRecord
+from proxy.callers.report.aggregator import Aggregator
 from proxy.callers.report.reader import Reader
-from proxy.callers.report.tally import Aggregator
 from proxy.config import Config
 from proxy.output.diagnostics import operator
 from proxy.withdrawn import endpoints, lifecycle

@@ -218,9 +218,9 @@ def test_a_window_that_is_open_at_the_sunset_is_over_then() -> None:
 # --- the same, as lines
 
 
-def lines(policy: Policy, callers: list[CallerStatus], zone: ZoneInfo, *, is_read: bool = True) -> list[str]:
+def lines(policy: Policy, callers: list[CallerStatus], zone: ZoneInfo, *, has_log: bool = True) -> list[str]:
     found = current_phase(policy, callers, NOW), forecast(policy, callers, NOW)
-    return list(upcoming_lines(*found, NOW, zone, is_read=is_read))
+    return list(upcoming_lines(*found, NOW, zone, has_log=has_log))
 
 
 def test_lines_have_the_times_of_all_three_clocks_and_the_way_there() -> None:
@@ -230,7 +230,7 @@ def test_lines_have_the_times_of_all_three_clocks_and_the_way_there() -> None:
         "phase: deprecated, since 2026-11-23 08:00 UTC",
         "in 14h 59m, 2026-11-24 22:59:30 UTC, 2026-11-25 04:29:30 IST, 2026-11-24 23:59:30 CET: "
         "brownout until 2026-11-24 23:09:35 UTC, for 10m 5s",
-        "  hits nightly",
+        "  affects nightly",
     ]
 
 
@@ -248,17 +248,17 @@ def test_a_clock_that_shows_the_same_is_told_once(zone: ZoneInfo, clocks: str) -
     now = datetime(2026, 6, 30, 10, tzinfo=UTC)
     policy = Policy(brownouts=(noon,))
     [_, line, *_] = upcoming_lines(
-        current_phase(policy, [], now), forecast(policy, [], now, 1), now, zone, is_read=True
+        current_phase(policy, [], now), forecast(policy, [], now, 1), now, zone, has_log=True
     )
 
     assert line.startswith(f"in 1d, {clocks}")
 
 
 @pytest.mark.parametrize(
-    ("callers", "is_read", "whom"),
+    ("callers", "has_log", "whom"),
     [
         ([], True, "nobody in the log"),
-        ([], False, "nobody that is known"),
+        ([], False, "no known caller"),
         ([NEW], True, "nobody in the log; new (never called)"),
         ([NEW], False, "new"),
         ([NEW, NIGHTLY], True, "nightly, new (never called)"),
@@ -268,8 +268,8 @@ def test_a_clock_that_shows_the_same_is_told_once(zone: ZoneInfo, clocks: str) -
         ([who("a\n\x1b[31m# b")], True, "a\\u000a\\u001b[31m# b"),
     ],
 )  # fmt: skip
-def test_a_line_names_whom_a_change_hits(callers: list[CallerStatus], is_read: bool, whom: str) -> None:
-    assert lines(Policy(sunset=SUNSET), callers, KOLKATA, is_read=is_read)[-1] == f"  hits {whom}"
+def test_a_line_names_whom_a_change_hits(callers: list[CallerStatus], has_log: bool, whom: str) -> None:
+    assert lines(Policy(sunset=SUNSET), callers, KOLKATA, has_log=has_log)[-1] == f"  affects {whom}"
 
 
 def test_a_brownout_under_way_says_how_long_it_takes_yet() -> None:
@@ -278,6 +278,6 @@ def test_a_brownout_under_way_says_how_long_it_takes_yet() -> None:
     assert lines(Policy(brownouts=(under_way,)), EVERYBODY, ZoneInfo("UTC")) == [
         "phase: announced",
         "now: brownout until 2026-11-24 08:00:10 UTC, for another 10s",
-        "  hits nightly",
+        "  affects nightly",
         "nothing else is planned",
     ]

@@ -55,20 +55,21 @@ def test_a_window_within_a_day_is_announced(begin: datetime, is_soon: bool) -> N
 
 def test_it_is_announced_with_when_and_whom() -> None:
     assert warned(once(NOW + HOUR, timedelta(seconds=10), "nightly")) == [
-        "lifecycle.brownouts[0]: begins in 1h, at 2026-11-24 09:00 UTC, until 2026-11-24 09:00:10 UTC; it hits nightly"
+        "lifecycle.brownouts[0]: begins in 1h, at 2026-11-24 09:00 UTC, and ends at 2026-11-24 09:00:10 UTC;"
+        " affects nightly"
     ]
 
 
 def test_who_is_refused_by_then_is_not_hit() -> None:
     moved = caller(Rule("moved", migrated=NOW), **CALLS)
 
-    assert warned(once(NOW + HOUR), callers=[*BOTH, moved])[0].endswith("it hits nightly, smoke")
-    assert warned(once(NOW + HOUR), callers=[moved])[0].endswith("it hits nobody")
+    assert warned(once(NOW + HOUR), callers=[*BOTH, moved])[0].endswith("; affects nightly, smoke")
+    assert warned(once(NOW + HOUR), callers=[moved])[0].endswith("; affects nobody")
 
 
 @pytest.mark.parametrize(("end", "is_over"), [(NOW - TICK, True), (NOW, True), (NOW + TICK, False)])
 def test_a_window_in_the_past_is_to_be_taken_out(end: datetime, is_over: bool) -> None:
-    assert any(line.startswith("lifecycle.brownouts[0]: is over since") for line in warned(once(end - HOUR))) is is_over
+    assert any(line.startswith("lifecycle.brownouts[0]: ended at") for line in warned(once(end - HOUR))) is is_over
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_a_window_in_the_past_is_to_be_taken_out(end: datetime, is_over: bool) -
     ],
 )
 def test_a_window_after_the_sunset_is_to_be_taken_out(brownout: Brownout, is_late: bool) -> None:
-    assert any("all whom it hits are refused by then" in line for line in warned(brownout, sunset=SUNSET)) is is_late
+    assert any("all its callers are refused already" in line for line in warned(brownout, sunset=SUNSET)) is is_late
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_but_not_while_somebody_whom_it_hits_has_an_extension(
     late = caller(Rule("late", extension=SUNSET + 10 * DAY), **CALLS)
     found = warned(once(begin, HOUR, *callers), sunset=SUNSET, callers=[*BOTH, late])
 
-    assert any("refused by then" in line for line in found) is is_late
+    assert any("refused already" in line for line in found) is is_late
 
 
 # --- names
@@ -116,7 +117,7 @@ def test_but_not_while_somebody_whom_it_hits_has_an_extension(
 def test_globs_that_match_nobody_are_named(brownout: Brownout, said: list[str]) -> None:
     found = warned(brownout, callers=[*BOTH, caller(Rule("known"))])
 
-    where = "matches nobody, neither in the log nor in callers.known"
+    where = "matches no caller in the log or in callers.known"
     assert found == [f"lifecycle.brownouts[0].{glob} {where}" for glob in said]
 
 
@@ -124,7 +125,7 @@ def test_a_rule_that_names_no_call_is_named() -> None:
     rules = [NIGHTLY, Rule("idle")]
     [said] = policy_warnings(Policy(), rules, [*BOTH, caller(rules[1])], NOW, frozenset([NIGHTLY]))
 
-    assert said.startswith("callers.known[1]: no call in the log is one of idle")
+    assert said.startswith("callers.known[1]: no call in the log is from idle")
 
 
 def test_without_a_log_nobody_is_missed_in_it() -> None:
@@ -163,7 +164,7 @@ def test_an_extension_for_nobody_is_named() -> None:
     late, idle = Rule("late", extension=NOW + DAY), Rule("idle", extension=NOW + DAY)
     found = policy_warnings(Policy(), [late, idle], [caller(late, **CALLS), caller(idle)], NOW, frozenset([late, idle]))
 
-    assert found == ["callers.known[1].extension: idle is not in the log; there is nobody to extend it for"]
+    assert found == ["callers.known[1].extension: idle is not in the log, so it needs no extension"]
 
 
 def test_two_rules_of_one_name_are_one_caller() -> None:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 from proxy.callers.identity import Rule
 from proxy.callers.record import Record
 from proxy.callers.render.html_page import to_html
-from proxy.callers.report.tally import Dimension
+from proxy.callers.report.aggregator import Dimension
 from tests.callers.sample import DAY, analyzed, beats, call, daily
 
 BASE = "https://api.sourcecraft.tech"

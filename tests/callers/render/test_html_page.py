@@ -45,7 +45,7 @@ def test_it_says_what_was_read_and_what_is_missing(tmp_path: Path) -> None:
     text = text_of(read(page(tmp_path, usual())))
     assert "As of 2026-03-31 12:00, from the log since 2026-01-30 12:00." in text
     assert "No log from 2026-03-11 12:00 to 2026-03-13 12:00: 2d" in text
-    assert "The log was kept for 96.7% of the period." in text
+    assert "The log covers 96.7% of the period." in text
     calls = sum(isinstance(record, CallRecord) for record in usual())
     assert f"Read {calls} calls and {len(usual()) - calls} heartbeats in 1 file; skipped 0 lines." in text
 
@@ -84,7 +84,7 @@ def test_a_section_says_who_it_is_and_what_it_does(tmp_path: Path) -> None:
     assert "30 from 2026-03-22 12:00 to 2026-03-22 12:00, 100% errors" in sections["burst"]
     assert "repositories acme/app (16)" in sections["moved"]
     assert (
-        "It sends workflow_slug (1), which the withdrawn endpoint has always ignored: they never reached a run."
+        "It sends workflow_slug (1), which the withdrawn endpoint has always ignored, so they never reached a run."
         in (sections["stray"])
     )
 
@@ -145,12 +145,12 @@ def test_the_picture_is_there_for_who_cannot_see_it(tmp_path: Path) -> None:
     named = [element for element in picture.iter() if element.get("id") in picture.get("aria-labelledby", "").split()]
     assert picture.get("role") == "img"
     assert [text_of(element) for element in named] == [
-        "Callers seen and not yet gone, and their calls",
-        "1 callers at the beginning and 3 at the end; 99 calls, 31 of them in the busiest time, 2026-03-22.",
+        "Callers not yet retired, and their calls",
+        "1 callers at the beginning and 3 at the end; 99 calls; the busiest time was 2026-03-22 with 31.",
     ]
     (details,) = root.iter("details")
     numbers = [[text_of(cell) for cell in row] for row in details.iter("tr")]
-    assert numbers[0] == ["day", "callers left", "calls", "log kept"]
+    assert numbers[0] == ["day", "callers left", "calls", "log coverage"]
     assert len(numbers) == 1 + 61
     assert ["2026-03-12", "1", "1", "0%"] in numbers
 

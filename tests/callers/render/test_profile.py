@@ -56,8 +56,8 @@ def test_the_last_calls_are_the_last_in_time_and_not_in_the_log(tmp_path: Path) 
     order = [3, 14, 7, 1, 12, 9, 2, 13, 5, 11, 6, 8, 4, 10, 15]
     found = made(tmp_path, *(call(NOW - days * DAY, request_id=f"r-{days}", run=str(days)) for days in order))
 
-    assert [last.request_id for last in found.last_calls] == [f"r-{days}" for days in range(1, LAST_CALLS + 1)]
-    assert found.last_calls[0].run == "1"
+    assert [last.request_id for last in found.detail.last_calls] == [f"r-{days}" for days in range(1, LAST_CALLS + 1)]
+    assert found.detail.last_calls[0].run == "1"
 
 
 def test_values_that_a_caller_invents_are_counted_up_to_a_bound(tmp_path: Path) -> None:
@@ -153,8 +153,8 @@ def test_the_text_says_everything(tmp_path: Path) -> None:
         "calls again",
         "  calls         6 from 2026-11-19 00:00 to 2026-11-23 00:00, 16.7% errors",
         "  errors        404 NotFound (1)",
-        "  ! It sends inputs (5), which the withdrawn endpoint has always ignored: they never reached a run. If they "
-        "are meant, they belong in values.",
+        "  ! It sends inputs (5), which the withdrawn endpoint has always ignored, so they never reached a run."
+        " If they are needed, send them in values.",
         "  POST /acme/shop/ci_workflows/build/trigger  (trigger, 6 calls) becomes",
         "  2026-11-22 00:00:00  404 upstream_error NotFound run 9  POST /acme/shop/ci_workflows/build/trigger",
     ):
