@@ -95,9 +95,14 @@ class ReportedCall(msgspec.Struct, tag_field="event", tag="deprecated_call", gc=
     client_ip: str | None = None
 
 
-class InputNames(msgspec.Struct, gc=False):
-    """Names of input fields, for the report on one caller."""
+class CallDetail(msgspec.Struct, gc=False):
+    """More fields of a `CallRecord`, for the report on one caller."""
 
+    method: str
+    path: str
+    request_id: str = ""
+    error_code: str | None = None
+    run: str | None = None
     inputs: list[str] = []
     ignored_fields: list[str] = []
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from proxy.callers.record import InputNames, LastCall, ReportedCall
+from proxy.callers.record import CallDetail, LastCall, ReportedCall
 
 LAST_CALLS = 10
 """How many of the last calls are kept."""
@@ -19,7 +19,7 @@ _MAX_VALUES = 1000
 
 _COUNTED = ("tokens", "addresses", "errors", "ignored_fields")
 
-_names = msgspec.json.Decoder(InputNames).decode
+_detail = msgspec.json.Decoder(CallDetail).decode
 _last_call = msgspec.json.Decoder(LastCall).decode
 
 
@@ -27,24 +27,16 @@ class Use(msgspec.Struct):
     """A caller's calls of one endpoint, for one repository and workflow.
 
     Attributes:
-        line: line of the last call in the log.
+        method: method of the last call.
+        path: raw path of the last call.
         inputs: names of all inputs, in the order in which they appeared.
     """
 
     last_seen: datetime
-    line: bytes
+    method: str
+    path: str
     calls: int = 0
     inputs: dict[str, None] = {}
-
-    @property
-    def method(self) -> str:
-        """Method of the last call."""
-        return _last_call(self.line).method
-
-    @property
-    def path(self) -> str:
-        """Raw path of the last call."""
-        return _last_call(self.line).path
 
 
 class Detail:
@@ -69,33 +61,32 @@ class Detail:
     def add(self, call: ReportedCall, line: bytes) -> None:
         """Count a call, with its line in the log."""
         try:
-            names = _names(line)
-            code = _last_call(line).error_code
+            detail = _detail(line)
         except msgspec.ValidationError:  # something else wrote this record
             return
-        error = f"{call.status} {code or call.outcome}" if call.status >= 400 else None
+        error = f"{call.status} {detail.error_code or call.outcome}" if call.status >= 400 else None
         for kind, value in (("tokens", call.token), ("addresses", call.client_ip), ("errors", error)):
             _count(self.counts[kind], value)
-        for name in names.ignored_fields:
+        for name in detail.ignored_fields:
             _count(self.counts["ignored_fields"], name)
-        self._add_use(call, line, names.inputs)
+        self._add_use(call, detail)
         if len(self._last) < LAST_CALLS:
             heapq.heappush(self._last, (call.ts, line))
         elif call.ts > self._last[0][0]:
             heapq.heapreplace(self._last, (call.ts, line))
 
-    def _add_use(self, call: ReportedCall, line: bytes, inputs: list[str]) -> None:
+    def _add_use(self, call: ReportedCall, detail: CallDetail) -> None:
         key = (call.endpoint, call.org, call.repo, call.repo_id, call.workflow)
         use = self.uses.get(key)
         if use is None:
             if len(self.uses) >= _MAX_VALUES:
                 return
-            use = self.uses[key] = Use(call.ts, line)
+            use = self.uses[key] = Use(call.ts, detail.method, detail.path)
         use.calls += 1
         if call.ts >= use.last_seen:
-            use.last_seen, use.line = call.ts, line
-        if inputs and len(use.inputs) < _MAX_VALUES:
-            use.inputs.update(dict.fromkeys(inputs))
+            use.last_seen, use.method, use.path = call.ts, detail.method, detail.path
+        if detail.inputs and len(use.inputs) < _MAX_VALUES:
+            use.inputs.update(dict.fromkeys(detail.inputs))
 
 
 def _count(counter: Counter[str], value: str | None) -> None:
