@@ -42,6 +42,12 @@ def beats(since: datetime, until: datetime = NOW, instance: str = "host:1") -> l
     ]
 
 
+def nightly(since: int, until: int, caller: str = "nightly", **fields: Any) -> list[Record]:
+    """A call a day, from so many days before `NOW` to so many."""
+    fields = {"user_agent": f"{caller}/1"} | fields
+    return [call(NOW - days * DAY, caller, **fields) for days in range(since, until - 1, -1)]
+
+
 def line(record: Record) -> bytes:
     return msgspec.json.encode(record) + b"\n"
 

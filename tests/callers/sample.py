@@ -5,12 +5,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from proxy.callers.identity import Rule
 from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, Record
-from proxy.callers.report.aggregator import Dimension
-from proxy.callers.report.analysis import Analysis, analyze
+from proxy.callers.report.analysis import Analysis
+from tests.callers import lines, reports
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -18,23 +15,7 @@ DAY = timedelta(days=1)
 
 def call(caller: str, ago: timedelta, **fields: Any) -> CallRecord:
     """A call of the trigger, so long before `NOW`."""
-    known: dict[str, Any] = {
-        "schema": SCHEMA,
-        "ts": NOW - ago,
-        "request_id": "r-1",
-        "endpoint": "trigger",
-        "method": "POST",
-        "path": "/acme/shop/ci_workflows/build/trigger",
-        "caller": caller,
-        "caller_source": "known",
-        "phase": "deprecated",
-        "outcome": "forwarded",
-        "status": 200,
-        "org": "acme",
-        "repo": "shop",
-        "workflow": "build",
-    }
-    return CallRecord(**known | fields)
+    return lines.call(NOW - ago, caller, **fields)
 
 
 def daily(caller: str, first: int, last: int, **fields: Any) -> list[Record]:
@@ -48,10 +29,6 @@ def beats(first: float, last: float = 0) -> list[Record]:
     return [Heartbeat(SCHEMA, time, "interval", 3600, f"p-{first}") for time in times]
 
 
-def analyzed(
-    folder: Path, records: Iterable[Record], *, rules: Iterable[Rule] = (), by: Dimension = "caller"
-) -> Analysis:
+def analyzed(folder: Path, records: Iterable[Record], **options: Any) -> Analysis:
     """What the log of these records says at `NOW`."""
-    log = folder / "callers.jsonl"
-    log.write_bytes(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
-    return analyze([str(log)], list(rules), NOW, by=by, wants_detail=lambda _: True)
+    return reports.analyzed(folder, *records, now=NOW, **options)

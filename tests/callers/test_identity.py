@@ -73,11 +73,11 @@ def test_the_client_is_the_first_hop_from_the_right_that_is_not_trusted(
     assert identity().client_ip(peer, forwarded_for) == client
 
 
-def test_with_no_trusted_proxies_nobody_is_believed() -> None:
+def test_without_trusted_proxies_no_forwarded_address_is_used() -> None:
     assert Identity([], KEY).client_ip("127.0.0.1", ["198.51.100.1"]) == "127.0.0.1"
 
 
-def test_the_same_hops_get_the_same_answer_the_second_time() -> None:
+def test_cached_hops_give_the_same_result() -> None:
     same = identity()
 
     for _ in range(2):
@@ -87,7 +87,7 @@ def test_the_same_hops_get_the_same_answer_the_second_time() -> None:
 
 @settings(deadline=None)
 @given(st.none() | st.text(), st.lists(st.text(st.characters(max_codepoint=255))))
-def test_no_header_makes_an_untrusted_peer_somebody_else(peer: str | None, forwarded_for: list[str]) -> None:
+def test_no_header_changes_the_address_of_an_untrusted_peer(peer: str | None, forwarded_for: list[str]) -> None:
     assert identity().client_ip("203.0.113.9", forwarded_for) == "203.0.113.9"
     identity().client_ip(peer, forwarded_for)
     identity().client_ip("127.0.0.1", forwarded_for)
@@ -147,11 +147,11 @@ def test_a_call_without_a_token_is_named_by_address_and_user_agent(authorization
     assert "Jenkins/2.4" in caller.name
 
 
-def test_callers_behind_one_address_are_told_apart_by_their_user_agents() -> None:
+def test_callers_with_one_address_are_distinguished_by_user_agent() -> None:
     assert called(user_agent="Jenkins/2.4").name != called(user_agent="curl/8").name
 
 
-def test_a_caller_of_whom_nothing_is_known_still_has_a_name() -> None:
+def test_an_unknown_caller_still_has_a_name() -> None:
     caller = called(peer=None)
 
     assert caller.name
@@ -225,11 +225,11 @@ def test_the_first_rule_whose_every_criterion_matches_names_the_caller(
         {"user_agent": "xlegacy-ci/1"},
     ],
 )
-def test_a_rule_with_a_criterion_that_does_not_match_names_nobody(call: dict[str, str]) -> None:
+def test_a_rule_with_a_criterion_that_does_not_match_is_skipped(call: dict[str, str]) -> None:
     assert identified(**call).source == "address"
 
 
-def test_a_rule_comes_before_the_header_which_comes_before_the_token() -> None:
+def test_rules_come_before_the_header_and_the_header_before_the_token() -> None:
     assert identified(declared_name="me", authorization="Bearer known-token").name == "by token"
     assert identified(declared_name=" me ", authorization="Bearer x")[:2] == ("me", "header")
     assert identified(declared_name=" ", authorization="Bearer x").source == "token"

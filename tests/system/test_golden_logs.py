@@ -22,7 +22,7 @@ def moment(value: Any) -> datetime:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_report_says_what_the_corpus_says(case: str) -> None:
+def test_a_report_matches_its_golden_log(case: str) -> None:
     expected = yaml.safe_load((GOLDEN / case / "expected.yaml").read_text())
     expected.pop("why")
     analysis = analyze(logs(case), [], moment(expected.pop("now")))

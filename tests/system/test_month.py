@@ -27,11 +27,11 @@ def test_the_readme_shows_both_commands() -> None:
 
 
 @pytest.mark.parametrize(("command", "output"), SHOWN)
-def test_what_the_readme_shows_is_what_comes_out(month: Path, command: str, output: str) -> None:
+def test_the_output_in_the_readme_is_real(month: Path, command: str, output: str) -> None:
     assert told(month, *shlex.split(command)[1:]) == output
 
 
-def test_the_month_can_be_read(month: Path) -> None:
+def test_the_report_on_the_month_answers_the_questions_of_a_migration(month: Path) -> None:
     report: dict[str, Any] = json.loads(told(month, "callers", "--format", "json"))
     callers = {row["caller"]: row for row in report["callers"]}
 

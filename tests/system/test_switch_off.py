@@ -61,16 +61,16 @@ def at_the_end(folder: Path, command: str) -> str:
     return ran.stdout
 
 
-def test_the_readme_shows_what_is_seen_beforehand() -> None:
+def test_the_readme_shows_check_and_lifecycle() -> None:
     assert [command.split()[1] for command, _ in SHOWN] == ["check", "check", "lifecycle"]
 
 
 @pytest.mark.parametrize(("command", "output"), SHOWN)
-def test_what_the_readme_shows_is_what_comes_out(planned: Path, command: str, output: str) -> None:
+def test_the_output_in_the_readme_is_real(planned: Path, command: str, output: str) -> None:
     assert at_the_end(planned, command) == output
 
 
-def test_the_refusal_that_the_readme_shows_is_the_one_that_is_sent(planned: Path, tmp_path: Path) -> None:
+def test_the_refusal_in_the_readme_is_real(planned: Path, tmp_path: Path) -> None:
     assert refused(planned / "config.yaml", tmp_path) == REFUSAL
 
 

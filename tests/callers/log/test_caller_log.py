@@ -1,12 +1,10 @@
 import json
 import os
 import re
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +13,16 @@ import pytest
 
 from proxy.callers.log.caller_log import CallerLog
 from proxy.callers.log.files import STDOUT
-from proxy.callers.log.fingerprint_key import fingerprint_key
-from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, Record
+from proxy.callers.record import SCHEMA, CallRecord, Heartbeat
+from tests.callers import lines
 from tests.callers.lines import request_ids, written
-from tests.callers.processes import WRITERS, run_together
 from tests.paths import ROOT
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
 def call(request_id: str = "r-1", **fields: Any) -> CallRecord:
-    known: dict[str, Any] = {
-        "schema": SCHEMA,
-        "ts": NOW,
-        "request_id": request_id,
-        "endpoint": "trigger",
-        "method": "POST",
-        "path": "/acme/shop/ci_workflows/build/trigger",
-        "caller": "token:0123456789ab",
-        "caller_source": "token",
-        "phase": "deprecated",
-        "outcome": "forwarded",
-        "status": 200,
-    }
-    return CallRecord(**known | fields)
+    return lines.call(NOW, request_id=request_id, **fields)
 
 
 @pytest.fixture
@@ -59,10 +43,7 @@ def log(path: Path, counted: list[bool]) -> Iterator[CallerLog]:
     opened.close()
 
 
-# --- one line a record
-
-
-def test_each_record_is_one_line_in_the_order_of_writing(log: CallerLog, path: Path, counted: list[bool]) -> None:
+def test_each_record_is_one_line_in_order(log: CallerLog, path: Path, counted: list[bool]) -> None:
     for number in range(3):
         log.append(call(f"r-{number}"))
         assert len(counted) == number + 1
@@ -77,7 +58,7 @@ def test_a_record_is_in_the_file_before_append_returns(log: CallerLog, path: Pat
     assert request_ids(path) == ["first"]
 
 
-def test_a_line_says_event_schema_and_time_in_utc(log: CallerLog, path: Path) -> None:
+def test_a_line_has_event_schema_and_time_in_utc(log: CallerLog, path: Path) -> None:
     log.append(call())
     log.append(Heartbeat(SCHEMA, NOW, "start", 3600, "host:1"))
 
@@ -89,7 +70,7 @@ def test_a_line_says_event_schema_and_time_in_utc(log: CallerLog, path: Path) ->
         assert event["ts"] == "2026-01-02T03:04:05.678901Z"
 
 
-def test_records_are_appended_to_what_stands_in_the_file(path: Path) -> None:
+def test_records_are_appended_to_an_existing_file(path: Path) -> None:
     path.write_bytes(b'{"request_id":"before"}\n')
 
     log = CallerLog(str(path))
@@ -99,7 +80,7 @@ def test_records_are_appended_to_what_stands_in_the_file(path: Path) -> None:
     assert request_ids(path) == ["before", "after"]
 
 
-def test_a_line_that_another_process_left_unfinished_does_not_swallow_the_next(path: Path) -> None:
+def test_an_incomplete_line_does_not_swallow_the_next_record(path: Path) -> None:
     path.write_bytes(b'{"request_id":"bef')
 
     log = CallerLog(str(path))
@@ -110,7 +91,7 @@ def test_a_line_that_another_process_left_unfinished_does_not_swallow_the_next(p
     assert json.loads(path.read_bytes().splitlines()[1])["request_id"] == "after"
 
 
-def test_the_folder_of_the_log_is_made(tmp_path: Path) -> None:
+def test_the_folder_of_the_log_is_created(tmp_path: Path) -> None:
     path = tmp_path / "var" / "log" / "callers.jsonl"
 
     log = CallerLog(str(path))
@@ -160,9 +141,6 @@ def test_a_hostile_user_agent_is_one_json_string_on_one_line(agent: str, log: Ca
     assert first["caller"] == f"203.0.113.9 {agent}"
     assert (first["request_id"], second["request_id"]) == ("r-1", "r-2")
     assert not re.search(rb"[\x00-\x09\x0b-\x1f]", path.read_bytes())
-
-
-# --- records that cannot be written
 
 
 def kept(printed: str) -> dict[str, Any]:
@@ -218,7 +196,7 @@ def test_a_record_whose_file_cannot_be_reopened_is_counted_and_the_next_one_is_w
 
 
 @pytest.mark.parametrize("stream", [None, "closed"])
-def test_without_a_standard_error_either_a_lost_record_still_raises_nothing(
+def test_without_standard_error_a_lost_record_raises_nothing(
     stream: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counted: list[bool]
 ) -> None:
     closed = (tmp_path / "stderr").open("w")
@@ -231,7 +209,7 @@ def test_without_a_standard_error_either_a_lost_record_still_raises_nothing(
     assert counted == [False]
 
 
-def test_whoever_asks_hears_when_a_record_is_in_the_file(log: CallerLog, path: Path) -> None:
+def test_done_is_called_after_the_record_is_in_the_file(log: CallerLog, path: Path) -> None:
     found: list[list[str]] = []
     for number in range(2):
         log.append(call(f"r-{number}"), lambda: found.append(request_ids(path)))
@@ -239,7 +217,7 @@ def test_whoever_asks_hears_when_a_record_is_in_the_file(log: CallerLog, path: P
     assert found == [["r-0"], ["r-0", "r-1"]]
 
 
-def test_whoever_asks_hears_when_a_record_has_gone_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_done_is_called_after_the_record_went_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     found: list[str] = []
     log = CallerLog("/dev/full")
     log.append(call("lost"), lambda: found.append(capsys.readouterr().err))
@@ -249,7 +227,7 @@ def test_whoever_asks_hears_when_a_record_has_gone_to_standard_error(capsys: pyt
     assert kept(printed)["request_id"] == "lost"
 
 
-def test_a_fault_of_who_hears_of_a_record_costs_no_other_record(
+def test_an_exception_in_done_does_not_affect_the_next_record(
     log: CallerLog, path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fails() -> None:
@@ -302,7 +280,7 @@ LINE = len(msgspec.json.encode(call("whole"))) + 1
     [(LINE, 2), (LINE + 1, 1), (LINE + 100, 1), (LINE + 100, 3)],
     ids=["nothing fits", "one byte fits", "part of a line fits", "part of a line fits, then nothing"],
 )
-def test_a_full_disk_costs_no_record_that_is_written_later(path: Path, room: int, lost: int) -> None:
+def test_records_are_written_again_after_the_disk_was_full(path: Path, room: int, lost: int) -> None:
     ended = on_a_full_disk(path, room, lost)
 
     messages = ended.stderr.splitlines()
@@ -312,137 +290,3 @@ def test_a_full_disk_costs_no_record_that_is_written_later(path: Path, room: int
     whole, *fragment, following, last = path.read_bytes().splitlines()
     assert [json.loads(line)["request_id"] for line in (whole, following, last)] == ["whole", "next", "last"]
     assert len(b"\n".join(fragment)) == room - LINE
-
-
-# --- the key of the fingerprints
-
-
-def kept_key(log: Path) -> Path:
-    (key,) = {file for file in log.parent.iterdir() if file != log}
-    return key
-
-
-def test_a_key_is_made_once_beside_the_log_and_kept(path: Path) -> None:
-    first = fingerprint_key(None, str(path))
-
-    assert len(first) >= 32
-    assert fingerprint_key(None, str(path)) == first
-    assert first in kept_key(path).read_bytes()
-
-
-def test_the_kept_key_is_for_its_owner_alone(path: Path) -> None:
-    umask = os.umask(0)
-    try:
-        fingerprint_key(None, str(path))
-    finally:
-        os.umask(umask)
-
-    assert stat.S_IMODE(kept_key(path).stat().st_mode) == 0o600
-
-
-def test_the_folder_of_the_key_is_made(tmp_path: Path) -> None:
-    assert fingerprint_key(None, str(tmp_path / "var" / "log" / "callers.jsonl"))
-
-
-def test_two_logs_in_two_folders_have_two_keys(tmp_path: Path) -> None:
-    assert fingerprint_key(None, str(tmp_path / "a" / "log")) != fingerprint_key(None, str(tmp_path / "b" / "log"))
-
-
-def test_a_configured_key_wins_and_nothing_is_kept(path: Path) -> None:
-    made = fingerprint_key(None, str(path))
-    kept_key(path).unlink()
-
-    assert fingerprint_key("configured", str(path)) == b"configured" != made
-    assert fingerprint_key("configured", STDOUT) == b"configured"
-    assert list(path.parent.iterdir()) == []
-
-
-def test_a_key_for_standard_output_cannot_be_kept_and_there_is_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-
-    assert fingerprint_key(None, STDOUT) != fingerprint_key(None, STDOUT)
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert len(printed.err.splitlines()) == 2
-    assert "callers.fingerprint_key" in printed.err
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_configured_key_needs_no_warning(capsys: pytest.CaptureFixture[str]) -> None:
-    fingerprint_key("configured", STDOUT)
-
-    assert capsys.readouterr().err == ""
-
-
-ROUNDS = 50
-
-
-def read_keys(folder: str, reader: int, together: Barrier) -> None:
-    keys = []
-    for number in range(ROUNDS):
-        together.wait(60)
-        keys.append(fingerprint_key(None, f"{folder}/{number}/callers.jsonl").decode())
-    Path(folder, f"keys-{reader}").write_text("\n".join(keys))
-
-
-def test_processes_that_start_together_read_the_same_key(tmp_path: Path) -> None:
-    run_together(read_keys, str(tmp_path))
-
-    read = {(tmp_path / f"keys-{n}").read_text() for n in range(WRITERS)}
-    assert len(read) == 1
-    assert len(set(read.pop().splitlines())) == ROUNDS
-    assert all(len(list((tmp_path / str(number)).iterdir())) == 1 for number in range(ROUNDS))
-
-
-# --- what is written is what is read
-
-FULL = call(
-    trace_id="0af7651916cd43dd8448eb211c80319c",
-    successor="/repos/acme/shop/cicd/runs",
-    org="acme",
-    repo="shop",
-    repo_id="5",
-    workflow="release/prod",
-    owner="team-a",
-    token="0123456789ab",
-    client_ip="2001:db8::1",
-    user_agent="curl/8",
-    run_user="alice",
-    upstream_status=200,
-    error_code="NotFound",
-    run="7",
-    trigger_status="created",
-    inputs=["a", "b"],
-    ignored_fields=["inputs"],
-    duration_ms=12.345,
-    upstream_ms=11.0,
-    client_gone=True,
-)
-
-
-@pytest.mark.parametrize("record", [call(), FULL, Heartbeat(SCHEMA, NOW, "stop", 0.5, "host:1")])
-def test_what_is_written_is_read_back_as_it_was(record: Record, log: CallerLog, path: Path) -> None:
-    log.append(record)
-
-    assert msgspec.json.decode(path.read_bytes(), type=Record) == record
-
-
-@pytest.mark.parametrize("record", [call(), Heartbeat(SCHEMA, NOW, "start", 3600, "host:1")])
-def test_a_reader_tolerates_fields_that_it_does_not_know(record: Record) -> None:
-    later = msgspec.json.decode(msgspec.json.encode(record)) | {"of_a_later_version": {"any": ["thing"]}}
-
-    assert msgspec.json.decode(msgspec.json.encode(later), type=Record) == record
-
-
-def test_the_record_has_every_field_of_the_design_and_no_other() -> None:
-    design = """
-        schema event ts request_id trace_id
-        endpoint method path successor org repo repo_id workflow
-        caller caller_source owner token client_ip user_agent run_user
-        phase outcome status upstream_status error_code run trigger_status
-        inputs ignored_fields duration_ms upstream_ms client_gone
-    """
-
-    assert set(msgspec.json.decode(msgspec.json.encode(FULL))) == set(design.split())

@@ -69,7 +69,7 @@ def write(log: Path, *records: CallRecord) -> None:
         file.writelines(msgspec.json.encode(record) + b"\n" for record in records)
 
 
-def test_what_was_begun_and_not_ended_is_found_once_and_its_file_removed(log: Path, folder: Path) -> None:
+def test_calls_in_progress_are_recovered_once_and_the_journal_is_removed(log: Path, folder: Path) -> None:
     left = Journal(name(log), 8)
     slots = [left.begin(a_record(number)) for number in range(3)]
     left.end(slots[1])
@@ -79,7 +79,7 @@ def test_what_was_begun_and_not_ended_is_found_once_and_its_file_removed(log: Pa
     assert found(log) == []
 
 
-def test_a_slot_is_free_again_and_nothing_of_a_longer_one_is_left(log: Path) -> None:
+def test_a_reused_slot_holds_nothing_of_the_record_before(log: Path) -> None:
     left = Journal(name(log), 1)
     left.end(left.begin(a_record(1, user_agent="long " * 50)))
     assert left.begin(a_record(2)) is not None
@@ -87,7 +87,7 @@ def test_a_slot_is_free_again_and_nothing_of_a_longer_one_is_left(log: Path) -> 
     assert recover_interrupted(name(log), str(log)) == [a_record(2)]
 
 
-def test_more_than_there_are_slots_are_not_noted(log: Path) -> None:
+def test_without_a_free_slot_a_call_is_not_stored(log: Path) -> None:
     left = Journal(name(log), 1)
     assert left.begin(a_record(1)) is not None
     none = left.begin(a_record(2))
@@ -97,7 +97,7 @@ def test_more_than_there_are_slots_are_not_noted(log: Path) -> None:
     left.close()
 
 
-def test_nobody_takes_what_a_living_process_has_under_way(log: Path) -> None:
+def test_calls_of_a_running_process_are_not_recovered(log: Path) -> None:
     living = Journal(name(log), 8)
     slot = living.begin(a_record(1))
     assert found(log) == []
@@ -105,18 +105,18 @@ def test_nobody_takes_what_a_living_process_has_under_way(log: Path) -> None:
     living.close()
 
 
-def test_the_journal_of_another_log_is_left_alone(log: Path, folder: Path) -> None:
+def test_the_journal_of_another_log_is_not_touched(log: Path, folder: Path) -> None:
     abandoned(log.with_name("other.jsonl"), a_record(1))
     assert found(log) == []
     assert len(list(folder.iterdir())) == 1
 
 
-def test_a_clean_end_leaves_nothing(log: Path, folder: Path) -> None:
+def test_closing_without_calls_removes_the_journal(log: Path, folder: Path) -> None:
     abandoned(log)
     assert list(folder.iterdir()) == []
 
 
-def test_a_folder_that_somebody_has_cleared_is_no_fault(log: Path, folder: Path) -> None:
+def test_a_deleted_journal_is_tolerated(log: Path, folder: Path) -> None:
     living = Journal(name(log), 1)
     [file] = folder.iterdir()
     file.unlink()
@@ -124,7 +124,7 @@ def test_a_folder_that_somebody_has_cleared_is_no_fault(log: Path, folder: Path)
     living.close()
 
 
-def test_nobody_else_may_read_it(log: Path, folder: Path) -> None:
+def test_the_journal_is_private(log: Path, folder: Path) -> None:
     living = Journal(name(log), 1)
     [file] = folder.iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
@@ -132,7 +132,7 @@ def test_nobody_else_may_read_it(log: Path, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("rotated", [False, True])
-def test_what_has_its_record_already_gets_no_second_one(log: Path, rotated: bool) -> None:
+def test_a_call_that_is_already_in_the_log_is_not_recovered(log: Path, rotated: bool) -> None:
     abandoned(log, *(a_record(number) for number in range(3)))
     write(log, a_record(1, outcome="forwarded", status=200, run="7"))
     if rotated:
@@ -147,7 +147,7 @@ def test_the_same_request_id_at_another_time_is_another_call(log: Path) -> None:
     assert found(log) == ["same"]
 
 
-def test_a_long_log_is_read_from_its_end_as_far_as_it_must_be(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_log_is_read_backwards_only_as_far_as_needed(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "_BLOCK", 1000)
     write(log, *(a_record(number) for number in range(100)))
     abandoned(log, a_record(60), a_record(99), a_record(200))
@@ -155,7 +155,7 @@ def test_a_long_log_is_read_from_its_end_as_far_as_it_must_be(log: Path, monkeyp
 
 
 @given(st.lists(st.binary(max_size=30).map(lambda line: line.replace(b"\n", b"")), max_size=20), st.integers(1, 40))
-def test_lines_are_read_lines_from_end_whole_and_once(lines: list[bytes], block: int) -> None:
+def test_lines_are_read_from_the_end_whole_and_once(lines: list[bytes], block: int) -> None:
     path = Path(f"/dev/fd/{os.memfd_create('lines')}")
     path.write_bytes(b"\n".join(lines))
     with pytest.MonkeyPatch.context() as patch:
@@ -173,7 +173,7 @@ HOSTILE = {
 }
 
 
-def test_what_is_too_long_is_cut_and_still_tells_its_call(log: Path) -> None:
+def test_a_record_that_is_too_long_is_shortened_and_still_identifies_its_call(log: Path) -> None:
     inputs = ["name" * 30] * 64
     abandoned(log, a_record(1, inputs=inputs, ignored_fields=inputs, org="o" * 9000, **HOSTILE))
     [record] = recover_interrupted(name(log), str(log))
@@ -182,7 +182,7 @@ def test_what_is_too_long_is_cut_and_still_tells_its_call(log: Path) -> None:
     assert HOSTILE["path"].startswith(record.path)
 
 
-def test_what_is_no_record_is_passed_over(log: Path, folder: Path) -> None:
+def test_a_damaged_record_is_skipped(log: Path, folder: Path) -> None:
     abandoned(log, a_record(1), a_record(2))
     [file] = folder.iterdir()
     content = bytearray(file.read_bytes())
@@ -191,7 +191,7 @@ def test_what_is_no_record_is_passed_over(log: Path, folder: Path) -> None:
     assert found(log) == ["id-2"]
 
 
-def test_a_file_that_somebody_else_laid_there_is_not_read(log: Path, folder: Path, tmp_path: Path) -> None:
+def test_files_that_are_not_ours_are_not_read(log: Path, folder: Path, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(b"\x01" + msgspec.json.encode(a_record(1)) + b"\n" + b"\0" * SLOT)
     (folder / f"{name(log)}link").symlink_to(secret)
@@ -200,19 +200,19 @@ def test_a_file_that_somebody_else_laid_there_is_not_read(log: Path, folder: Pat
     assert secret.exists()
 
 
-def test_standard_output_has_a_journal_for_each_address() -> None:
+def test_logs_on_standard_output_have_a_journal_per_address() -> None:
     names = {journal_prefix("-", address) for address in ("127.0.0.1:1", "127.0.0.1:2")} | {
         journal_prefix("./-", "127.0.0.1:1")
     }
     assert len(names) == 3
 
 
-def test_one_log_has_one_name_however_it_is_spelled(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_has_one_journal_prefix_however_its_path_is_written(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(log.parent)
     assert journal_prefix("callers.jsonl", "a:1") == journal_prefix(f"{log.parent}/x/../callers.jsonl", "a:2")
 
 
-def test_it_outlives_a_process_that_is_killed(log: Path, folder: Path) -> None:
+def test_the_journal_survives_kill_9(log: Path, folder: Path) -> None:
     script = (
         "import os, signal, sys, msgspec\n"
         "from proxy.callers.log import journal\n"

@@ -3,33 +3,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from proxy.callers.plan.forecast import CallerStatus, UpcomingChange, current_phase, forecast
-from proxy.callers.plan.upcoming import upcoming_lines
-from proxy.withdrawn.brownouts import Brownout, Once, Recurring, Window
-from proxy.withdrawn.lifecycle import Party, Policy
+from proxy.callers.plan.forecast import UpcomingChange, current_phase, forecast
+from proxy.withdrawn.brownouts import Brownout, Recurring
+from proxy.withdrawn.lifecycle import Policy
+from tests.callers.plan.statuses import DAY, EVERYBODY, HOUR, LATE, MOVED, NIGHTLY, NOW, SUNSET, status
+from tests.callers.policies import once
 
 TICK = timedelta(microseconds=1)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-BERLIN, KOLKATA = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kolkata")
-NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
-SUNSET = datetime(2027, 1, 1, tzinfo=UTC)
-
-
-def once(begin: datetime, length: timedelta = HOUR, *callers: str, exempt: tuple[str, ...] = ()) -> Brownout:
-    return Brownout(Once(Window(begin, begin + length)), callers, exempt)
-
-
-def who(
-    name: str, owner: str | None = None, *, migrated: datetime | None = None, extension: datetime | None = None
-) -> CallerStatus:
-    return CallerStatus(Party(name, owner, migrated, extension), "active", NOW - DAY)
-
-
-NIGHTLY, SMOKE = who("nightly", owner="team-a"), who("smoke")
-MOVED = who("moved", migrated=NOW - DAY)
-LATE = who("late", extension=SUNSET + 30 * DAY)
-NEW = CallerStatus(Party("new", is_new=True))
-EVERYBODY = [NIGHTLY, SMOKE, MOVED, LATE, NEW]
+BERLIN = ZoneInfo("Europe/Berlin")
 
 Told = list[tuple[datetime, str, set[str]]]
 
@@ -69,7 +50,7 @@ def told(coming: list[UpcomingChange]) -> Told:
         ),
     ],
 )
-def test_each_change_hits_those_who_can_still_call(policy: Policy, expected: Told) -> None:
+def test_a_change_affects_callers_that_are_not_refused_before(policy: Policy, expected: Told) -> None:
     assert told(forecast(policy, EVERYBODY, NOW)) == expected
 
 
@@ -81,7 +62,7 @@ def test_each_change_hits_those_who_can_still_call(policy: Policy, expected: Tol
         (NOW + TICK, []),
     ],
 )
-def test_what_begins_now_is_not_to_come(now: datetime, kinds: list[str]) -> None:
+def test_a_change_at_this_moment_is_not_upcoming(now: datetime, kinds: list[str]) -> None:
     assert [kind for _, kind, _ in told(forecast(Policy(deprecated=NOW), [NIGHTLY], now))] == kinds
 
 
@@ -93,7 +74,7 @@ def test_what_begins_now_is_not_to_come(now: datetime, kinds: list[str]) -> None
         (SUNSET + 30 * DAY - TICK, {"late"}),
     ],
 )
-def test_a_window_about_the_sunset_hits_who_is_not_refused_by_then(begin: datetime, hit: set[str]) -> None:
+def test_a_brownout_around_the_sunset_affects_callers_not_refused_by_then(begin: datetime, hit: set[str]) -> None:
     policy = Policy(sunset=SUNSET, brownouts=(once(begin),))
 
     [found] = [one for one in told(forecast(policy, [NIGHTLY, LATE], NOW)) if one[1] == "brownout"]
@@ -102,13 +83,13 @@ def test_a_window_about_the_sunset_hits_who_is_not_refused_by_then(begin: dateti
 
 
 @pytest.mark.parametrize(("begin", "there"), [(SUNSET - TICK, True), (SUNSET, False)])
-def test_a_window_after_the_end_for_all_is_no_change(begin: datetime, there: bool) -> None:
+def test_a_brownout_after_the_last_sunset_is_left_out(begin: datetime, there: bool) -> None:
     policy = Policy(sunset=SUNSET, brownouts=(once(begin),))
 
     assert ("brownout" in [kind for _, kind, _ in told(forecast(policy, [NIGHTLY], NOW))]) is there
 
 
-def test_windows_that_come_again_do_not_go_on_after_the_last_extension() -> None:
+def test_recurring_brownouts_end_with_the_last_extension() -> None:
     weekly = Brownout(Recurring("0 12 * * MON", HOUR, UTC))
     policy = Policy(sunset=SUNSET, brownouts=(weekly,))
 
@@ -116,13 +97,13 @@ def test_windows_that_come_again_do_not_go_on_after_the_last_extension() -> None
     assert told(forecast(policy, [NIGHTLY, LATE], SUNSET + 40 * DAY)) == []
 
 
-def test_those_who_move_at_one_time_are_one_change_in_its_place() -> None:
+def test_migrations_at_the_same_time_are_one_change() -> None:
     day = NOW + DAY
     movers = [
-        who("now", migrated=NOW),
-        who("a", migrated=day),
-        who("b", migrated=day),
-        who("c", migrated=day + DAY),
+        status("now", migrated=NOW),
+        status("a", migrated=day),
+        status("b", migrated=day),
+        status("c", migrated=day + DAY),
         MOVED,
     ]
     policy = Policy(sunset=SUNSET, brownouts=(once(day + HOUR),))
@@ -135,19 +116,19 @@ def test_those_who_move_at_one_time_are_one_change_in_its_place() -> None:
     ]
 
 
-def test_a_date_of_its_own_after_the_end_is_no_change() -> None:
-    assert [kind for _, kind, _ in told(forecast(Policy(sunset=SUNSET), [who("a", migrated=SUNSET + DAY)], NOW))] == [
-        "sunset"
-    ]
+def test_a_migration_after_the_sunset_is_left_out() -> None:
+    assert [
+        kind for _, kind, _ in told(forecast(Policy(sunset=SUNSET), [status("a", migrated=SUNSET + DAY)], NOW))
+    ] == ["sunset"]
 
 
-def test_an_extension_without_a_sunset_is_none() -> None:
+def test_an_extension_without_a_sunset_has_no_effect() -> None:
     assert forecast(Policy(), [LATE], NOW) == []
 
 
-def test_no_more_than_five_are_told_and_the_first_ones() -> None:
+def test_only_the_first_five_changes_are_shown() -> None:
     policy = Policy(sunset=SUNSET, brownouts=(Brownout(Recurring("0 * * * *", timedelta(minutes=1), UTC)),))
-    found = told(forecast(policy, [NIGHTLY, who("a", migrated=NOW + 90 * timedelta(minutes=1))], NOW))
+    found = told(forecast(policy, [NIGHTLY, status("a", migrated=NOW + 90 * timedelta(minutes=1))], NOW))
 
     assert [(at - NOW, kind) for at, kind, _ in found] == [
         (HOUR, "brownout"),
@@ -167,7 +148,7 @@ def test_no_more_than_five_are_told_and_the_first_ones() -> None:
         (datetime(2026, 10, 23, 12, tzinfo=UTC), datetime(2026, 10, 24, 10, tzinfo=UTC)),
     ],
 )
-def test_a_window_by_a_clock_follows_summer_time(now: datetime, utc: datetime) -> None:
+def test_a_recurring_brownout_follows_daylight_saving_time(now: datetime, utc: datetime) -> None:
     policy = Policy(brownouts=(Brownout(Recurring("0 12 * * *", HOUR, BERLIN)),))
 
     assert forecast(policy, [NIGHTLY], now)[0].change.at == utc
@@ -185,7 +166,7 @@ def test_a_window_by_a_clock_follows_summer_time(now: datetime, utc: datetime) -
         (SUNSET, "sunset", SUNSET),
     ],
 )
-def test_the_phase_now(now: datetime, phase: str, since: datetime | None) -> None:
+def test_the_current_phase(now: datetime, phase: str, since: datetime | None) -> None:
     assert current_phase(Policy(NOW, SUNSET), [NIGHTLY], now)[:2] == (phase, since)
 
 
@@ -198,7 +179,7 @@ def test_the_phase_now(now: datetime, phase: str, since: datetime | None) -> Non
         (NOW + 10 * HOUR, None),
     ],
 )
-def test_windows_that_are_open_are_told_with_whom_they_hit(now: datetime, hit: set[str] | None) -> None:
+def test_brownouts_in_progress_have_their_affected_callers(now: datetime, hit: set[str] | None) -> None:
     policy = Policy(brownouts=(once(NOW, 10 * HOUR, "n*"),))
     under_way = [
         {caller.party.name for caller in coming.affected}
@@ -208,76 +189,8 @@ def test_windows_that_are_open_are_told_with_whom_they_hit(now: datetime, hit: s
     assert under_way == ([hit] if hit is not None else [])
 
 
-def test_a_window_that_is_open_at_the_sunset_is_over_then() -> None:
+def test_a_brownout_ends_with_the_sunset() -> None:
     policy = Policy(sunset=SUNSET, brownouts=(once(SUNSET - HOUR, 2 * HOUR),))
 
     assert len(current_phase(policy, [NIGHTLY], SUNSET - TICK).brownouts) == 1
     assert current_phase(policy, [NIGHTLY], SUNSET).brownouts == ()
-
-
-# --- the same, as lines
-
-
-def lines(policy: Policy, callers: list[CallerStatus], zone: ZoneInfo, *, has_log: bool = True) -> list[str]:
-    found = current_phase(policy, callers, NOW), forecast(policy, callers, NOW)
-    return list(upcoming_lines(*found, NOW, zone, has_log=has_log))
-
-
-def test_lines_have_the_times_of_all_three_clocks_and_the_way_there() -> None:
-    overnight = Brownout(Recurring("30 59 23 * * *", timedelta(minutes=10, seconds=5), BERLIN), ("nightly",))
-
-    assert lines(Policy(NOW - DAY, brownouts=(overnight,)), EVERYBODY, KOLKATA)[:3] == [
-        "phase: deprecated, since 2026-11-23 08:00 UTC",
-        "in 14h 59m, 2026-11-24 22:59:30 UTC, 2026-11-25 04:29:30 IST, 2026-11-24 23:59:30 CET: "
-        "brownout until 2026-11-24 23:09:35 UTC, for 10m 5s",
-        "  affects nightly",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("zone", "clocks"),
-    [
-        (ZoneInfo("UTC"), "2026-07-01 10:00 UTC, 2026-07-01 12:00 CEST:"),
-        (BERLIN, "2026-07-01 10:00 UTC, 2026-07-01 12:00 CEST:"),
-        (ZoneInfo("Africa/Windhoek"), "2026-07-01 10:00 UTC, 2026-07-01 12:00 CAT:"),
-        (ZoneInfo("Pacific/Kiritimati"), "2026-07-01 10:00 UTC, 2026-07-02 00:00 +14, 2026-07-01 12:00 CEST:"),
-    ],
-)
-def test_a_clock_that_shows_the_same_is_told_once(zone: ZoneInfo, clocks: str) -> None:
-    noon = Brownout(Recurring("0 12 1 7 *", HOUR, BERLIN))
-    now = datetime(2026, 6, 30, 10, tzinfo=UTC)
-    policy = Policy(brownouts=(noon,))
-    [_, line, *_] = upcoming_lines(
-        current_phase(policy, [], now), forecast(policy, [], now, 1), now, zone, has_log=True
-    )
-
-    assert line.startswith(f"in 1d, {clocks}")
-
-
-@pytest.mark.parametrize(
-    ("callers", "has_log", "whom"),
-    [
-        ([], True, "nobody in the log"),
-        ([], False, "no known caller"),
-        ([NEW], True, "nobody in the log; new (never called)"),
-        ([NEW], False, "new"),
-        ([NEW, NIGHTLY], True, "nightly, new (never called)"),
-        ([CallerStatus(Party("gone"), "retired", NOW), SMOKE], True, "smoke, gone (retired)"),
-        ([who(letter) for letter in "abcdefghij"], True, "a, b, c, d, e, f, g, h, i, j"),
-        ([who(letter) for letter in "abcdefghijkl"], True, "a, b, c, d, e, f, g, h, i, j, and 2 more"),
-        ([who("a\n\x1b[31m# b")], True, "a\\u000a\\u001b[31m# b"),
-    ],
-)  # fmt: skip
-def test_a_line_names_whom_a_change_hits(callers: list[CallerStatus], has_log: bool, whom: str) -> None:
-    assert lines(Policy(sunset=SUNSET), callers, KOLKATA, has_log=has_log)[-1] == f"  affects {whom}"
-
-
-def test_a_brownout_under_way_says_how_long_it_takes_yet() -> None:
-    under_way = once(NOW - HOUR, HOUR + timedelta(seconds=10), "nightly")
-
-    assert lines(Policy(brownouts=(under_way,)), EVERYBODY, ZoneInfo("UTC")) == [
-        "phase: announced",
-        "now: brownout until 2026-11-24 08:00:10 UTC, for another 10s",
-        "  affects nightly",
-        "nothing else is planned",
-    ]

@@ -7,18 +7,15 @@ import pytest
 from proxy.callers.identity import Rule, policy_subject
 from proxy.callers.plan.forecast import CallerStatus
 from proxy.callers.plan.warnings import policy_warnings
-from proxy.withdrawn.brownouts import Brownout, Once, Recurring, Window
+from proxy.withdrawn.brownouts import Brownout, Recurring
 from proxy.withdrawn.lifecycle import Policy
+from tests.callers.policies import once
 
 TICK = timedelta(microseconds=1)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 SUNSET = NOW + 40 * DAY
 BERLIN = ZoneInfo("Europe/Berlin")
-
-
-def once(begin: datetime, length: timedelta = HOUR, *callers: str, exempt: tuple[str, ...] = ()) -> Brownout:
-    return Brownout(Once(Window(begin, begin + length)), callers, exempt)
 
 
 def caller(rule: Rule, **values: Any) -> CallerStatus:
@@ -39,7 +36,7 @@ def warned(
     return policy_warnings(policy, rules, callers, NOW, frozenset(rules))
 
 
-def test_nothing_planned_is_nothing_to_warn_of() -> None:
+def test_without_plans_there_are_no_warnings() -> None:
     assert warned() == []
 
 
@@ -49,18 +46,18 @@ def test_nothing_planned_is_nothing_to_warn_of() -> None:
 @pytest.mark.parametrize(
     ("begin", "is_soon"), [(NOW, False), (NOW + TICK, True), (NOW + DAY, True), (NOW + DAY + TICK, False)]
 )
-def test_a_window_within_a_day_is_announced(begin: datetime, is_soon: bool) -> None:
+def test_a_brownout_within_a_day_is_announced(begin: datetime, is_soon: bool) -> None:
     assert any(": begins in" in warning for warning in warned(once(begin))) is is_soon
 
 
-def test_it_is_announced_with_when_and_whom() -> None:
+def test_an_announcement_says_when_and_who_is_affected() -> None:
     assert warned(once(NOW + HOUR, timedelta(seconds=10), "nightly")) == [
         "lifecycle.brownouts[0]: begins in 1h, at 2026-11-24 09:00 UTC, and ends at 2026-11-24 09:00:10 UTC;"
         " affects nightly"
     ]
 
 
-def test_who_is_refused_by_then_is_not_hit() -> None:
+def test_callers_refused_by_then_are_not_affected() -> None:
     moved = caller(Rule("moved", migrated=NOW), **CALLS)
 
     assert warned(once(NOW + HOUR), callers=[*BOTH, moved])[0].endswith("; affects nightly, smoke")
@@ -68,7 +65,7 @@ def test_who_is_refused_by_then_is_not_hit() -> None:
 
 
 @pytest.mark.parametrize(("end", "is_over"), [(NOW - TICK, True), (NOW, True), (NOW + TICK, False)])
-def test_a_window_in_the_past_is_to_be_taken_out(end: datetime, is_over: bool) -> None:
+def test_a_past_brownout_should_be_removed(end: datetime, is_over: bool) -> None:
     assert any(line.startswith("lifecycle.brownouts[0]: ended at") for line in warned(once(end - HOUR))) is is_over
 
 
@@ -81,7 +78,7 @@ def test_a_window_in_the_past_is_to_be_taken_out(end: datetime, is_over: bool) -
         (Brownout(Recurring("0 0 1 * *", HOUR, UTC)), False),
     ],
 )
-def test_a_window_after_the_sunset_is_to_be_taken_out(brownout: Brownout, is_late: bool) -> None:
+def test_a_brownout_after_the_sunset_should_be_removed(brownout: Brownout, is_late: bool) -> None:
     assert any("all its callers are refused already" in line for line in warned(brownout, sunset=SUNSET)) is is_late
 
 
@@ -93,7 +90,7 @@ def test_a_window_after_the_sunset_is_to_be_taken_out(brownout: Brownout, is_lat
         (SUNSET, ("nightly",), True),
     ],
 )
-def test_but_not_while_somebody_whom_it_hits_has_an_extension(
+def test_a_brownout_after_the_sunset_may_be_for_callers_with_an_extension(
     begin: datetime, callers: tuple[str, ...], is_late: bool
 ) -> None:
     late = caller(Rule("late", extension=SUNSET + 10 * DAY), **CALLS)
@@ -114,21 +111,21 @@ def test_but_not_while_somebody_whom_it_hits_has_an_extension(
         (once(NOW + 2 * DAY, exempt=("tema-a",)), ["except: 'tema-a'"]),
     ],
 )
-def test_globs_that_match_nobody_are_named(brownout: Brownout, said: list[str]) -> None:
+def test_globs_that_match_no_caller_are_reported(brownout: Brownout, said: list[str]) -> None:
     found = warned(brownout, callers=[*BOTH, caller(Rule("known"))])
 
     where = "matches no caller in the log or in callers.known"
     assert found == [f"lifecycle.brownouts[0].{glob} {where}" for glob in said]
 
 
-def test_a_rule_that_names_no_call_is_named() -> None:
+def test_rules_without_calls_are_reported() -> None:
     rules = [NIGHTLY, Rule("idle")]
     [said] = policy_warnings(Policy(), rules, [*BOTH, caller(rules[1])], NOW, frozenset([NIGHTLY]))
 
     assert said.startswith("callers.known[1]: no call in the log is from idle")
 
 
-def test_without_a_log_nobody_is_missed_in_it() -> None:
+def test_without_a_log_missing_callers_are_not_reported() -> None:
     rules = [Rule("idle", extension=NOW + DAY)]
     policy = Policy(brownouts=(once(NOW + 2 * DAY, HOUR, "else"),))
 
@@ -148,7 +145,7 @@ def test_without_a_log_nobody_is_missed_in_it() -> None:
         (NOW + DAY, NOW, "active", False),
     ],
 )
-def test_who_has_migrated_and_still_calls_is_named(
+def test_migrated_callers_that_still_call_are_reported(
     migrated: datetime, last: datetime, state: str, is_warned: bool
 ) -> None:
     rule = Rule("moved", migrated=migrated)
@@ -160,7 +157,7 @@ def test_who_has_migrated_and_still_calls_is_named(
     )
 
 
-def test_an_extension_for_nobody_is_named() -> None:
+def test_an_extension_for_a_caller_that_is_not_in_the_log_is_reported() -> None:
     late, idle = Rule("late", extension=NOW + DAY), Rule("idle", extension=NOW + DAY)
     found = policy_warnings(Policy(), [late, idle], [caller(late, **CALLS), caller(idle)], NOW, frozenset([late, idle]))
 
@@ -173,7 +170,7 @@ def test_two_rules_of_one_name_are_one_caller() -> None:
     assert policy_warnings(Policy(), rules, [caller(rules[0], **CALLS)], NOW, frozenset(rules)) == []
 
 
-def test_names_stay_text() -> None:
+def test_control_characters_in_names_are_escaped() -> None:
     rule = Rule("a\x1b[31m\nb", extension=NOW + DAY)
     policy = Policy(
         brownouts=(

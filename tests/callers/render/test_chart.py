@@ -39,7 +39,7 @@ def test_every_day_of_a_short_period_has_its_calls(tmp_path: Path) -> None:
     assert [one.name for one in shown] == ["2026-03-27", "2026-03-28", "2026-03-29", "2026-03-30", "2026-03-31"]
 
 
-def test_a_caller_is_there_until_its_last_call_only_if_it_is_retired(tmp_path: Path) -> None:
+def test_only_retired_callers_end_with_their_last_call(tmp_path: Path) -> None:
     records = [*beats(60), *daily("retired", 60, 40), *daily("active", 50, 1), *daily("fading", 59, 5)]
     shown = buckets(analyzed(tmp_path, records).report)
     there = {(NOW - one.span.begin).days: one.callers for one in shown}
@@ -51,7 +51,7 @@ def test_a_caller_is_there_until_its_last_call_only_if_it_is_retired(tmp_path: P
     }
 
 
-def test_a_long_period_is_shown_in_weeks_of_which_the_last_one_is_whole(tmp_path: Path) -> None:
+def test_a_long_period_is_shown_in_weeks_and_the_last_one_is_complete(tmp_path: Path) -> None:
     report = analyzed(tmp_path, [*beats(199), *daily("a", 199, 0)]).report
     assert len(report.days) == 200
     shown = buckets(report)
@@ -61,24 +61,24 @@ def test_a_long_period_is_shown_in_weeks_of_which_the_last_one_is_whole(tmp_path
     assert {one.callers for one in shown} == {1}
 
 
-def test_no_calls_at_all_are_shown_as_none(tmp_path: Path) -> None:
+def test_a_period_without_calls_has_empty_buckets(tmp_path: Path) -> None:
     shown = buckets(analyzed(tmp_path, beats(2)).report)
     assert [(one.calls, one.callers) for one in shown] == [(0, 0)] * 3
 
 
-def test_an_empty_log_is_one_day_without_anything(tmp_path: Path) -> None:
+def test_an_empty_log_is_one_empty_day(tmp_path: Path) -> None:
     (only,) = buckets(analyzed(tmp_path, []).report)
     assert (only.name, only.calls, only.callers, only.coverage) == ("2026-03-31", 0, 0, 0.0)
 
 
-def test_a_stretch_knows_for_which_part_of_it_the_log_was_kept(tmp_path: Path) -> None:
+def test_a_bucket_has_the_coverage_of_its_days(tmp_path: Path) -> None:
     # From noon, four days ago, to noon; the log is missing from midnight to the next noon.
     report = analyzed(tmp_path, [*beats(4, 2.5), *beats(1)]).report
     assert [one.coverage for one in buckets(report)] == [1.0, 1.0, 0.0, 0.5, 1.0]
 
 
 @given(st.integers(1, 40_000))
-def test_there_are_never_more_bars_than_can_be_seen(days: int) -> None:
+def test_the_number_of_buckets_is_bounded(days: int) -> None:
     length = bucket_days(days)
     assert -(-days // length) <= MAX_BUCKETS
     assert length == 1 or length % 7 == 0
@@ -86,7 +86,7 @@ def test_there_are_never_more_bars_than_can_be_seen(days: int) -> None:
 
 
 @given(st.lists(st.integers(0, 9), min_size=1), st.integers(1, 20))
-def test_sums_lose_nothing_and_the_last_one_is_whole(values: list[int], size: int) -> None:
+def test_sums_are_complete_and_the_last_bucket_is_full(values: list[int], size: int) -> None:
     found = bucket_sums(values, size)
     assert sum(found) == sum(values)
     assert found[-1] == sum(values[-size:])
@@ -114,7 +114,7 @@ def test_ticks_are_few_and_round(top: int, expected: list[int]) -> None:
 
 
 @given(st.integers(0, 10**15))
-def test_ticks_begin_at_nothing_and_reach_the_top(top: int) -> None:
+def test_ticks_begin_at_zero_and_reach_the_top(top: int) -> None:
     marks = ticks(top)
     assert marks[0] == 0
     assert marks[-2] < max(top, 1) <= marks[-1]
@@ -125,7 +125,7 @@ def test_ticks_begin_at_nothing_and_reach_the_top(top: int) -> None:
     ("number", "expected"),
     [(0, "0"), (500, "500"), (1000, "1k"), (2500, "2.5k"), (20_000, "20k"), (5_000_000, "5M"), (10**9, "1G")],
 )
-def test_a_large_number_is_short(number: int, expected: str) -> None:
+def test_a_large_number_is_abbreviated(number: int, expected: str) -> None:
     assert abbreviated(number) == expected
 
 
@@ -142,12 +142,12 @@ def test_a_large_number_is_short(number: int, expected: str) -> None:
         (4000, 4, ["Jan 2030", "Jan 2035"]),
     ],
 )
-def test_dates_are_round(days: int, most: int, expected: list[str]) -> None:
+def test_date_labels_are_evenly_spaced(days: int, most: int, expected: list[str]) -> None:
     assert [label for _, label in date_labels(MONDAY, days, most)] == expected
 
 
 @given(st.integers(1, 20_000), st.integers(0, 3000), st.integers(4, 9))
-def test_there_are_dates_but_never_too_many(days: int, shift: int, most: int) -> None:
+def test_the_number_of_date_labels_is_bounded(days: int, shift: int, most: int) -> None:
     first = MONDAY + DAY * shift
     found = date_labels(first, days, most)
     assert 1 <= len(found) <= most
@@ -161,7 +161,7 @@ def drawn(shown: list[Bucket], gaps: list[Span] | None = None) -> Chart:
     return make_chart(shown, gaps or [])
 
 
-def test_a_bar_is_as_high_as_its_calls() -> None:
+def test_the_height_of_a_bar_is_proportional_to_its_calls() -> None:
     found = drawn([bucket(0, 1, calls=10), bucket(1, 1), bucket(2, 1, calls=20)])
     first, second = found.bars  # and none for nothing
     assert second.y == found.calls.top
@@ -170,7 +170,7 @@ def test_a_bar_is_as_high_as_its_calls() -> None:
     assert first.label == "2026-03-02: 10 calls"
 
 
-def test_one_call_is_seen_beside_a_million() -> None:
+def test_one_call_is_visible_next_to_a_million() -> None:
     found = drawn([bucket(0, 1, calls=1), bucket(1, 1, calls=10**6)])
     assert found.bars[0].height >= 1
 
@@ -183,19 +183,19 @@ def test_the_line_steps_where_the_callers_change() -> None:
     assert found.end == (found.right, middle, 2)
 
 
-def test_a_shorter_first_stretch_is_narrower() -> None:
+def test_a_shorter_first_bucket_is_narrower() -> None:
     found = drawn([bucket(0, 4, calls=1), *(bucket(4 + 7 * week, 7, calls=1) for week in range(20))])
     assert found.bars[0].width / found.bars[1].width == pytest.approx(4 / 7, abs=0.01)
 
 
-def test_what_is_not_known_is_shaded_to_the_hour() -> None:
+def test_gaps_are_shaded_at_their_exact_times() -> None:
     found = drawn([bucket(0, 1), bucket(1, 1)], [Span(MONDAY + DAY / 2, MONDAY + DAY)])
     (shade,) = found.shades
     quarter = (found.right - found.left) / 4
     assert (shade.x, shade.width) == pytest.approx((found.left + quarter, quarter), abs=0.1)
 
 
-def test_a_short_gap_is_seen_and_thousands_of_them_are_few_shades() -> None:
+def test_short_gaps_are_visible_and_the_number_of_shades_is_bounded() -> None:
     minute = timedelta(minutes=1)
     gaps = [Span(MONDAY + minute * start, MONDAY + minute * (start + 10)) for start in range(0, 100 * 1440, 20)]
     shown = [bucket(day, 1) for day in range(100)]
@@ -207,7 +207,7 @@ def test_a_short_gap_is_seen_and_thousands_of_them_are_few_shades() -> None:
     st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**4)), min_size=1, max_size=MAX_BUCKETS),
     st.sampled_from([1, 7]),
 )
-def test_everything_is_inside_the_picture(values: list[tuple[int, int]], days: int) -> None:
+def test_everything_is_inside_the_chart(values: list[tuple[int, int]], days: int) -> None:
     shown = [bucket(index * days, days, calls, callers) for index, (calls, callers) in enumerate(values)]
     found = drawn(shown, [Span(shown[0].span.begin - DAY, shown[-1].span.end + DAY)])
     (shade,) = found.shades
@@ -230,11 +230,11 @@ def test_a_sparkline_has_a_bar_for_each_day_with_calls() -> None:
     assert sparkline_path([1, 0, 2], 31) == (9, "M0 18v-9h2v9zM6 18v-18h2v18z")
 
 
-def test_a_sparkline_of_a_long_period_sums_days_up() -> None:
+def test_a_sparkline_of_a_long_period_sums_up_days() -> None:
     width, path = sparkline_path([1] * 100, 31)
     assert width <= 31 * 3
     assert path.count("M") == 25
 
 
-def test_a_sparkline_of_nothing_is_empty() -> None:
+def test_a_sparkline_without_calls_is_empty() -> None:
     assert sparkline_path([0, 0], 31) == (6, "")

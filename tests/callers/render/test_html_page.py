@@ -29,7 +29,7 @@ def by_class(root: ET.Element, name: str) -> list[ET.Element]:
 # --- what it says
 
 
-def test_it_says_whether_and_why(tmp_path: Path) -> None:
+def test_the_page_has_the_verdict_and_its_reasons(tmp_path: Path) -> None:
     root = read(page(tmp_path, usual()))
     (verdict,) = by_class(root, "verdict")
     assert text_of(by_class(verdict, "answer")[0]) == "Not yet"
@@ -41,7 +41,7 @@ def test_it_says_whether_and_why(tmp_path: Path) -> None:
     assert [text_of(state) for state in tally] == ["active 1", "fading 1", "quiet 1", "retired 1"]
 
 
-def test_it_says_what_was_read_and_what_is_missing(tmp_path: Path) -> None:
+def test_the_page_says_what_was_read_and_what_is_missing(tmp_path: Path) -> None:
     text = text_of(read(page(tmp_path, usual())))
     assert "As of 2026-03-31 12:00, from the log since 2026-01-30 12:00." in text
     assert "No log from 2026-03-11 12:00 to 2026-03-13 12:00: 2d" in text
@@ -50,14 +50,14 @@ def test_it_says_what_was_read_and_what_is_missing(tmp_path: Path) -> None:
     assert f"Read {calls} calls and {len(usual()) - calls} heartbeats in 1 file; skipped 0 lines." in text
 
 
-def test_a_long_list_of_reasons_is_cut_and_says_so(tmp_path: Path) -> None:
+def test_a_long_list_of_reasons_is_cut_with_a_note(tmp_path: Path) -> None:
     records = [*beats(40), *(call(f"c{index}", DAY) for index in range(14))]
     reasons = by_class(read(page(tmp_path, records)), "reasons")[0]
     assert len(reasons) == 11
     assert text_of(reasons[-1]) == "and 4 more"
 
 
-def test_the_table_has_a_row_for_each_caller_and_leads_to_its_section(tmp_path: Path) -> None:
+def test_each_caller_has_a_row_with_a_link_to_its_section(tmp_path: Path) -> None:
     root = read(page(tmp_path, usual()))
     rows = [[text_of(cell) for cell in row] for row in root.iter("tr") if by_class(row, "name")]
     assert rows[0] == "caller,owner,user,calls,trend,last seen,interval,errors,state".split(",")
@@ -70,7 +70,7 @@ def test_the_table_has_a_row_for_each_caller_and_leads_to_its_section(tmp_path: 
     assert len(links) == 4
 
 
-def test_a_section_says_who_it_is_and_what_it_does(tmp_path: Path) -> None:
+def test_a_section_describes_the_caller_and_its_calls(tmp_path: Path) -> None:
     rules = [Rule("stray", owner="Docs", contact="docs@example.com", workflows=("never",))]
     rules += [Rule("nightly", owner="Platform", contact="platform@example.com", agents=("curl/*",))]
     sections = {
@@ -103,13 +103,13 @@ def test_a_new_request_can_be_copied_byte_for_byte(tmp_path: Path) -> None:
     assert ["".join(element.itertext()) for element in root.iter("pre")] == wanted
 
 
-def test_a_call_that_never_worked_says_why_instead(tmp_path: Path) -> None:
+def test_an_invalid_call_has_a_reason_instead_of_a_request(tmp_path: Path) -> None:
     (section,) = by_class(read(page(tmp_path, [call("a", DAY, path="/nowhere")])), "caller")
     assert not list(section.iter("pre"))
     assert "POST /nowhere is none of the withdrawn endpoints" in text_of(section)
 
 
-def test_groups_of_calls_stand_in_a_table_alone(tmp_path: Path) -> None:
+def test_groups_have_no_sections(tmp_path: Path) -> None:
     root = read(page(tmp_path, usual(), by="repo"))
     rows = [[text_of(cell) for cell in row][:3] for row in root.iter("tr") if by_class(row, "name")]
     assert rows == [["repo", "callers", "owner"], ["acme/shop", "3", "Platform"], ["acme/app", "1", "Mobile"]]
@@ -117,14 +117,14 @@ def test_groups_of_calls_stand_in_a_table_alone(tmp_path: Path) -> None:
     assert not list(root.iter("a"))
 
 
-def test_the_first_callers_have_sections_and_the_page_says_so(tmp_path: Path) -> None:
+def test_only_the_first_callers_have_sections_with_a_note(tmp_path: Path) -> None:
     root = read(page(tmp_path, [call(f"c{index}", DAY) for index in range(SECTIONS + 2)]))
     assert len(by_class(root, "caller")) == len(list(root.iter("a"))) == SECTIONS
     assert len([row for row in root.iter("tr") if by_class(row, "name")]) == 1 + SECTIONS + 2
     assert f"The first {SECTIONS} of {SECTIONS + 2} callers follow." in text_of(root)
 
 
-def test_a_choice_of_rows_is_called_one(tmp_path: Path) -> None:
+def test_a_selection_of_rows_is_noted(tmp_path: Path) -> None:
     made = analyzed(tmp_path, usual())
     root = read(to_html(made, made.report.rows[:1], BASE))
     assert "1 of 4 are shown." in text_of(root)
@@ -132,14 +132,14 @@ def test_a_choice_of_rows_is_called_one(tmp_path: Path) -> None:
     assert len(by_class(root, "caller")) == 1
 
 
-def test_nobody_calling_is_a_page_too(tmp_path: Path) -> None:
+def test_a_page_without_calls_says_so(tmp_path: Path) -> None:
     root = read(page(tmp_path, beats(40)))
     assert text_of(by_class(root, "answer")[0]) == "Safe to remove"
     assert "Nobody has called." in text_of(root)
     assert not by_class(root, "bar")
 
 
-def test_the_picture_is_there_for_who_cannot_see_it(tmp_path: Path) -> None:
+def test_the_chart_has_a_text_alternative(tmp_path: Path) -> None:
     root = read(page(tmp_path, usual()))
     (picture,) = by_class(root, "chart")
     named = [element for element in picture.iter() if element.get("id") in picture.get("aria-labelledby", "").split()]
@@ -155,7 +155,7 @@ def test_the_picture_is_there_for_who_cannot_see_it(tmp_path: Path) -> None:
     assert ["2026-03-12", "1", "1", "0%"] in numbers
 
 
-def test_a_page_on_many_callers_can_be_mailed(tmp_path: Path) -> None:
+def test_a_page_with_many_callers_is_small_enough_to_mail(tmp_path: Path) -> None:
     records = [
         call(
             f"caller-{index}",
@@ -170,7 +170,7 @@ def test_a_page_on_many_callers_can_be_mailed(tmp_path: Path) -> None:
     assert len(page(tmp_path, records).encode()) < 2_000_000
 
 
-def test_the_command_prints_it_whatever_the_terminal_can_show(tmp_path: Path) -> None:
+def test_the_page_is_printed_in_ascii(tmp_path: Path) -> None:
     made = analyzed(tmp_path, [call("ночная сборка", DAY)])
     command = [sys.executable, "-m", "proxy", "callers", "--format", "html", str(tmp_path / "callers.jsonl")]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
@@ -180,7 +180,7 @@ def test_the_command_prints_it_whatever_the_terminal_can_show(tmp_path: Path) ->
     assert text_of(by_class(section, "head")[0][0]) == "ночная сборка"
 
 
-def test_the_wheel_holds_the_template(tmp_path: Path) -> None:
+def test_the_wheel_contains_the_template(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=60)
     (wheel,) = tmp_path.glob("*.whl")
@@ -192,7 +192,7 @@ def test_the_wheel_holds_the_template(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("records", [usual, hostile])
-def test_there_is_nothing_that_runs_or_comes_from_elsewhere(tmp_path: Path, records: Any) -> None:
+def test_the_page_has_no_scripts_and_loads_nothing(tmp_path: Path, records: Any) -> None:
     html = page(tmp_path, records())
     root = read(html)
     policy = "default-src 'none'; style-src 'unsafe-inline'"
@@ -210,7 +210,7 @@ def test_there_is_nothing_that_runs_or_comes_from_elsewhere(tmp_path: Path, reco
     assert not re.search(r"url\(|@import|@font-face", style.text or "")
 
 
-def test_what_a_log_holds_stays_text_and_is_seen_whole(tmp_path: Path) -> None:
+def test_text_from_the_log_is_escaped_and_complete(tmp_path: Path) -> None:
     html = page(tmp_path, hostile())
     text = text_of(read(html))
     for value in HOSTILE[:-2]:

@@ -44,7 +44,7 @@ def source(url: str) -> str:
 
 
 @pytest.mark.parametrize("width", [1280, 360])
-def test_it_renders(chromium: Browser, usual_page: str, width: int) -> None:
+def test_the_page_renders(chromium: Browser, usual_page: str, width: int) -> None:
     chromium.show(usual_page, width=width)
     assert chromium.run("return document.compatMode") == "CSS1Compat"
     assert chromium.run("return document.querySelector('.answer').innerText") == "Not yet"
@@ -62,7 +62,7 @@ def test_the_newest_end_of_the_chart_is_in_view(chromium: Browser, usual_page: s
 
 
 @pytest.mark.parametrize("records", [usual, hostile])
-def test_a_browser_finds_nothing_to_repair(chromium: Browser, tmp_path: Path, records: Any) -> None:
+def test_the_browser_parses_the_page_as_strictly_as_xml(chromium: Browser, tmp_path: Path, records: Any) -> None:
     url = written(tmp_path, records())
     chromium.show(url)
     strict = [[element.tag, dict(element.items())] for element in read(source(url)).iter()]
@@ -74,7 +74,7 @@ def test_a_browser_finds_nothing_to_repair(chromium: Browser, tmp_path: Path, re
 
 
 @pytest.mark.parametrize("records", [usual, hostile])
-def test_it_is_quiet_and_asks_for_nothing(chromium: Browser, tmp_path: Path, records: Any) -> None:
+def test_the_page_requests_nothing_and_logs_nothing(chromium: Browser, tmp_path: Path, records: Any) -> None:
     content = page(tmp_path, records()).encode()
     asked: list[str] = []
 
@@ -103,7 +103,7 @@ def test_it_is_quiet_and_asks_for_nothing(chromium: Browser, tmp_path: Path, rec
 
 @pytest.mark.parametrize("width", [1280, 360])
 @pytest.mark.parametrize("records", [usual, hostile])
-def test_it_is_never_wider_than_the_window(chromium: Browser, tmp_path: Path, records: Any, width: int) -> None:
+def test_the_page_is_never_wider_than_the_window(chromium: Browser, tmp_path: Path, records: Any, width: int) -> None:
     chromium.show(written(tmp_path, records()), width=width)
     assert chromium.run("return window.innerWidth") == width
     assert chromium.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
@@ -154,7 +154,7 @@ return [...document.body.querySelectorAll('*')]
 @pytest.mark.parametrize(
     ("records", "verdict"), [(usual(), "Not yet"), (beats(40), "Safe to remove"), (beats(5), "Cannot tell")]
 )
-def test_every_text_can_be_read(
+def test_every_text_has_enough_contrast(
     chromium: Browser, tmp_path: Path, records: list[Record], verdict: str, scheme: Literal["light", "dark"]
 ) -> None:
     chromium.show(written(tmp_path, records), scheme=scheme)
@@ -167,7 +167,7 @@ def test_every_text_can_be_read(
     assert [(name, contrast) for name, contrast in contrasts if contrast < 4.5] == []  # WCAG 2.2, 1.4.3: level AA
 
 
-def test_dark_is_dark(chromium: Browser, usual_page: str) -> None:
+def test_the_dark_scheme_is_dark(chromium: Browser, usual_page: str) -> None:
     background = "return getComputedStyle(document.body).backgroundColor"
     chromium.show(usual_page)
     assert chromium.run(background) == "rgb(255, 255, 255)"
@@ -175,7 +175,7 @@ def test_dark_is_dark(chromium: Browser, usual_page: str) -> None:
     assert max(map(int, re.findall(r"\d+", chromium.run(background)))) < 64
 
 
-def test_it_can_be_printed(chromium: Browser, usual_page: str) -> None:
+def test_the_page_can_be_printed(chromium: Browser, usual_page: str) -> None:
     chromium.show(usual_page)
     pdf = chromium.printed()
     assert pdf.startswith(b"%PDF-")

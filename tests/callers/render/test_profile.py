@@ -8,76 +8,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy.callers.record import Record
-from proxy.callers.render.profile import CHANGES, CallerProfile, make_profile
-from proxy.callers.render.profile_text import profile_to_markdown, profile_to_text
-from proxy.callers.report.analysis import analyze
-from proxy.callers.report.detail import LAST_CALLS, OTHERS
+from proxy.callers.render.profile import CHANGES
+from proxy.callers.render.profile_text import profile_to_text
 from proxy.gateway.server import server
 from proxy.standin.app import StandIn
-from tests.callers.lines import DAY, NOW, beats, call, log
-
-BASE = "https://api.sourcecraft.tech"
-
-
-def made(tmp_path: Path, *records: Record, base: str = BASE) -> CallerProfile:
-    file = tmp_path / "callers.jsonl"
-    file.write_bytes(log(*records))
-    analysis = analyze([str(file)], [], NOW, wants_detail="nightly".__eq__)
-    assert analysis.details.keys() == {"nightly"}
-    [row] = [row for row in analysis.report.callers if row.name == "nightly"]
-    return make_profile(row, analysis.details["nightly"], base)
+from tests.callers.lines import DAY, NOW, call
+from tests.callers.render.profiles import profiled
 
 
-def test_only_the_caller_that_was_asked_for_is_told_of(tmp_path: Path) -> None:
-    found = made(tmp_path, call(client_ip="10.1.2.3"), call(caller="other", client_ip="10.9.9.9"))
-
-    assert found.detail.counts["addresses"] == {"10.1.2.3": 1}
-
-
-def test_a_card_says_from_where_with_what_and_what_went_wrong(tmp_path: Path) -> None:
-    found = made(
-        tmp_path,
-        call(client_ip="10.1.2.3", token="0123456789ab"),
-        call(client_ip="10.1.2.3", status=404, outcome="upstream_error", error_code="NotFound"),
-        call(client_ip="10.1.2.4", status=410, outcome="gone", ignored_fields=["inputs", "input.value"]),
-        call(ignored_fields=["inputs"]),
-    )
-
-    assert found.detail.counts == {
-        "addresses": {"10.1.2.3": 2, "10.1.2.4": 1},
-        "tokens": {"0123456789ab": 1},
-        "errors": {"404 NotFound": 1, "410 gone": 1},
-        "ignored_fields": {"inputs": 2, "input.value": 1},
-    }
-
-
-def test_the_last_calls_are_the_last_in_time_and_not_in_the_log(tmp_path: Path) -> None:
-    order = [3, 14, 7, 1, 12, 9, 2, 13, 5, 11, 6, 8, 4, 10, 15]
-    found = made(tmp_path, *(call(NOW - days * DAY, request_id=f"r-{days}", run=str(days)) for days in order))
-
-    assert [last.request_id for last in found.detail.last_calls] == [f"r-{days}" for days in range(1, LAST_CALLS + 1)]
-    assert found.detail.last_calls[0].run == "1"
-
-
-def test_values_that_a_caller_invents_are_counted_up_to_a_bound(tmp_path: Path) -> None:
-    found = made(
-        tmp_path,
-        *(
-            call(client_ip=f"10.1.{n // 256}.{n % 256}", ignored_fields=[f"f{n}"], workflow=f"w{n}")
-            for n in range(1200)
-        ),
-    )
-
-    counts = found.detail.counts
-    assert len(counts["addresses"]) == len(counts["ignored_fields"]) == 1001
-    assert counts["addresses"][OTHERS] == 200
-    assert (len(found.changes), found.more_changes) == (CHANGES, 1000 - CHANGES)
-
-
-def test_there_is_a_change_for_each_thing_called_the_most_frequent_first(tmp_path: Path) -> None:
+def test_each_kind_of_call_has_a_required_change_the_most_frequent_first(tmp_path: Path) -> None:
     runs = "/acme/shop/cicd/runs"
-    found = made(
+    found = profiled(
         tmp_path,
         call(NOW - 2 * DAY, path="/acme/shop/ci_workflows/build/trigger", inputs=["env"]),
         call(NOW - DAY, path="/acme/shop/ci_workflows/build/trigger", inputs=["region", "env"]),
@@ -96,6 +37,12 @@ def test_there_is_a_change_for_each_thing_called_the_most_frequent_first(tmp_pat
     assert wrong.notes == ["The segment {repo} of the path is not a slug; check the URL."]
 
 
+def test_the_number_of_changes_is_bounded(tmp_path: Path) -> None:
+    found = profiled(tmp_path, *(call(workflow=f"w{number}") for number in range(CHANGES + 2)))
+
+    assert (len(found.changes), found.more_changes) == (CHANGES, 2)
+
+
 HOSTILE = ["$(touch owned)", "`touch owned`", "'; touch owned; '", '"; touch owned; "', "$HOME", "\\", "\n touch owned"]
 
 
@@ -110,11 +57,11 @@ HOSTILE = ["$(touch owned)", "`touch owned`", "'; touch owned; '", '"; touch own
     ],
 )
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is missing")
-def test_the_new_call_works_as_it_stands_and_runs_nothing_else(tmp_path: Path, path: str, inputs: list[str]) -> None:
+def test_the_new_call_works_as_printed_and_runs_nothing_else(tmp_path: Path, path: str, inputs: list[str]) -> None:
     standin, upstream = StandIn(), server.loopback()
     host, port = upstream.getsockname()
     ids: dict[str, Any] = {"repo_id": "42", "org": None, "repo": None} if "id:" in path else {}
-    found = made(tmp_path, call(path=path, inputs=inputs, **ids), base=f"http://{host}:{port}")
+    found = profiled(tmp_path, call(path=path, inputs=inputs, **ids), base=f"http://{host}:{port}")
     shown = profile_to_text(found, NOW).partition("becomes\n\n")[2].partition("\n\n")[0]
 
     with server.background(standin, upstream):
@@ -134,43 +81,3 @@ def test_the_new_call_works_as_it_stands_and_runs_nothing_else(tmp_path: Path, p
     assert request.header("authorization") == "Bearer t0ken"
     [workflow] = msgspec.json.decode(request.body)["workflows"]
     assert [value["name"] for value in workflow.get("values", [])] == inputs
-
-
-def test_the_text_says_everything(tmp_path: Path) -> None:
-    found = made(
-        tmp_path,
-        *beats(NOW - 10 * DAY),
-        *(call(NOW - days * DAY, owner="team-a", run_user="alice", ignored_fields=["inputs"]) for days in range(1, 6)),
-        call(NOW - 2 * DAY, status=404, outcome="upstream_error", error_code="NotFound", run="9"),
-    )
-    told = profile_to_text(found, NOW)
-
-    for line in (
-        "nightly, as of 2026-11-24 00:00 UTC",
-        "  owner         team-a",
-        "  user          alice",
-        "  state         active: last call 2026-11-23 00:00, usually every 1d; retired on 2026-12-07 00:00 if it never "
-        "calls again",
-        "  calls         6 from 2026-11-19 00:00 to 2026-11-23 00:00, 16.7% errors",
-        "  errors        404 NotFound (1)",
-        "  ! It sends inputs (5), which the withdrawn endpoint has always ignored, so they never reached a run."
-        " If they are needed, send them in values.",
-        "  POST /acme/shop/ci_workflows/build/trigger  (trigger, 6 calls) becomes",
-        "  2026-11-22 00:00:00  404 upstream_error NotFound run 9  POST /acme/shop/ci_workflows/build/trigger",
-    ):
-        assert line in told.splitlines(), told
-
-
-@pytest.mark.parametrize("render", [profile_to_text, profile_to_markdown])
-def test_what_a_caller_wrote_stays_text(tmp_path: Path, render: Any) -> None:
-    hostile = "\x1b[2J```\n# heading\n\u202e|<b>"
-    fields: dict[str, Any] = dict.fromkeys(
-        ["user_agent", "workflow", "owner", "run_user", "error_code", "run", "request_id"], hostile
-    )
-    told = render(made(tmp_path, call(status=404, inputs=[hostile], ignored_fields=[hostile], **fields)), NOW)
-
-    assert all(line.isprintable() for line in told.splitlines())
-    assert "\n# heading" not in told
-    if render is profile_to_markdown:
-        fences = [line for line in told.splitlines() if line.startswith("```")]
-        assert fences == ["```sh", "```", "```", "```"]

@@ -63,14 +63,14 @@ def test_a_heartbeat_may_be_late_by_half_its_interval_and_a_minute() -> None:
         ("+--    ---x", "+---------x", [(0, 2), (7, 10)]),  # it lived, so it may have been called
     ],
 )
-def test_processes_cover_for_one_another(one: str, other: str, expected: list[tuple[float, float]]) -> None:
+def test_one_running_process_is_enough_for_coverage(one: str, other: str, expected: list[tuple[float, float]]) -> None:
     beats = [*life(one, "a:1"), *life(other, "b:1")]
 
     assert covered(*beats, hours=10) == expected
     assert covered(*reversed(beats), hours=10) == expected
 
 
-def test_a_period_is_cut_out_of_what_is_covered() -> None:
+def test_coverage_is_clipped_to_the_period() -> None:
     kept = measure_coverage(life("+---------x"), Span(at(2.5), at(4)))
 
     assert kept == Coverage(Span(at(2.5), at(4)), (Span(at(2.5), at(4)),))
@@ -78,14 +78,14 @@ def test_a_period_is_cut_out_of_what_is_covered() -> None:
     assert kept.gaps == []
 
 
-def test_gaps_are_named_with_those_at_both_ends() -> None:
+def test_gaps_include_those_at_both_ends() -> None:
     kept = measure_coverage(life("  +---x +-x"), Span(ZERO, at(12)))
 
     assert kept.gaps == [Span(at(0), at(2)), Span(at(6), at(8)), Span(at(10), at(12))]
     assert kept.share == 0.5
 
 
-def test_the_gap_of_a_restart_counts_but_is_not_named() -> None:
+def test_the_gap_of_a_restart_counts_but_is_not_listed() -> None:
     restarted = Heartbeat(SCHEMA, at(2) + timedelta(minutes=6), "start", 3600, "host:2")
     kept = measure_coverage([*life("+-x"), restarted], Span(ZERO, at(3)))
 
@@ -93,12 +93,12 @@ def test_the_gap_of_a_restart_counts_but_is_not_named() -> None:
     assert kept.share == pytest.approx(1 - 6 / 180)
 
 
-def test_a_period_of_no_length_is_not_covered() -> None:
+def test_a_period_without_length_is_not_covered() -> None:
     assert measure_coverage(life("+"), Span(ZERO, ZERO)).share == 0
 
 
 @given(st.lists(st.text("+-x ", min_size=1, max_size=12), max_size=4), st.integers(1, 12), st.integers(0, 11))
-def test_what_is_covered_and_the_gaps_make_up_the_period(lives: list[str], hours: int, since: int) -> None:
+def test_covered_spans_and_gaps_make_up_the_period(lives: list[str], hours: int, since: int) -> None:
     beats = [beat for number, text in enumerate(lives) for beat in life(text, f"host:{number}")]
     period = Span(at(min(since, hours)), at(hours))
     kept = measure_coverage(beats, period)

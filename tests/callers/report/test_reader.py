@@ -2,12 +2,11 @@ import gzip
 import io
 import os
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from proxy.callers.log.files import STDOUT, NoLog, log_files, size_on_disk
+from proxy.callers.log.files import NoLog, size_on_disk
 from proxy.callers.record import Heartbeat, Record
 from proxy.callers.report.reader import Reader
 from tests.callers.lines import NOW, beats, call, line, log
@@ -73,7 +72,7 @@ def test_every_record_is_read_with_its_line(tmp_path: Path) -> None:
         "an unknown outcome",
     ],
 )
-def test_what_is_no_record_is_skipped_and_counted(
+def test_lines_that_are_not_records_are_skipped_and_counted(
     tmp_path: Path, content: bytes, found: list[str], skipped: int
 ) -> None:
     reader = Reader([written(tmp_path, content)])
@@ -89,13 +88,13 @@ def test_a_record_inside_a_string_of_another_is_not_found(tmp_path: Path) -> Non
     assert callers(Reader([written(tmp_path, torn)])) == []
 
 
-def test_keys_in_another_order_are_read_as_well(tmp_path: Path) -> None:
+def test_fields_may_have_any_order(tmp_path: Path) -> None:
     moved = WHOLE.replace(b'{"event":"deprecated_call",', b"{").replace(b"}\n", b',"event":"deprecated_call"}\n')
 
     assert callers(Reader([written(tmp_path, moved)])) == ["whole"]
 
 
-def test_compression_is_told_by_the_content(tmp_path: Path) -> None:
+def test_compression_is_detected_by_content(tmp_path: Path) -> None:
     paths = [
         written(tmp_path, gzip.compress(WHOLE) + gzip.compress(WHOLE), "rotated.1"),
         written(tmp_path, WHOLE, "plain.gz"),
@@ -105,7 +104,7 @@ def test_compression_is_told_by_the_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [-9, -30, 12])
-def test_broken_compression_is_said_and_costs_only_what_is_behind_it(
+def test_broken_compression_is_reported_and_the_records_before_it_are_read(
     tmp_path: Path, cut: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken = written(tmp_path, gzip.compress(WHOLE * 3000)[:cut], "broken.gz")
@@ -124,7 +123,7 @@ def test_a_dash_is_standard_input(content: bytes, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_progress_adds_up_to_the_size_on_the_disk(tmp_path: Path, compress: bool) -> None:
+def test_progress_adds_up_to_the_size_on_disk(tmp_path: Path, compress: bool) -> None:
     content = b"".join(line(call(request_id=os.urandom(16).hex())) for _ in range(5000))
     path = written(tmp_path, gzip.compress(content) if compress else content)
     told: list[int] = []
@@ -136,41 +135,8 @@ def test_progress_adds_up_to_the_size_on_the_disk(tmp_path: Path, compress: bool
     assert len(told) > 2
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_an_error_names_the_unreadable_file(tmp_path: Path) -> None:
     with pytest.raises(NoLog, match=r"gone\.jsonl: No such file"):
         list(Reader([str(tmp_path / "gone.jsonl")]))
     with pytest.raises(NoLog, match="Is a directory"):
         list(Reader([str(tmp_path)]))
-
-
-def test_the_configured_log_comes_with_its_rotated_siblings_oldest_first(tmp_path: Path) -> None:
-    names = [
-        "callers.jsonl-20261101.gz",
-        "callers-20261108.jsonl",
-        "callers.jsonl.2.gz",
-        "callers.jsonl.1",
-        "callers.jsonl",
-    ]
-    for age, name in enumerate([*names, "callers.key", "other.jsonl", "callers.jsonl.d/x"]):
-        file = tmp_path / name
-        file.parent.mkdir(exist_ok=True)
-        file.touch()
-        moment = (NOW + timedelta(days=age)).timestamp()
-        os.utime(file, (moment, moment))
-
-    assert log_files(str(tmp_path / "callers.jsonl")) == [str(tmp_path / name) for name in names]
-
-
-def test_where_there_is_no_log_yet_the_message_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(NoLog, match="there is no log yet"):
-        log_files(str(tmp_path / "callers.jsonl"))
-    with pytest.raises(NoLog, match="standard output: name the files"):
-        log_files(STDOUT)
-
-
-@pytest.mark.parametrize("name", ["calls", "calls[1].jsonl"])
-def test_a_log_may_have_any_name(tmp_path: Path, name: str) -> None:
-    for file in (name, f"{name}.1", "other"):
-        (tmp_path / file).write_bytes(b"")
-
-    assert {Path(path).name for path in log_files(str(tmp_path / name))} == {name, f"{name}.1"}

@@ -37,7 +37,7 @@ def test_the_interval_is_the_one_that_a_person_would_name(hours: list[int], call
     assert rhythm_of(hours, calls).interval == interval
 
 
-def test_the_order_in_which_hours_are_known_does_not_matter() -> None:
+def test_the_order_of_the_hours_does_not_matter() -> None:
     assert rhythm_of(reversed(MONTHLY), 4) == rhythm_of(MONTHLY, 4)
 
 
@@ -55,7 +55,7 @@ def test_the_order_in_which_hours_are_known_does_not_matter() -> None:
     ],
     ids=["nightly", "working hours", "monthly", "four days", "three days", "one day", "two", "a holiday"],
 )
-def test_who_has_been_silent_before_may_be_silent_for_as_long_again(
+def test_the_longest_pause_decides_when_a_caller_is_retired(
     hours: list[int], pause: float, retired_after: float
 ) -> None:
     assert rhythm_of(hours, len(hours))[1:] == (pause, retired_after)
@@ -77,6 +77,6 @@ def test_a_state_begins_right_after_its_boundary(days: float, expected: State) -
     assert state_after(Rhythm(DAY, 10 * DAY, 30 * DAY), days * DAY) == expected
 
 
-def test_a_monthly_job_is_not_gone_after_ten_quiet_days() -> None:
+def test_a_monthly_job_is_active_after_ten_silent_days() -> None:
     assert state_after(rhythm_of(MONTHLY, 4), 10 * DAY) == "active"
     assert state_after(rhythm_of(MONTHLY[:1], 1), 10 * DAY) == "quiet"
