@@ -110,7 +110,7 @@ def test_the_help_of_each_command_has_an_example_that_is_read(run: Run, command:
     for example in examples(ran.out):
         words = shlex.split(example.rpartition("| ")[2])
         assert words[:2] == ["trigger-shim", command]
-        assert callable(cli._parser().parse_args(words[1:]).command)
+        assert cli._parse(cli._parser(command, cli._command(command)), words[2:])
 
 
 def test_the_examples_of_translate_work(run: Run, tmp_path: Path) -> None:

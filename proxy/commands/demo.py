@@ -1,18 +1,25 @@
 """The main job, shown on four calls: the proxy and the stand-in successor on free loopback ports."""
 
+import argparse
 import http.client
 import json
 import socket
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from proxy.commands.status import ExitStatus
 from proxy.config import Callers, Config, Upstream
 from proxy.config.values import LogPath, Url
-from proxy.gateway.app import App
-from proxy.gateway.server import server
-from proxy.standin.app import StandIn
 from proxy.standin.calls import Received
+
+if TYPE_CHECKING:
+    from proxy.standin.app import StandIn
+
+SUMMARY = "send four calls through the proxy to a stand-in successor, and show what becomes of each"
+EPILOG = """\
+example:
+  trigger-shim demo"""
 
 SEED_BODY = {
     "revision": "example",
@@ -82,12 +89,17 @@ STEPS = (
 )
 
 
-def run() -> bool:
-    """Send the calls and print what became of each.
+def add_arguments(_parser: argparse.ArgumentParser) -> None:
+    """Add nothing: `demo` has no options."""
 
-    Returns:
-        Whether every one went as it must.
-    """
+
+def run(_options: argparse.Namespace) -> ExitStatus:
+    """Send the calls and print what became of each."""
+    # `--help` lists every command, and does not have to wait for a server.
+    from proxy.gateway.app import App  # noqa: PLC0415
+    from proxy.gateway.server import server  # noqa: PLC0415
+    from proxy.standin.app import StandIn  # noqa: PLC0415
+
     standin, upstream, public = StandIn(), server.loopback(), server.loopback()
     with tempfile.TemporaryDirectory(prefix="trigger-shim-demo-") as folder:
         log = Path(folder, "callers.jsonl")
@@ -98,10 +110,10 @@ def run() -> bool:
             print(f"trigger-shim on http://{_address(public)}, the stand-in successor on http://{_address(upstream)}\n")
             results = [_show(number, step, public, standin, log) for number, step in enumerate(STEPS, 1)]
     print(f"{sum(results)} of {len(results)} calls went as they must")
-    return all(results)
+    return ExitStatus.OK if all(results) else ExitStatus.FAILED
 
 
-def _show(number: int, step: Step, public: socket.socket, standin: StandIn, log: Path) -> bool:
+def _show(number: int, step: Step, public: socket.socket, standin: "StandIn", log: Path) -> bool:
     before = len(standin.received)
     status, answer = _call(public, step)
     forwarded = standin.received[before:]

@@ -1,13 +1,21 @@
 """Asks the running proxy whether it is ready, as a probe of a container does."""
 
+import argparse
 import contextlib
 import ipaddress
 import re
 import socket
 import time
 
-from proxy.config import Config, ConfigError
+from proxy.commands.config_options import add_config, add_overrides, require_config
+from proxy.commands.status import CommandError, ExitStatus
+from proxy.config import Config
 from proxy.config.values import Address
+
+SUMMARY = "ask the running proxy whether it is ready; the exit status says it, for probes"
+EPILOG = """\
+example:
+  trigger-shim health --config config.yaml"""
 
 PATIENCE = 3.0
 """Seconds for the whole of the question."""
@@ -15,30 +23,41 @@ PATIENCE = 3.0
 _LONGEST_LINE = 4096
 
 
-class NotReady(Exception):
-    """The proxy is not ready, or there is none; the message says why."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `health`."""
+    add_config(parser)
+    add_overrides(parser)
 
 
-def ask(settings: Config) -> None:
-    """Return if the proxy with this configuration is ready.
+def run(options: argparse.Namespace) -> ExitStatus:
+    """Ask the proxy with this configuration.
 
     Raises:
-        NotReady: it is not.
-        ConfigError: the configuration does not say where to ask.
+        CommandError: it is not ready, or the configuration does not say where to ask.
     """
-    key, listener = ("listen", settings.listen) if settings.admin is None else ("admin", settings.admin)
-    if listener.port == 0:
-        raise ConfigError([f"{key}: port 0 is another one at each start; write one that can be asked"])
-    where, path = _reachable(listener), "/-/readyz" if key == "listen" else "/readyz"
+    settings = require_config(options)
+    where, path = _page(settings)
     url = f"{'http' if settings.tls is None else 'https'}://{where}{path}"
     try:
         line = _first_line(where, path, tls=settings.tls is not None)
     except TimeoutError:
-        raise NotReady(f"{url}: no answer within {PATIENCE:g} s") from None
+        problem: str | None = f"no answer within {PATIENCE:g} s"
     except OSError as error:
-        raise NotReady(f"{url}: {error.strerror or 'cannot be asked'}") from None
-    if problem := _problem(line):
-        raise NotReady(f"{url}: {problem}")
+        problem = error.strerror or "cannot be asked"
+    else:
+        problem = _problem(line)
+    if problem is not None:
+        raise CommandError(ExitStatus.FAILED, f"{url}: {problem}")
+    return ExitStatus.OK
+
+
+def _page(settings: Config) -> tuple[Address, str]:
+    """The listener to ask, and the path."""
+    key, listener = ("listen", settings.listen) if settings.admin is None else ("admin", settings.admin)
+    if listener.port == 0:
+        problem = f"{key}: port 0 is another one at each start; write one that can be asked"
+        raise CommandError(ExitStatus.USAGE, problem)
+    return _reachable(listener), "/-/readyz" if key == "listen" else "/readyz"
 
 
 def _reachable(listener: Address) -> Address:

@@ -1,37 +1,51 @@
-"""The command that finds calls of the withdrawn endpoints in files."""
+"""Finds calls of the withdrawn endpoints in files."""
 
+import argparse
 import io
 import sys
-from collections.abc import Sequence
 from typing import TextIO
 
 from proxy import config
+from proxy.commands.status import ExitStatus
 from proxy.output import terminal
 from proxy.output.diagnostics import operator
 from proxy.scan import render
 from proxy.scan.walk import Scan
 
-CLEAN, FAILED, FOUND = 0, 1, 2
-"""Exit statuses: a gate must tell a call that was found from a wrong command line, so that one is 1."""
+SUMMARY = "find calls of the withdrawn endpoints in files, before they are made"
+EPILOG = """\
+exit status: 0 nothing was found, 2 something was, 1 it did not work or the command line is wrong
+
+Left out: what git ignores, links, binary files, and in folders files over 5 MiB.
+
+example:
+  trigger-shim scan .
+  trigger-shim scan --format sarif .gitlab-ci.yml scripts > withdrawn.sarif"""
+USAGE_STATUS = ExitStatus.FAILED
 
 
-def run(paths: Sequence[str], form: str) -> int:
-    """Examine files, print what was found, say what was examined, and return the exit status.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `scan`."""
+    parser.add_argument("files", nargs="+", metavar="PATH", help="a file, or a folder with all below it")
+    parser.add_argument(
+        "--format", choices=("table", "json", "markdown", "sarif"), default="table", help="default: %(default)s"
+    )
 
-    Args:
-        paths: of files and folders.
-        form: ``table``, ``json``, ``markdown`` or ``sarif``.
-    """
+
+def run(options: argparse.Namespace) -> ExitStatus:
+    """Examine files, print what was found, and say what was examined."""
     scan = Scan()
-    scan.examine(paths)
+    scan.examine(options.files)
     try:
-        _print(scan, form, sys.stdout)
+        _print(scan, options.format, sys.stdout)
     except BrokenPipeError:  # the status is what a gate asks for, however much its reader took
         terminal.stop_printing()
     operator.info(render.examined(scan))
     for problem in scan.problems:
         operator.error(render.readable(problem))
-    return FAILED if scan.problems else FOUND if scan.found else CLEAN
+    if scan.problems:
+        return ExitStatus.FAILED
+    return ExitStatus.FOUND if scan.found else ExitStatus.OK
 
 
 def _print(scan: Scan, form: str, out: TextIO) -> None:

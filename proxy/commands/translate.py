@@ -1,4 +1,4 @@
-"""The command that turns a legacy body, or a ``curl`` line, into the new request: its options, and what it prints."""
+"""Turns a legacy body, or a ``curl`` line, into the new request."""
 
 import argparse
 import sys
@@ -7,12 +7,19 @@ from pathlib import Path
 import msgspec
 
 from proxy import config
+from proxy.commands.status import CommandError, ExitStatus
 from proxy.errors import ProxyError
 from proxy.output.diagnostics import operator
 from proxy.withdrawn import curl, replacement, trigger
 
+SUMMARY = "turn a legacy body, or a curl command line, into the new request"
+EPILOG = """\
+example:
+  echo '{"revision": "tags:v1.0.0"}' | trigger-shim translate --path /acme/shop/ci_workflows/build/trigger
+  trigger-shim translate --curl old-call.sh"""
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `translate`."""
     parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="what to read; - is standard input")
     parser.add_argument("--path", metavar="PATH", help="the path that a body was sent to")
@@ -21,22 +28,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--response", action="store_true", help="read a run, and print its legacy answer")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Translate what there is to read, and return the exit status."""
-    try:
-        text = (sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()).decode()
-    except OSError as error:
-        operator.error(f"{options.file}: {error.strerror}")
-        return 2
-    except UnicodeDecodeError:
-        operator.error(f"{options.file}: not UTF-8")
-        return 2
+def run(options: argparse.Namespace) -> ExitStatus:
+    """Translate what there is to read.
+
+    Raises:
+        CommandError: it cannot be read, or is not a legacy request or a run.
+    """
+    text = _read(options.file)
     try:
         print(_to_legacy(text) if options.response else _to_successor(text, options))
     except (ProxyError, curl.CurlError) as error:
-        operator.error(_readable(str(error)))
-        return 1
-    return 0
+        raise CommandError(ExitStatus.FAILED, _readable(str(error))) from None
+    return ExitStatus.OK
+
+
+def _read(file: str) -> str:
+    try:
+        return (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).decode()
+    except OSError as error:
+        raise CommandError(ExitStatus.USAGE, f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise CommandError(ExitStatus.USAGE, f"{file}: not UTF-8") from None
 
 
 def _to_legacy(text: str) -> str:

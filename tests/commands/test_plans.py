@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from proxy.commands import reports
+from proxy.commands import log_options
 from tests.callers.lines import DAY, NOW, beats, call, log
 from tests.callers.test_golden_logs import GOLDEN
 from tests.commands.test_reports import nightly, on_a_terminal, plain, rows
@@ -24,7 +24,7 @@ SUNSET = {"deprecated": "2025-12-01", "sunset": "2027-01-01"}
 
 @pytest.fixture(autouse=True)
 def then(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(reports, "now", lambda: NOW)
+    monkeypatch.setattr(log_options, "now", lambda: NOW)
     monkeypatch.setenv("TZ", "Europe/Berlin")
     time.tzset()
     yield
@@ -425,4 +425,4 @@ def test_a_narrow_terminal_does_without_the_plans_before_it_cuts_names(
 def test_the_time_is_the_real_one_where_no_test_has_set_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
 
-    assert abs(reports.now() - datetime.now(NOW.tzinfo)) < timedelta(minutes=5)
+    assert abs(log_options.now() - datetime.now(NOW.tzinfo)) < timedelta(minutes=5)

@@ -1,4 +1,4 @@
-"""The commands that show what will happen: their options, and what each prints."""
+"""Says what a call of each caller would get at a time."""
 
 import argparse
 import sys
@@ -6,15 +6,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import msgspec
-
 from proxy import errors
 from proxy.callers.log.files import NoLog
-from proxy.callers.plan.forecast import Subject, forecast, present, subjects
-from proxy.callers.plan.upcoming import agenda
-from proxy.callers.plan.warnings import cautions
+from proxy.callers.plan.forecast import Subject, present, subjects
+from proxy.callers.render.formats import to_json_text
 from proxy.callers.report.survey import Survey
-from proxy.commands import reports
+from proxy.commands import log_options
+from proxy.commands.config_options import add_config, require_config
+from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config
 from proxy.output import terminal
 from proxy.output.diagnostics import operator
@@ -22,47 +21,58 @@ from proxy.output.formatting import instant, printable
 from proxy.withdrawn import lifecycle
 from proxy.withdrawn.lifecycle import Policy, Reason, Refusal, Standing
 
-# --- check
+SUMMARY = "say what a call of each caller would get at a time"
+EPILOG = """\
+example:
+  trigger-shim lifecycle --at 2026-12-31T12:00:00+03:00
+  trigger-shim lifecycle --at +2h --caller nightly"""
 
 
-def add_check_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `check`."""
-    parser.add_argument("--no-log", action="store_true", help="do not read the caller log, which may take its time")
-
-
-def check(config: Config, options: argparse.Namespace) -> None:
-    """Print what comes next, as comments, and warn of what is worth a second look."""
-    policy, rules, now = config.lifecycle.policy, [known.rule for known in config.callers.known], reports.now()
-    surveyed, reason = None, "the log was not read"
-    if not options.no_log:
-        try:
-            surveyed = reports.read(config, argparse.Namespace(logs=[]), lambda _: False)
-        except NoLog as problem:
-            reason = str(problem).partition(": name")[0]
-    found = subjects(surveyed, rules, policy, now)
-    is_read = surveyed is not None
-    coming = agenda(present(policy, found, now), forecast(policy, found, now), now, None, is_read=is_read)
-    for line in (*([] if is_read else [f"{reason}: callers.known alone says who is hit"]), *coming):
-        print(f"# {printable(line)}")
-    matched = surveyed.matched if surveyed is not None and surveyed.source.calls else None
-    for caution in cautions(policy, rules, found, now, matched):
-        operator.warning(caution)
-
-
-# --- lifecycle
-
-
-def add_lifecycle_options(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `lifecycle`."""
+    add_config(parser)
     parser.add_argument(
         "--at",
-        type=reports.time_to_come,
+        type=log_options.time_to_come,
         metavar="TIME",
         help="+2h for in two hours, 2h for two hours ago, a date, or a date-time; default: now",
     )
     parser.add_argument("--caller", metavar="NAME", help="this caller alone, as `callers` or callers.known names it")
-    reports.add_logs(parser)
+    log_options.add_logs(parser)
     parser.add_argument("--format", choices=("table", "json"), default="table", help="default: %(default)s")
+
+
+def run(options: argparse.Namespace) -> ExitStatus:
+    """Print what calls would get at a time.
+
+    Raises:
+        CommandError: a log that is named cannot be read, or there is no such caller.
+    """
+    config, now = require_config(options), log_options.now()
+    policy, rules = config.lifecycle.policy, [known.rule for known in config.callers.known]
+    moment = log_options.at(options.at, now) or now
+    found = subjects(_read_logs(config, options.files), rules, policy, moment)
+    if options.caller is not None:
+        names = [subject.party.name for subject in found]
+        found = [subject for subject in found if subject.party.name == options.caller]
+        if not found:
+            raise log_options.unknown_caller(options.caller, "in the log or in callers.known", names)
+    prospects = [_prospect(policy, subject, moment) for subject in found]
+    if options.format == "json":
+        print(to_json_text({"at": moment, "callers": [_values(prospect) for prospect in prospects]}))
+    else:
+        _show_table(prospects, present(policy, found, moment).phase, moment)
+    return ExitStatus.OK
+
+
+def _read_logs(config: Config, files: list[str]) -> Survey | None:
+    try:
+        return log_options.read_logs(config, files)
+    except NoLog as problem:
+        if files:
+            raise CommandError(ExitStatus.USAGE, str(problem)) from None
+        operator.warning(f"{str(problem).partition(': name')[0]}: callers.known alone says who is asked about")
+        return None
 
 
 class Prospect(NamedTuple):
@@ -100,32 +110,6 @@ _WHY: dict[Reason, str] = {
 }
 
 
-def show(config: Config, options: argparse.Namespace) -> int:
-    """Print what calls would get at a time, and return the exit status."""
-    policy, rules, now = config.lifecycle.policy, [known.rule for known in config.callers.known], reports.now()
-    surveyed: Survey | None = None
-    try:
-        surveyed = reports.read(config, options, lambda _: False)
-    except NoLog as problem:
-        if options.logs:
-            operator.error(str(problem))
-            return 2
-        operator.warning(f"{str(problem).partition(': name')[0]}: callers.known alone says who is asked about")
-    moment = reports.at(options.at, now) or now
-    found = subjects(surveyed, rules, policy, moment)
-    if options.caller is not None:
-        names = [subject.party.name for subject in found]
-        found = [subject for subject in found if subject.party.name == options.caller]
-        if not found:
-            return reports.unknown(options.caller, "in the log or in callers.known", names)
-    prospects = [_prospect(policy, subject, moment) for subject in found]
-    if options.format == "json":
-        print(_to_json(prospects, moment))
-    else:
-        _show_table(prospects, present(policy, found, moment).phase, moment)
-    return 0
-
-
 def _prospect(policy: Policy, subject: Subject, at: datetime) -> Prospect:
     standing = lifecycle.standing(policy, subject.party, at)
     headers = lifecycle.announcement(policy, subject.party)
@@ -159,12 +143,6 @@ def _cells(prospect: Prospect) -> list[str]:
         headers.get("deprecation", "-"),
         headers.get("sunset", "-"),
     ]
-
-
-def _to_json(prospects: Iterable[Prospect], at: datetime) -> str:
-    whole = {"at": at, "callers": [_values(prospect) for prospect in prospects]}
-    text = msgspec.json.format(msgspec.json.encode(whole), indent=2).decode()
-    return "\n".join(map(printable, text.split("\n")))
 
 
 def _values(prospect: Prospect) -> dict[str, Any]:

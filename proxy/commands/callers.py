@@ -1,0 +1,115 @@
+"""Says who still calls, and whether the withdrawn API can be switched off."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from proxy.callers.log.files import NoLog
+from proxy.callers.render import formats, table
+from proxy.callers.report.report import Gate, Report, still_calling
+from proxy.callers.report.rhythm import STATES
+from proxy.callers.report.rows import Row
+from proxy.callers.report.survey import Survey
+from proxy.callers.report.tally import DIMENSIONS
+from proxy.commands.config_options import add_config, require_config
+from proxy.commands.log_options import add_logs, add_period, duration, read_logs
+from proxy.commands.status import CommandError, ExitStatus
+from proxy.config import Config
+from proxy.output.diagnostics import operator
+
+SUMMARY = "say who still calls, whose it is, and whether the withdrawn API can be switched off"
+EPILOG = """\
+example:
+  trigger-shim callers --since 30d
+  zcat old/*.gz | trigger-shim callers --format csv -"""
+
+_GATE: dict[Gate, ExitStatus] = {
+    "nobody": ExitStatus.OK,
+    "somebody": ExitStatus.FAILED,
+    "unknown": ExitStatus.CANNOT_TELL,
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `callers`."""
+    add_config(parser)
+    add_logs(parser)
+    add_period(parser)
+    parser.add_argument("--by", choices=DIMENSIONS, default="caller", help="what to group by; default: caller")
+    parser.add_argument("--state", choices=STATES, action="append", help="only rows in this state; may be repeated")
+    parser.add_argument("--sort", choices=("state", *_SORTS), default="state", help="default: state, then calls")
+    parser.add_argument("--limit", type=_count, metavar="N", help="no more than so many rows")
+    parser.add_argument("--format", choices=("table", "json", "csv", "markdown", "html"), default="table")
+    parser.add_argument(
+        "--fail-if-active",
+        type=duration,
+        metavar="TIME",
+        help="exit with 1 if somebody called within the last TIME, such as 14d, and with 3 if the log cannot tell",
+    )
+
+
+def run(options: argparse.Namespace) -> ExitStatus:
+    """Report on everybody.
+
+    Raises:
+        CommandError: there is no log that can be read.
+    """
+    config = require_config(options)
+    try:
+        surveyed = read_logs(
+            config,
+            options.files,
+            by=options.by,
+            since=options.since,
+            until=options.until,
+            is_wanted=lambda _: options.format == "html",
+        )
+    except NoLog as problem:
+        status = ExitStatus.CANNOT_TELL if options.fail_if_active else ExitStatus.USAGE
+        raise CommandError(status, str(problem)) from None
+    _print(options.format, surveyed, _chosen(surveyed.report, options), config)
+    operator.info(formats.reading(surveyed.source))
+    if not options.fail_if_active:
+        return ExitStatus.OK
+    return _GATE[still_calling(surveyed.report, options.fail_if_active)]
+
+
+def _print(form: str, surveyed: Survey, rows: list[Row], config: Config) -> None:
+    report, source = surveyed.report, surveyed.source
+    match form:
+        case "table":
+            table.show(report, rows, sys.stdout)
+        case "json":
+            print(formats.to_json(report, rows, source))
+        case "csv":
+            print(formats.to_csv(report, rows), end="")
+        case "markdown":
+            print(formats.to_markdown(report, rows, source), end="")
+        case "html":
+            from proxy.callers.render import page  # noqa: PLC0415 - its library takes its time to import
+
+            print(page.to_html(surveyed, rows, config.upstream.url), end="")
+
+
+def _chosen(report: Report, options: argparse.Namespace) -> list[Row]:
+    rows = [row for row in report.rows if not options.state or row.state in options.state]
+    if options.sort != "state":
+        rows.sort(key=_SORTS[options.sort])
+    return rows[: options.limit]
+
+
+_SORTS: dict[str, Callable[[Row], Any]] = {
+    "calls": lambda row: -row.calls,
+    "name": lambda row: row.name,
+    "last_seen": lambda row: -row.last_seen.timestamp(),
+    "first_seen": lambda row: row.first_seen,
+    "interval": lambda row: row.interval if row.interval is not None else float("inf"),
+    "errors": lambda row: -row.error_share,
+}
+
+
+def _count(value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise argparse.ArgumentTypeError(f"{value!r} is no count; write a whole number, 1 or more")
+    return int(value)
