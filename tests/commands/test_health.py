@@ -13,6 +13,7 @@ import yaml
 
 from proxy.cli import main
 from proxy.commands import health
+from tests.commands.running import imported_by
 from tests.gateway.server.test_server import certified, serving
 from tests.harness import Script, Upstream, closes, sends, until, watched
 
@@ -66,6 +67,15 @@ def test_the_environment_overrides_the_file_here_too(
     with watched(upstream.url, tmp_path) as (_, admin):
         monkeypatch.setenv("TRIGGER_SHIM__ADMIN", f"127.0.0.1:{admin.port}")
         assert ask(admin="127.0.0.1:1") == (0, "")
+
+
+def test_nothing_slow_is_imported_to_ask(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    with found(sends(b"HTTP/1.1 200 OK\r\n\r\n")) as address:
+        file.write_text(yaml.safe_dump({"admin": address}))
+        imported = imported_by("health", "--config", str(file))
+    assert "proxy.config" in imported
+    assert not {"asyncio", "httpx", "jinja2", "msgspec", "rich", "ssl", "starlette", "structlog", "uvicorn"} & imported
 
 
 @pytest.mark.parametrize(("wildcard", "loopback"), [("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]")])
