@@ -24,7 +24,7 @@ example:
   trigger-shim callers --since 30d
   zcat old/*.gz | trigger-shim callers --format csv -"""
 
-_GATE: dict[Gate, ExitStatus] = {
+_GATE_STATUS: dict[Gate, ExitStatus] = {
     "nobody": ExitStatus.OK,
     "somebody": ExitStatus.FAILED,
     "unknown": ExitStatus.CANNOT_TELL,
@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_period(parser)
     parser.add_argument("--by", choices=DIMENSIONS, default="caller", help="what to group by; default: caller")
     parser.add_argument("--state", choices=STATES, action="append", help="only rows in this state; may be repeated")
-    parser.add_argument("--sort", choices=("state", *_SORTS), default="state", help="default: state, then calls")
-    parser.add_argument("--limit", type=_count, metavar="N", help="no more than so many rows")
+    parser.add_argument("--sort", choices=("state", *_SORT_KEYS), default="state", help="default: state, then calls")
+    parser.add_argument("--limit", type=_positive_number, metavar="N", help="no more than so many rows")
     parser.add_argument("--format", choices=("table", "json", "csv", "markdown", "html"), default="table")
     parser.add_argument(
         "--fail-if-active",
@@ -68,11 +68,11 @@ def run(options: argparse.Namespace) -> ExitStatus:
     except NoLog as problem:
         status = ExitStatus.CANNOT_TELL if options.fail_if_active else ExitStatus.USAGE
         raise CommandError(status, str(problem)) from None
-    _print(options.format, surveyed, _chosen(surveyed.report, options), config)
+    _print(options.format, surveyed, _selected_rows(surveyed.report, options), config)
     operator.info(formats.reading(surveyed.source))
     if not options.fail_if_active:
         return ExitStatus.OK
-    return _GATE[still_calling(surveyed.report, options.fail_if_active)]
+    return _GATE_STATUS[still_calling(surveyed.report, options.fail_if_active)]
 
 
 def _print(form: str, surveyed: Survey, rows: list[Row], config: Config) -> None:
@@ -92,14 +92,14 @@ def _print(form: str, surveyed: Survey, rows: list[Row], config: Config) -> None
             print(page.to_html(surveyed, rows, config.upstream.url), end="")
 
 
-def _chosen(report: Report, options: argparse.Namespace) -> list[Row]:
+def _selected_rows(report: Report, options: argparse.Namespace) -> list[Row]:
     rows = [row for row in report.rows if not options.state or row.state in options.state]
     if options.sort != "state":
-        rows.sort(key=_SORTS[options.sort])
+        rows.sort(key=_SORT_KEYS[options.sort])
     return rows[: options.limit]
 
 
-_SORTS: dict[str, Callable[[Row], Any]] = {
+_SORT_KEYS: dict[str, Callable[[Row], Any]] = {
     "calls": lambda row: -row.calls,
     "name": lambda row: row.name,
     "last_seen": lambda row: -row.last_seen.timestamp(),
@@ -109,7 +109,7 @@ _SORTS: dict[str, Callable[[Row], Any]] = {
 }
 
 
-def _count(value: str) -> int:
+def _positive_number(value: str) -> int:
     if not value.isdecimal() or int(value) < 1:
         raise argparse.ArgumentTypeError(f"{value!r} is no count; write a whole number, 1 or more")
     return int(value)

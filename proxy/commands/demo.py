@@ -21,7 +21,7 @@ EPILOG = """\
 example:
   trigger-shim demo"""
 
-SEED_BODY = {
+PUBLISHED_BODY = {
     "revision": "example",
     "workflow_revision": "example",
     "input": {"values": [{"name": "example", "value": "example"}]},
@@ -53,7 +53,7 @@ STEPS = (
     Step(
         "the call of the published page, by slug",
         "/acme/shop/ci_workflows/build/trigger",
-        SEED_BODY,
+        PUBLISHED_BODY,
         ("/repos/acme/shop/cicd/runs", _SUCCESSOR_BODY),
         200,
         {"flux_id": "1", "flux_public_id": "1", **_STARTED},
@@ -62,7 +62,7 @@ STEPS = (
     Step(
         "the same call, by repository ID",
         "/repos/id:42/ci_workflows/build/trigger",
-        SEED_BODY,
+        PUBLISHED_BODY,
         ("/repos/id:42/cicd/runs", _SUCCESSOR_BODY),
         200,
         {"flux_id": "2", "flux_public_id": "2", **_STARTED},
@@ -108,32 +108,32 @@ def run(_options: argparse.Namespace) -> ExitStatus:
         )
         with server.background(standin, upstream), server.background(App(config), public):
             print(f"trigger-shim on http://{_address(public)}, the stand-in successor on http://{_address(upstream)}\n")
-            results = [_show(number, step, public, standin, log) for number, step in enumerate(STEPS, 1)]
+            results = [_run_step(number, step, public, standin, log) for number, step in enumerate(STEPS, 1)]
     print(f"{sum(results)} of {len(results)} calls went as they must")
     return ExitStatus.OK if all(results) else ExitStatus.FAILED
 
 
-def _show(number: int, step: Step, public: socket.socket, standin: "StandIn", log: Path) -> bool:
+def _run_step(number: int, step: Step, public: socket.socket, standin: "StandIn", log: Path) -> bool:
     before = len(standin.received)
-    status, answer = _call(public, step)
+    status, answer = _send(public, step)
     forwarded = standin.received[before:]
     records = [line for line in log.read_text().splitlines() if '"deprecated_call"' in line]
     problems = _problems(step, forwarded, (status, answer), [json.loads(line) for line in records[number - 1 :]])
 
     print(f"{number}. {step.title}")
-    _print("legacy request", f"POST {step.path}", json.dumps(step.body))
+    _print_field("legacy request", f"POST {step.path}", json.dumps(step.body))
     for request in forwarded:
-        _print("successor request", f"{request.method} {request.path}", request.body.decode())
+        _print_field("successor request", f"{request.method} {request.path}", request.body.decode())
     if not forwarded:
-        _print("successor request", "none: nothing was forwarded")
-    _print("run" if status == 200 else "successor answer", *standin.answers[before:] or ["none"])
-    _print("legacy answer", f"{status} {answer}")
-    _print("caller record", *records[number - 1 : number])
+        _print_field("successor request", "none: nothing was forwarded")
+    _print_field("run" if status == 200 else "successor answer", *standin.answers[before:] or ["none"])
+    _print_field("legacy answer", f"{status} {answer}")
+    _print_field("caller record", *records[number - 1 : number])
     print("".join(f"   WRONG: {problem}\n" for problem in problems) or "   as it must be\n")
     return not problems
 
 
-def _call(public: socket.socket, step: Step) -> tuple[int, str]:
+def _send(public: socket.socket, step: Step) -> tuple[int, str]:
     host, port = public.getsockname()
     connection = http.client.HTTPConnection(host, port, timeout=10)
     headers = {"authorization": "Bearer demo-token", "user-agent": "legacy-ci/1.0"}
@@ -160,7 +160,7 @@ def _problems(step: Step, forwarded: list[Received], answer: tuple[int, str], re
     return problems
 
 
-def _print(label: str, *lines: str) -> None:
+def _print_field(label: str, *lines: str) -> None:
     for index, line in enumerate(lines):
         print(f"   {label if index == 0 else '':<18} {line}")
 

@@ -17,10 +17,10 @@ EPILOG = """\
 example:
   trigger-shim health --config config.yaml"""
 
-PATIENCE = 3.0
+TIMEOUT = 3.0
 """Seconds for the whole of the question."""
 
-_LONGEST_LINE = 4096
+_MAX_LINE = 4096
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,31 +36,31 @@ def run(options: argparse.Namespace) -> ExitStatus:
         CommandError: it is not ready, or the configuration does not say where to ask.
     """
     settings = require_config(options)
-    where, path = _page(settings)
+    where, path = _readiness_page(settings)
     url = f"{'http' if settings.tls is None else 'https'}://{where}{path}"
     try:
-        line = _first_line(where, path, tls=settings.tls is not None)
+        line = _status_line(where, path, tls=settings.tls is not None)
     except TimeoutError:
-        problem: str | None = f"no answer within {PATIENCE:g} s"
+        problem: str | None = f"no answer within {TIMEOUT:g} s"
     except OSError as error:
         problem = error.strerror or "cannot be asked"
     else:
-        problem = _problem(line)
+        problem = _problem_with(line)
     if problem is not None:
         raise CommandError(ExitStatus.FAILED, f"{url}: {problem}")
     return ExitStatus.OK
 
 
-def _page(settings: Config) -> tuple[Address, str]:
+def _readiness_page(settings: Config) -> tuple[Address, str]:
     """The listener to ask, and the path."""
     key, listener = ("listen", settings.listen) if settings.admin is None else ("admin", settings.admin)
     if listener.port == 0:
         problem = f"{key}: port 0 is another one at each start; write one that can be asked"
         raise CommandError(ExitStatus.USAGE, problem)
-    return _reachable(listener), "/-/readyz" if key == "listen" else "/readyz"
+    return _connectable(listener), "/-/readyz" if key == "listen" else "/readyz"
 
 
-def _reachable(listener: Address) -> Address:
+def _connectable(listener: Address) -> Address:
     """Where a listener can be called; one on all addresses can be called on that of the loopback interface."""
     with contextlib.suppress(ValueError):
         host = ipaddress.ip_address(listener.host)
@@ -69,7 +69,7 @@ def _reachable(listener: Address) -> Address:
     return listener
 
 
-def _first_line(where: Address, path: str, *, tls: bool) -> bytes:
+def _status_line(where: Address, path: str, *, tls: bool) -> bytes:
     """The first line of the answer, or as much of it as there is.
 
     No HTTP client of the standard library bounds the whole of an exchange, and each costs more than the question.
@@ -77,27 +77,27 @@ def _first_line(where: Address, path: str, *, tls: bool) -> bytes:
     Raises:
         OSError: there is none, or not in time.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     with contextlib.ExitStack() as stack:
-        connection = stack.enter_context(socket.create_connection(where, PATIENCE))
+        connection = stack.enter_context(socket.create_connection(where, TIMEOUT))
         if tls:
-            connection.settimeout(_left(deadline))
-            connection = stack.enter_context(_secured(connection))
+            connection.settimeout(_remaining(deadline))
+            connection = stack.enter_context(_with_tls(connection))
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         answer = b""
-        while b"\r\n" not in answer and len(answer) < _LONGEST_LINE:
-            connection.settimeout(_left(deadline))
-            if not (piece := connection.recv(_LONGEST_LINE)):
+        while b"\r\n" not in answer and len(answer) < _MAX_LINE:
+            connection.settimeout(_remaining(deadline))
+            if not (piece := connection.recv(_MAX_LINE)):
                 break
             answer += piece
     return answer.partition(b"\r\n")[0]
 
 
-def _left(deadline: float) -> float:
+def _remaining(deadline: float) -> float:
     return max(deadline - time.monotonic(), 0.001)  # 0 would mean: do not wait, and tell it by another error
 
 
-def _secured(connection: socket.socket) -> socket.socket:
+def _with_tls(connection: socket.socket) -> socket.socket:
     import ssl  # noqa: PLC0415 - few need it, and each probe would wait for it
 
     # The certificate has the name that callers use, not this address, and may be of an authority that only they trust.
@@ -107,7 +107,7 @@ def _secured(connection: socket.socket) -> socket.socket:
     return context.wrap_socket(connection)
 
 
-def _problem(line: bytes) -> str | None:
+def _problem_with(line: bytes) -> str | None:
     """What the first line of an answer says against the proxy's being ready."""
     if not line:
         return "the connection ended without an answer"

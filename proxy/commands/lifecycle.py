@@ -19,7 +19,7 @@ from proxy.output import terminal
 from proxy.output.diagnostics import operator
 from proxy.output.formatting import instant, printable
 from proxy.withdrawn import lifecycle
-from proxy.withdrawn.lifecycle import Policy, Reason, Refusal, Standing
+from proxy.withdrawn.lifecycle import Policy, Standing
 
 SUMMARY = "say what a call of each caller would get at a time"
 EPILOG = """\
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument(
         "--at",
-        type=log_options.time_to_come,
+        type=log_options.future_time,
         metavar="TIME",
         help="+2h for in two hours, 2h for two hours ago, a date, or a date-time; default: now",
     )
@@ -50,18 +50,18 @@ def run(options: argparse.Namespace) -> ExitStatus:
     """
     config, now = require_config(options), log_options.now()
     policy, rules = config.lifecycle.policy, [known.rule for known in config.callers.known]
-    moment = log_options.at(options.at, now) or now
+    moment = log_options.to_datetime(options.at, now) or now
     found = subjects(_read_logs(config, options.files), rules, policy, moment)
     if options.caller is not None:
         names = [subject.party.name for subject in found]
         found = [subject for subject in found if subject.party.name == options.caller]
         if not found:
             raise log_options.unknown_caller(options.caller, "in the log or in callers.known", names)
-    prospects = [_prospect(policy, subject, moment) for subject in found]
+    previews = [_preview(policy, subject, moment) for subject in found]
     if options.format == "json":
-        print(to_json_text({"at": moment, "callers": [_values(prospect) for prospect in prospects]}))
+        print(to_json_text({"at": moment, "callers": [_to_dict(preview) for preview in previews]}))
     else:
-        _show_table(prospects, present(policy, found, moment).phase, moment)
+        _show_table(previews, present(policy, found, moment).phase, moment)
     return ExitStatus.OK
 
 
@@ -75,89 +75,84 @@ def _read_logs(config: Config, files: list[str]) -> Survey | None:
         return None
 
 
-class Prospect(NamedTuple):
-    """What a call of somebody would get at a time."""
+class Preview(NamedTuple):
+    """What a call of somebody would get at a time.
+
+    Attributes:
+        headers: those that announce the end, by their names in lower case.
+    """
 
     subject: Subject
     standing: Standing
-    announced: dict[str, str]
+    headers: dict[str, str]
+
+    @property
+    def error(self) -> type[errors.ProxyError] | None:
+        """What it would be refused with, if it would."""
+        refusal = self.standing.refusal
+        if refusal is None:
+            return None
+        return errors.Withdrawn if refusal.until is None else errors.BrownedOut
 
     @property
     def answer(self) -> str:
         """In a few words."""
-        refusal = self.standing.refusal
-        if refusal is None:
+        refusal, error = self.standing.refusal, self.error
+        if refusal is None or error is None:
             return "forwarded"
-        why = f": {_WHY[refusal.reason]}" if refusal.until is None else f" until {instant(refusal.until)}"
-        return f"{_error(refusal).status} {_error(refusal).code}{why}"
-
-    @property
-    def outcome(self) -> str:
-        """As the caller record would have it."""
-        refusal = self.standing.refusal
-        return _error(refusal).outcome if refusal is not None else "forwarded"
+        if refusal.until is not None:
+            return f"{error.status} {error.code} until {instant(refusal.until)}"
+        return f"{error.status} {error.code}: {'no new callers' if refusal.reason == 'frozen' else refusal.reason}"
 
 
-def _error(refusal: Refusal) -> type[errors.ProxyError]:
-    return errors.Withdrawn if refusal.until is None else errors.BrownedOut
-
-
-_WHY: dict[Reason, str] = {
-    "sunset": "sunset",
-    "migrated": "migrated",
-    "frozen": "no new callers",
-    "brownout": "brownout",
-}
-
-
-def _prospect(policy: Policy, subject: Subject, at: datetime) -> Prospect:
+def _preview(policy: Policy, subject: Subject, at: datetime) -> Preview:
     standing = lifecycle.standing(policy, subject.party, at)
     headers = lifecycle.announcement(policy, subject.party)
-    return Prospect(subject, standing, {name.decode(): value.decode() for name, value in headers})
+    return Preview(subject, standing, {name.decode(): value.decode() for name, value in headers})
 
 
 _TITLES = ("caller", "owner", "state", "phase", "a call gets", "Deprecation", "Sunset")
-_DISPENSABLE = ("Deprecation", "state", "Sunset", "owner", "phase")
+_OPTIONAL_COLUMNS = ("Deprecation", "state", "Sunset", "owner", "phase")
 """Those that a narrow terminal can do without, the first one first."""
 
 
-def _show_table(prospects: Iterable[Prospect], phase: str, at: datetime) -> None:
+def _show_table(previews: Iterable[Preview], phase: str, at: datetime) -> None:
     terminal.show_line(sys.stdout, f"At {instant(at)} the phase is {phase}.")
     terminal.show_line(sys.stdout, "")
-    rows = [dict(zip(_TITLES, _cells(prospect), strict=True)) for prospect in prospects]
+    rows = [dict(zip(_TITLES, _cells(preview), strict=True)) for preview in previews]
     texts = {title: [row[title] for row in rows] for title in _TITLES}
-    gone = terminal.without_room(texts, _DISPENSABLE, terminal.columns(sys.stdout))
-    shown = [title for title in _TITLES if title not in gone]
+    dropped = terminal.without_room(texts, _OPTIONAL_COLUMNS, terminal.columns(sys.stdout))
+    shown = [title for title in _TITLES if title not in dropped]
     cells = ([[(row[title], "")] for title in shown] for row in rows)
     terminal.show_table(sys.stdout, map(terminal.Title, shown), cells)
 
 
-def _cells(prospect: Prospect) -> list[str]:
-    party, headers = prospect.subject.party, prospect.announced
+def _cells(preview: Preview) -> list[str]:
+    party, headers = preview.subject.party, preview.headers
     return [
         printable(party.name),
         printable(party.owner or "-"),
-        prospect.subject.state or "not in the log",
-        prospect.standing.phase,
-        prospect.answer,
+        preview.subject.state or "not in the log",
+        preview.standing.phase,
+        preview.answer,
         headers.get("deprecation", "-"),
         headers.get("sunset", "-"),
     ]
 
 
-def _values(prospect: Prospect) -> dict[str, Any]:
-    subject, refusal = prospect.subject, prospect.standing.refusal
+def _to_dict(preview: Preview) -> dict[str, Any]:
+    subject, refusal, error = preview.subject, preview.standing.refusal, preview.error
     return {
         "caller": subject.party.name,
         "owner": subject.party.owner,
         "state": subject.state,
         "last_seen": subject.last_seen,
-        "phase": prospect.standing.phase,
-        "outcome": prospect.outcome,
-        "status": _error(refusal).status if refusal is not None else None,
-        "error_code": _error(refusal).code if refusal is not None else None,
+        "phase": preview.standing.phase,
+        "outcome": error.outcome if error is not None else "forwarded",
+        "status": error.status if error is not None else None,
+        "error_code": error.code if error is not None else None,
         "reason": refusal.reason if refusal is not None else None,
         "until": refusal.until if refusal is not None else None,
-        "deprecation": prospect.announced.get("deprecation"),
-        "sunset": prospect.announced.get("sunset"),
+        "deprecation": preview.headers.get("deprecation"),
+        "sunset": preview.headers.get("sunset"),
     }

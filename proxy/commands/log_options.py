@@ -40,7 +40,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def at(time: Time | None, now: datetime) -> datetime | None:
+def to_datetime(time: Time | None, now: datetime) -> datetime | None:
     """The time that an option gives."""
     return now - time if isinstance(time, timedelta) else time
 
@@ -59,15 +59,15 @@ def read_logs(
     Raises:
         NoLog: one cannot be read, or there is none.
     """
-    paths, present = files or logs(config.callers.log), now()
+    paths, current = files or logs(config.callers.log), now()
     with terminal.progress(size(paths)) as progress:
         return survey(
             paths,
             [known.rule for known in config.callers.known],
-            present,
+            current,
             by=by,
-            since=at(since, present),
-            until=at(until, present),
+            since=to_datetime(since, current),
+            until=to_datetime(until, current),
             is_wanted=is_wanted,
             progress=progress,
             policy=config.lifecycle.policy,
@@ -111,7 +111,7 @@ _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UT
 """Between them, every time zone and calendar works."""
 
 
-def time_to_come(value: str) -> Time:
+def future_time(value: str) -> Time:
     """Read a time as the other options do, or ``+2h`` for in two hours.
 
     Raises:

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> ExitStatus:
     try:
         print(_to_legacy(text) if options.response else _to_successor(text, options))
     except (ProxyError, curl.CurlError) as error:
-        raise CommandError(ExitStatus.FAILED, _readable(str(error))) from None
+        raise CommandError(ExitStatus.FAILED, _with_dollars(str(error))) from None
     return ExitStatus.OK
 
 
@@ -61,14 +61,14 @@ def _to_successor(text: str, options: argparse.Namespace) -> str:
     else:
         call, notes = replacement.of_body(text, config.Upstream().url, options.path)
     for note in notes:
-        operator.warning(_readable(note))
+        operator.warning(_with_dollars(note))
     if options.curl:
         return curl.write(call)
-    operator.info(_readable(f"to be sent with {call.method} {call.url}"))
-    return _readable(_indented(call.body.encode()))
+    operator.info(_with_dollars(f"to be sent with {call.method} {call.url}"))
+    return _with_dollars(_indented(call.body.encode()))
 
 
-def _readable(text: str) -> str:
+def _with_dollars(text: str) -> str:
     return text.replace(curl.LITERAL_DOLLAR, "$")
 
 

@@ -150,7 +150,7 @@ def drips(connection: socket.socket) -> None:
 
 
 def test_an_answer_that_only_drips_is_not_waited_for(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "PATIENCE", 0.2)
+    monkeypatch.setattr(health, "TIMEOUT", 0.2)
     with found(drips) as address:
         assert ask(admin=address) == (1, f"trigger-shim: error: http://{address}/readyz: no answer within 0.2 s\n")
 
@@ -159,7 +159,7 @@ def test_an_answer_that_only_drips_is_not_waited_for(ask: Ask, monkeypatch: pyte
 def test_somebody_who_accepts_and_never_answers_is_not_waited_for(
     ask: Ask, scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "PATIENCE", 0.2)
+    monkeypatch.setattr(health, "TIMEOUT", 0.2)
     tls = certified(tmp_path)[0] if scheme == "https" else None
     with socket.create_server(("127.0.0.1", 0)) as silent:
         admin = "{}:{}".format(*silent.getsockname())
