@@ -1,4 +1,4 @@
-"""Parses the command line, and runs the command that it names."""
+"""Parses the command line and runs a command."""
 
 import argparse
 import sys
@@ -10,29 +10,29 @@ from proxy import __version__
 from proxy.commands.status import CommandError, ExitStatus
 
 COMMANDS = ("serve", "health", "check", "lifecycle", "translate", "scan", "callers", "caller", "fingerprint", "demo")
-"""Modules of `proxy.commands`, in the order of ``--help``. Only the one that is needed is imported."""
+"""Modules of `proxy.commands`, in the order of ``--help``. Only the module of the command that runs is imported."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
     Args:
-        arguments: the command line after the name of the program; None for that of this process.
+        arguments: the command line without the program name; None for `sys.argv`.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         try:
             return _run(words)
         finally:
-            print(end="", flush=True)  # a broken pipe shows up here at the latest, where it can be caught
+            print(end="", flush=True)  # raises BrokenPipeError here rather than at exit, where it cannot be caught
     except CommandError as error:
-        from proxy.output.diagnostics import operator  # noqa: PLC0415 - most commands never need it
+        from proxy.output.diagnostics import operator  # noqa: PLC0415 - slow to import
 
         for problem in error.problems:
             operator.error(problem)
         return error.status
     except BrokenPipeError:
-        from proxy.output import terminal  # noqa: PLC0415 - the same
+        from proxy.output import terminal  # noqa: PLC0415 - slow to import
 
         terminal.stop_printing()
         return ExitStatus.OK
@@ -66,7 +66,7 @@ def _parser(name: str, command: Any) -> argparse.ArgumentParser:
 
 def _parse(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace:
     options, rest = parser.parse_known_args(words)
-    # argparse takes no more files once an option has followed the first ones.
+    # argparse does not accept more files after an option that follows the first ones.
     if "files" in options and all(map(_is_file, rest)):
         options.files.extend(rest)
     elif rest:
@@ -79,24 +79,24 @@ def _is_file(word: str) -> bool:
 
 
 def _exit_without_command(words: list[str]) -> NoReturn:
-    """Answer ``--help``, ``--version``, or a command line that is wrong."""
+    """Handle ``--help``, ``--version``, and a command line without a valid command."""
     parser = _Parser(
         prog="trigger-shim",
         usage="trigger-shim [-h] [--version] COMMAND ...",
-        description="A reverse proxy that keeps old CI tooling working on a withdrawn SourceCraft endpoint.",
+        description="A reverse proxy that keeps legacy CI tooling working on a withdrawn SourceCraft\nendpoint.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"trigger-shim {__version__}")
     parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help=argparse.SUPPRESS)
-    if words != ["--version"]:  # which does not have to wait for every command
+    if words != ["--version"]:  # importing every command takes long
         commands = "".join(f"  {name:<12} {_command(name).SUMMARY}\n" for name in COMMANDS)
-        parser.epilog = f"commands:\n{commands}\nEach command has its own --help, with an example."
+        parser.epilog = f"commands:\n{commands}\nRun 'trigger-shim COMMAND --help' for options and examples."
     parser.parse_args(words)
-    parser.error("the command comes first")
+    parser.error("write the command first")
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser with an exit status of its own for a wrong command line."""
+    """An argument parser with a configurable exit status for a wrong command line."""
 
     usage_status = ExitStatus.USAGE
 

@@ -41,7 +41,7 @@ def test_structlog_is_imported_by_commands_that_have_something_to_say_only(tmp_p
 
 def test_each_module_of_a_command_is_one() -> None:
     modules = {module.name for module in pkgutil.iter_modules(commands.__path__)}
-    assert modules - set(cli.COMMANDS) == {"config_options", "log_options", "status"}
+    assert modules - set(cli.COMMANDS) == {"log_options", "options", "status"}
 
 
 def test_help_lists_every_command(run: Run) -> None:
@@ -50,6 +50,13 @@ def test_help_lists_every_command(run: Run) -> None:
     assert ran.status == 0
     listed = re.findall(r"^  (\w+) +\S", ran.out.partition("commands:\n")[2], re.MULTILINE)
     assert tuple(listed) == cli.COMMANDS
+
+
+@pytest.mark.parametrize("command", ["", *cli.COMMANDS])
+def test_help_fits_a_terminal(run: Run, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = run(*command.split(), "--help").out.partition("example")[0]
+    assert max(map(len, text.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Tells everything on one caller."""
+"""Shows everything about one caller."""
 
 import argparse
 import sys
@@ -7,32 +7,26 @@ from proxy.callers.log.files import NoLog
 from proxy.callers.render import card_text as text
 from proxy.callers.render import formats
 from proxy.callers.render.card import card
-from proxy.commands.config_options import add_config, require_config
 from proxy.commands.log_options import add_logs, add_period, read_logs, unknown_caller
+from proxy.commands.options import add_config, add_format, require_config
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.output import terminal
 
-SUMMARY = "tell everything on one caller, and the new call for each that it makes"
+SUMMARY = "show everything about one caller, and how to replace its calls"
 EPILOG = """\
 example:
   trigger-shim caller nightly --format markdown"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `caller`."""
     add_config(parser)
-    parser.add_argument("name", metavar="NAME", help="as `callers` shows it")
+    parser.add_argument("name", metavar="NAME", help="name of the caller, as `trigger-shim callers` shows it")
     add_logs(parser)
     add_period(parser)
-    parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
+    add_format(parser, "text", "json", "markdown")
 
 
 def run(options: argparse.Namespace) -> ExitStatus:
-    """Tell everything on one caller.
-
-    Raises:
-        CommandError: there is no log that can be read, or no such caller in it.
-    """
     config = require_config(options)
     try:
         surveyed = read_logs(

@@ -1,4 +1,4 @@
-"""Says who still calls, and whether the withdrawn API can be switched off."""
+"""Reports who still calls, and whether it is safe to switch the withdrawn API off."""
 
 import argparse
 import sys
@@ -12,15 +12,15 @@ from proxy.callers.report.rhythm import STATES
 from proxy.callers.report.rows import Row
 from proxy.callers.report.survey import Survey
 from proxy.callers.report.tally import DIMENSIONS
-from proxy.commands.config_options import add_config, require_config
 from proxy.commands.log_options import add_logs, add_period, duration, read_logs
+from proxy.commands.options import add_config, add_format, require_config
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config
 from proxy.output.diagnostics import operator
 
-SUMMARY = "say who still calls, whose it is, and whether the withdrawn API can be switched off"
+SUMMARY = "show who still calls, and whether the API can be switched off"
 EPILOG = """\
-example:
+examples:
   trigger-shim callers --since 30d
   zcat old/*.gz | trigger-shim callers --format csv -"""
 
@@ -32,29 +32,31 @@ _GATE_STATUS: dict[Gate, ExitStatus] = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `callers`."""
     add_config(parser)
     add_logs(parser)
     add_period(parser)
-    parser.add_argument("--by", choices=DIMENSIONS, default="caller", help="what to group by; default: caller")
-    parser.add_argument("--state", choices=STATES, action="append", help="only rows in this state; may be repeated")
-    parser.add_argument("--sort", choices=("state", *_SORT_KEYS), default="state", help="default: state, then calls")
-    parser.add_argument("--limit", type=_positive_number, metavar="N", help="no more than so many rows")
-    parser.add_argument("--format", choices=("table", "json", "csv", "markdown", "html"), default="table")
+    parser.add_argument("--by", choices=DIMENSIONS, default="caller", help="what each row stands for (default: caller)")
+    parser.add_argument(
+        "--state", choices=STATES, action="append", help="show only rows in this state; can be repeated"
+    )
+    parser.add_argument(
+        "--sort",
+        choices=("state", *_SORT_KEYS),
+        default="state",
+        metavar="KEY",
+        help=f"state, {', '.join(_SORT_KEYS)} (default: state, then calls)",
+    )
+    parser.add_argument("--limit", type=_positive_number, metavar="N", help="show at most N rows")
+    add_format(parser, "table", "json", "csv", "markdown", "html")
     parser.add_argument(
         "--fail-if-active",
         type=duration,
-        metavar="TIME",
-        help="exit with 1 if somebody called within the last TIME, such as 14d, and with 3 if the log cannot tell",
+        metavar="DURATION",
+        help="exit with 1 if somebody called within the last DURATION, such as 14d, and with 3 if the log cannot tell",
     )
 
 
 def run(options: argparse.Namespace) -> ExitStatus:
-    """Report on everybody.
-
-    Raises:
-        CommandError: there is no log that can be read.
-    """
     config = require_config(options)
     try:
         surveyed = read_logs(
@@ -75,9 +77,9 @@ def run(options: argparse.Namespace) -> ExitStatus:
     return _GATE_STATUS[still_calling(surveyed.report, options.fail_if_active)]
 
 
-def _print(form: str, surveyed: Survey, rows: list[Row], config: Config) -> None:
+def _print(output_format: str, surveyed: Survey, rows: list[Row], config: Config) -> None:
     report, source = surveyed.report, surveyed.source
-    match form:
+    match output_format:
         case "table":
             table.show(report, rows, sys.stdout)
         case "json":
@@ -87,7 +89,7 @@ def _print(form: str, surveyed: Survey, rows: list[Row], config: Config) -> None
         case "markdown":
             print(formats.to_markdown(report, rows, source), end="")
         case "html":
-            from proxy.callers.render import page  # noqa: PLC0415 - its library takes its time to import
+            from proxy.callers.render import page  # noqa: PLC0415 - only this format needs jinja2
 
             print(page.to_html(surveyed, rows, config.upstream.url), end="")
 
@@ -111,5 +113,5 @@ _SORT_KEYS: dict[str, Callable[[Row], Any]] = {
 
 def _positive_number(value: str) -> int:
     if not value.isdecimal() or int(value) < 1:
-        raise argparse.ArgumentTypeError(f"{value!r} is no count; write a whole number, 1 or more")
+        raise argparse.ArgumentTypeError(f"{value!r} is not a row count; write a whole number, 1 or more")
     return int(value)

@@ -1,4 +1,4 @@
-"""Says what is wrong with the configuration, or prints it, with what it will do and to whom."""
+"""Validates the configuration, and shows what it will do and to whom."""
 
 import argparse
 
@@ -7,27 +7,28 @@ from proxy.callers.plan.forecast import forecast, present, subjects
 from proxy.callers.plan.upcoming import agenda
 from proxy.callers.plan.warnings import cautions
 from proxy.commands import log_options
-from proxy.commands.config_options import add_config, add_overrides, require_config
+from proxy.commands.options import add_config, add_overrides, require_config
 from proxy.commands.status import ExitStatus
 from proxy.config import render
 from proxy.output.diagnostics import operator
 from proxy.output.formatting import printable
 
-SUMMARY = "say what is wrong with the configuration, or print the effective one, with what it will do and to whom"
+SUMMARY = "validate the configuration, and show what it will do and to whom"
 EPILOG = """\
+Prints the effective configuration, with secrets masked, and the next changes as
+comments.
+
 example:
   trigger-shim check --config config.yaml"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `check`."""
     add_config(parser)
     add_overrides(parser)
-    parser.add_argument("--no-log", action="store_true", help="do not read the caller log, which may take its time")
+    parser.add_argument("--no-log", action="store_true", help="do not read the caller log, which can take a while")
 
 
 def run(options: argparse.Namespace) -> ExitStatus:
-    """Print the configuration, what comes next as comments, and warn of what is worth a second look."""
     config = require_config(options)
     print(render(config), end="")
     policy, rules, now = config.lifecycle.policy, [known.rule for known in config.callers.known], log_options.now()
@@ -40,9 +41,9 @@ def run(options: argparse.Namespace) -> ExitStatus:
     found = subjects(surveyed, rules, policy, now)
     is_read = surveyed is not None
     coming = agenda(present(policy, found, now), forecast(policy, found, now), now, None, is_read=is_read)
-    for line in (*([] if is_read else [f"{reason}: callers.known alone says who is hit"]), *coming):
+    for line in (*([] if is_read else [f"{reason}: only the callers in callers.known are listed"]), *coming):
         print(f"# {printable(line)}")
     matched = surveyed.matched if surveyed is not None and surveyed.source.calls else None
-    for caution in cautions(policy, rules, found, now, matched):
-        operator.warning(caution)
+    for warning in cautions(policy, rules, found, now, matched):
+        operator.warning(warning)
     return ExitStatus.OK

@@ -1,4 +1,4 @@
-"""The main job, shown on four calls: the proxy and the stand-in successor on free loopback ports."""
+"""Sends four calls through the proxy to a stand-in successor, both on free loopback ports."""
 
 import argparse
 import http.client
@@ -16,7 +16,7 @@ from proxy.standin.calls import Received
 if TYPE_CHECKING:
     from proxy.standin.app import StandIn
 
-SUMMARY = "send four calls through the proxy to a stand-in successor, and show what becomes of each"
+SUMMARY = "send four calls through the proxy, and show the results"
 EPILOG = """\
 example:
   trigger-shim demo"""
@@ -26,7 +26,7 @@ PUBLISHED_BODY = {
     "workflow_revision": "example",
     "input": {"values": [{"name": "example", "value": "example"}]},
 }
-"""The body on the published page of the withdrawn endpoint."""
+"""The example on the documentation page of the withdrawn endpoint."""
 
 _SUCCESSOR_BODY = {
     "workflows": [{"name": "build", "values": [{"name": "example", "value": "example"}]}],
@@ -36,7 +36,13 @@ _SUCCESSOR_BODY = {
 
 
 class Step(NamedTuple):
-    """One call, and what must come of it."""
+    """One call, and the expected result.
+
+    Attributes:
+        successor: path and body of the request to the successor; None if nothing may be forwarded.
+        answer: fields of the answer.
+        outcome: in the caller record.
+    """
 
     title: str
     path: str
@@ -51,7 +57,7 @@ _STARTED = {"trigger_status": "created"}
 
 STEPS = (
     Step(
-        "the call of the published page, by slug",
+        "the documented call, by slug",
         "/acme/shop/ci_workflows/build/trigger",
         PUBLISHED_BODY,
         ("/repos/acme/shop/cicd/runs", _SUCCESSOR_BODY),
@@ -90,12 +96,11 @@ STEPS = (
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
-    """Add nothing: `demo` has no options."""
+    pass
 
 
 def run(_options: argparse.Namespace) -> ExitStatus:
-    """Send the calls and print what became of each."""
-    # `--help` lists every command, and does not have to wait for a server.
+    # Imported here so that `trigger-shim --help` does not import a server.
     from proxy.gateway.app import App  # noqa: PLC0415
     from proxy.gateway.server import server  # noqa: PLC0415
     from proxy.standin.app import StandIn  # noqa: PLC0415
@@ -107,9 +112,9 @@ def run(_options: argparse.Namespace) -> ExitStatus:
             upstream=Upstream(url=Url(f"http://{_address(upstream)}")), callers=Callers(log=LogPath(str(log)))
         )
         with server.background(standin, upstream), server.background(App(config), public):
-            print(f"trigger-shim on http://{_address(public)}, the stand-in successor on http://{_address(upstream)}\n")
+            print(f"trigger-shim on http://{_address(public)}, stand-in successor on http://{_address(upstream)}\n")
             results = [_run_step(number, step, public, standin, log) for number, step in enumerate(STEPS, 1)]
-    print(f"{sum(results)} of {len(results)} calls went as they must")
+    print(f"{sum(results)} of {len(results)} calls gave the expected result")
     return ExitStatus.OK if all(results) else ExitStatus.FAILED
 
 
@@ -125,11 +130,11 @@ def _run_step(number: int, step: Step, public: socket.socket, standin: "StandIn"
     for request in forwarded:
         _print_field("successor request", f"{request.method} {request.path}", request.body.decode())
     if not forwarded:
-        _print_field("successor request", "none: nothing was forwarded")
+        _print_field("successor request", "none")
     _print_field("run" if status == 200 else "successor answer", *standin.answers[before:] or ["none"])
     _print_field("legacy answer", f"{status} {answer}")
     _print_field("caller record", *records[number - 1 : number])
-    print("".join(f"   WRONG: {problem}\n" for problem in problems) or "   as it must be\n")
+    print("".join(f"   WRONG: {problem}\n" for problem in problems) or "   as expected\n")
     return not problems
 
 
@@ -149,14 +154,14 @@ def _problems(step: Step, forwarded: list[Received], answer: tuple[int, str], re
     problems = []
     expected = [step.successor] if step.successor is not None else []
     if [(request.path, json.loads(request.body)) for request in forwarded] != expected:
-        problems.append(f"the successor should have got {expected}")
+        problems.append(f"expected the successor to get {expected}")
     status, got = answer[0], json.loads(answer[1])
     if status != step.status or any(got.get(key) != value for key, value in step.answer.items()):
-        problems.append(f"the answer should be {step.status} with {step.answer}")
+        problems.append(f"expected the answer {step.status} with {step.answer}")
     if status == 200 and set(got) != {"flux_id", "flux_public_id", "trigger_status"}:
-        problems.append("the answer should have the three legacy fields and no other")
+        problems.append("expected the three legacy fields in the answer, and no others")
     if [record["outcome"] for record in records] != [step.outcome]:
-        problems.append(f"there should be one record more, with the outcome {step.outcome}")
+        problems.append(f"expected one more record, with the outcome {step.outcome}")
     return problems
 
 

@@ -1,4 +1,4 @@
-"""Asks the running proxy whether it is ready, as a probe of a container does."""
+"""Asks the running proxy whether it is ready, for the health check of a container."""
 
 import argparse
 import contextlib
@@ -7,34 +7,33 @@ import re
 import socket
 import time
 
-from proxy.commands.config_options import add_config, add_overrides, require_config
+from proxy.commands.options import add_config, add_overrides, require_config
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config
 from proxy.config.values import Address
 
-SUMMARY = "ask the running proxy whether it is ready; the exit status says it, for probes"
+SUMMARY = "ask the running proxy whether it is ready, for health probes"
 EPILOG = """\
+exit status:
+  0  the proxy is ready
+  1  it is not ready, or does not answer
+  2  the configuration or the command line is wrong
+
 example:
   trigger-shim health --config config.yaml"""
 
 TIMEOUT = 3.0
-"""Seconds for the whole of the question."""
+"""Seconds for connecting, sending and receiving together."""
 
 _MAX_LINE = 4096
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `health`."""
     add_config(parser)
     add_overrides(parser)
 
 
 def run(options: argparse.Namespace) -> ExitStatus:
-    """Ask the proxy with this configuration.
-
-    Raises:
-        CommandError: it is not ready, or the configuration does not say where to ask.
-    """
     settings = require_config(options)
     where, path = _readiness_page(settings)
     url = f"{'http' if settings.tls is None else 'https'}://{where}{path}"
@@ -43,7 +42,7 @@ def run(options: argparse.Namespace) -> ExitStatus:
     except TimeoutError:
         problem: str | None = f"no answer within {TIMEOUT:g} s"
     except OSError as error:
-        problem = error.strerror or "cannot be asked"
+        problem = error.strerror or "cannot connect"
     else:
         problem = _problem_with(line)
     if problem is not None:
@@ -52,16 +51,16 @@ def run(options: argparse.Namespace) -> ExitStatus:
 
 
 def _readiness_page(settings: Config) -> tuple[Address, str]:
-    """The listener to ask, and the path."""
+    """Return the address and the path of the page that says whether the proxy is ready."""
     key, listener = ("listen", settings.listen) if settings.admin is None else ("admin", settings.admin)
     if listener.port == 0:
-        problem = f"{key}: port 0 is another one at each start; write one that can be asked"
+        problem = f"{key}: port 0 is a different port at each start; set a fixed port"
         raise CommandError(ExitStatus.USAGE, problem)
     return _connectable(listener), "/-/readyz" if key == "listen" else "/readyz"
 
 
 def _connectable(listener: Address) -> Address:
-    """Where a listener can be called; one on all addresses can be called on that of the loopback interface."""
+    """Return an address to connect to: for a listener on all addresses, the loopback address."""
     with contextlib.suppress(ValueError):
         host = ipaddress.ip_address(listener.host)
         if host.is_unspecified:
@@ -70,12 +69,12 @@ def _connectable(listener: Address) -> Address:
 
 
 def _status_line(where: Address, path: str, *, tls: bool) -> bytes:
-    """The first line of the answer, or as much of it as there is.
+    """Request a page, and return the first line of the answer, or as much of it as there is.
 
-    No HTTP client of the standard library bounds the whole of an exchange, and each costs more than the question.
+    The HTTP clients of the standard library have no time limit for a whole exchange, and are slow to import.
 
     Raises:
-        OSError: there is none, or not in time.
+        OSError: there is no answer, or not in time.
     """
     deadline = time.monotonic() + TIMEOUT
     with contextlib.ExitStack() as stack:
@@ -94,25 +93,25 @@ def _status_line(where: Address, path: str, *, tls: bool) -> bytes:
 
 
 def _remaining(deadline: float) -> float:
-    return max(deadline - time.monotonic(), 0.001)  # 0 would mean: do not wait, and tell it by another error
+    return max(deadline - time.monotonic(), 0.001)  # 0 would make the socket non-blocking
 
 
 def _with_tls(connection: socket.socket) -> socket.socket:
-    import ssl  # noqa: PLC0415 - few need it, and each probe would wait for it
+    import ssl  # noqa: PLC0415 - slow to import, and few configurations have TLS
 
-    # The certificate has the name that callers use, not this address, and may be of an authority that only they trust.
-    # Nothing secret is asked or told, and no restart mends a certificate that has expired.
+    # The certificate is for the name that callers use, not for this address, and its authority may be one that only
+    # they trust. Nothing secret is exchanged, and a restart would not fix an expired certificate.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context.wrap_socket(connection)
 
 
 def _problem_with(line: bytes) -> str | None:
-    """What the first line of an answer says against the proxy's being ready."""
+    """Return why an answer does not come from a proxy that is ready, or None if it does."""
     if not line:
-        return "the connection ended without an answer"
+        return "the connection was closed without an answer"
     answered = re.match(rb"HTTP/1\.1 (\d{3}) ", line)
     if answered is None:
-        return "answered something that is no HTTP"
+        return "the answer is not HTTP"
     status = int(answered[1])
-    return {200: None, 503: "not ready"}.get(status, f"answered {status}, as no trigger-shim does")
+    return {200: None, 503: "not ready"}.get(status, f"answered {status}, which trigger-shim never does")

@@ -1,4 +1,4 @@
-"""Says what a call of each caller would get at a time."""
+"""Shows what a call of each caller would get at a given time."""
 
 import argparse
 import sys
@@ -12,7 +12,7 @@ from proxy.callers.plan.forecast import Subject, present, subjects
 from proxy.callers.render.formats import to_json_text
 from proxy.callers.report.survey import Survey
 from proxy.commands import log_options
-from proxy.commands.config_options import add_config, require_config
+from proxy.commands.options import add_config, add_format, require_config
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config
 from proxy.output import terminal
@@ -21,33 +21,29 @@ from proxy.output.formatting import instant, printable
 from proxy.withdrawn import lifecycle
 from proxy.withdrawn.lifecycle import Policy, Standing
 
-SUMMARY = "say what a call of each caller would get at a time"
+SUMMARY = "show what a call of each caller would get, now or at another time"
 EPILOG = """\
-example:
+examples:
   trigger-shim lifecycle --at 2026-12-31T12:00:00+03:00
   trigger-shim lifecycle --at +2h --caller nightly"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `lifecycle`."""
     add_config(parser)
     parser.add_argument(
         "--at",
         type=log_options.future_time,
         metavar="TIME",
-        help="+2h for in two hours, 2h for two hours ago, a date, or a date-time; default: now",
+        help="+2h for two hours from now, 2h for two hours ago, a date, or a date-time (default: now)",
     )
-    parser.add_argument("--caller", metavar="NAME", help="this caller alone, as `callers` or callers.known names it")
+    parser.add_argument(
+        "--caller", metavar="NAME", help="show only this caller, named as in `trigger-shim callers` or callers.known"
+    )
     log_options.add_logs(parser)
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="default: %(default)s")
+    add_format(parser, "table", "json")
 
 
 def run(options: argparse.Namespace) -> ExitStatus:
-    """Print what calls would get at a time.
-
-    Raises:
-        CommandError: a log that is named cannot be read, or there is no such caller.
-    """
     config, now = require_config(options), log_options.now()
     policy, rules = config.lifecycle.policy, [known.rule for known in config.callers.known]
     moment = log_options.to_datetime(options.at, now) or now
@@ -71,15 +67,15 @@ def _read_logs(config: Config, files: list[str]) -> Survey | None:
     except NoLog as problem:
         if files:
             raise CommandError(ExitStatus.USAGE, str(problem)) from None
-        operator.warning(f"{str(problem).partition(': name')[0]}: callers.known alone says who is asked about")
+        operator.warning(f"{str(problem).partition(': name')[0]}: only the callers in callers.known are shown")
         return None
 
 
 class Preview(NamedTuple):
-    """What a call of somebody would get at a time.
+    """What a call of one caller would get at a given time.
 
     Attributes:
-        headers: those that announce the end, by their names in lower case.
+        headers: the response headers that announce the end, by lower-case name.
     """
 
     subject: Subject
@@ -88,7 +84,7 @@ class Preview(NamedTuple):
 
     @property
     def error(self) -> type[errors.ProxyError] | None:
-        """What it would be refused with, if it would."""
+        """The error that it would get, or None if it would be forwarded."""
         refusal = self.standing.refusal
         if refusal is None:
             return None
@@ -96,7 +92,7 @@ class Preview(NamedTuple):
 
     @property
     def answer(self) -> str:
-        """In a few words."""
+        """The result in a few words."""
         refusal, error = self.standing.refusal, self.error
         if refusal is None or error is None:
             return "forwarded"
@@ -113,7 +109,7 @@ def _preview(policy: Policy, subject: Subject, at: datetime) -> Preview:
 
 _TITLES = ("caller", "owner", "state", "phase", "a call gets", "Deprecation", "Sunset")
 _OPTIONAL_COLUMNS = ("Deprecation", "state", "Sunset", "owner", "phase")
-"""Those that a narrow terminal can do without, the first one first."""
+"""What a narrow terminal leaves out, in this order."""
 
 
 def _show_table(previews: Iterable[Preview], phase: str, at: datetime) -> None:

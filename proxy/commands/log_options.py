@@ -1,4 +1,4 @@
-"""The options of the commands that read the caller log, and how they read it."""
+"""The options of the commands that read the caller log, and the reading itself."""
 
 import argparse
 import difflib
@@ -16,32 +16,34 @@ from proxy.output import terminal
 from proxy.output.formatting import printable
 
 Time = datetime | timedelta
-"""A time as an option gives it: a length counts back from now."""
+"""The value of an option that takes a time: a date, or how long ago."""
 
 
 def add_logs(parser: argparse.ArgumentParser) -> None:
-    """Add the files to be read."""
+    """Add the log files to read."""
     parser.add_argument(
         "files",
         nargs="*",
         metavar="LOG",
-        help="files, .gz too, or - for standard input; default: callers.log and its rotated siblings",
+        help="log file, may be .gz; - is standard input (default: callers.log and its rotated files)",
     )
 
 
 def add_period(parser: argparse.ArgumentParser) -> None:
-    """Add the options that bound the period."""
-    parser.add_argument("--since", type=_time, metavar="TIME", help="30d for 30 days ago, a date, or a date-time")
-    parser.add_argument("--until", type=_time, metavar="TIME", help="the same; default: now")
+    """Add ``--since`` and ``--until``."""
+    parser.add_argument(
+        "--since", type=_time, metavar="TIME", help="start of the period: a date, a date-time, or 30d for 30 days ago"
+    )
+    parser.add_argument("--until", type=_time, metavar="TIME", help="end of the period (default: now)")
 
 
 def now() -> datetime:
-    """The time, in UTC."""
+    """Return the current time, in UTC."""
     return datetime.now(UTC)
 
 
 def to_datetime(time: Time | None, now: datetime) -> datetime | None:
-    """The time that an option gives."""
+    """Return the time that an option stands for."""
     return now - time if isinstance(time, timedelta) else time
 
 
@@ -54,10 +56,10 @@ def read_logs(
     until: Time | None = None,
     is_wanted: Callable[[str], bool] = lambda _: False,
 ) -> Survey:
-    """Read these logs, or where there are none the configured one; the rest is as `survey` has it.
+    """Read these files, or the configured log, and report on them. The keyword arguments are those of `survey`.
 
     Raises:
-        NoLog: one cannot be read, or there is none.
+        NoLog: a file cannot be read, or there is no log.
     """
     paths, current = files or logs(config.callers.log), now()
     with terminal.progress(size(paths)) as progress:
@@ -75,10 +77,10 @@ def read_logs(
 
 
 def unknown_caller(name: str, where: str, names: Iterable[str]) -> CommandError:
-    """The error for a name that no caller has, with the nearest ones."""
+    """Return the error for a name that no caller has. It suggests similar names."""
     near = difflib.get_close_matches(name, list(names), 3, 0.4)
-    meant = f"did you mean {', '.join(map(printable, near))}?" if near else "'trigger-shim callers' lists them"
-    return CommandError(ExitStatus.FAILED, f"{printable(name)}: no such caller {where}; {meant}")
+    hint = f"did you mean {', '.join(map(printable, near))}?" if near else "'trigger-shim callers' lists them"
+    return CommandError(ExitStatus.FAILED, f"{printable(name)}: no such caller {where}; {hint}")
 
 
 _DURATION = re.compile(r"(\d{1,5})([mhdw])")
@@ -86,14 +88,14 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def duration(value: str) -> timedelta:
-    """Read a length of time, such as ``14d``.
+    """Parse a duration such as ``14d``.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: it is not a duration.
     """
     found = _DURATION.fullmatch(value)
     if found is None:
-        raise argparse.ArgumentTypeError(f"{value!r} is no length of time; write 14d, 12h or 2w")
+        raise argparse.ArgumentTypeError(f"{value!r} is not a duration; write 14d, 12h or 2w")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
@@ -108,16 +110,16 @@ def _time(value: str) -> Time:
 
 
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
-"""Between them, every time zone and calendar works."""
+"""Times that every time zone and calendar can represent."""
 
 
 def future_time(value: str) -> Time:
-    """Read a time as the other options do, or ``+2h`` for in two hours.
+    """Parse a time that may be in the future: like ``--since``, or ``+2h`` for two hours from now.
 
     Raises:
-        argparse.ArgumentTypeError: it is neither, or too far away.
+        argparse.ArgumentTypeError: it is not a time, or out of range.
     """
     time = -duration(value[1:]) if value.startswith("+") else _time(value)
     if isinstance(time, datetime) and not _FIRST <= time < _LAST:
-        raise argparse.ArgumentTypeError(f"{value!r} is too far away; write a date of {_FIRST:%Y} to {_LAST:%Y}")
+        raise argparse.ArgumentTypeError(f"{value!r} is out of range; write a date between {_FIRST:%Y} and {_LAST:%Y}")
     return time

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from proxy.commands.config_options import add_config, add_overrides, load_config
+from proxy.commands.options import add_config, add_overrides, load_config
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import ConfigError, sources
 
@@ -18,25 +18,19 @@ example:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `serve`."""
     add_config(parser)
     add_overrides(parser)
 
 
 def run(options: argparse.Namespace) -> ExitStatus:
-    """Serve until a signal ends it.
-
-    Raises:
-        CommandError: the configuration cannot be used, or the proxy cannot start.
-    """
-    # The first process of a container ignores SIGTERM without a handler, and the server sets its own late.
-    signal.signal(signal.SIGTERM, _end)
-    # The server takes longer to import than most other commands take to run.
+    # As PID 1 of a container, a process ignores SIGTERM until it has a handler. The server installs its own only later.
+    signal.signal(signal.SIGTERM, _exit)
+    # Imported here so that the handler comes first, and so that `trigger-shim --help` does not import a server.
     from proxy.gateway.processes import supervisor  # noqa: PLC0415
     from proxy.gateway.server.server import ServeError  # noqa: PLC0415
 
     if options.config is None and Path(sources.DEFAULT_FILE).exists():
-        options.config = sources.DEFAULT_FILE  # a reload must find it, too
+        options.config = sources.DEFAULT_FILE  # so that a reload fails if the file is gone
     try:
         supervisor.serve(functools.partial(load_config, options), announce=sys.stderr.isatty())
     except ConfigError as error:
@@ -46,5 +40,5 @@ def run(options: argparse.Namespace) -> ExitStatus:
     return ExitStatus.OK
 
 
-def _end(_signal: int, _frame: object) -> NoReturn:
+def _exit(_signal: int, _frame: object) -> NoReturn:
     raise SystemExit(ExitStatus.OK)

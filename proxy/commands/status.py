@@ -1,4 +1,4 @@
-"""How a command ends."""
+"""Exit statuses, and the error that ends a command."""
 
 import enum
 
@@ -7,13 +7,13 @@ class ExitStatus(enum.IntEnum):
     """What a command returns to the shell.
 
     Attributes:
-        OK: it did what it was asked to do.
-        FAILED: it could not, or somebody still calls (`callers --fail-if-active`).
+        OK: the command worked.
+        FAILED: it did not, or, with `callers --fail-if-active`, somebody still calls.
         USAGE: the command line or the configuration is wrong.
-        FOUND: `scan` found withdrawn calls. A wrong command line of `scan` is FAILED, so that a pipeline can tell the
-            two apart.
-        CANNOT_TELL: the log does not show whether somebody still calls (`callers --fail-if-active`).
-        INTERRUPTED: Ctrl-C ended it: 128 plus the number of SIGINT.
+        FOUND: `scan` found withdrawn calls. For `scan` a wrong command line is FAILED, so that a pipeline can tell it
+            from a finding.
+        CANNOT_TELL: with `callers --fail-if-active`, the log does not show whether somebody still calls.
+        INTERRUPTED: Ctrl-C: 128 plus the number of SIGINT.
     """
 
     OK = 0
@@ -25,11 +25,11 @@ class ExitStatus(enum.IntEnum):
 
 
 class CommandError(Exception):
-    """A command cannot do its work.
+    """Ends a command with an error.
 
     Attributes:
-        status: how it ends.
-        problems: what is wrong, one line each.
+        status: the exit status.
+        problems: messages for standard error, one line each.
     """
 
     def __init__(self, status: ExitStatus, *problems: str) -> None:

@@ -1,4 +1,4 @@
-"""Turns a legacy body, or a ``curl`` line, into the new request."""
+"""Translates a legacy request for the successor, or a run of the successor back."""
 
 import argparse
 import sys
@@ -12,28 +12,24 @@ from proxy.errors import ProxyError
 from proxy.output.diagnostics import operator
 from proxy.withdrawn import curl, replacement, trigger
 
-SUMMARY = "turn a legacy body, or a curl command line, into the new request"
+SUMMARY = "translate a legacy body or curl command into a successor request"
 EPILOG = """\
-example:
+examples:
   echo '{"revision": "tags:v1.0.0"}' | trigger-shim translate --path /acme/shop/ci_workflows/build/trigger
   trigger-shim translate --curl old-call.sh"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `translate`."""
-    parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="what to read; - is standard input")
-    parser.add_argument("--path", metavar="PATH", help="the path that a body was sent to")
+    parser.add_argument(
+        "file", nargs="?", default="-", metavar="FILE", help="file to read (default: -, standard input)"
+    )
+    parser.add_argument("--path", metavar="PATH", help="path that the legacy body was sent to")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--curl", action="store_true", help="print a curl command line, to paste into the old script")
-    form.add_argument("--response", action="store_true", help="read a run, and print its legacy answer")
+    form.add_argument("--curl", action="store_true", help="print a curl command to paste into the legacy script")
+    form.add_argument("--response", action="store_true", help="read a run, and print the legacy answer for it")
 
 
 def run(options: argparse.Namespace) -> ExitStatus:
-    """Translate what there is to read.
-
-    Raises:
-        CommandError: it cannot be read, or is not a legacy request or a run.
-    """
     text = _read(options.file)
     try:
         print(_to_legacy(text) if options.response else _to_successor(text, options))
@@ -64,7 +60,7 @@ def _to_successor(text: str, options: argparse.Namespace) -> str:
         operator.warning(_with_dollars(note))
     if options.curl:
         return curl.write(call)
-    operator.info(_with_dollars(f"to be sent with {call.method} {call.url}"))
+    operator.info(_with_dollars(f"send it with {call.method} {call.url}"))
     return _with_dollars(_indented(call.body.encode()))
 
 

@@ -117,8 +117,8 @@ def test_check_shows_the_next_changes_with_whom_they_hit(run: Run, planned: Any)
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ((), "calls.jsonl: no log there yet: callers.known alone says who is hit"),
-        (("--no-log",), "the log was not read: callers.known alone says who is hit"),
+        ((), "calls.jsonl: no log there yet: only the callers in callers.known are listed"),
+        (("--no-log",), "the log was not read: only the callers in callers.known are listed"),
     ],
 )
 def test_without_a_log_check_says_so_and_goes_on(run: Run, planned: Any, options: tuple[str, ...], said: str) -> None:

@@ -130,12 +130,12 @@ def test_where_nobody_listens_that_is_said(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        (sends(b"HTTP/1.1 404 Not Found\r\n\r\n"), "answered 404, as no trigger-shim does"),
-        (sends(b"HTTP/1.1 2000 OK\r\n\r\n"), "answered something that is no HTTP"),
-        (sends(b"220 mail.example ESMTP\r\n"), "answered something that is no HTTP"),
-        (closes(b"HTTP/1.1 20"), "answered something that is no HTTP"),
-        (closes(), "the connection ended without an answer"),
-        (sends(b"\x1b[31m" * 2000), "answered something that is no HTTP"),
+        (sends(b"HTTP/1.1 404 Not Found\r\n\r\n"), "answered 404, which trigger-shim never does"),
+        (sends(b"HTTP/1.1 2000 OK\r\n\r\n"), "the answer is not HTTP"),
+        (sends(b"220 mail.example ESMTP\r\n"), "the answer is not HTTP"),
+        (closes(b"HTTP/1.1 20"), "the answer is not HTTP"),
+        (closes(), "the connection was closed without an answer"),
+        (sends(b"\x1b[31m" * 2000), "the answer is not HTTP"),
     ],
 )
 def test_somebody_else_is_not_taken_for_the_proxy(ask: Ask, script: Script, why: str) -> None:
