@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.config import Callers, Config, Upstream
-from proxy.config.values import LogPath, Url
 from proxy.gateway.app import App
 from proxy.gateway.server import server
 from proxy.standin.app import StandIn
@@ -91,9 +90,7 @@ def run() -> bool:
     standin, upstream, public = StandIn(), server.loopback(), server.loopback()
     with tempfile.TemporaryDirectory(prefix="trigger-shim-demo-") as folder:
         log = Path(folder, "callers.jsonl")
-        config = Config(
-            upstream=Upstream(url=Url(f"http://{_address(upstream)}")), callers=Callers(log=LogPath(str(log)))
-        )
+        config = Config(upstream=Upstream(url=f"http://{_address(upstream)}"), callers=Callers(log=str(log)))
         with server.background(standin, upstream), server.background(App(config), public):
             print(f"trigger-shim on http://{_address(public)}, the stand-in successor on http://{_address(upstream)}\n")
             results = [_show(number, step, public, standin, log) for number, step in enumerate(STEPS, 1)]

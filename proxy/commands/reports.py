@@ -18,8 +18,7 @@ from proxy.callers.report.rhythm import STATES
 from proxy.callers.report.rows import Row
 from proxy.callers.report.survey import Survey, survey
 from proxy.callers.report.tally import DIMENSIONS
-from proxy.config import Config
-from proxy.config.values import READERS, Moment
+from proxy.config import Config, values
 from proxy.output import terminal
 from proxy.output.diagnostics import operator
 from proxy.output.formatting import printable
@@ -192,7 +191,7 @@ def _time(value: str) -> timedelta | datetime:
     if _DURATION.fullmatch(value):
         return _duration(value)
     try:
-        moment: datetime = READERS[Moment](value)
+        moment: datetime = values.read(values.Moment, value)
     except ValueError as problem:
         raise argparse.ArgumentTypeError(f"{problem}, or 30d") from None
     return moment

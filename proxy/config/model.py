@@ -18,7 +18,6 @@ from proxy.callers import identity
 from proxy.callers.log.files import STDOUT
 from proxy.config import sources
 from proxy.config.values import (
-    READERS,
     Address,
     Count,
     Cron,
@@ -28,6 +27,7 @@ from proxy.config.values import (
     Fingerprints,
     Flag,
     Globs,
+    ListenAddress,
     LogPath,
     Moment,
     Networks,
@@ -39,6 +39,7 @@ from proxy.config.values import (
     Url,
     Zone,
     described,
+    read,
     shown_key,
 )
 from proxy.withdrawn import brownouts, lifecycle
@@ -50,22 +51,22 @@ MASK = "********"
 class Upstream:
     """Where the successor is, and how long to wait for it, in seconds."""
 
-    url: Url = Url("https://api.sourcecraft.tech")
-    connect_timeout: Seconds = Seconds(5.0)
-    timeout: Seconds = Seconds(60.0)
-    keepalive: Seconds = Seconds(5.0)
-    max_connections: Count = Count(512)
+    url: Url = "https://api.sourcecraft.tech"
+    connect_timeout: Seconds = 5.0
+    timeout: Seconds = 60.0
+    keepalive: Seconds = 5.0
+    max_connections: Count = 512
 
 
 @dataclass(frozen=True)
 class Limits:
     """How much the proxy takes on: bytes, calls and seconds."""
 
-    body: Size = Size(1 << 20)
-    in_flight: Count = Count(1024)
-    drain_delay: Delay = Delay(0.0)
-    drain: Seconds = Seconds(30.0)
-    retry_window: Delay = Delay(60.0)
+    body: Size = 1 << 20
+    in_flight: Count = 1024
+    drain_delay: Delay = 0.0
+    drain: Seconds = 30.0
+    retry_window: Delay = 60.0
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,9 @@ class Brownout:
     to: Moment | None = None
     cron: Cron | None = None
     duration: Seconds | None = None
-    time_zone: Zone = Zone(ZoneInfo("UTC"))
-    callers: Globs = Globs(())
-    except_: Globs = Globs(())
+    time_zone: Zone = ZoneInfo("UTC")
+    callers: Globs = ()
+    except_: Globs = ()
 
     @property
     def rule(self) -> brownouts.Brownout:
@@ -96,9 +97,9 @@ class Brownout:
 class Lifecycle:
     """The dates of the withdrawal, its planned short failures, and the page that explains it."""
 
-    deprecated: Moment | None = Moment(datetime(2025, 12, 1, tzinfo=UTC))
+    deprecated: Moment | None = datetime(2025, 12, 1, tzinfo=UTC)
     sunset: Moment | None = None
-    documentation: Page | None = Page("https://sourcecraft.dev/portal/docs/en/api-ref/CICD/RunWorkflows")
+    documentation: Page | None = "https://sourcecraft.dev/portal/docs/en/api-ref/CICD/RunWorkflows"
     brownouts: tuple[Brownout, ...] = ()
     freeze: Moment | None = None
 
@@ -109,24 +110,24 @@ class Lifecycle:
         return lifecycle.Policy(self.deprecated, self.sunset, self.documentation, rules, self.freeze)
 
 
-_LOOPBACK = Networks((ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")))
+_LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 
 @dataclass(frozen=True)
 class Known:
     """A caller that has a name: a call is its where every criterion that is given matches, in any of its values."""
 
-    name: Text = Text("")
+    name: Text = ""
     owner: Text | None = None
     contact: Text | None = None
-    token: Fingerprints = Fingerprints(())
-    agent: Globs = Globs(())
-    network: Networks = Networks(())
-    repository: Globs = Globs(())
-    workflow: Globs = Globs(())
+    token: Fingerprints = ()
+    agent: Globs = ()
+    network: Networks = ()
+    repository: Globs = ()
+    workflow: Globs = ()
     migrated: Moment | None = None
     extension: Moment | None = None
-    exempt_from_freeze: Flag = Flag(False)
+    exempt_from_freeze: Flag = False
 
     @property
     def rule(self) -> identity.Rule:
@@ -150,8 +151,8 @@ class Known:
 class Callers:
     """How callers are told apart, and where their calls are recorded."""
 
-    log: LogPath = LogPath("logs/callers.jsonl")
-    heartbeat: Seconds = Seconds(3600.0)
+    log: LogPath = "logs/callers.jsonl"
+    heartbeat: Seconds = 3600.0
     trusted_proxies: Networks = _LOOPBACK
     header: FieldName | None = None
     fingerprint_key: Secret | None = None
@@ -162,17 +163,17 @@ class Callers:
 class Tls:
     """What `listen` shows to callers; both files in PEM."""
 
-    certificate: File = File("")
-    key: File = File("")
+    certificate: File = ""
+    key: File = ""
 
 
 @dataclass(frozen=True)
 class Config:
     """The whole configuration."""
 
-    listen: Address = Address("127.0.0.1", 8080)
-    admin: Address | None = Address("127.0.0.1", 9901)
-    workers: Count = Count(1)
+    listen: ListenAddress = Address("127.0.0.1", 8080)
+    admin: ListenAddress | None = Address("127.0.0.1", 9901)
+    workers: Count = 1
     upstream: Upstream = field(default_factory=Upstream)
     limits: Limits = field(default_factory=Limits)
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
@@ -228,12 +229,12 @@ def render(config: Config) -> str:
 
 def _section(schema: type[T], values: Any, prefix: str, problems: list[str]) -> T:
     """Build a section, adding what is wrong with it to `problems`; a bad value counts as absent."""
-    fields = {name.rstrip("_"): name for name in typing.get_type_hints(schema)}
-    hints = {key: typing.get_type_hints(schema)[name] for key, name in fields.items()}
+    fields = {name.rstrip("_"): name for name in typing.get_type_hints(schema, include_extras=True)}
+    hints = {key: typing.get_type_hints(schema, include_extras=True)[name] for key, name in fields.items()}
     if not isinstance(values, dict):
         problems.append(f"{prefix.rstrip('.')}: holds {described(values)}; write its keys: {', '.join(hints)}")
         return schema()
-    read = {}
+    found = {}
     for key, value in values.items():
         where = f"{prefix}{shown_key(key)}"
         if key not in hints:
@@ -242,10 +243,10 @@ def _section(schema: type[T], values: Any, prefix: str, problems: list[str]) -> 
             problems.append(f"{where}: unknown key; {fix}")
         else:
             try:
-                read[fields[key]] = _value(hints[key], value, where, problems)
+                found[fields[key]] = _value(hints[key], value, where, problems)
             except ValueError as error:
                 problems.append(f"{where}: {error}")
-    return schema(**read)
+    return schema(**found)
 
 
 def _value(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
@@ -257,7 +258,7 @@ def _value(hint: Any, value: Any, where: str, problems: list[str]) -> Any:
         return _sections(typing.get_args(hint)[0], value, where, problems)
     if dataclasses.is_dataclass(hint):
         return _section(typing.cast("type[Any]", hint), value, f"{where}.", problems)
-    return READERS[hint](value)
+    return read(hint, value)
 
 
 def _sections(schema: type[T], values: Any, where: str, problems: list[str]) -> tuple[T, ...]:
@@ -318,7 +319,7 @@ def _of_known(known: Known, sunset: datetime | None) -> list[str]:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        hints = typing.get_type_hints(type(value))
+        hints = typing.get_type_hints(type(value), include_extras=True)
         return {
             key.rstrip("_"): MASK
             if Secret in typing.get_args(hint) and getattr(value, key)

@@ -1,7 +1,7 @@
 """The kinds of values in the configuration.
 
-Each has a reader: a function that takes what stands in the YAML, and returns the value or raises `ValueError` with a
-clause that says what is wrong, and one that says what to write instead.
+Each kind is a type annotated with its reader. The reader takes a value of the YAML and returns the checked value, or
+raises `ValueError` with what is wrong and what to write instead.
 """
 
 import ipaddress
@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, NewType
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -28,26 +28,6 @@ class Address(NamedTuple):
         return f"{host}:{self.port}"
 
 
-Url = NewType("Url", str)
-Page = NewType("Page", str)
-Seconds = NewType("Seconds", float)
-Delay = NewType("Delay", float)
-Size = NewType("Size", int)
-Count = NewType("Count", int)
-Moment = NewType("Moment", datetime)
-Networks = NewType("Networks", tuple[Network, ...])
-LogPath = NewType("LogPath", str)
-File = NewType("File", str)
-Secret = NewType("Secret", str)
-Text = NewType("Text", str)
-Cron = NewType("Cron", str)
-Zone = NewType("Zone", ZoneInfo)
-Flag = NewType("Flag", bool)
-FieldName = NewType("FieldName", str)
-Globs = NewType("Globs", tuple[str, ...])
-Fingerprints = NewType("Fingerprints", tuple[str, ...])
-
-
 def _address(value: Any) -> Address:
     found = (
         re.fullmatch(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\[\]:\s]+)):(\d{1,5})", value) if isinstance(value, str) else None
@@ -57,7 +37,10 @@ def _address(value: Any) -> Address:
     return Address(found[1] or found[2], int(found[3]))
 
 
-def _url(value: Any) -> Url:
+ListenAddress = Annotated[Address, _address]
+
+
+def _url(value: Any) -> str:
     text = value if isinstance(value, str) else ""
     try:
         parts = urlsplit(text)
@@ -70,63 +53,97 @@ def _url(value: Any) -> Url:
         raise ValueError(f"{_shown(value)} is no URL; write https://HOST, or http://HOST:PORT")
     if "?" in text or "#" in text:
         raise ValueError("it holds a query or a fragment; end it before any ? or #")
-    return Url(text.rstrip("/"))
+    return text.rstrip("/")
 
 
-def _page(value: Any) -> Page:
-    if not isinstance(value, str) or not re.fullmatch(r"https?://[!#-;=?-\[\]_a-z~]+", value):
-        raise ValueError(f"{_shown(value)} is no URL of a page; write https://…, percent-encoded")
-    return Page(value)
+Url = Annotated[str, _url]
 
+
+def _matching(pattern: str, problem: str) -> Callable[[Any], str]:
+    """A reader of text that matches a regular expression."""
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            raise ValueError(f"{_shown(value)} {problem}")
+        return value
+
+    return read
+
+
+Page = Annotated[
+    str, _matching(r"https?://[!#-;=?-\[\]_a-z~]+", "is no URL of a page; write https://…, percent-encoded")
+]
+FieldName = Annotated[
+    str, _matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "is no name of a header; write one such as X-Caller")
+]
+LogPath = Annotated[str, _matching(r"(?!\s*\Z)[^\0]+", 'is no file; write a path, or "-" for standard output')]
 
 _LONGEST = 366 * 86400
 
 
-def _seconds(value: Any) -> Seconds:
+def _seconds(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _LONGEST:
         raise ValueError(f"{_shown(value)} is no time; write seconds, more than 0 and at most {_LONGEST}")
-    return Seconds(float(value))
+    return float(value)
 
 
-def _delay(value: Any) -> Delay:
+Seconds = Annotated[float, _seconds]
+
+
+def _delay(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LONGEST:
         raise ValueError(f"{_shown(value)} is no time; write seconds, 0 or more and at most {_LONGEST}")
-    return Delay(float(value))
+    return float(value)
+
+
+Delay = Annotated[float, _delay]
 
 
 _UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
-def _size(value: Any) -> Size:
+def _size(value: Any) -> int:
     text = str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
     found = re.fullmatch(r"(\d+) ?(\w*)", text)
     if found is None or found[2] not in _UNITS or int(found[1]) == 0:
         raise ValueError(f"{_shown(value)} is no size; write bytes, or a number with KiB or MiB, such as 1MiB")
-    return Size(int(found[1]) * _UNITS[found[2]])
+    return int(found[1]) * _UNITS[found[2]]
 
 
-def _count(value: Any) -> Count:
+Size = Annotated[int, _size]
+
+
+def _count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{_shown(value)} is no count; write a whole number, 1 or more")
-    return Count(value)
+    return value
 
 
-def _moment(value: Any) -> Moment:
+Count = Annotated[int, _count]
+
+
+def _moment(value: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(value)
-        return Moment(moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC))
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{_shown(value)} is no date; write 2026-12-31, or 2026-12-31T12:00:00+03:00") from None
 
 
-def _networks(value: Any) -> Networks:
+Moment = Annotated[datetime, _moment]
+
+
+def _networks(value: Any) -> tuple[Network, ...]:
     networks = []
     for item in _items(value, '[10.0.0.0/8, "::1/128"]'):
         try:
             networks.append(ipaddress.ip_network(str(item)))
         except ValueError:
             raise ValueError(f"{_shown(item)} is no network; write ADDRESS/BITS, such as 10.0.0.0/8") from None
-    return Networks(tuple(networks))
+    return tuple(networks)
+
+
+Networks = Annotated[tuple[Network, ...], _networks]
 
 
 def _items(value: Any, example: str) -> list[Any]:
@@ -136,100 +153,97 @@ def _items(value: Any, example: str) -> list[Any]:
     return items
 
 
-def _text(value: Any) -> Text:
+def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > 128:
         raise ValueError(f"{_shown(value)} is no name; write a text of up to 128 characters")
-    return Text(value.strip())
+    return value.strip()
 
 
-def _field_name(value: Any) -> FieldName:
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", value):
-        raise ValueError(f"{_shown(value)} is no name of a header; write one such as X-Caller")
-    return FieldName(value)
+Text = Annotated[str, _text]
 
 
-def _globs(value: Any) -> Globs:
-    return Globs(tuple(_text(item) for item in _items(value, '["legacy-ci/*", "curl/*"]')))
+def _globs(value: Any) -> tuple[str, ...]:
+    return tuple(_text(item) for item in _items(value, '["legacy-ci/*", "curl/*"]'))
 
 
-def _fingerprints(value: Any) -> Fingerprints:
+Globs = Annotated[tuple[str, ...], _globs]
+
+
+def _fingerprints(value: Any) -> tuple[str, ...]:
     items = _items(value, '["0123456789ab"]')
     for item in items:
         if not isinstance(item, str) or not re.fullmatch(f"[0-9a-f]{{{FINGERPRINT_DIGITS}}}", item):
             # What stands here by mistake may well be the token itself.
             raise ValueError("it is no fingerprint; write what 'trigger-shim fingerprint' prints, in quotes")
-    return Fingerprints(tuple(items))
+    return tuple(items)
 
 
-def _cron(value: Any) -> Cron:
+Fingerprints = Annotated[tuple[str, ...], _fingerprints]
+
+
+def _cron(value: Any) -> str:
     text = value if isinstance(value, str) else ""
     if (problem := brownouts.problem_of(text)) is not None:
         raise ValueError(f'{_shown(value)} is no cron expression: {problem}; write one such as "0 12 * * MON"')
-    return Cron(text)
+    return text
 
 
-def _zone(value: Any) -> Zone:
+Cron = Annotated[str, _cron]
+
+
+def _zone(value: Any) -> ZoneInfo:
     try:
-        return Zone(ZoneInfo(value))
+        return ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
         raise ValueError(f"{_shown(value)} is no time zone; write one such as Europe/Berlin, or UTC") from None
 
 
-def _flag(value: Any) -> Flag:
+Zone = Annotated[ZoneInfo, _zone]
+
+
+def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"{_shown(value)} is neither; write true or false")
-    return Flag(value)
+    return value
 
 
-def _log_path(value: Any) -> LogPath:
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise ValueError(f'{_shown(value)} is no file; write a path, or "-" for standard output')
-    return LogPath(value)
+Flag = Annotated[bool, _flag]
 
 
-def _file(value: Any) -> File:
+def _file(value: Any) -> str:
     try:
-        found = isinstance(value, str) and Path(value).is_file()
+        if isinstance(value, str) and Path(value).is_file():
+            return value
     except OSError:  # too long a name, or a folder that may not be searched
-        found = False
-    if not found:
-        raise ValueError(f"{_shown(value)} is no file that can be found; write the path of a PEM file")
-    return File(value)
+        pass
+    raise ValueError(f"{_shown(value)} is no file that can be found; write the path of a PEM file")
+
+
+File = Annotated[str, _file]
 
 
 _SHORTEST_SECRET = 16
 
 
-def _secret(value: Any) -> Secret:
+def _secret(value: Any) -> str:
     # The value itself must not show up in a message.
     if not isinstance(value, str) or len(value) < _SHORTEST_SECRET:
         raise ValueError(
             f"it is no text of {_SHORTEST_SECRET} characters or more; write what 'openssl rand -hex 32' prints"
         )
-    return Secret(value)
+    return value
 
 
-READERS: dict[Any, Callable[[Any], Any]] = {
-    Address: _address,
-    Url: _url,
-    Page: _page,
-    Seconds: _seconds,
-    Delay: _delay,
-    Size: _size,
-    Count: _count,
-    Moment: _moment,
-    Networks: _networks,
-    LogPath: _log_path,
-    File: _file,
-    Secret: _secret,
-    Text: _text,
-    Cron: _cron,
-    Zone: _zone,
-    Flag: _flag,
-    FieldName: _field_name,
-    Globs: _globs,
-    Fingerprints: _fingerprints,
-}
+Secret = Annotated[str, _secret]
+
+
+def read(kind: Any, value: Any) -> Any:
+    """Read a value of the YAML as one of the kinds above.
+
+    Raises:
+        ValueError: what is wrong, and what to write instead.
+    """
+    return kind.__metadata__[0](value)
 
 
 def described(value: Any) -> str:

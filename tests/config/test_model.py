@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from proxy import config
 from proxy.callers.identity import Rule
 from proxy.config import Config, ConfigError, model
-from proxy.config.values import Address, File, Page, Seconds, Url
+from proxy.config.values import Address
 from proxy.withdrawn.brownouts import Brownout, Once, Recurring, Window
 from proxy.withdrawn.lifecycle import Policy
 from tests.paths import ROOT
@@ -276,7 +276,7 @@ def test_tls_names_two_files_that_exist(load: Load, problems: Problems, tmp_path
 
     read = load(f"tls: {{certificate: {pem}, key: {pem}}}").tls
 
-    assert read == config.Tls(File(str(pem)), File(str(pem)))
+    assert read == config.Tls(str(pem), str(pem))
     for missing in (f"{pem}.gone", str(tmp_path), f"{pem}/inside", "x" * 5000, "null", '"\\0"'):
         found = one(problems(f"tls: {{certificate: {missing}, key: {pem}}}"))
         assert found.startswith("tls.certificate: ")
@@ -453,8 +453,8 @@ def test_the_environment_overrides_the_file_key_by_key(load: Load) -> None:
 
     assert read == Config(
         admin=None,
-        upstream=config.Upstream(url=Url("https://environment.example"), timeout=Seconds(9)),
-        limits=config.Limits(drain=Seconds(2)),
+        upstream=config.Upstream(url="https://environment.example", timeout=9),
+        limits=config.Limits(drain=2),
     )
 
 
@@ -666,9 +666,7 @@ def test_the_shipped_file_has_every_key_with_its_default() -> None:
 
 
 def test_the_designed_file_is_read_as_the_defaults(load: Load) -> None:
-    page = Page("https://example.org/x")
-
-    assert load(DESIGNED) == Config(lifecycle=config.Lifecycle(documentation=page))
+    assert load(DESIGNED) == Config(lifecycle=config.Lifecycle(documentation="https://example.org/x"))
 
 
 # --- whatever comes
