@@ -286,7 +286,7 @@ class _Supervisor:
         sockets = tuple(bound.fileno() for bound in self._listeners.sockets)
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *child.command("proxy.gateway.worker", str(theirs.fileno())),
+                *child.command("proxy.gateway.processes.worker", str(theirs.fileno())),
                 stdin=DEVNULL,
                 pass_fds=(theirs.fileno(), *sockets),
                 process_group=0,  # Ctrl-C is for the supervisor

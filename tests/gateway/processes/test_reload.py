@@ -515,7 +515,7 @@ def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     found = tmp_path / "gate"
     found.touch()
     (tmp_path / "sitecustomize.py").write_text(
-        "import os, pathlib, sys, time\nif 'proxy.gateway.worker' in sys.orig_argv:\n"
+        "import os, pathlib, sys, time\nif 'proxy.gateway.processes.worker' in sys.orig_argv:\n"
         f"    while not pathlib.Path({str(found)!r}).exists():\n"
         f"        pathlib.Path({str(tmp_path)!r}, f'{{os.getpid()}}.waits').touch()\n        time.sleep(0.01)\n"
     )

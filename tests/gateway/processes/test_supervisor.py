@@ -162,7 +162,7 @@ def test_a_worker_that_has_only_just_made_its_files_does_not_break_a_scrape(upst
 
 def test_ctrl_c_while_the_workers_start_is_a_clean_stop(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "import os, pathlib, sys, time\nif 'proxy.gateway.worker' in sys.orig_argv:\n"
+        "import os, pathlib, sys, time\nif 'proxy.gateway.processes.worker' in sys.orig_argv:\n"
         f"    pathlib.Path({str(tmp_path)!r}, f'{{os.getpid()}}.started').touch()\n    time.sleep(0.3)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
@@ -250,7 +250,7 @@ def ended(arguments: list[str], **environment: str) -> "subprocess.CompletedProc
 
 def test_a_worker_that_cannot_start_ends_the_whole(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "import os, sys\nif 'proxy.gateway.worker' in sys.orig_argv:\n    os._exit(3)\n"
+        "import os, sys\nif 'proxy.gateway.processes.worker' in sys.orig_argv:\n    os._exit(3)\n"
     )
     end = ended(command("http://upstream.example", tmp_path, workers=2), PYTHONPATH=str(tmp_path))
     assert (end.returncode, end.stdout) == (1, "")
@@ -328,7 +328,7 @@ def test_a_worker_without_a_supervisor_ends(tmp_path: Path) -> None:
     os.close(theirs)
     try:
         end = subprocess.run(
-            [sys.executable, "-m", "proxy.gateway.worker", str(ours)],
+            [sys.executable, "-m", "proxy.gateway.processes.worker", str(ours)],
             pass_fds=(ours,),
             capture_output=True,
             text=True,
