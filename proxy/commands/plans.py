@@ -32,7 +32,7 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
 
 def check(config: Config, options: argparse.Namespace) -> None:
     """Print what comes next, as comments, and warn of what is worth a second look."""
-    policy, rules, now = config.lifecycle.policy, [known.rule for known in config.callers.known], reports.now()
+    policy, rules, now = config.lifecycle, config.callers.known, reports.now()
     surveyed, reason = None, "the log was not read"
     if not options.no_log:
         try:
@@ -102,7 +102,7 @@ _WHY: dict[Reason, str] = {
 
 def show(config: Config, options: argparse.Namespace) -> int:
     """Print what calls would get at a time, and return the exit status."""
-    policy, rules, now = config.lifecycle.policy, [known.rule for known in config.callers.known], reports.now()
+    policy, rules, now = config.lifecycle, config.callers.known, reports.now()
     surveyed: Survey | None = None
     try:
         surveyed = reports.read(config, options, lambda _: False)

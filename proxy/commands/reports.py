@@ -150,14 +150,14 @@ def read(config: Config, options: argparse.Namespace, is_wanted: Any) -> Survey:
     with terminal.progress(size(paths)) as progress:
         return survey(
             paths,
-            [known.rule for known in config.callers.known],
+            config.callers.known,
             present,
             by=getattr(options, "by", "caller"),
             since=at(getattr(options, "since", None), present),
             until=at(getattr(options, "until", None), present),
             is_wanted=is_wanted,
             progress=progress,
-            policy=config.lifecycle.policy,
+            policy=config.lifecycle,
         )
 
 

@@ -43,7 +43,7 @@ def _print(scan: Scan, form: str, out: TextIO) -> None:
         case "markdown":
             render.markdown(scan, out)
         case "sarif":
-            render.sarif(scan, out, config.Lifecycle().policy.documentation or "")
+            render.sarif(scan, out, config.Config().lifecycle.documentation or "")
         case _:
             render.table(scan, out)
     out.flush()
