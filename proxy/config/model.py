@@ -1,6 +1,6 @@
-"""``config.yaml`` to one frozen value: every default, every check, every problem at once.
+"""The configuration as one frozen value, with every default and every check.
 
-The values come from sources.py; each is read as its field's type says (values.py).
+sources.py finds the values, sections.py and values.py check them.
 """
 
 import ipaddress
@@ -30,7 +30,7 @@ from proxy.config.values import (
 
 @dataclass(frozen=True)
 class Upstream:
-    """Where the successor is, and how long to wait for it, in seconds."""
+    """The address of the service, and how long to wait for it, in seconds."""
 
     url: Url = "https://api.sourcecraft.tech"
     connect_timeout: Seconds = 5.0
@@ -41,7 +41,7 @@ class Upstream:
 
 @dataclass(frozen=True)
 class Limits:
-    """How much the proxy takes on: bytes, calls and seconds."""
+    """How much the proxy accepts: bytes, calls and seconds."""
 
     body: Size = 1 << 20
     in_flight: Count = 1024
@@ -55,7 +55,7 @@ _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"
 
 @dataclass(frozen=True)
 class Callers:
-    """How callers are told apart, and where their calls are recorded."""
+    """How callers are identified, and where their calls are recorded."""
 
     log: LogPath = "logs/callers.jsonl"
     heartbeat: Seconds = 3600.0
@@ -67,7 +67,7 @@ class Callers:
 
 @dataclass(frozen=True)
 class Tls:
-    """What `listen` shows to callers; both files in PEM."""
+    """The certificate that callers see on `listen`, and its key: two PEM files."""
 
     certificate: File = ""
     key: File = ""
@@ -91,7 +91,7 @@ class ConfigError(Exception):
     """The configuration cannot be used.
 
     Attributes:
-        problems: a sentence each, with the key and the fix.
+        problems: one sentence per problem, with the key and the fix.
     """
 
     def __init__(self, problems: list[str]) -> None:
@@ -100,15 +100,15 @@ class ConfigError(Exception):
 
 
 def load(file: str | None, environment: Mapping[str, str], flags: sources.Values | None = None) -> Config:
-    """The effective configuration.
+    """Load the effective configuration.
 
     Args:
-        file: path of the file, as `sources.layered` takes it.
+        file: path of the file, as `sources.layered` expects it.
         environment: of the process.
-        flags: values by top-level key or section, which override both.
+        flags: values by top-level key or section; these override the other two.
 
     Raises:
-        ConfigError: with every problem that was found.
+        ConfigError: the configuration has problems; it lists all of them.
     """
     try:
         values, problems = sources.layered(file, environment, flags or {})
@@ -123,29 +123,29 @@ def load(file: str | None, environment: Mapping[str, str], flags: sources.Values
 
 
 def render(config: Config) -> str:
-    """The configuration as a file that `load` reads, but for its secrets: `load` refuses the mask."""
-    return sources.written(sections.plain(Config, config))
+    """Write the configuration as YAML, with secrets masked; `load` refuses the mask."""
+    return sources.to_yaml(sections.plain(Config, config))
 
 
 def contradictions(config: Config) -> list[str]:
-    """What is wrong with values that are right each by itself."""
+    """Find values that are valid on their own but contradict each other."""
     problems = []
     if config.admin is not None and config.admin.port == config.listen.port != 0:
-        problems.append("admin: has the port of listen; give it another one, or null to switch it off")
+        problems.append("admin: uses the same port as listen; choose another one, or null to switch it off")
     if config.upstream.connect_timeout >= config.upstream.timeout:
-        problems.append(
-            "upstream.connect_timeout: no shorter than upstream.timeout, which covers it; change one of them"
-        )
+        problems.append("upstream.connect_timeout: must be shorter than upstream.timeout; change one of them")
     begin, end = config.lifecycle.deprecated, config.lifecycle.sunset
     if begin is not None and end is not None and end < begin:
-        problems.append("lifecycle.sunset: lies before lifecycle.deprecated; move one of them (RFC 9745, section 4)")
+        problems.append("lifecycle.sunset: is before lifecycle.deprecated; change one of them (RFC 9745, section 4)")
     for index, known in enumerate(config.callers.known):
         problems += [f"callers.known[{index}]{problem}" for problem in _of_known(known, end)]
     if config.lifecycle.freeze is not None and config.callers.log == STDOUT:
-        problems.append("lifecycle.freeze: callers.log, which says who is new, is standard output; name a file there")
+        problems.append("lifecycle.freeze: needs a caller log to tell who is new; set callers.log to a file, not '-'")
     if config.tls is not None:
         problems += [
-            f"tls.{key}: missing; name the PEM file" for key in ("certificate", "key") if not getattr(config.tls, key)
+            f"tls.{key}: missing; write the path of the PEM file"
+            for key in ("certificate", "key")
+            if not getattr(config.tls, key)
         ]
     return problems
 
@@ -153,11 +153,11 @@ def contradictions(config: Config) -> list[str]:
 def _of_known(known: Rule, sunset: datetime | None) -> list[str]:
     problems = []
     if not known.name:
-        problems.append(".name: missing; write what reports should call this caller")
+        problems.append(".name: missing; write the name that reports should show")
     if not any((known.tokens, known.agents, known.networks, known.repositories, known.workflows)):
-        problems.append(": matches every call; write a token, agent, network, repository or workflow")
+        problems.append(": matches every call; add a token, agent, network, repository or workflow")
     if known.extension is not None and known.migrated is not None:
-        problems.append(".extension: stands beside migrated; leave one of them out")
+        problems.append(".extension: cannot be combined with migrated; remove one of them")
     elif known.extension is not None and sunset is not None and known.extension <= sunset:
-        problems.append(".extension: does not lie after lifecycle.sunset; move one of them")
+        problems.append(".extension: is not after lifecycle.sunset; change one of them")
     return problems

@@ -1,4 +1,4 @@
-"""How the file spells the policy, its brownouts and the known callers, whose types live where they are used."""
+"""How the file spells the policy, brownouts and known callers, whose classes belong to other packages."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -27,7 +27,7 @@ def _windows(keys: dict[str, Any]) -> Once | Recurring:
     if given != {"from", "to"}:
         raise ValueError("write from and to, or cron and duration")
     if keys["to"] <= keys["from"]:
-        raise ValueError("to does not lie after from; move one of them")
+        raise ValueError("to is not after from; change one of them")
     return Once(Window(keys["from"], keys["to"]))
 
 
@@ -76,7 +76,7 @@ Lifecycle = Annotated[
 _PLURALS = {
     "token": "tokens", "agent": "agents", "network": "networks", "repository": "repositories", "workflow": "workflows",
 }  # fmt: skip
-"""The keys that differ from the names of the rule's fields: a caller mostly has one of each."""
+"""Keys that are singular in the file, as most callers have one value, and plural in `Rule`."""
 
 _SINGULARS = {field: key for key, field in _PLURALS.items()}
 

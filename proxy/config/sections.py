@@ -1,4 +1,4 @@
-"""Reads sections of the file as typed values, and writes the values back."""
+"""Reads sections of the file into typed values, and turns the values back into sections."""
 
 import dataclasses
 import difflib
@@ -12,17 +12,14 @@ from proxy.config import values
 from proxy.config.values import Address, Secret, described, shown_key
 
 MASK = "********"
-"""What is written in place of a secret."""
 
 
 class Section(NamedTuple):
-    """How a section of the file becomes a value of some class, and the other way round.
-
-    A dataclass needs none: its fields are the keys. For other classes, annotate the class with a section.
+    """Converts between a section of the file and a class that is not a dataclass; annotate the class with it.
 
     Attributes:
         kinds: the type of each key.
-        make: builds the value from the keys that are set; raises `ValueError` where they do not fit together.
+        make: builds the value from the keys that are set; raises `ValueError` if they do not fit together.
         keys: the keys of a value.
     """
 
@@ -32,16 +29,13 @@ class Section(NamedTuple):
 
 
 def read(kind: Any, value: Any, where: str, problems: list[str]) -> Any:
-    """Read a value of the YAML.
+    """Read a value from the YAML; if it is wrong, add why to `problems` and return None.
 
     Args:
         kind: the type: a kind of value, a section, a tuple of either, or any of these ``| None``.
         value: from the YAML.
-        where: its key, in full; empty for the whole file.
-        problems: gets a sentence for each wrong value, with its key and the fix.
-
-    Returns:
-        The value; None where it is wrong.
+        where: the full key; empty for the whole file.
+        problems: one sentence per wrong value, with its key and the fix.
     """
     try:
         return _read(kind, value, where, problems)
@@ -61,13 +55,13 @@ def _read(kind: Any, value: Any, where: str, problems: list[str]) -> Any:
 
 def _read_list(kind: Any, items: Any, where: str, problems: list[str]) -> tuple[Any, ...]:
     if not isinstance(items, list):
-        raise ValueError(f"holds {described(items)}; write a list")
+        raise ValueError(f"is {described(items)}; write a list")
     return tuple(read(kind, item, f"{where}[{index}]", problems) for index, item in enumerate(items))
 
 
 def _read_section(section: Section, given: Any, where: str, problems: list[str]) -> Any:
     if not isinstance(given, dict):
-        raise ValueError(f"holds {described(given)}; write its keys: {', '.join(section.kinds)}")
+        raise ValueError(f"is {described(given)}; write its keys: {', '.join(section.kinds)}")
     before, keys = len(problems), {}
     for key, value in given.items():
         place = _below(where, shown_key(key))
@@ -85,7 +79,7 @@ def _read_section(section: Section, given: Any, where: str, problems: list[str])
 
 def _known(key: str, where: str, section: Section) -> str:
     near = difflib.get_close_matches(key, section.kinds, 1, 0.5)
-    return f"did you mean {_below(where, near[0])}?" if near else f"known here: {', '.join(section.kinds)}"
+    return f"did you mean {_below(where, near[0])}?" if near else f"the keys here are {', '.join(section.kinds)}"
 
 
 def _below(where: str, key: str) -> str:
@@ -102,17 +96,15 @@ def _section(kind: Any) -> Section | None:
 
 
 def plain(kind: Any, value: Any) -> Any:
-    """The value as YAML takes it, with secrets masked."""
+    """Convert a value to plain YAML types, with secrets masked."""
     if typing.get_origin(kind) in {types.UnionType, typing.Union}:
         kind = typing.get_args(kind)[0]
     if (section := _section(kind)) is not None and value is not None:
         return {key: plain(section.kinds[key], item) for key, item in section.keys(value).items()}
     if typing.get_origin(kind) is tuple:
         return [plain(typing.get_args(kind)[0], item) for item in value]
-    return MASK if kind == Secret and value else _scalar(value)
-
-
-def _scalar(value: Any) -> Any:
+    if kind == Secret and value:
+        return MASK
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, tuple) and not isinstance(value, Address):
