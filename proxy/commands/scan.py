@@ -29,6 +29,8 @@ def run(paths: Sequence[str], form: str) -> int:
     except BrokenPipeError:  # the status is what a gate asks for, however much its reader took
         terminal.stop_printing()
     operator.info(render.examined(scan))
+    for warning in scan.warnings:
+        operator.warning(render.readable(warning))
     for problem in scan.problems:
         operator.error(render.readable(problem))
     return FAILED if scan.problems else FOUND if scan.found else CLEAN

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.scan.ignore import Ignore
+from proxy.scan.ignored import GitError, ignored, repository_of
 from proxy.scan.patterns import Finding, find
 
 LARGEST = 5 * 1024 * 1024
@@ -34,6 +34,7 @@ class Scan:
     Attributes:
         found: in the order of the files.
         problems: what was named and could not be examined, a sentence each.
+        warnings: where git could not say what it ignores, a sentence each.
         files, folders: how many were examined.
         ignored, binary, too_large, unreadable, links: how many entries were left out, and why. A folder that is
             ignored is one entry. A link is not followed: what it leads to has a place of its own, or lies outside.
@@ -42,9 +43,12 @@ class Scan:
     def __init__(self) -> None:
         self.found: list[Located] = []
         self.problems: list[str] = []
+        self.warnings: list[str] = []
         self.files = self.folders = 0
         self.ignored = self.binary = self.too_large = self.unreadable = self.links = 0
         self._seen: set[Path] = set()
+        self._repositories: set[Path] = set()
+        self._ignored: set[Path] = set()
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -77,9 +81,11 @@ class Scan:
     def _walk(self, top: Path) -> None:
         # By hand and not by recursion: a tree can be deeper than the interpreter's stack.
         real = top.resolve()
-        stack = [(top, real, Ignore.above(real))]
+        if (repository := repository_of(real)) is not None:
+            self._ask_git(repository)
+        stack = [(top, real)]
         while stack:
-            folder, place, ignore = stack.pop()
+            folder, place = stack.pop()
             if not self._is_new(place):
                 continue
             try:
@@ -88,17 +94,27 @@ class Scan:
                 self.unreadable += 1
                 continue
             self.folders += 1
-            ignore = ignore.within(place)
-            below = [*self._entries(folder, place, entries, ignore)]
-            stack += [(path, place / path.name, ignore) for path in reversed(below)]
+            if any(entry.name == ".git" for entry in entries):
+                self._ask_git(place)
+            below = [*self._entries(folder, place, entries)]
+            stack += [(path, place / path.name) for path in reversed(below)]
 
-    def _entries(self, folder: Path, place: Path, entries: list[os.DirEntry[str]], ignore: Ignore) -> Iterator[Path]:
+    def _ask_git(self, repository: Path) -> None:
+        if repository in self._repositories:
+            return
+        self._repositories.add(repository)
+        try:
+            self._ignored |= ignored(repository)
+        except GitError as error:
+            self.warnings.append(f"{repository}: {error}; files that it ignores are examined, too")
+
+    def _entries(self, folder: Path, place: Path, entries: list[os.DirEntry[str]]) -> Iterator[Path]:
         """Examine the files of a folder; the folders in it are handed back."""
         for entry in entries:
             is_folder = entry.is_dir(follow_symlinks=False)
             if entry.name == ".git":
                 continue
-            if ignore.leaves_out(place / entry.name, is_folder=is_folder):
+            if place / entry.name in self._ignored:
                 self.ignored += 1
             elif entry.is_symlink():
                 self.links += 1

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.scan.walk import LARGEST, Scan, decode
+from tests.scan.repositories import run_git
 
 CALL = "/acme/shop/ci_workflows/build/trigger"
 
@@ -51,8 +52,8 @@ def test_nothing_is_examined_twice(folder: Path) -> None:
 
 
 def test_what_is_left_out_is_counted(folder: Path) -> None:
-    (folder / ".git").mkdir()
-    (folder / ".git" / "config").write_text(CALL)
+    run_git(folder, "init", "-q")
+    (folder / ".git" / "description").write_text(CALL)
     (folder / ".gitignore").write_text("out/\n*.log\n")
     (folder / "out").mkdir()
     (folder / "out" / "a").write_text(CALL)
@@ -71,6 +72,7 @@ def test_what_is_left_out_is_counted(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x.log", "binary", "large", "link"])
 def test_a_file_that_is_named_is_examined_whatever_it_is(folder: Path, name: str) -> None:
+    run_git(folder, "init", "-q")
     (folder / ".gitignore").write_text("*.log\n")
     (folder / "x.log").write_text(CALL)
     (folder / "binary").write_bytes(b"\0" + CALL.encode())
