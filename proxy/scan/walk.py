@@ -36,8 +36,8 @@ class Scan:
         problems: what was named and could not be examined, a sentence each.
         warnings: where git could not say what it ignores, a sentence each.
         files, folders: how many were examined.
-        ignored, binary, too_large, unreadable, links: how many entries were left out, and why. A folder that is
-            ignored is one entry. A link is not followed: what it leads to has a place of its own, or lies outside.
+        left_out: how many entries were left out, by reason. An ignored folder is one entry. Links are not followed:
+            the target is examined where it is, or it lies outside.
     """
 
     def __init__(self) -> None:
@@ -45,21 +45,10 @@ class Scan:
         self.problems: list[str] = []
         self.warnings: list[str] = []
         self.files = self.folders = 0
-        self.ignored = self.binary = self.too_large = self.unreadable = self.links = 0
+        self.left_out = dict.fromkeys(("ignored", "binary", "too_large", "unreadable", "links"), 0)
         self._seen: set[Path] = set()
         self._repositories: set[Path] = set()
         self._ignored: set[Path] = set()
-
-    @property
-    def left_out(self) -> dict[str, int]:
-        """How many entries were left out, by reason."""
-        return {
-            "ignored": self.ignored,
-            "binary": self.binary,
-            "too_large": self.too_large,
-            "unreadable": self.unreadable,
-            "links": self.links,
-        }
 
     def examine(self, paths: Iterable[str]) -> None:
         """Examine files, and everything below folders."""
@@ -91,7 +80,7 @@ class Scan:
             try:
                 entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
             except OSError:
-                self.unreadable += 1
+                self.left_out["unreadable"] += 1
                 continue
             self.folders += 1
             if any(entry.name == ".git" for entry in entries):
@@ -115,9 +104,9 @@ class Scan:
             if entry.name == ".git":
                 continue
             if place / entry.name in self._ignored:
-                self.ignored += 1
+                self.left_out["ignored"] += 1
             elif entry.is_symlink():
-                self.links += 1
+                self.left_out["links"] += 1
             elif is_folder:
                 yield folder / entry.name
             elif entry.is_file(follow_symlinks=False):
@@ -129,12 +118,12 @@ class Scan:
         try:
             content = _read(path)
         except OSError:
-            self.unreadable += 1
+            self.left_out["unreadable"] += 1
             return
         if content is None:
-            self.too_large += 1
+            self.left_out["too_large"] += 1
         elif _is_binary(content):
-            self.binary += 1
+            self.left_out["binary"] += 1
         elif self._is_new(place):
             self._text(str(path), content)
 

@@ -171,15 +171,6 @@ def revision_to_successor(revision: str | None) -> GitRevision | None:
     return GitRevision(branch=revision)
 
 
-def revision_to_legacy(revision: GitRevision | None) -> str:
-    """How the withdrawn endpoint spelled a revision."""
-    if revision is None:
-        return ""
-    if revision.tag is not None:
-        return f"tags:{revision.tag}"
-    return revision.commit or revision.branch or ""
-
-
 def _wrong_type(error: msgspec.ValidationError) -> InvalidBody:
     text, _, place = str(error).partition(" - at ")
     place = place.strip("`") or "$"

@@ -89,7 +89,7 @@ def test_links_lead_nowhere(folder: Path, tmp_path_factory: pytest.TempPathFacto
     (folder / "out").symlink_to(outside)
     (folder / "dangling").symlink_to("nowhere")
 
-    assert (files(examined(".")), examined(".").links) == ([], 3)
+    assert (files(examined(".")), examined(".").left_out["links"]) == ([], 3)
     assert files(examined("out")) == ["out/secret"]
 
 
@@ -133,8 +133,8 @@ def test_what_cannot_be_read_is_counted_in_a_folder_and_a_problem_where_it_is_na
     with unprivileged():
         walked, named = examined("."), examined("secret", "shut", "open")
 
-    assert (files(walked), walked.unreadable, walked.problems) == (["open"], 2, [])
-    assert (files(named), named.unreadable) == (["open"], 0)
+    assert (files(walked), walked.left_out["unreadable"], walked.problems) == (["open"], 2, [])
+    assert (files(named), named.left_out["unreadable"]) == (["open"], 0)
     assert named.problems == ["secret: Permission denied", "shut: Permission denied"]
 
 
