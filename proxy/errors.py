@@ -54,7 +54,7 @@ _ADVICE: dict[RunStarted, str] = {
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
-    """The body of every 4xx and 5xx response (API.md, section 3)."""
+    """The body of every 4xx and 5xx answer (API.md, section 3)."""
 
     error_code: str
     message: str = ""
@@ -254,7 +254,7 @@ class InvalidAnswer(ProxyError):
 
 
 class UpstreamError(ProxyError):
-    """An error that is not in the schema, perhaps from a load balancer, wrapped in it."""
+    """An error answer that is not in the schema, from a load balancer say, wrapped in it."""
 
     code = "UpstreamError"
     outcome = "upstream_error"

@@ -78,7 +78,7 @@ _SLUG = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+")  # RFC 
 # Decoded, these would end the segment (/ \ ? #) or be decoded once more (%). No slug has them.
 _SEPARATOR = re.compile("%(?:2[35Ff]|3[Ff]|5[Cc])")
 _DOTS = re.compile(r"(?:\.|%2[Ee]){1,2}")
-# Some servers cut a segment at a semicolon, so none may follow dots or stand first.
+# Some servers take what follows a semicolon away, so it must not follow dots or nothing.
 _DOT_SEGMENT = re.compile(r"(?:\.|%2[Ee]){0,2}(?:(?:;|%3[Bb]).*)?")
 
 
@@ -134,7 +134,7 @@ def _is_slug(text: str) -> bool:
 
 def _pattern(path: str) -> re.Pattern[str]:
     text = path.replace("{org}", f"(?P<org>(?!(?:{CURRENT})/){_SEGMENT})")
-    # Client generators encode the colon; the service accepts both.
+    # Client generators encode the colon; the service takes both.
     text = text.replace("/id:", "/id(?::|%3[Aa])")
     return re.compile(re.sub(r"\{(\w+)\}", rf"(?P<\1>{_SEGMENT})", text))
 

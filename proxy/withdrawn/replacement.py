@@ -57,9 +57,7 @@ def of_body(body: str, base: str, path: str | None) -> Replacement:
         CurlError, InvalidPath, InvalidBody: as `of_call`.
     """
     if path is not None and not (path.startswith("/") and path.isprintable()):
-        raise CurlError(
-            f"{path!r} is not a valid path: --path takes the part of the URL after the host, starting with /"
-        )
+        raise CurlError(f"{path!r} is no path: give --path what follows the host, from its / on")
     headers = (("Authorization", "Bearer $SOURCECRAFT_TOKEN"),)
     literal = body.replace("$", LITERAL_DOLLAR)
     replacement = of_call(Curl("POST", base + (path or PLACEHOLDER), headers, literal))
@@ -70,7 +68,7 @@ def of_body(body: str, base: str, path: str | None) -> Replacement:
 
 
 def of_recorded(method: str, path: str, inputs: Iterable[str], base: str) -> Replacement:
-    """Write the new call for a recorded call of any withdrawn endpoint.
+    """The same for a call of any withdrawn endpoint, of which only its record is left.
 
     A record has no values and no revisions, so the owner has to fill them in.
 

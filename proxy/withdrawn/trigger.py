@@ -71,7 +71,7 @@ class _RunCIWorkflowResponse(msgspec.Struct, frozen=True):
 
 
 class SuccessorRequest(NamedTuple):
-    """The body for the successor, and what the caller record needs from the legacy one."""
+    """The body for the successor, and what the caller record says of the legacy one."""
 
     body: bytes
     inputs: list[str]
@@ -90,7 +90,7 @@ class LegacyAnswer(NamedTuple):
 
     @property
     def has_run(self) -> bool:
-        """Whether a run was started: it is not an error, and there was something to start."""
+        """Whether there is a run that goes on: not an error, and something was to be started."""
         return self.trigger_status in {"created", "already_exists"}
 
 
@@ -142,7 +142,7 @@ def _understood(body: bytes) -> tuple[_RunCIBody, list[str]]:
     """Decode a legacy body, and name the fields that the withdrawn endpoint ignored. Most bodies have none.
 
     Raises:
-        msgspec.DecodeError, RecursionError: it is not valid.
+        msgspec.DecodeError, RecursionError: it is not what the endpoint took.
     """
     try:
         return _known_body.decode(body), []
@@ -182,7 +182,7 @@ def _names(items: list[msgspec.Raw] | tuple[()]) -> list[str]:
     named = items[:NAMES_KEPT]
     try:
         return _short([item.name for item in _items.decode(b"[%b]" % b",".join(named))])
-    except (msgspec.DecodeError, RecursionError):  # one of them has no name
+    except (msgspec.DecodeError, RecursionError):  # one of them has none
         return _short([name for item in named if (name := _name(item)) is not None])
 
 
@@ -215,8 +215,8 @@ def to_legacy(status: int, body: bytes) -> LegacyAnswer:
         body: of the response, without content encoding.
 
     Raises:
-        UpstreamError: it is an error that is not in the schema.
-        InvalidAnswer: it is neither a run nor an error.
+        UpstreamError: an error that is not in the schema.
+        InvalidAnswer: neither a run nor an error.
     """
     if 400 <= status <= 599:
         return _error_to_legacy(status, body)
@@ -245,7 +245,7 @@ def to_legacy(status: int, body: bytes) -> LegacyAnswer:
 
 
 def taken_over(answer: LegacyAnswer) -> LegacyAnswer:
-    """The response to a retry of the call that started the run."""
+    """The same run, for a retry of the call that has started it."""
     run = msgspec.structs.replace(_response.decode(answer.body), trigger_status="already_exists")
     return answer._replace(body=_encode(run), trigger_status=run.trigger_status)
 
