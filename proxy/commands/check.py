@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> ExitStatus:
     config = require_config(options)
     print(render(config), end="")
-    policy, rules, now = config.lifecycle.policy, [known.rule for known in config.callers.known], log_options.now()
+    policy, rules, now = config.lifecycle, config.callers.known, log_options.now()
     surveyed, reason = None, "the log was not read"
     if not options.no_log:
         try:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxy.commands.status import ExitStatus
 from proxy.config import Callers, Config, Upstream
-from proxy.config.values import LogPath, Url
 from proxy.standin.calls import Received
 
 if TYPE_CHECKING:
@@ -108,9 +107,7 @@ def run(_options: argparse.Namespace) -> ExitStatus:
     standin, upstream, public = StandIn(), server.loopback(), server.loopback()
     with tempfile.TemporaryDirectory(prefix="trigger-shim-demo-") as folder:
         log = Path(folder, "callers.jsonl")
-        config = Config(
-            upstream=Upstream(url=Url(f"http://{_address(upstream)}")), callers=Callers(log=LogPath(str(log)))
-        )
+        config = Config(upstream=Upstream(url=f"http://{_address(upstream)}"), callers=Callers(log=str(log)))
         with server.background(standin, upstream), server.background(App(config), public):
             print(f"trigger-shim on http://{_address(public)}, stand-in successor on http://{_address(upstream)}\n")
             results = [_run_step(number, step, public, standin, log) for number, step in enumerate(STEPS, 1)]

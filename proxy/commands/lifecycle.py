@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> ExitStatus:
     config, now = require_config(options), log_options.now()
-    policy, rules = config.lifecycle.policy, [known.rule for known in config.callers.known]
+    policy, rules = config.lifecycle, config.callers.known
     moment = log_options.to_datetime(options.at, now) or now
     found = subjects(_read_logs(config, options.files), rules, policy, moment)
     if options.caller is not None:

@@ -11,7 +11,7 @@ from proxy.callers.report.survey import Survey, survey
 from proxy.callers.report.tally import Dimension
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config
-from proxy.config.values import READERS, Moment
+from proxy.config import values
 from proxy.output import terminal
 from proxy.output.formatting import printable
 
@@ -65,14 +65,14 @@ def read_logs(
     with terminal.progress(size(paths)) as progress:
         return survey(
             paths,
-            [known.rule for known in config.callers.known],
+            config.callers.known,
             current,
             by=by,
             since=to_datetime(since, current),
             until=to_datetime(until, current),
             is_wanted=is_wanted,
             progress=progress,
-            policy=config.lifecycle.policy,
+            policy=config.lifecycle,
         )
 
 
@@ -103,7 +103,7 @@ def _time(value: str) -> Time:
     if _DURATION.fullmatch(value):
         return duration(value)
     try:
-        moment: datetime = READERS[Moment](value)
+        moment: datetime = values.read(values.Moment, value)
     except ValueError as problem:
         raise argparse.ArgumentTypeError(f"{problem}, or 30d") from None
     return moment

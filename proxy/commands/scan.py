@@ -42,6 +42,8 @@ def run(options: argparse.Namespace) -> ExitStatus:
     except BrokenPipeError:  # whoever reads only the first lines still needs the status
         terminal.stop_printing()
     operator.info(render.examined(scan))
+    for warning in scan.warnings:
+        operator.warning(render.readable(warning))
     for problem in scan.problems:
         operator.error(render.readable(problem))
     if scan.problems:
@@ -58,7 +60,7 @@ def _print(scan: Scan, output_format: str, out: TextIO) -> None:
         case "markdown":
             render.markdown(scan, out)
         case "sarif":
-            render.sarif(scan, out, config.Lifecycle().policy.documentation or "")
+            render.sarif(scan, out, config.Config().lifecycle.documentation or "")
         case _:
             render.table(scan, out)
     out.flush()

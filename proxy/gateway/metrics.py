@@ -253,8 +253,8 @@ class _Facts(Collector):
         self._process = ProcessCollector(pid=lambda: process, registry=None)
 
     def know(self, config: Config) -> None:
-        self._policy = config.lifecycle.policy
-        known = (party(known.name, known.rule, has_record=True) for known in config.callers.known)
+        self._policy = config.lifecycle
+        known = (party(known.name, known, has_record=True) for known in config.callers.known)
         self._ends = ends_by_name(self._policy, (Party(OTHER), *known))
 
     def collect(self) -> Iterable[Metric]:

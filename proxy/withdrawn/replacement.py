@@ -1,4 +1,4 @@
-"""The new call for an old one, as the owner of a tool would write it down."""
+"""Writes the new call for an old one, for the owner of a tool."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -9,29 +9,29 @@ from proxy.withdrawn import endpoints, trigger
 from proxy.withdrawn.curl import LITERAL_DOLLAR, Curl, CurlError
 
 PLACEHOLDER = "/ORG/REPO/ci_workflows/WORKFLOW/trigger"
-"""Where a call goes that does not say where."""
+"""The path of a call whose own path is unknown."""
 
 _BODY_HEADERS = frozenset({"content-type", "content-length"})
 
 
 class Replacement(NamedTuple):
-    """The new call, and what its owner should know of it."""
+    """The new call, and notes for its owner."""
 
     call: Curl
     notes: list[str]
 
 
 def of_call(legacy: Curl) -> Replacement:
-    """The call of the successor that does what a call of the withdrawn trigger did.
+    """Translate a call of the withdrawn trigger to a call of its successor.
 
-    A ``$`` that the shell expands stays one, wherever it stands.
+    A ``$`` that the shell expands is kept everywhere.
 
     Raises:
-        CurlError: it is no call of the trigger.
-        InvalidPath, InvalidBody: it is a wrong one.
+        CurlError: it is not a call of the trigger.
+        InvalidPath, InvalidBody: it is, but not a valid one.
     """
     base, path = _split(legacy.url)
-    # A workflow is named in the body next, where a decoded %24 must not become a shell variable.
+    # The name of the workflow moves into the body, where a decoded %24 must not become a shell variable.
     match = endpoints.match("POST", path.replace("%24", LITERAL_DOLLAR).encode().decode("latin-1"))
     if match is None or not match.endpoint.is_trigger:
         raise CurlError(f"{legacy.url} is not the withdrawn trigger: its path is …{PLACEHOLDER.lower()}")
@@ -46,12 +46,12 @@ def of_call(legacy: Curl) -> Replacement:
 
 
 def of_body(body: str, base: str, path: str | None) -> Replacement:
-    """The same for a body alone, which the shell does not touch.
+    """Translate a body alone, in which the shell expands nothing.
 
     Args:
         body: as it was sent.
         base: address of the service.
-        path: where it was sent, from the ``/`` behind the host on.
+        path: where it was sent: the part of the URL after the host.
 
     Raises:
         CurlError, InvalidPath, InvalidBody: as `of_call`.
@@ -62,7 +62,7 @@ def of_body(body: str, base: str, path: str | None) -> Replacement:
     literal = body.replace("$", LITERAL_DOLLAR)
     replacement = of_call(Curl("POST", base + (path or PLACEHOLDER), headers, literal))
     if path is None:
-        nowhere = "a body does not say where it went: put your own for ORG, REPO and WORKFLOW, or give --path"
+        nowhere = "the body does not say where it was sent: replace ORG, REPO and WORKFLOW, or use --path"
         replacement.notes.append(nowhere)
     return replacement
 
@@ -70,7 +70,7 @@ def of_body(body: str, base: str, path: str | None) -> Replacement:
 def of_recorded(method: str, path: str, inputs: Iterable[str], base: str) -> Replacement:
     """The same for a call of any withdrawn endpoint, of which only its record is left.
 
-    A record has no values and no revisions, so that the owner has to put in its own.
+    A record has no values and no revisions, so the owner has to fill them in.
 
     Args:
         method: as recorded.
@@ -79,13 +79,13 @@ def of_recorded(method: str, path: str, inputs: Iterable[str], base: str) -> Rep
         base: address of the service.
 
     Raises:
-        CurlError: it is no call of a withdrawn endpoint.
-        InvalidPath: it is a wrong one.
+        CurlError: it is not a call of a withdrawn endpoint.
+        InvalidPath: it is, but not a valid one.
     """
     headers = (("Authorization", "Bearer $SOURCECRAFT_TOKEN"),)
     match = endpoints.match(method, path)
     if match is None:
-        raise CurlError(f"{method} {path} is none of the withdrawn endpoints")
+        raise CurlError(f"{method} {path} is not a withdrawn endpoint")
     successor = base + match.successor.replace("$", LITERAL_DOLLAR)
     if not match.endpoint.is_trigger:
         return Replacement(Curl(method, successor, headers, ""), [])
@@ -97,10 +97,10 @@ def of_recorded(method: str, path: str, inputs: Iterable[str], base: str) -> Rep
 
 
 def _notes(body: str, request: trigger.SuccessorRequest) -> list[str]:
-    notes = [f"{name}: the withdrawn endpoint ignored this field, so it is left out" for name in request.ignored_fields]
+    notes = [f"{name}: left out, as the withdrawn endpoint ignored this field" for name in request.ignored_fields]
     if any(revision.startswith("$") for revision in trigger.revisions(body.encode())):
         notes.append(
-            "a revision is a shell variable, taken for a branch here: where it holds tags:NAME or a commit, "
+            "a revision is a shell variable, and treated as a branch: if it holds tags:NAME or a commit, "
             'write {"tag": "NAME"} or {"commit": …} instead'
         )
     return notes

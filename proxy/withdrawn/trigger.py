@@ -1,4 +1,4 @@
-"""The withdrawn trigger: its body into the successor's, and the successor's answer back (API.md, section 4)."""
+"""Translates bodies of the withdrawn trigger, and the successor's responses back (API.md, section 4)."""
 
 import re
 from typing import Any, Literal, NamedTuple
@@ -11,7 +11,7 @@ TriggerStatus = Literal["created", "already_exists", "nothing_to_start"]
 
 NAMES_KEPT = 64
 NAME_LENGTH = 128
-"""How many names of inputs and of ignored fields go into a record, and how many characters of each."""
+"""How many names of inputs and ignored fields a record holds, and how many characters of each."""
 
 
 class GitRevision(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -37,7 +37,7 @@ class _RunCIBody(msgspec.Struct, frozen=True):
 
 
 class _KnownInput(_Input, frozen=True, forbid_unknown_fields=True):
-    """One with no field that the withdrawn endpoint never had."""
+    """Without fields that the withdrawn endpoint ignored."""
 
 
 class _KnownBody(_RunCIBody, frozen=True, forbid_unknown_fields=True):
@@ -46,7 +46,7 @@ class _KnownBody(_RunCIBody, frozen=True, forbid_unknown_fields=True):
 
 class _Workflow(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
-    # The bytes of each item as they came: what is wrong inside one gets the service's own error.
+    # Each item as it was sent: the service itself reports what is wrong inside one.
     values: list[msgspec.Raw] | None = None
 
 
@@ -79,7 +79,7 @@ class SuccessorRequest(NamedTuple):
 
 
 class LegacyAnswer(NamedTuple):
-    """The answer for the caller, and what the caller record says of the run or of the error."""
+    """The response for the caller, and what the caller record needs from it."""
 
     status: int
     body: bytes
@@ -109,16 +109,16 @@ def to_successor(body: bytes, workflow: str) -> SuccessorRequest:
     """Translate a legacy body.
 
     Args:
-        body: as it came; its content type is not looked at.
-        workflow: name of the workflow, decoded, from the path.
+        body: as received; the content type does not matter.
+        workflow: the decoded name of the workflow, from the path.
 
     Raises:
-        InvalidBody: it is not what the withdrawn endpoint took; the message and ``details.at`` name the place.
+        InvalidBody: the withdrawn endpoint did not accept such bodies; the message and ``details.at`` say where.
     """
     if not body.strip(b" \t\r\n"):
         body = b"{}"
     try:
-        body.decode()  # msgspec takes items as they are, and would pass bad UTF-8 on
+        body.decode()  # msgspec does not decode raw items, and would pass on invalid UTF-8
         legacy, ignored = _understood(body)
     except msgspec.ValidationError as error:
         raise _wrong_type(error) from None
@@ -139,7 +139,7 @@ def to_successor(body: bytes, workflow: str) -> SuccessorRequest:
 
 
 def _understood(body: bytes) -> tuple[_RunCIBody, list[str]]:
-    """A legacy body, and the names of what the withdrawn endpoint never had; most have nothing of that.
+    """Decode a legacy body, and name the fields that the withdrawn endpoint ignored. Most bodies have none.
 
     Raises:
         msgspec.DecodeError, RecursionError: it is not what the endpoint took.
@@ -155,13 +155,13 @@ def _understood(body: bytes) -> tuple[_RunCIBody, list[str]]:
 
 
 def revisions(body: bytes) -> list[str]:
-    """The revisions that a legacy body names, of those that `to_successor` takes."""
+    """The revisions in a legacy body that `to_successor` accepts."""
     legacy = _run_body.decode(body.strip() or b"{}")
     return [revision for revision in (legacy.revision, legacy.workflow_revision) if revision]
 
 
 def revision_to_successor(revision: str | None) -> GitRevision | None:
-    """``tags:v1`` is a tag, 40 hexadecimal digits are a commit, anything else is a branch; empty is the default."""
+    """``tags:v1`` is a tag, 40 hexadecimal digits are a commit, anything else is a branch; empty means the default."""
     if not revision:
         return None
     if revision.startswith("tags:"):
@@ -169,15 +169,6 @@ def revision_to_successor(revision: str | None) -> GitRevision | None:
     if _COMMIT.fullmatch(revision):
         return GitRevision(commit=revision)
     return GitRevision(branch=revision)
-
-
-def revision_to_legacy(revision: GitRevision | None) -> str:
-    """How the withdrawn endpoint spelled a revision."""
-    if revision is None:
-        return ""
-    if revision.tag is not None:
-        return f"tags:{revision.tag}"
-    return revision.commit or revision.branch or ""
 
 
 def _wrong_type(error: msgspec.ValidationError) -> InvalidBody:
@@ -206,7 +197,7 @@ def _short(names: list[str]) -> list[str]:
     return [name[:NAME_LENGTH] for name in names[:NAMES_KEPT]]
 
 
-# --- the answer
+# --- the response
 
 _KNOWN_STATUSES = frozenset(
     "created prepared processing success failed canceled timeout skipped awaiting_approval rejected".split()
@@ -217,11 +208,11 @@ _error = msgspec.json.Decoder(ErrorBody)
 
 
 def to_legacy(status: int, body: bytes) -> LegacyAnswer:
-    """Translate the successor's answer.
+    """Translate the successor's response.
 
     Args:
-        status: HTTP status of the answer.
-        body: the answer's body, its content encoding undone.
+        status: of the response.
+        body: of the response, without content encoding.
 
     Raises:
         UpstreamError: an error that is not in the schema.

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from proxy import config
 from proxy.callers.identity import Rule
-from proxy.config import Config, ConfigError, model
-from proxy.config.values import Address, File, Page, Seconds, Url
+from proxy.config import Config, ConfigError, sections
+from proxy.config.values import Address
 from proxy.withdrawn.brownouts import Brownout, Once, Recurring, Window
 from proxy.withdrawn.lifecycle import Policy
 from tests.paths import ROOT
@@ -259,7 +259,7 @@ def test_credentials_in_the_upstream_url_are_refused(problems: Problems, url: st
     found = one(problems(lines("upstream.url", url)))
 
     assert found.startswith("upstream.url: ")
-    assert "leave them out" in found
+    assert "remove them" in found
 
 
 @pytest.mark.parametrize("url", ["https://api.example?a=b", "https://api.example/#", "https://api.example/x?"])
@@ -267,7 +267,7 @@ def test_a_query_or_a_fragment_in_the_upstream_url_is_refused(problems: Problems
     found = one(problems(lines("upstream.url", f"'{url}'")))
 
     assert found.startswith("upstream.url: ")
-    assert "before any ? or #" in found
+    assert "remove everything from the ? or # on" in found
 
 
 def test_tls_names_two_files_that_exist(load: Load, problems: Problems, tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_tls_names_two_files_that_exist(load: Load, problems: Problems, tmp_path
 
     read = load(f"tls: {{certificate: {pem}, key: {pem}}}").tls
 
-    assert read == config.Tls(File(str(pem)), File(str(pem)))
+    assert read == config.Tls(str(pem), str(pem))
     for missing in (f"{pem}.gone", str(tmp_path), f"{pem}/inside", "x" * 5000, "null", '"\\0"'):
         found = one(problems(f"tls: {{certificate: {missing}, key: {pem}}}"))
         assert found.startswith("tls.certificate: ")
@@ -353,10 +353,10 @@ def test_a_key_that_is_no_plain_text_is_refused_in_one_line(problems: Problems, 
         ("upstream: {timeout: 9}\nadmin: null\nupstream: {}", 3),
     ],
 )
-def test_a_key_that_stands_twice_is_refused_with_its_line(problems: Problems, text: str, line: int) -> None:
+def test_a_duplicated_key_is_refused_with_its_line(problems: Problems, text: str, line: int) -> None:
     found = one(problems(text))
 
-    assert "twice" in found
+    assert "duplicated" in found
     assert f"line {line}:" in found
 
 
@@ -382,10 +382,10 @@ def test_a_merged_mapping_may_be_overridden(load: Load) -> None:
         ("upstream: {timeout: !!bool x}", "!tag"),
         ("upstream: {timeout: !!timestamp x}", "!tag"),
         ("upstream: {timeout: " + "9" * 5000 + "}", "too long"),
-        ("just a text", "a text"),
+        ("just a text", "a string"),
         ("- a\n- list", "a list"),
         ("5", "5"),
-        ("false", "true or false"),
+        ("false", "a boolean"),
     ],
 )
 def test_a_file_that_is_no_configuration_is_refused_in_one_line(
@@ -453,8 +453,8 @@ def test_the_environment_overrides_the_file_key_by_key(load: Load) -> None:
 
     assert read == Config(
         admin=None,
-        upstream=config.Upstream(url=Url("https://environment.example"), timeout=Seconds(9)),
-        limits=config.Limits(drain=Seconds(2)),
+        upstream=config.Upstream(url="https://environment.example", timeout=9),
+        limits=config.Limits(drain=2),
     )
 
 
@@ -636,7 +636,7 @@ def test_what_is_rendered_masks_the_secret_and_the_mask_is_not_taken_for_one(loa
     text = config.render(read)
 
     assert SECRET not in text
-    assert yaml.safe_load(text)["callers"]["fingerprint_key"] == model.MASK
+    assert yaml.safe_load(text)["callers"]["fingerprint_key"] == sections.MASK
     assert one(problems(text)).startswith("callers.fingerprint_key: ")
     assert load(text, {"TRIGGER_SHIM__CALLERS__FINGERPRINT_KEY": SECRET}) == read
 
@@ -666,9 +666,7 @@ def test_the_shipped_file_has_every_key_with_its_default() -> None:
 
 
 def test_the_designed_file_is_read_as_the_defaults(load: Load) -> None:
-    page = Page("https://example.org/x")
-
-    assert load(DESIGNED) == Config(lifecycle=config.Lifecycle(documentation=page))
+    assert load(DESIGNED) == Config(lifecycle=Config().lifecycle._replace(documentation="https://example.org/x"))
 
 
 # --- whatever comes
@@ -709,7 +707,7 @@ def read_or_refused(file: Path, text: str, environment: dict[str, str]) -> None:
         for problem in error.problems:
             assert len(problem.splitlines()) == 1
             assert ": " in problem
-            assert "; " in problem
+            assert "; " in problem or "must be true or false" in problem
 
 
 @pytest.fixture(scope="module")
@@ -755,7 +753,7 @@ callers:
 """
     callers = load(text).callers
     assert callers.header == "X-Caller"
-    assert [known.rule for known in callers.known] == [
+    assert list(callers.known) == [
         Rule("nightly", "team-a", "a@example.org", tokens=("b7a07c479d15",), repositories=("acme/*",)),
         Rule(
             "mobile",
@@ -771,10 +769,10 @@ callers:
     [
         ("{agent: x}", "callers.known[0].name: missing"),
         ("{name: x}", "callers.known[0]: matches every call"),
-        ("{name: x, owner: 5, agent: x}", "callers.known[0].owner: 5 is no name"),
+        ("{name: x, owner: 5, agent: x}", "callers.known[0].owner: 5 is not a valid name"),
         ("{name: x, agnt: x, agent: y}", "callers.known[0].agnt: unknown key; did you mean callers.known[0].agent?"),
-        ("{name: x, network: 10.0.0.1/8}", "callers.known[0].network: '10.0.0.1/8' is no network"),
-        ("x", "callers.known[0]: holds a text; write its keys: name, owner"),
+        ("{name: x, network: 10.0.0.1/8}", "callers.known[0].network: '10.0.0.1/8' is not a valid network"),
+        ("x", "callers.known[0]: is a string; write its keys: name, owner"),
     ],
 )
 def test_a_known_caller_that_cannot_be_used_is_refused_by_its_place(
@@ -808,7 +806,7 @@ def test_a_plan_becomes_a_policy(load: Load) -> None:
     settings = load(PLAN)
     window = Window(datetime(2026, 12, 1, 10, tzinfo=UTC), datetime(2026, 12, 1, 10, 10, tzinfo=UTC))
 
-    assert settings.lifecycle.policy == Policy(
+    assert settings.lifecycle == Policy(
         datetime(2025, 12, 1, tzinfo=UTC),
         datetime(2027, 1, 1, 9, tzinfo=UTC),
         Config().lifecycle.documentation,
@@ -818,7 +816,7 @@ def test_a_plan_becomes_a_policy(load: Load) -> None:
         ),
         datetime(2026, 11, 1, tzinfo=UTC),
     )
-    moved, late = (known.rule for known in settings.callers.known)
+    moved, late = settings.callers.known
     assert (moved.migrated, moved.extension, moved.exempt_from_freeze) == (
         datetime(2026, 11, 1, tzinfo=UTC),
         None,
@@ -843,29 +841,29 @@ def test_a_plan_that_is_printed_is_read_again(load: Load) -> None:
         ),
         (
             "brownouts: [{from: 2026-12-01, to: 2026-12-01}]",
-            "brownouts[0]: to does not lie after from; move one of them",
+            "brownouts[0]: to is not after from; change one of them",
         ),
         (
             "brownouts: [{cron: 0 25 * * *, duration: 60}]",
-            "brownouts[0].cron: '0 25 * * *' is no cron expression",
+            "brownouts[0].cron: '0 25 * * *' is not a valid cron expression",
         ),
         (
             "brownouts: [{cron: 0 0 30 2 *, duration: 60}]",
-            "brownouts[0].cron: '0 0 30 2 *' is no cron expression",
+            "brownouts[0].cron: '0 0 30 2 *' is not a valid cron expression",
         ),
-        ("brownouts: [{time_zone: Mars/Olympus}]", "brownouts[0].time_zone: 'Mars/Olympus' is no time zone"),
+        ("brownouts: [{time_zone: Mars/Olympus}]", "brownouts[0].time_zone: 'Mars/Olympus' is not a valid time zone"),
         (
             "brownouts: [{time_zone: ../etc/passwd}]",
-            "brownouts[0].time_zone: '../etc/passwd' is no time zone",
+            "brownouts[0].time_zone: '../etc/passwd' is not a valid time zone",
         ),
         (
             "brownouts: [{form: 2026-12-01}]",
             "brownouts[0].form: unknown key; did you mean lifecycle.brownouts[0]",
         ),
         ("brownouts: [{except_: x}]", "brownouts[0].except_: unknown key"),
-        ("brownouts: {from: x}", "brownouts: holds keys and values; write a list"),
-        ("brownouts: [x]", "brownouts[0]: holds a text; write its keys: from, to, cron"),
-        ("freeze: soon", "freeze: 'soon' is no date"),
+        ("brownouts: {from: x}", "brownouts: is a mapping; write a list"),
+        ("brownouts: [x]", "brownouts[0]: is a string; write its keys: from, to, cron"),
+        ("freeze: soon", "freeze: 'soon' is not a valid date"),
     ],
 )
 def test_a_plan_that_cannot_be_used_is_refused_by_its_place(problems: Problems, plan: str, problem: str) -> None:
@@ -878,19 +876,19 @@ def test_a_plan_that_cannot_be_used_is_refused_by_its_place(problems: Problems, 
     [
         (
             "lifecycle: {sunset: 2027-01-01}\ncallers: {known: [{name: x, agent: x, extension: 2027-01-01}]}",
-            "callers.known[0].extension: does not lie after lifecycle.sunset; move one of them",
+            "callers.known[0].extension: is not after lifecycle.sunset; change one of them",
         ),
         (
             "callers: {known: [{name: x, agent: x, migrated: 2027-01-01, extension: 2027-01-01}]}",
-            "callers.known[0].extension: stands beside migrated; leave one of them out",
+            "callers.known[0].extension: cannot be combined with migrated; remove one of them",
         ),
         (
             "lifecycle: {freeze: 2026-01-01}\ncallers: {log: '-'}",
-            "lifecycle.freeze: callers.log, which says who is new, is standard output; name a file there",
+            "lifecycle.freeze: needs a caller log to tell who is new; set callers.log to a file, not '-'",
         ),
         (
             "callers: {known: [{name: x, agent: x, exempt_from_freeze: yep}]}",
-            "callers.known[0].exempt_from_freeze: 'yep' is",
+            "callers.known[0].exempt_from_freeze: must be true or false, not 'yep'",
         ),
     ],
 )

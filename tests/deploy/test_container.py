@@ -107,7 +107,7 @@ def test_any_command_reads_the_configuration_of_the_image(engine: Engine) -> Non
     assert yaml.safe_load(ran.stdout)["callers"]["log"] == "-"
     refused = engine.once("--env=TRIGGER_SHIM__LISTEN=nowhere", IMAGE)
     assert refused.returncode == 2
-    assert "\ntrigger-shim: error: listen: 'nowhere' is no address" in f"\n{refused.stderr}"
+    assert "\ntrigger-shim: error: listen: 'nowhere' is not a valid address" in f"\n{refused.stderr}"
 
 
 # --- the container

@@ -24,7 +24,7 @@ async def many():
         assert input() == "go on"
 """
 
-WARNING = re.compile(r"trigger-shim: warning: standard error stalled, and lost lines: (\d+)")
+WARNING = re.compile(r"trigger-shim: warning: standard error stalled, lines lost: (\d+)")
 LINE = re.compile(r"trigger-shim: error: (\d{4})x{200}")
 
 

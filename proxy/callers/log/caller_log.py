@@ -61,8 +61,8 @@ class CallerLog:
         """Write what still waits, and close the file; what is appended afterwards goes to standard error."""
         self._writer.close()
 
-    def settled(self, line: bytes, done: Done | None, problem: str | None) -> None:
-        """Hear of the writer that a line is written, or cannot be."""
+    def on_written(self, line: bytes, done: Done | None, problem: str | None) -> None:
+        """Called once per line, after it was written or failed."""
         if problem is not None:
             operator.error(f"caller log: {problem}; the record: {line.decode().rstrip()}")
         try:
@@ -72,12 +72,12 @@ class CallerLog:
         except Exception as fault:  # or nobody would write any more
             operator.error(f"a fault of the proxy itself, after a record: {type(fault).__name__}")
 
-    def stalls(self) -> None:
-        """Hear of the writer that nobody waits for it any more."""
+    def on_stall(self) -> None:
+        """Called when the disk stalls; from now on records are queued."""
         operator.warning("caller log: it stalls; until it goes on, records are written late")
 
-    def goes_on(self, late: int) -> None:
-        """Hear of the writer that everything is written."""
+    def on_recovery(self, late: int) -> None:
+        """Called when everything is written."""
         operator.info(f"caller log: it goes on; {late} written late")
 
 

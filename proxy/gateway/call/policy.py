@@ -39,9 +39,9 @@ class Terms:
     """
 
     def __init__(self, config: Config, key: bytes) -> None:
-        self._rules = [known.rule for known in config.callers.known]
+        self._rules = config.callers.known
         self._log = config.callers.log
-        self._policy = config.lifecycle.policy
+        self._policy = config.lifecycle
         self._announcements: dict[datetime | None, Headers] = {}
         self.had_record: frozenset[str] | None = None
         self._has_asked = False

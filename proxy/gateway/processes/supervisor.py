@@ -13,7 +13,6 @@ from multiprocessing.connection import Connection
 from proxy.callers.log.files import STDOUT
 from proxy.callers.log.fingerprint_key import fingerprint_key
 from proxy.config import Config, ConfigError
-from proxy.config.values import Secret
 from proxy.gateway import child, metrics
 from proxy.gateway.app import App
 from proxy.gateway.processes import service_manager as notify
@@ -77,7 +76,7 @@ def _with_one_key(config: Config) -> Config:
     """The same, but where each worker would make up a key of its own, with a made-up one."""
     if config.workers == 1 or config.callers.log != STDOUT or config.callers.fingerprint_key is not None:
         return config
-    key = Secret(fingerprint_key(None, STDOUT).hex())
+    key = fingerprint_key(None, STDOUT).hex()
     return dataclasses.replace(config, callers=dataclasses.replace(config.callers, fingerprint_key=key))
 
 
