@@ -1,6 +1,6 @@
-"""The caller record and the heartbeat: one schema for the writer and the reader.
+"""The schema of the caller log, for whatever writes or reads it.
 
-One JSON object a line. A field that is absent has its default: nothing, or an empty list.
+The log has one JSON object per line. Fields that have their default value are omitted.
 """
 
 from datetime import datetime
@@ -15,26 +15,26 @@ from proxy.withdrawn.trigger import TriggerStatus
 
 
 class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_defaults=True):
-    """What became of one call of a withdrawn endpoint.
+    """One call of a withdrawn endpoint, and its outcome.
 
     Attributes:
-        ts: when the call came in, UTC.
+        ts: time at which the call arrived, UTC.
         request_id: as sent to the successor and to the caller.
-        trace_id: of the caller's ``traceparent``.
+        trace_id: from the caller's ``traceparent``.
         endpoint: name of the withdrawn endpoint.
-        path: raw, without the query.
-        successor: path of the successor; absent where the call's own path is invalid.
-        workflow: decoded name.
-        token: keyed fingerprint of the token, never the token.
-        run_user: whose token it was, by the successor's answer.
-        status: what the caller was answered.
-        upstream_status: what the successor answered.
+        path: raw path without the query.
+        successor: path of the successor; absent if the path of the call is invalid.
+        workflow: decoded name of the workflow.
+        token: keyed fingerprint of the token, never the token itself.
+        run_user: owner of the token, from the successor's response.
+        status: status sent to the caller.
+        upstream_status: status sent by the successor.
         run: slug of the run.
         inputs: names of the inputs, never their values.
-        ignored_fields: fields that the withdrawn endpoint never had.
-        duration_ms: of the whole call, until the answer was ready.
-        upstream_ms: of the exchange with the successor.
-        client_gone: the caller had hung up before its answer was ready.
+        ignored_fields: fields of the body that the withdrawn endpoint ignored.
+        duration_ms: time from the call's arrival until its response was ready.
+        upstream_ms: time that the exchange with the successor took.
+        client_gone: the caller disconnected before its response was ready.
     """
 
     schema: int
@@ -70,11 +70,11 @@ class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_
     client_gone: bool = False
 
 
-class Sighting(msgspec.Struct, tag_field="event", tag="deprecated_call", gc=False):
-    """A call as a report reads it: those fields of `CallRecord` that it counts by, so that a million take seconds.
+class ReportedCall(msgspec.Struct, tag_field="event", tag="deprecated_call", gc=False):
+    """The fields of a `CallRecord` that reports count by; decoding only these makes a million records take seconds.
 
-    What later versions may write is text here, so that their logs can be read, too. The time comes first and the
-    address last: what is between them has few values, however many calls there are (`tally.Shape`).
+    Literals are plain strings here, so that logs of later versions can be read as well. `ts` is first and `client_ip`
+    last because the fields between them form the `tally.CallKey`.
     """
 
     ts: datetime
@@ -94,31 +94,39 @@ class Sighting(msgspec.Struct, tag_field="event", tag="deprecated_call", gc=Fals
     client_ip: str | None = None
 
 
-class Closeup(msgspec.Struct, gc=False):
-    """What the report on one caller reads besides."""
-
-    inputs: list[str] = []
-    ignored_fields: list[str] = []
-
-
-class LastCall(msgspec.Struct, gc=False):
-    """What it reads of the last calls of all."""
+class CallDetail(msgspec.Struct, gc=False):
+    """More fields of a `CallRecord`, for the report on one caller."""
 
     method: str
     path: str
     request_id: str = ""
     error_code: str | None = None
     run: str | None = None
+    inputs: list[str] = []
+    ignored_fields: list[str] = []
+
+
+class LastCall(msgspec.Struct, gc=False):
+    """One of a caller's last calls, for the report on that caller."""
+
+    ts: datetime
+    method: str
+    path: str
+    status: int
+    outcome: str
+    request_id: str = ""
+    error_code: str | None = None
+    run: str | None = None
 
 
 class Heartbeat(msgspec.Struct, tag_field="event", tag="heartbeat", omit_defaults=True):
-    """Proof that the log was being kept: silence counts as silence only where heartbeats cover it.
+    """Proof that the log was being written. Without heartbeats, silence may be a gap in the log.
 
     Attributes:
-        ts: when it was written, UTC.
-        at: why: the proxy started, an interval passed, or the proxy stopped.
-        interval: seconds until the next one.
-        instance: which process wrote it.
+        ts: time of the heartbeat, UTC.
+        at: the proxy started, an interval passed, or the proxy stopped.
+        interval: seconds until the next heartbeat.
+        instance: the process that wrote it.
     """
 
     schema: int

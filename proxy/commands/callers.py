@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from proxy.callers.log.files import NoLog
-from proxy.callers.render import formats, table
-from proxy.callers.report.report import Gate, Report, still_calling
+from proxy.callers.render import formats
+from proxy.callers.report.aggregator import DIMENSIONS
+from proxy.callers.report.analysis import Analysis
+from proxy.callers.report.report import CallerReport, Gate, still_calling
 from proxy.callers.report.rhythm import STATES
 from proxy.callers.report.rows import Row
-from proxy.callers.report.survey import Survey
-from proxy.callers.report.tally import DIMENSIONS
 from proxy.commands.log_options import add_logs, add_period, duration, read_logs
 from proxy.commands.options import add_config, add_format, require_config
 from proxy.commands.status import CommandError, ExitStatus
@@ -59,42 +59,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> ExitStatus:
     config = require_config(options)
     try:
-        surveyed = read_logs(
+        analysis = read_logs(
             config,
             options.files,
             by=options.by,
             since=options.since,
             until=options.until,
-            is_wanted=lambda _: options.format == "html",
+            wants_detail=lambda _: options.format == "html",
         )
     except NoLog as problem:
         status = ExitStatus.CANNOT_TELL if options.fail_if_active else ExitStatus.USAGE
         raise CommandError(status, str(problem)) from None
-    _print(options.format, surveyed, _selected_rows(surveyed.report, options), config)
-    operator.info(formats.reading(surveyed.source))
+    _print(options.format, analysis, _selected_rows(analysis.report, options), config)
+    operator.info(formats.reading(analysis.read))
     if not options.fail_if_active:
         return ExitStatus.OK
-    return _GATE_STATUS[still_calling(surveyed.report, options.fail_if_active)]
+    return _GATE_STATUS[still_calling(analysis.report, options.fail_if_active)]
 
 
-def _print(output_format: str, surveyed: Survey, rows: list[Row], config: Config) -> None:
-    report, source = surveyed.report, surveyed.source
+def _print(output_format: str, analysis: Analysis, rows: list[Row], config: Config) -> None:
+    report, counts = analysis.report, analysis.read
     match output_format:
         case "table":
-            table.show(report, rows, sys.stdout)
+            formats.show_table(report, rows, sys.stdout)
         case "json":
-            print(formats.to_json(report, rows, source))
+            print(formats.to_json(report, rows, counts))
         case "csv":
             print(formats.to_csv(report, rows), end="")
         case "markdown":
-            print(formats.to_markdown(report, rows, source), end="")
+            print(formats.to_markdown(report, rows, counts), end="")
         case "html":
-            from proxy.callers.render import page  # noqa: PLC0415 - only this format needs jinja2
+            from proxy.callers.render import html_page  # noqa: PLC0415 - only this format needs jinja2
 
-            print(page.to_html(surveyed, rows, config.upstream.url), end="")
+            print(html_page.to_html(analysis, rows, config.upstream.url), end="")
 
 
-def _selected_rows(report: Report, options: argparse.Namespace) -> list[Row]:
+def _selected_rows(report: CallerReport, options: argparse.Namespace) -> list[Row]:
     rows = [row for row in report.rows if not options.state or row.state in options.state]
     if options.sort != "state":
         rows.sort(key=_SORT_KEYS[options.sort])

@@ -3,9 +3,9 @@
 import argparse
 
 from proxy.callers.log.files import NoLog
-from proxy.callers.plan.forecast import forecast, present, subjects
-from proxy.callers.plan.upcoming import agenda
-from proxy.callers.plan.warnings import cautions
+from proxy.callers.plan.forecast import caller_statuses, current_phase, forecast
+from proxy.callers.plan.upcoming import upcoming_lines
+from proxy.callers.plan.warnings import policy_warnings
 from proxy.commands import log_options
 from proxy.commands.options import add_config, add_overrides, require_config
 from proxy.commands.status import ExitStatus
@@ -32,18 +32,18 @@ def run(options: argparse.Namespace) -> ExitStatus:
     config = require_config(options)
     print(render(config), end="")
     policy, rules, now = config.lifecycle, config.callers.known, log_options.now()
-    surveyed, reason = None, "the log was not read"
+    analysis, reason = None, "the log was not read"
     if not options.no_log:
         try:
-            surveyed = log_options.read_logs(config)
+            analysis = log_options.read_logs(config)
         except NoLog as problem:
             reason = str(problem).partition(": name")[0]
-    found = subjects(surveyed, rules, policy, now)
-    is_read = surveyed is not None
-    coming = agenda(present(policy, found, now), forecast(policy, found, now), now, None, is_read=is_read)
-    for line in (*([] if is_read else [f"{reason}: only the callers in callers.known are listed"]), *coming):
+    found = caller_statuses(analysis, rules, policy, now)
+    has_log = analysis is not None
+    coming = upcoming_lines(current_phase(policy, found, now), forecast(policy, found, now), now, None, has_log=has_log)
+    for line in (*([] if has_log else [f"{reason}: only the callers in callers.known are listed"]), *coming):
         print(f"# {printable(line)}")
-    matched = surveyed.matched if surveyed is not None and surveyed.source.calls else None
-    for warning in cautions(policy, rules, found, now, matched):
+    matched = analysis.matched_rules if analysis is not None and analysis.read.calls else None
+    for warning in policy_warnings(policy, rules, found, now, matched):
         operator.warning(warning)
     return ExitStatus.OK

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from proxy import errors
 from proxy.callers.log.files import NoLog
-from proxy.callers.plan.forecast import Subject, present, subjects
-from proxy.callers.render.formats import to_json_text
-from proxy.callers.report.survey import Survey
+from proxy.callers.plan.forecast import CallerStatus, caller_statuses, current_phase
+from proxy.callers.render.formats import json_text
+from proxy.callers.report.analysis import Analysis
 from proxy.commands import log_options
 from proxy.commands.options import add_config, add_format, require_config
 from proxy.commands.status import CommandError, ExitStatus
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> ExitStatus:
     config, now = require_config(options), log_options.now()
     policy, rules = config.lifecycle, config.callers.known
     moment = log_options.to_datetime(options.at, now) or now
-    found = subjects(_read_logs(config, options.files), rules, policy, moment)
+    found = caller_statuses(_read_logs(config, options.files), rules, policy, moment)
     if options.caller is not None:
         names = [subject.party.name for subject in found]
         found = [subject for subject in found if subject.party.name == options.caller]
@@ -55,13 +55,13 @@ def run(options: argparse.Namespace) -> ExitStatus:
             raise log_options.unknown_caller(options.caller, "in the log or in callers.known", names)
     previews = [_preview(policy, subject, moment) for subject in found]
     if options.format == "json":
-        print(to_json_text({"at": moment, "callers": [_to_dict(preview) for preview in previews]}))
+        print(json_text({"at": moment, "callers": [_to_dict(preview) for preview in previews]}))
     else:
-        _show_table(previews, present(policy, found, moment).phase, moment)
+        _show_table(previews, current_phase(policy, found, moment).phase, moment)
     return ExitStatus.OK
 
 
-def _read_logs(config: Config, files: list[str]) -> Survey | None:
+def _read_logs(config: Config, files: list[str]) -> Analysis | None:
     try:
         return log_options.read_logs(config, files)
     except NoLog as problem:
@@ -78,7 +78,7 @@ class Preview(NamedTuple):
         headers: the response headers that announce the end, by lower-case name.
     """
 
-    subject: Subject
+    subject: CallerStatus
     standing: Standing
     headers: dict[str, str]
 
@@ -101,7 +101,7 @@ class Preview(NamedTuple):
         return f"{error.status} {error.code}: {'no new callers' if refusal.reason == 'frozen' else refusal.reason}"
 
 
-def _preview(policy: Policy, subject: Subject, at: datetime) -> Preview:
+def _preview(policy: Policy, subject: CallerStatus, at: datetime) -> Preview:
     standing = lifecycle.standing(policy, subject.party, at)
     headers = lifecycle.announcement(policy, subject.party)
     return Preview(subject, standing, {name.decode(): value.decode() for name, value in headers})

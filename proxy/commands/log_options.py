@@ -6,12 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from proxy.callers.log.files import logs, size
-from proxy.callers.report.survey import Survey, survey
-from proxy.callers.report.tally import Dimension
+from proxy.callers.log.files import log_files, size_on_disk
+from proxy.callers.report.aggregator import Dimension
+from proxy.callers.report.analysis import Analysis, analyze
 from proxy.commands.status import CommandError, ExitStatus
-from proxy.config import Config
-from proxy.config import values
+from proxy.config import Config, values
 from proxy.output import terminal
 from proxy.output.formatting import printable
 
@@ -54,23 +53,23 @@ def read_logs(
     by: Dimension = "caller",
     since: Time | None = None,
     until: Time | None = None,
-    is_wanted: Callable[[str], bool] = lambda _: False,
-) -> Survey:
-    """Read these files, or the configured log, and report on them. The keyword arguments are those of `survey`.
+    wants_detail: Callable[[str], bool] = lambda _: False,
+) -> Analysis:
+    """Read these files, or the configured log, and report on them. The keyword arguments are those of `analyze`.
 
     Raises:
         NoLog: a file cannot be read, or there is no log.
     """
-    paths, current = files or logs(config.callers.log), now()
-    with terminal.progress(size(paths)) as progress:
-        return survey(
+    paths, current = files or log_files(config.callers.log), now()
+    with terminal.progress(size_on_disk(paths)) as progress:
+        return analyze(
             paths,
             config.callers.known,
             current,
             by=by,
             since=to_datetime(since, current),
             until=to_datetime(until, current),
-            is_wanted=is_wanted,
+            wants_detail=wants_detail,
             progress=progress,
             policy=config.lifecycle,
         )

@@ -17,10 +17,10 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from proxy import __version__
-from proxy.callers.identity import party
+from proxy.callers.identity import policy_subject
 from proxy.callers.log.journal import memory_folder
 from proxy.callers.record import CallRecord
-from proxy.callers.report.outlook import ends_by_name
+from proxy.callers.report.policy_effect import refusal_dates
 from proxy.config import Config
 from proxy.errors import Outcome
 from proxy.withdrawn.endpoints import ENDPOINTS
@@ -254,8 +254,8 @@ class _Facts(Collector):
 
     def know(self, config: Config) -> None:
         self._policy = config.lifecycle
-        known = (party(known.name, known, has_record=True) for known in config.callers.known)
-        self._ends = ends_by_name(self._policy, (Party(OTHER), *known))
+        known = (policy_subject(known.name, known, has_record=True) for known in config.callers.known)
+        self._ends = refusal_dates(self._policy, (Party(OTHER), *known))
 
     def collect(self) -> Iterable[Metric]:
         build = GaugeMetricFamily(

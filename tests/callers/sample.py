@@ -9,8 +9,8 @@ import msgspec
 
 from proxy.callers.identity import Rule
 from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, Record
-from proxy.callers.report.survey import Survey, survey
-from proxy.callers.report.tally import Dimension
+from proxy.callers.report.aggregator import Dimension
+from proxy.callers.report.analysis import Analysis, analyze
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -48,10 +48,10 @@ def beats(first: float, last: float = 0) -> list[Record]:
     return [Heartbeat(SCHEMA, time, "interval", 3600, f"p-{first}") for time in times]
 
 
-def surveyed(
+def analyzed(
     folder: Path, records: Iterable[Record], *, rules: Iterable[Rule] = (), by: Dimension = "caller"
-) -> Survey:
+) -> Analysis:
     """What the log of these records says at `NOW`."""
     log = folder / "callers.jsonl"
     log.write_bytes(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
-    return survey([str(log)], list(rules), NOW, by=by, is_wanted=lambda _: True)
+    return analyze([str(log)], list(rules), NOW, by=by, wants_detail=lambda _: True)

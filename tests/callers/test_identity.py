@@ -230,20 +230,20 @@ def test_a_rule_with_a_criterion_that_does_not_match_names_nobody(call: dict[str
 
 
 def test_a_rule_comes_before_the_header_which_comes_before_the_token() -> None:
-    assert identified(given_name="me", authorization="Bearer known-token").name == "by token"
-    assert identified(given_name=" me ", authorization="Bearer x")[:2] == ("me", "header")
-    assert identified(given_name=" ", authorization="Bearer x").source == "token"
-    assert len(identified(given_name="x" * 1000).name) == 128
+    assert identified(declared_name="me", authorization="Bearer known-token").name == "by token"
+    assert identified(declared_name=" me ", authorization="Bearer x")[:2] == ("me", "header")
+    assert identified(declared_name=" ", authorization="Bearer x").source == "token"
+    assert len(identified(declared_name="x" * 1000).name) == 128
 
 
 def identified(
     peer: str = "203.0.113.1",
     authorization: str | None = None,
     user_agent: str | None = None,
-    given_name: str | None = None,
+    declared_name: str | None = None,
     repository: str = "",
     workflow: str | None = None,
 ) -> Caller:
     return Identity([], KEY, RULES).identify(
-        peer, [], authorization, user_agent, given_name=given_name, repository=repository, workflow=workflow
+        peer, [], authorization, user_agent, declared_name=declared_name, repository=repository, workflow=workflow
     )

@@ -12,10 +12,10 @@ import yaml
 
 from proxy.callers.record import Record
 from tests.callers.lines import DAY, NOW, beats, call, log
-from tests.callers.test_golden_logs import GOLDEN
 from tests.commands.running import Run, on_a_terminal, plain
 from tests.commands.samples import LOG, POLICY, RULES, UNTIL, nightly, rows
 from tests.paths import ROOT
+from tests.system.test_golden_logs import GOLDEN
 
 
 def test_the_table_says_who_whose_how_often_and_whether_it_is_over(run: Run, file: str) -> None:
@@ -31,12 +31,12 @@ def test_the_table_says_who_whose_how_often_and_whether_it_is_over(run: Run, fil
     assert third[:4] == ["moved", "team-b", "bob", "21"]
     assert third[-1] == "retired"
     assert ran.out.partition("\n\n")[2].splitlines() == [
-        "1 of 3 callers retired: silent for three times the longest pause before, and for 14 days at least, or for 62"
-        " while the rhythm is not known.",
-        "The log was kept for 100% of 2026-10-15 00:00 to 2026-11-24 00:00, UTC.",
-        "Verdict: not yet; 2026-12-07 00:00 at the earliest, if nobody calls again (the last is nightly)",
+        "1 of 3 callers retired. A caller is retired after a silence of three times its longest pause, but at least 14"
+        " days, or 62 if its rhythm is not known.",
+        "The log covers 100% of 2026-10-15 00:00 to 2026-11-24 00:00 UTC.",
+        "Verdict: not yet; 2026-12-07 00:00 at the earliest, if nobody calls again (the last caller is nightly)",
         "  nightly of team-a is active: last call 2026-11-23 00:00; retired on 2026-12-07 if it never calls again",
-        "  10.1.2.3 curl/8 is active: last call 2026-11-22 00:00, and none of its calls has worked;"
+        "  10.1.2.3 curl/8 is active: last call 2026-11-22 00:00, and all its calls fail;"
         " retired on 2026-12-06 if it never calls again",
     ]
     assert ran.said == "trigger-shim: Read 90 calls and 41 heartbeats in 1 file; skipped 0 lines.\n"
@@ -223,7 +223,7 @@ def test_an_export_can_be_piped_in(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((), "logs/callers.jsonl: no log there yet"),
+        ((), "logs/callers.jsonl: there is no log yet"),
         (("gone.jsonl",), "gone.jsonl: No such file or directory"),
     ],
 )

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from tests.callers.lines import DAY, NOW, call, log
-from tests.callers.test_golden_logs import GOLDEN
 from tests.commands.running import Run, on_a_terminal, plain
 from tests.commands.samples import LOG, POLICY, RULES, SUNSET, nightly, rows
+from tests.system.test_golden_logs import GOLDEN
 
 pytestmark = pytest.mark.usefixtures("fixed_time")
 
@@ -149,7 +149,7 @@ def test_where_there_is_no_log_the_known_ones_are_told_of(run: Run, planned: Any
     ran = run("lifecycle")
 
     assert ran.status == 0
-    assert ran.said.startswith("trigger-shim: warning: calls.jsonl: no log there yet")
+    assert ran.said.startswith("trigger-shim: warning: calls.jsonl: there is no log yet")
     assert [row[0] for row in rows(ran.out.partition("\n\n")[2])[1:]] == ["moved", "late"]
 
 

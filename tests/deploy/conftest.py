@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.callers.conftest import month
 from tests.deploy.clickhouse import ClickHouse, clickhouse
 from tests.deploy.engine import Engine
 from tests.deploy.tools import ROOT
 from tests.deploy.vector import Vector
+from tests.system.conftest import month
 
 __all__ = ["month"]
 

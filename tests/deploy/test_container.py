@@ -144,8 +144,7 @@ def test_it_forwards_a_call_and_its_output_is_the_caller_log(engine: Engine, ups
     assert f"CapBnd:\t{0:016x}" in status
     assert [json.loads(line)["event"] for line in log.splitlines()] == ["heartbeat", "deprecated_call", "heartbeat"]
     assert said == (
-        "trigger-shim: warning: callers.fingerprint_key is not set: "
-        "fingerprints of tokens will change with every start\n"
+        "trigger-shim: warning: callers.fingerprint_key is not set: fingerprints of tokens change with every start\n"
     )
     command = [str(BIN / "trigger-shim"), "callers", "--format", "json", "-"]
     report = subprocess.run(command, input=log + said, capture_output=True, text=True, check=True)

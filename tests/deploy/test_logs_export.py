@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.callers.month import END
 from tests.deploy.clickhouse import ClickHouse
 from tests.deploy.tools import DEPLOY
 from tests.deploy.vector import Vector
+from tests.system.month import END
 
 README = (DEPLOY / "logs" / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)```", README, re.MULTILINE | re.DOTALL)

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, Record
 from proxy.callers.render.formats import to_json
-from proxy.callers.report.coverage import Span, coverage
-from proxy.callers.report.survey import survey
+from proxy.callers.report.analysis import analyze
+from proxy.callers.report.coverage import Span, measure_coverage
 from tests.callers.lines import call, log
-from tests.callers.month import END
-from tests.callers.test_golden_logs import CASES, GOLDEN, logs, moment
 from tests.deploy.clickhouse import ClickHouse
 from tests.deploy.vector import Vector
+from tests.system.month import END
+from tests.system.test_golden_logs import CASES, GOLDEN, logs, moment
 
 COLUMNS = "caller source owner user calls by_day first_seen last_seen interval error_share state retired_at".split()
 TIMES = "first_seen last_seen retired_at".split()
@@ -29,8 +29,8 @@ Row = dict[str, Any]
 
 def reported(files: Iterable[str], until: datetime, since: datetime | None = None) -> list[Row]:
     """The rows that `trigger-shim callers --format json` prints."""
-    made = survey(files, [], until, since=since, until=until)
-    report = json.loads(to_json(made.report, made.report.rows, made.source))
+    made = analyze(files, [], until, since=since, until=until)
+    report = json.loads(to_json(made.report, made.report.rows, made.read))
     return [_comparable({name: row[name] for name in COLUMNS}) for row in report["callers"]]
 
 
@@ -116,7 +116,7 @@ def test_any_heartbeats_cover_the_same(
     ship(store, vector, *beats)
     rows = store.rows(f"SELECT since, until FROM trigger_shim.coverage(until = '{until:%Y-%m-%d %H:%M:%S}')")
     found = [(datetime.fromisoformat(row["since"]), datetime.fromisoformat(row["until"])) for row in rows]
-    assert found == _joined(coverage(beats, Span(BEGIN, until)).covered)
+    assert found == _joined(measure_coverage(beats, Span(BEGIN, until)).covered)
 
 
 def _joined(spans: Iterable[Span]) -> list[tuple[datetime, datetime]]:

@@ -68,7 +68,7 @@ def test_the_wheel_holds_the_program_and_nothing_else(wheel: zipfile.ZipFile) ->
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     kinds = ("*.py", "*.jinja", "py.typed")
     assert held == {str(file.relative_to(ROOT)) for kind in kinds for file in (ROOT / "proxy").rglob(kind)}
-    assert held >= {"proxy/py.typed", "proxy/callers/page.html.jinja"}
+    assert held >= {"proxy/py.typed", "proxy/callers/render/page.html.jinja"}
 
 
 def test_the_source_package_holds_what_was_meant_for_it(packages: Path) -> None:

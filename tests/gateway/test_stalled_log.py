@@ -20,8 +20,8 @@ from tests.gateway.server.test_server import command, forget_journals
 from tests.harness import Proxy, Upstream, until, watched
 from tests.load import Logged
 
-STALLS = "trigger-shim: warning: caller log: it stalls; until it goes on, records are written late"
-GOES_ON = re.compile(r"trigger-shim: caller log: it goes on; (\d+) written late")
+STALLS = "trigger-shim: warning: caller log: the disk stalls; until it recovers, records are written late"
+GOES_ON = re.compile(r"trigger-shim: caller log: the disk has recovered; (\d+) records were written late")
 
 
 class Pipe:

@@ -430,4 +430,6 @@ def test_a_thread_that_is_stuck_does_not_keep_the_process(tmp_path: Path) -> Non
         cwd=ROOT,
     )
 
-    assert ended.stderr == "trigger-shim: warning: caller log: it stalls; until it goes on, records are written late\n"
+    assert ended.stderr == (
+        "trigger-shim: warning: caller log: the disk stalls; until it recovers, records are written late\n"
+    )

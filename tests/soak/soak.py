@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from proxy.callers.log.journal import memory_folder, name_of
+from proxy.callers.log.journal import journal_prefix, memory_folder
 from tests.gateway.server.test_server import Serving, serving
 from tests.harness import Scrape
 from tests.soak import audit
@@ -137,7 +137,7 @@ def _ending(running: Serving) -> Iterator[str]:
         yield f"the proxy ended with status {status}"
     if said := _said(running.terminal):
         yield f"the proxy said on standard error: {said[:2000]}"
-    journals = Path(memory_folder()).glob(f"{name_of(str(running.proxy.log), '')}*")
+    journals = Path(memory_folder()).glob(f"{journal_prefix(str(running.proxy.log), '')}*")
     yield from (f"the proxy has left {path}" for path in journals)
 
 

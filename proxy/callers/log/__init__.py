@@ -1,1 +1,1 @@
-"""Writing the caller log."""
+"""Writes the caller log."""

@@ -1,4 +1,4 @@
-"""Appends records to the caller log, and tells the operator what is wrong."""
+"""Appends records to the caller log and reports problems on standard error."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,69 +16,69 @@ from proxy.output.writer import Done, Writer
 _encode = msgspec.json.Encoder().encode
 
 
-def _nobody(_written: bool) -> None:
-    """Nobody counts."""
+def _ignore(_written: bool) -> None:
+    """Do nothing."""
 
 
 class CallerLog:
     """The caller log: an append-only file of JSON lines.
 
     Args:
-        path: of the file; `STDOUT` is standard output.
-        count: told of each record whether it was written, from any thread.
+        path: path of the file; `STDOUT` is standard output.
+        count: called once per record, from any thread, with whether the record was written.
 
     Raises:
-        OSError: on construction, where the file cannot be opened for appending.
+        OSError: on construction, if the file cannot be opened for appending.
     """
 
-    def __init__(self, path: str, count: Callable[[bool], None] = _nobody) -> None:
+    def __init__(self, path: str, count: Callable[[bool], None] = _ignore) -> None:
         self._count = count
         sink = StandardOutput() if path == STDOUT else AppendedFile(Path(path))
         self._writer = Writer(sink, self)
         self._log = structlog.wrap_logger(self._writer, processors=[_render], wrapper_class=_Appender).bind()
 
     def append(self, record: Record, done: Done | None = None) -> None:
-        """Write a record, and wait for it unless the disk stalls; nothing is raised.
+        """Write a record, and wait for it unless the disk stalls. Never raises.
 
-        One that cannot be written goes to standard error.
+        A record that cannot be written goes to standard error.
 
         Args:
-            record: what to write.
-            done: called once it is written or has gone to standard error, from any thread.
+            record: the record.
+            done: called once, from any thread, after the record was written or went to standard error.
         """
         self.put(record, done)
         self.wait()
 
     def put(self, record: Record, done: Done | None = None) -> None:
-        """Take a record that `wait` is called for soon; otherwise as `append`."""
+        """Queue a record, as `append` does, but leave the waiting to a later call of `wait`."""
         self._log.put(record, done)
 
     def wait(self) -> None:
-        """Write what was put, and wait for it unless the disk stalls."""
+        """Wait until all queued records are written, unless the disk stalls."""
         self._writer.wait()
 
     def close(self) -> None:
-        """Write what still waits, and close the file; what is appended afterwards goes to standard error."""
+        """Write all queued records and close the file. Later records go to standard error."""
         self._writer.close()
 
     def on_written(self, line: bytes, done: Done | None, problem: str | None) -> None:
-        """Called once per line, after it was written or failed."""
+        """Called by the writer once per line, after it was written or failed."""
         if problem is not None:
             operator.error(f"caller log: {problem}; the record: {line.decode().rstrip()}")
         try:
             self._count(problem is None)
             if done is not None:
                 done()
-        except Exception as fault:  # or nobody would write any more
+        except Exception as fault:  # an exception here would end the writer's thread
             operator.error(f"a fault of the proxy itself, after a record: {type(fault).__name__}")
 
     def on_stall(self) -> None:
-        """Called when the disk stalls; from now on records are queued."""
-        operator.warning("caller log: it stalls; until it goes on, records are written late")
+        """Called by the writer when the disk stalls, so that calls no longer wait for it."""
+        operator.warning("caller log: the disk stalls; until it recovers, records are written late")
 
     def on_recovery(self, late: int) -> None:
-        """Called when everything is written."""
-        operator.info(f"caller log: it goes on; {late} written late")
+        """Called by the writer when it has caught up after a stall."""
+        operator.info(f"caller log: the disk has recovered; {late} records were written late")
 
 
 class _Appender(structlog.BoundLoggerBase):

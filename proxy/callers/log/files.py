@@ -1,4 +1,4 @@
-"""Where caller logs are."""
+"""Finds the files of the caller log."""
 
 import glob
 from collections.abc import Iterable
@@ -8,27 +8,27 @@ STDOUT = STDIN = "-"
 
 
 class NoLog(Exception):
-    """There is nothing to read; the message is for the operator."""
+    """There is no log to read. The message says why and is shown to the user."""
 
 
-def logs(configured: str) -> list[str]:
-    """The configured log and its rotated siblings, oldest first.
+def log_files(configured: str) -> list[str]:
+    """The configured log and its rotated files, oldest first.
 
     Raises:
-        NoLog: there is none.
+        NoLog: there are none, or the log is standard output.
     """
     if configured == STDOUT:
         raise NoLog("callers.log is standard output: name the files, or - to read them from standard input")
     path = Path(configured)
     stem, suffix = glob.escape(path.stem), glob.escape(path.suffix)
-    # logrotate's plain way, and with `extension`.
+    # The two ways in which logrotate names files: plainly, and with its option `extension`.
     patterns = (f"{stem}{suffix}*", f"{stem}-*{suffix}*" if suffix else f"{stem}-*")
     found = {file for pattern in patterns for file in path.parent.glob(pattern) if file.is_file()}
     if not found:
-        raise NoLog(f"{path}: no log there yet: name the files, or - for standard input")
+        raise NoLog(f"{path}: there is no log yet: name the files, or - for standard input")
     return [str(file) for file in sorted(found, key=lambda file: file.stat().st_mtime)]
 
 
-def size(paths: Iterable[str]) -> int:
-    """Bytes that the files take, as they lie on the disk; standard input counts for nothing."""
+def size_on_disk(paths: Iterable[str]) -> int:
+    """Total size of the files in bytes. Standard input counts as zero."""
     return sum(Path(path).stat().st_size for path in paths if path != STDIN and Path(path).exists())

@@ -1,4 +1,4 @@
-"""The key of the token fingerprints."""
+"""The HMAC key for fingerprints of tokens."""
 
 import contextlib
 import secrets
@@ -12,24 +12,24 @@ _KEY_BYTES = 32
 
 
 def fingerprint_key(configured: str | None, log: str) -> bytes:
-    """The key of the token fingerprints: the configured one, or one made once and kept beside the log.
+    """The configured key, or a random one that is created once and kept next to the log.
 
     Raises:
-        OSError: the kept key can be neither read nor made.
+        OSError: the key file can be neither read nor created.
     """
     if configured is not None:
         return configured.encode()
     if log == STDOUT:
-        operator.warning("callers.fingerprint_key is not set: fingerprints of tokens will change with every start")
+        operator.warning("callers.fingerprint_key is not set: fingerprints of tokens change with every start")
         return secrets.token_bytes(_KEY_BYTES)
     path = Path(log).with_suffix(".key")
     path.parent.mkdir(parents=True, exist_ok=True)
-    _make_key(path)
+    _create_key(path)
     return path.read_bytes().strip()
 
 
-def _make_key(path: Path) -> None:
-    # Written whole under another name first: workers that start together must all read the same key.
+def _create_key(path: Path) -> None:
+    # Workers start at the same time and must read the same key, so it is linked only when complete.
     if path.exists():
         return
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.") as draft:  # mode 600

@@ -1,8 +1,8 @@
-"""What is about to be forwarded, in memory that outlives the process.
+"""Keeps calls in progress in memory that survives a killed process.
 
-A record is written when a call is over, so a process that is killed leaves none of the calls that it had under way.
-Before a call is forwarded, the record that it has if nothing better comes goes into a slot here, and out of it again
-once its own is written. What is found here afterwards, whoever starts next writes into the caller log.
+A call gets its record in the caller log when it ends. So that a killed process loses none, a provisional record is
+stored here before the call is forwarded, and removed once the final record is written. The next process to start
+writes what is left here to the caller log.
 """
 
 import contextlib
@@ -16,116 +16,116 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.callers.log.files import STDOUT, NoLog, logs
+from proxy.callers.log.files import STDOUT, NoLog, log_files
 from proxy.callers.record import CallRecord
 
 SLOT = 2048
-"""Bytes for one intent; what is longer is cut."""
+"""Bytes for one record. Longer ones are shortened."""
 
 _EMPTY, _TAKEN = 0, 1
-_CUTS = (256, 64, 16)
-_MADE_UP = ("path", "successor", "org", "repo", "repo_id", "workflow", "run", "caller", "owner", "user_agent")
+_TEXT_LENGTHS = (256, 64, 16)
+_CALLER_TEXTS = ("path", "successor", "org", "repo", "repo_id", "workflow", "run", "caller", "owner", "user_agent")
 _BLOCK = 1 << 20
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(CallRecord).decode
 
 
 class Journal:
-    """The intents of one process, in a file that it holds locked while it lives.
+    """The calls in progress of one process, in a file that the process keeps locked.
 
     Args:
-        name: of the log that they belong to, as `name_of` has it.
-        slots: how many there may be at once.
+        prefix: from `journal_prefix`; identifies the caller log that the records belong to.
+        slots: maximum number of records.
 
     Raises:
-        OSError: on construction, where there is no such place, or no room in it.
+        OSError: on construction, if the file cannot be created or there is no space for it.
     """
 
-    def __init__(self, name: str, slots: int) -> None:
-        self._file, path = tempfile.mkstemp(prefix=name, dir=memory_folder())  # mode 600
+    def __init__(self, prefix: str, slots: int) -> None:
+        self._file, path = tempfile.mkstemp(prefix=prefix, dir=memory_folder())  # mode 600
         self._path = Path(path)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX)  # before it has a size: what has none is not looked at
-            os.posix_fallocate(self._file, 0, slots * SLOT)  # or a write could find no room, which is a SIGBUS
+            fcntl.flock(self._file, fcntl.LOCK_EX)  # first, because recovery ignores empty files
+            os.posix_fallocate(self._file, 0, slots * SLOT)  # without space, writing to the memory is a SIGBUS
             self._memory = mmap.mmap(self._file, slots * SLOT)
         except BaseException:
-            self._forget()
+            self._remove()
             raise
         self._slots = slots
         self._free = [slot * SLOT for slot in reversed(range(slots))]
 
     def begin(self, record: CallRecord) -> int | None:
-        """Say that a call is about to be forwarded.
+        """Store the provisional record of a call that is about to be forwarded.
 
         Returns:
-            The slot to end it with; None where all of them are taken.
+            The slot, for `end`; None if all slots are taken.
         """
         if not self._free:
             return None
-        line = _line(record)
+        line = _encoded(record)
         slot = self._free.pop()
         self._memory[slot + 1 : slot + 1 + len(line)] = line
-        self._memory[slot] = _TAKEN  # only now: what is half written was not forwarded
+        self._memory[slot] = _TAKEN  # last, so that a record that was only half stored does not count
         return slot
 
     def end(self, slot: int | None) -> None:
-        """Say that a call has its record."""
+        """Free the slot of a call whose final record is written."""
         if slot is not None:
             self._memory[slot] = _EMPTY
             self._free.append(slot)
 
     def close(self) -> None:
-        """Remove it, unless a call is left."""
+        """Remove the file, unless it still holds calls."""
         self._memory.close()
         if len(self._free) == self._slots:
-            self._forget()
+            self._remove()
         else:
             os.close(self._file)
 
-    def _forget(self) -> None:
+    def _remove(self) -> None:
         self._path.unlink(missing_ok=True)
         os.close(self._file)
 
 
-def name_of(log: str, listen: str) -> str:
-    """The beginning of the names of a log's journals.
+def journal_prefix(log: str, listen: str) -> str:
+    """The common prefix of the names of a log's journal files.
 
     Args:
-        log: where it is; of standard output there is one for each address to listen on.
-        listen: that address.
+        log: path of the caller log. Proxies that log to standard output are told apart by their address.
+        listen: address that the proxy listens on.
     """
     where = f"{STDOUT} {listen}" if log == STDOUT else str(Path(log).resolve())
     return f"trigger-shim-{os.geteuid()}-{hashlib.sha256(where.encode()).hexdigest()[:16]}-"
 
 
 def memory_folder() -> str:
-    """A folder in memory, where the system has one: it outlives a process, and no disk can slow it down."""
-    folder = "/dev/shm"  # noqa: S108 - names in it are made up, and nobody else may read them
+    """A folder in shared memory if there is one: it outlives a process, and no disk can slow it down."""
+    folder = "/dev/shm"  # noqa: S108 - our files there have random names and are private
     return folder if os.access(folder, os.W_OK) else tempfile.gettempdir()
 
 
-def left_behind(name: str, log: str) -> list[CallRecord]:
-    """The records of calls that processes had under way when they were killed; they are given once.
+def recover_interrupted(prefix: str, log: str) -> list[CallRecord]:
+    """The provisional records of killed processes, oldest first. Removes their journals, so each is returned once.
 
     Args:
-        name: as `name_of` has it.
-        log: where the caller log is; what it has a record of already, was written but not ended.
+        prefix: from `journal_prefix`.
+        log: path of the caller log. Calls whose final record is already there are left out.
     """
-    intents = [line for path in Path(memory_folder()).glob(f"{name}*") for line in _taken_from(path)]
-    written = _written(log, {_identity(line) for line in intents})
+    lines = [line for path in Path(memory_folder()).glob(f"{prefix}*") for line in _take_lines(path)]
+    logged = _already_logged(log, {_call_key(line) for line in lines})
     records = []
-    for line in intents:
-        if _identity(line) not in written:
+    for line in lines:
+        if _call_key(line) not in logged:
             with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
                 records.append(_decode(line))
     return sorted(records, key=lambda record: record.ts)
 
 
-def _taken_from(path: Path) -> list[bytes]:
-    """What a journal holds, which is removed, unless its process lives."""
+def _take_lines(path: Path) -> list[bytes]:
+    """The records in a journal, which is then removed. Nothing if its process is still alive."""
     try:
         file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:  # another has taken it, or it is not ours
+    except OSError:  # another process took it first, or it is not ours
         return []
     try:
         status = os.fstat(file)
@@ -142,44 +142,44 @@ def _taken_from(path: Path) -> list[bytes]:
     return [slot[1:].partition(b"\n")[0] for slot in slots if slot[0] == _TAKEN]
 
 
-def _line(record: CallRecord) -> bytes:
+def _encoded(record: CallRecord) -> bytes:
     line = _encode(record)
-    for length in _CUTS:
+    for length in _TEXT_LENGTHS:
         if len(line) <= SLOT - 2:
             break
-        line = _encode(_cut(record, length))
+        line = _encode(_shortened(record, length))
     return line + b"\n"
 
 
-def _cut(record: CallRecord, length: int) -> CallRecord:
-    """The record with nothing of what callers make up longer than that, and without lists."""
-    short = {name: text[:length] for name in _MADE_UP if (text := getattr(record, name)) is not None}
+def _shortened(record: CallRecord, length: int) -> CallRecord:
+    """The record without its lists, and with texts that callers choose cut to a length."""
+    short = {name: text[:length] for name in _CALLER_TEXTS if (text := getattr(record, name)) is not None}
     return msgspec.structs.replace(record, inputs=[], ignored_fields=[], **short)
 
 
-def _identity(line: bytes) -> bytes:
-    """What tells a record from every other: its first fields, up to time and request id."""
+def _call_key(line: bytes) -> bytes:
+    """The first fields of a record, with its time and request ID: they identify the call."""
     return line[: line.find(b',"endpoint":')]
 
 
-def _written(log: str, wanted: set[bytes]) -> set[bytes]:
-    """Those that have a record in the log, of which the last lines are read: they cannot be far from its end."""
+def _already_logged(log: str, wanted: set[bytes]) -> set[bytes]:
+    """Those calls that have a record in the log. Reads backwards, because they can only be near its end."""
     found: set[bytes] = set()
     if not wanted or log == STDOUT:
         return found
     since = min(wanted)
     with contextlib.suppress(NoLog):
-        for path in reversed(logs(log)[-2:]):
-            for lines in _backwards(Path(path)):
-                here = {_identity(line) for line in lines}
+        for path in reversed(log_files(log)[-2:]):
+            for lines in _lines_from_end(Path(path)):
+                here = {_call_key(line) for line in lines}
                 found |= here & wanted
                 if all(line < since for line in here):
                     return found
     return found
 
 
-def _backwards(path: Path) -> Iterator[Iterable[bytes]]:
-    """Lines of a file, block by block from its end."""
+def _lines_from_end(path: Path) -> Iterator[Iterable[bytes]]:
+    """The lines of a file, in blocks from its end."""
     with path.open("rb") as file:
         end, rest = file.seek(0, os.SEEK_END), b""
         while end > 0:

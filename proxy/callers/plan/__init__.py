@@ -1,1 +1,1 @@
-"""What will happen to the callers, and when."""
+"""What the policy will do to callers, and when."""

@@ -1,6 +1,6 @@
-"""What the policy will do, and to whom.
+"""What the policy will do, and to which callers.
 
-Pure: what time it is, is an argument.
+Pure: the time is an argument.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,24 +9,24 @@ from typing import NamedTuple
 
 from proxy.callers import identity
 from proxy.callers.identity import Rule
+from proxy.callers.report.analysis import Analysis
 from proxy.callers.report.rhythm import State
-from proxy.callers.report.survey import Survey
 from proxy.withdrawn import lifecycle
 from proxy.withdrawn.brownouts import Brownout
 from proxy.withdrawn.lifecycle import Change, Kind, Party, Phase, Policy, Reason
 
 CHANGES = 5
-"""How many changes are told."""
+"""How many changes are shown."""
 
 _TICK = timedelta(microseconds=1)
 
 
-class Subject(NamedTuple):
-    """Somebody whom the policy is about.
+class CallerStatus(NamedTuple):
+    """A caller that the policy can affect.
 
     Attributes:
-        state: None where the log does not know it.
-        last_seen: the same.
+        state: None if it is not in the log.
+        last_seen: None if it is not in the log.
     """
 
     party: Party
@@ -34,111 +34,126 @@ class Subject(NamedTuple):
     last_seen: datetime | None = None
 
 
-class Coming(NamedTuple):
-    """A change, and whom it hits."""
+class UpcomingChange(NamedTuple):
+    """A change, and the callers that it affects."""
 
     change: Change
-    hits: tuple[Subject, ...]
+    affected: tuple[CallerStatus, ...]
 
 
-class Present(NamedTuple):
-    """How far the withdrawal has come.
+class CurrentPhase(NamedTuple):
+    """The phase of the withdrawal at a time.
 
     Attributes:
-        since: when the phase began; None where no date says so.
-        open: the brownouts that are under way, and whom they hit.
+        since: when the phase began; None if no date says so.
+        brownouts: the brownouts in progress.
     """
 
     phase: Phase
     since: datetime | None
-    open: tuple[Coming, ...]
+    brownouts: tuple[UpcomingChange, ...]
 
 
-def subjects(surveyed: Survey | None, rules: Iterable[Rule], policy: Policy, now: datetime) -> list[Subject]:
-    """The callers of the log, as the report has them, then those that are known and have never called.
+def caller_statuses(
+    analysis: Analysis | None, rules: Iterable[Rule], policy: Policy, now: datetime
+) -> list[CallerStatus]:
+    """The callers in the log, in the order of the report, then the known callers that have never called.
 
     Args:
-        surveyed: the log; None where there is none.
-        rules: of the known.
-        policy: says from when on one that has no record is new.
+        analysis: what the log says; None if there is no log.
+        rules: the rules for known callers.
+        policy: its freeze decides who is new.
         now: the time.
     """
-    parties = surveyed.parties if surveyed is not None else {}
-    callers = surveyed.report.callers if surveyed is not None else []
-    found = [Subject(parties[row.name], row.state, row.last_seen) for row in callers]
-    # As the proxy does it: nobody is new where the log has nothing from before the freeze.
-    is_unknown = surveyed is None or (policy.freeze is not None and now >= policy.freeze and not surveyed.is_telling)
-    known = {rule.name: rule for rule in reversed(list(rules)) if rule.name not in parties}
-    silent = [identity.party(name, rule, has_record=is_unknown) for name, rule in reversed(known.items())]
-    return found + [Subject(party) for party in silent]
+    subjects = analysis.subjects if analysis is not None else {}
+    rows = analysis.report.callers if analysis is not None else []
+    known: dict[str, Rule] = {}
+    for rule in rules:
+        if rule.name not in subjects:
+            known.setdefault(rule.name, rule)
+    # As in the proxy, nobody is new if the log does not go back to before the freeze.
+    is_unknown = analysis is None or (policy.freeze is not None and now >= policy.freeze and not analysis.covers_freeze)
+    silent = [identity.policy_subject(name, rule, has_record=is_unknown) for name, rule in known.items()]
+    return [
+        *(CallerStatus(subjects[row.name], row.state, row.last_seen) for row in rows),
+        *(CallerStatus(party) for party in silent),
+    ]
 
 
-def present(policy: Policy, subjects: Sequence[Subject], now: datetime) -> Present:
-    """How far the withdrawal has come at a time."""
+def current_phase(policy: Policy, callers: Sequence[CallerStatus], now: datetime) -> CurrentPhase:
+    """The phase at a time, without the individual dates of callers."""
     phase = lifecycle.standing(policy._replace(brownouts=()), Party(""), now).phase
     dates: dict[Phase, datetime | None] = {"deprecated": policy.deprecated, "sunset": policy.sunset}
     windows = [(brownout, window) for brownout in policy.brownouts if (window := brownout.windows.at(now)) is not None]
     changes = [Change(window.begin, "brownout", window.end, brownout) for brownout, window in windows]
-    hit = [with_hits(policy, subjects, change, now) for change in changes if not is_over(policy, change, subjects, now)]
-    return Present(phase, dates.get(phase), tuple(hit))
+    current = [change for change in changes if not _is_over(policy, change, callers, now)]
+    return CurrentPhase(
+        phase, dates.get(phase), tuple(with_affected(policy, callers, change, now) for change in current)
+    )
 
 
-def forecast(policy: Policy, subjects: Sequence[Subject], now: datetime, most: int = CHANGES) -> list[Coming]:
-    """The next changes, those for single callers among them, the next one first."""
+def forecast(
+    policy: Policy, callers: Sequence[CallerStatus], now: datetime, most: int = CHANGES
+) -> list[UpcomingChange]:
+    """The next changes in order of time, including those for individual callers."""
     common = [
-        with_hits(policy, subjects, change, change.at)
+        with_affected(policy, callers, change, change.at)
         for change in lifecycle.changes(policy, now, most)
-        if not is_over(policy, change, subjects, change.at)
+        if not _is_over(policy, change, callers, change.at)
     ]
-    return sorted([*common, *_own(policy, subjects, now)], key=lambda coming: coming.change.at)[:most]
+    changes = [*common, *_individual_changes(policy, callers, now)]
+    return sorted(changes, key=lambda upcoming: upcoming.change.at)[:most]
 
 
-def is_over(policy: Policy, change: Change, subjects: Iterable[Subject], at: datetime) -> bool:
-    """Whether a brownout, at a time, comes after the end for everybody whom it could hit."""
-    return change.brownout is not None and (end := end_for(policy, change.brownout, subjects)) is not None and at >= end
+def _is_over(policy: Policy, change: Change, callers: Iterable[CallerStatus], at: datetime) -> bool:
+    """Whether a change is a brownout that has no effect any more, because all its callers are past their sunset."""
+    if change.brownout is None:
+        return False
+    end = last_end(policy, change.brownout, callers)
+    return end is not None and at >= end
 
 
-def end_for(policy: Policy, brownout: Brownout, subjects: Iterable[Subject]) -> datetime | None:
-    """When the last of those whom a brownout could hit are refused for good; None where no date says so."""
+def last_end(policy: Policy, brownout: Brownout, callers: Iterable[CallerStatus]) -> datetime | None:
+    """When the last of the callers that a brownout is for reaches its sunset; None if there is no sunset."""
     if policy.sunset is None:
         return None
-    parties = [subject.party for subject in subjects if brownout.hits(subject.party.name, subject.party.owner)]
+    parties = [caller.party for caller in callers if brownout.hits(caller.party.name, caller.party.owner)]
     ends = [lifecycle.sunset_of(policy, party) for party in parties]
     return max([policy.sunset, *(end for end in ends if end is not None)])
 
 
-def _own(policy: Policy, subjects: Sequence[Subject], now: datetime) -> list[Coming]:
-    """What changes for single callers; for several at a time it is one change."""
-    dated: dict[tuple[datetime, Kind], list[Subject]] = {}
-    for subject in subjects:
-        party = subject.party
+def _individual_changes(policy: Policy, callers: Sequence[CallerStatus], now: datetime) -> list[UpcomingChange]:
+    """Migrations and ends of extensions. Those at the same time are one change."""
+    dated: dict[tuple[datetime, Kind], list[CallerStatus]] = {}
+    for caller in callers:
+        party = caller.party
         end = lifecycle.sunset_of(policy, party)
         dates: list[tuple[datetime | None, Kind]] = [(party.migrated, "migrated")]
         dates += [(end, "extension")] if end != policy.sunset else []
         for at, kind in dates:
-            if at is not None and at > now and _is_hit(policy, party, Change(at, kind), at):
-                dated.setdefault((at, kind), []).append(subject)
-    return [Coming(Change(at, kind), tuple(hit)) for (at, kind), hit in dated.items()]
+            if at is not None and at > now and _affects(policy, party, Change(at, kind), at):
+                dated.setdefault((at, kind), []).append(caller)
+    return [UpcomingChange(Change(at, kind), tuple(affected)) for (at, kind), affected in dated.items()]
 
 
-def with_hits(policy: Policy, subjects: Iterable[Subject], change: Change, at: datetime) -> Coming:
-    """A change with those whom it hits, as they stand at a time."""
-    return Coming(change, tuple(subject for subject in subjects if _is_hit(policy, subject.party, change, at)))
+def with_affected(policy: Policy, callers: Iterable[CallerStatus], change: Change, at: datetime) -> UpcomingChange:
+    """A change, with the callers that it affects at a time."""
+    return UpcomingChange(change, tuple(caller for caller in callers if _affects(policy, caller.party, change, at)))
 
 
 _REASONS: dict[Kind, Reason] = {"freeze": "frozen", "sunset": "sunset", "migrated": "migrated", "extension": "sunset"}
 
 
-def _is_hit(policy: Policy, party: Party, change: Change, at: datetime) -> bool:
-    """Whether a change makes a difference to a caller: who is refused for good already has none to expect."""
+def _affects(policy: Policy, party: Party, change: Change, at: datetime) -> bool:
+    """Whether a change affects a caller. Callers that were permanently refused before are not affected."""
     if change.brownout is not None and not change.brownout.hits(party.name, party.owner):
         return False
-    if _refused(policy, party, at - _TICK) is not None:
+    if _permanent_refusal(policy, party, at - _TICK) is not None:
         return False
-    return _refused(policy, party, at) == _REASONS.get(change.kind)
+    return _permanent_refusal(policy, party, at) == _REASONS.get(change.kind)
 
 
-def _refused(policy: Policy, party: Party, at: datetime) -> Reason | None:
-    """Why a caller is refused for good at a time, if it is."""
+def _permanent_refusal(policy: Policy, party: Party, at: datetime) -> Reason | None:
+    """Why a caller is permanently refused at a time, if it is."""
     refusal = lifecycle.standing(policy._replace(brownouts=()), party, at).refusal
     return refusal.reason if refusal is not None else None

@@ -1,1 +1,1 @@
-"""Reports as a table, JSON, CSV, Markdown or a page."""
+"""Reports as a table, JSON, CSV, Markdown or HTML."""

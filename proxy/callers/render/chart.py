@@ -1,6 +1,6 @@
-"""The arithmetic of the page's pictures: stretches of days, scales, labels and where each thing is drawn.
+"""The layout of the chart on the page: what is shown, its scales and labels, and where everything is drawn.
 
-Pure. Lengths are in the units of the picture, which grow to the right and downwards.
+Pure. Lengths are in SVG units; x grows to the right and y downwards.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,88 +9,85 @@ from itertools import accumulate, chain, count, pairwise
 from typing import NamedTuple
 
 from proxy.callers.report.coverage import Coverage, Span
-from proxy.callers.report.report import Report
+from proxy.callers.report.report import CallerReport
 from proxy.output.formatting import day
 
-MOST_STRETCHES = 120
-"""How many bars there are at the most: of days, or of so many weeks each."""
+MAX_BUCKETS = 120
+"""Maximum number of bars. Up to this many days have one each; with more days, a bar stands for weeks."""
 
 _DAY = timedelta(days=1)
-_THOUSANDS = "kMGTPE"
 
 
 # --- what is shown
 
 
-class Stretch(NamedTuple):
-    """Some days in a row.
+class Bucket(NamedTuple):
+    """Consecutive days that share a bar.
 
     Attributes:
-        span: from the beginning of the first day to the end of the last one.
-        calls: of everybody.
-        callers: how many were there: one that is retired from its first call to its last one, any other to the end.
-        kept: part of it for which the log was kept, from 0 to 1, so far as it lies in the period.
+        calls: number of calls.
+        callers: number of callers. A retired caller counts from its first call to its last one, any other to the end.
+        coverage: share of the days that the log covers, from 0 to 1; days outside the period do not count.
     """
 
     span: Span
     calls: int
     callers: int
-    kept: float
+    coverage: float
 
     @property
     def name(self) -> str:
-        """The day, or the first and the last one."""
+        """The day, or the first and the last day."""
         last = self.span.end - _DAY
         return day(last) if self.span.begin == last else f"{day(self.span.begin)} to {day(last)}"
 
 
-def stretches(report: Report) -> list[Stretch]:
-    """The period of a report in stretches of one length, the last one whole: a part of one would look like a fall."""
-    days, size = report.days, stretch_length(len(report.days))
+def buckets(report: CallerReport) -> list[Bucket]:
+    """The period of a report in buckets. Only the first may be shorter: a short last one would look like a drop."""
+    days, size = report.days, bucket_days(len(report.days))
     totals = [sum(calls) for calls in zip(*(row.by_day for row in report.callers), strict=True)] or [0] * len(days)
     ends = range(len(days) - (len(days) - 1) // size * size, len(days) + 1, size)
     spans = [Span(days[max(end - size, 0)], days[end - 1] + _DAY) for end in ends]
-    return [
-        Stretch(span, calls, callers, _kept(span, report.coverage))
-        for span, calls, callers in zip(spans, sums(totals, size), _callers(report, len(days), size), strict=True)
-    ]
+    calls, callers = bucket_sums(totals, size), _callers(report, len(days), size)
+    coverage = [_coverage(span, report.coverage) for span in spans]
+    return [Bucket(*values) for values in zip(spans, calls, callers, coverage, strict=True)]
 
 
-def stretch_length(days: int) -> int:
-    """How many days a bar stands for: one, or as many weeks as it takes to have no more than `MOST_STRETCHES`."""
-    return 1 if days <= MOST_STRETCHES else 7 * -(-days // (7 * MOST_STRETCHES))
+def bucket_days(days: int) -> int:
+    """The number of days in a bucket: one, or as few whole weeks as keep the number of buckets to `MAX_BUCKETS`."""
+    return 1 if days <= MAX_BUCKETS else 7 * -(-days // (7 * MAX_BUCKETS))
 
 
-def sums(values: Sequence[int], size: int) -> list[int]:
-    """Sums of so many values each, the last one whole."""
+def bucket_sums(values: Sequence[int], size: int) -> list[int]:
+    """Sums of `size` values each, where the first sum may have fewer."""
     padded = [0] * (-len(values) % size) + list(values)
     return [sum(padded[start : start + size]) for start in range(0, len(padded), size)]
 
 
-def _callers(report: Report, days: int, size: int) -> list[int]:
+def _callers(report: CallerReport, days: int, size: int) -> list[int]:
     begin, padding = report.coverage.period.begin.toordinal(), -days % size
     changes = [0] * (-(-days // size) + 1)
 
-    def at(moment: datetime) -> int:
+    def bucket_at(moment: datetime) -> int:
         return (min(max(moment.toordinal() - begin, 0), days - 1) + padding) // size
 
     for row in report.callers:
-        changes[at(row.first_seen)] += 1
-        changes[at(row.last_seen) + 1 if row.state == "retired" else -1] -= 1
+        changes[bucket_at(row.first_seen)] += 1
+        changes[bucket_at(row.last_seen) + 1 if row.state == "retired" else -1] -= 1
     return list(accumulate(changes))[:-1]
 
 
-def _kept(span: Span, coverage: Coverage) -> float:
+def _coverage(span: Span, coverage: Coverage) -> float:
     part = Span(max(span.begin, coverage.period.begin), min(span.end, coverage.period.end))
     length = part.length.total_seconds()
-    return coverage.within(part) / length if length > 0 else 0.0
+    return coverage.covered_seconds(part) / length if length > 0 else 0.0
 
 
 # --- labels
 
 
 def ticks(top: int, most: int = 4) -> list[int]:
-    """Round numbers from 0 to no less than `top`, and no more than `most` of them above 0."""
+    """Round numbers from 0 to at least `top`, at most `most` of them above 0."""
     step = next(step for step in _round_numbers() if step * most >= top)
     return list(range(0, max(-(-top // step), 1) * step + 1, step))
 
@@ -99,18 +96,18 @@ def _round_numbers() -> Iterator[int]:
     return (step * 10**power for power in count() for step in (1, 2, 5))
 
 
-def short(number: int) -> str:
-    """A round number in few characters: ``20k``."""
-    for power in range(len(_THOUSANDS), 0, -1):
+def abbreviated(number: int) -> str:
+    """A round number in few characters, such as ``20k``."""
+    for power, suffix in ((4, "T"), (3, "G"), (2, "M"), (1, "k")):
         if number >= 1000**power:
-            return f"{number / 1000**power:g}{_THOUSANDS[power - 1]}"
+            return f"{number / 1000**power:g}{suffix}"
     return str(number)
 
 
-def dates(first: datetime, days: int, most: int) -> list[tuple[datetime, str]]:
-    """Some of the days from the first one on, each with its label: no more than `most` of them, and round ones."""
+def date_labels(first: datetime, days: int, most: int) -> list[tuple[datetime, str]]:
+    """Evenly spaced days from the first one on, each with its label, at most `most` of them."""
     every = [first + timedelta(days=index) for index in range(days)]
-    for step in (1, 2, 7, 14):  # the year 1 began on a Monday
+    for step in (1, 2, 7, 14):  # ordinal 1 is a Monday
         if days <= step * most:
             return [(moment, f"{moment.day} {moment:%b}") for moment in every if moment.toordinal() % step == 1 % step]
     firsts = [moment for moment in every if moment.day == 1]
@@ -121,30 +118,17 @@ def dates(first: datetime, days: int, most: int) -> list[tuple[datetime, str]]:
 
 # --- where it is drawn
 
-
-class Size(NamedTuple):
-    """How large a picture is.
-
-    Attributes:
-        upper, lower: height of the panel of the callers, and of the one of the calls.
-        labels: how many dates there is room for.
-    """
-
-    width: int
-    upper: int
-    lower: int
-    labels: int
-
-
-WIDE = Size(width=960, upper=110, lower=130, labels=9)
-NARROW = Size(width=340, upper=90, lower=100, labels=4)
-
+WIDTH = 960
+_CALLERS_HEIGHT, _CALLS_HEIGHT = 110, 130
 _LEFT, _RIGHT, _DIGIT = 40, 16, 9
 _HEADING, _BETWEEN, _DATES = 30, 46, 28
+_MAX_DATES = 9
+_MAX_BAR_WIDTH = 48.0
+_MIN_BAR_HEIGHT = 1.5
 
 
 class Bar(NamedTuple):
-    """The calls of a stretch."""
+    """The calls in a bucket."""
 
     x: float
     y: float
@@ -154,14 +138,14 @@ class Bar(NamedTuple):
 
 
 class Shade(NamedTuple):
-    """A time for which the log was not kept."""
+    """A gap in the log."""
 
     x: float
     width: float
 
 
 class Panel(NamedTuple):
-    """A part of the picture with an axis of its own.
+    """A part of the chart with its own y axis.
 
     Attributes:
         levels: y and label of each tick, from the bottom up.
@@ -172,15 +156,15 @@ class Panel(NamedTuple):
     levels: list[tuple[float, str]]
 
 
-class Picture(NamedTuple):
-    """Everything that is drawn.
+class Chart(NamedTuple):
+    """Everything to draw.
 
     Attributes:
-        left, right: where the period begins and ends.
-        line: path of the callers.
-        area: the same, closed along the axis.
-        end: where the line ends, with the callers that are left.
-        dates: x and label of each.
+        left, right: x of the begin and the end of the period.
+        line: SVG path of the number of callers.
+        area: the same path, closed along the axis.
+        end: x and y of the end of the line, and the number of callers there.
+        dates: x and label of each date.
     """
 
     width: float
@@ -198,7 +182,7 @@ class Picture(NamedTuple):
 
 
 class _Scale(NamedTuple):
-    """From times to x."""
+    """Maps times to x."""
 
     begin: datetime
     end: datetime
@@ -206,26 +190,25 @@ class _Scale(NamedTuple):
     right: float
 
     def x(self, moment: datetime) -> float:
-        part = (moment - self.begin) / (self.end - self.begin)
-        return self.left + (self.right - self.left) * min(max(part, 0), 1)
+        share = (moment - self.begin) / (self.end - self.begin)
+        return self.left + (self.right - self.left) * min(max(share, 0), 1)
 
 
-def picture(shown: Sequence[Stretch], gaps: Iterable[Span], size: Size) -> Picture:
-    """Lay out the callers and the calls, one above the other.
+def make_chart(shown: Sequence[Bucket], gaps: Iterable[Span]) -> Chart:
+    """Lay out two panels, the callers above the calls.
 
     Args:
-        shown: the stretches of the period, at least one.
-        gaps: times for which the log was not kept, in their order.
-        size: of the picture.
+        shown: the buckets of the period, at least one.
+        gaps: gaps in the log, in order.
     """
     begin, end = shown[0].span.begin, shown[-1].span.end
-    scale = _Scale(begin, end, _LEFT, size.width - _RIGHT - _DIGIT * len(str(shown[-1].callers)))
-    callers, caller_ticks = _panel(_HEADING, size.upper, [stretch.callers for stretch in shown])
-    calls, call_ticks = _panel(callers.bottom + _BETWEEN, size.lower, [stretch.calls for stretch in shown])
-    steps = [_y(stretch.callers, callers, caller_ticks) for stretch in shown]
+    scale = _Scale(begin, end, _LEFT, WIDTH - _RIGHT - _DIGIT * len(str(shown[-1].callers)))
+    callers, caller_ticks = _panel(_HEADING, _CALLERS_HEIGHT, [bucket.callers for bucket in shown])
+    calls, call_ticks = _panel(callers.bottom + _BETWEEN, _CALLS_HEIGHT, [bucket.calls for bucket in shown])
+    steps = [_y(bucket.callers, callers, caller_ticks) for bucket in shown]
     line = _line(shown, steps, scale)
-    return Picture(
-        width=size.width,
+    return Chart(
+        width=WIDTH,
         height=calls.bottom + _DATES,
         left=scale.left,
         right=scale.right,
@@ -234,16 +217,16 @@ def picture(shown: Sequence[Stretch], gaps: Iterable[Span], size: Size) -> Pictu
         line=line,
         area=f"{line}V{callers.bottom:g}H{scale.left:g}z",
         end=(scale.right, steps[-1], shown[-1].callers),
-        bars=[_bar(stretch, scale, calls, call_ticks) for stretch in shown if stretch.calls],
+        bars=[_bar(bucket, scale, calls, call_ticks) for bucket in shown if bucket.calls],
         shades=_shades(gaps, scale),
-        dates=_dates(begin, (end - begin).days, scale, size.labels),
+        dates=_dates(begin, (end - begin).days, scale),
     )
 
 
 def _panel(top: float, height: float, values: Iterable[int]) -> tuple[Panel, list[int]]:
     marks = ticks(max(values))
     panel = Panel(top, top + height, [])
-    panel.levels.extend((_y(mark, panel, marks), short(mark)) for mark in marks)
+    panel.levels.extend((_y(mark, panel, marks), abbreviated(mark)) for mark in marks)
     return panel, marks
 
 
@@ -251,30 +234,26 @@ def _y(value: int, panel: Panel, marks: list[int]) -> float:
     return round(panel.bottom - (panel.bottom - panel.top) * value / marks[-1], 1)
 
 
-def _line(shown: Sequence[Stretch], steps: Sequence[float], scale: _Scale) -> str:
+def _line(shown: Sequence[Bucket], steps: Sequence[float], scale: _Scale) -> str:
     first = f"M{scale.left:g} {steps[0]:g}"
     corners = [
-        f"H{scale.x(stretch.span.begin):.1f}V{y:g}"
-        for stretch, (before, y) in zip(shown[1:], pairwise(steps), strict=True)
+        f"H{scale.x(bucket.span.begin):.1f}V{y:g}"
+        for bucket, (before, y) in zip(shown[1:], pairwise(steps), strict=True)
         if y != before
     ]
     return "".join([first, *corners, f"H{scale.right:g}"])
 
 
-_WIDEST = 48.0
-_LEAST = 1.5
-
-
-def _bar(stretch: Stretch, scale: _Scale, panel: Panel, marks: list[int]) -> Bar:
-    begin, end = scale.x(stretch.span.begin), scale.x(stretch.span.end)
-    width = min((end - begin) * 0.8, _WIDEST)
-    y = min(_y(stretch.calls, panel, marks), panel.bottom - _LEAST)  # one call is seen beside thousands
-    label = f"{stretch.name}: {stretch.calls} calls"
+def _bar(bucket: Bucket, scale: _Scale, panel: Panel, marks: list[int]) -> Bar:
+    begin, end = scale.x(bucket.span.begin), scale.x(bucket.span.end)
+    width = min((end - begin) * 0.8, _MAX_BAR_WIDTH)
+    y = min(_y(bucket.calls, panel, marks), panel.bottom - _MIN_BAR_HEIGHT)
+    label = f"{bucket.name}: {bucket.calls} calls"
     return Bar(round((begin + end - width) / 2, 1), y, round(width, 1), round(panel.bottom - y, 1), label)
 
 
 def _shades(gaps: Iterable[Span], scale: _Scale) -> list[Shade]:
-    """Where nothing is known; what would touch is one, however many gaps there are."""
+    """A shade per gap. Shades that would touch are merged, so that their number is bounded."""
     sides: list[list[float]] = []
     for gap in gaps:
         begin, end = scale.x(gap.begin), scale.x(gap.end)
@@ -285,9 +264,9 @@ def _shades(gaps: Iterable[Span], scale: _Scale) -> list[Shade]:
     return [Shade(round(begin, 1), round(max(end - begin, 1), 1)) for begin, end in sides]
 
 
-def _dates(first: datetime, days: int, scale: _Scale, most: int) -> list[tuple[float, str]]:
-    middle = timedelta(0) if days > MOST_STRETCHES else _DAY / 2
-    return [(round(scale.x(moment + middle), 1), label) for moment, label in dates(first, days, most)]
+def _dates(first: datetime, days: int, scale: _Scale) -> list[tuple[float, str]]:
+    middle = timedelta(0) if days > MAX_BUCKETS else _DAY / 2
+    return [(round(scale.x(moment + middle), 1), label) for moment, label in date_labels(first, days, _MAX_DATES)]
 
 
 # --- sparklines
@@ -296,9 +275,9 @@ SPARK_HEIGHT = 18
 _SPARK_STEP = 3
 
 
-def spark(by_day: Sequence[int], width: int) -> tuple[int, str]:
-    """A trend in small: how wide it is, and the path of its bars, of which there are up to `width`."""
-    values = sums(by_day, -(-len(by_day) // width) or 1)
+def sparkline_path(by_day: Sequence[int], width: int) -> tuple[int, str]:
+    """The width of a sparkline, and the SVG path of its bars, at most `width` of them."""
+    values = bucket_sums(by_day, -(-len(by_day) // width) or 1)
     top = max(values, default=0)
     heights = [-(-value * SPARK_HEIGHT // top) if value else 0 for value in values]
     bars = [f"M{index * _SPARK_STEP} {SPARK_HEIGHT}v-{high}h2v{high}z" for index, high in enumerate(heights) if high]

@@ -1,18 +1,19 @@
-"""Reports as JSON, CSV and Markdown."""
+"""Reports as a table, JSON, CSV and Markdown."""
 
 import csv
 import io
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import msgspec
 
-from proxy.callers.render.card import Card
+from proxy.callers.render.profile import CallerProfile
+from proxy.callers.report.analysis import ReadCounts
 from proxy.callers.report.coverage import Span
-from proxy.callers.report.report import Report
-from proxy.callers.report.rhythm import DAY, RETIRED_AFTER, STRANGER_RETIRED_AFTER
+from proxy.callers.report.report import CallerReport
+from proxy.callers.report.rhythm import DAY, RETIRED_AFTER, UNKNOWN_RETIRED_AFTER
 from proxy.callers.report.rows import Row
-from proxy.callers.report.survey import Source
+from proxy.output import terminal
 from proxy.output.formatting import (
     BLOCKS,
     duration,
@@ -27,20 +28,16 @@ from proxy.output.formatting import (
 )
 from proxy.withdrawn.lifecycle import Change
 
-TREND_WIDTH = 32
-"""Characters of a sparkline at the most: one for each day that the last 31 days fall on."""
-
 REASONS = 10
-"""How many reasons for the verdict are told to people; JSON has all."""
+"""How many reasons for the verdict people see. JSON has all of them."""
 
-PLURALS = {
-    "caller": "callers",
-    "owner": "owners",
-    "repo": "repos",
-    "workflow": "workflows",
-    "endpoint": "endpoints",
-    "agent": "agents",
-}
+_TREND_WIDTH = 32
+"""Maximum characters of a sparkline. 31 days before now touch 32 dates."""
+
+_STYLES = {"active": "bold red", "fading": "yellow", "quiet": "cyan", "retired": "green"}
+_VERDICTS = {"safe": "bold green", "not_yet": "bold red", "cannot_tell": "bold yellow"}
+_DISPENSABLE = ("trend", "interval", "errors", "user", "next", "owner", "callers")
+"""Titles of the columns that a narrow terminal leaves out, in this order."""
 
 
 class Column(NamedTuple):
@@ -51,8 +48,8 @@ class Column(NamedTuple):
     is_number: bool = False
 
 
-def columns(report: Report, blocks: str, trend_width: int = TREND_WIDTH) -> list[Column]:
-    """The columns of a report, with the characters for a sparkline, and how many of them there may be."""
+def columns(report: CallerReport, blocks: str = BLOCKS) -> list[Column]:
+    """The columns of a report. Sparklines are drawn with the characters in `blocks`."""
     name = Column(report.by, lambda row: printable(row.name))
     callers = Column("callers", lambda row: str(row.callers), is_number=True)
     owner = Column("owner", lambda row: printable(row.owner or "-"))
@@ -62,12 +59,12 @@ def columns(report: Report, blocks: str, trend_width: int = TREND_WIDTH) -> list
         *([owner] if report.by != "owner" else []),
         Column("user", _users),
         Column("calls", lambda row: str(row.calls), is_number=True),
-        Column("trend", lambda row: sparkline(row.by_day, trend_width, blocks)),
+        Column("trend", lambda row: sparkline(row.by_day, _TREND_WIDTH, blocks)),
         Column("last seen", lambda row: minute(row.last_seen)),
         Column("interval", lambda row: interval(row.interval), is_number=True),
         Column("errors", lambda row: percent(row.error_share), is_number=True),
         Column("state", lambda row: row.state),
-        *([Column("next", lambda row: row.outlook.text)] if report.is_planned else []),
+        *([Column("next", lambda row: row.effect.summary)] if report.is_planned else []),
     ]
 
 
@@ -78,47 +75,67 @@ def _users(row: Row) -> str:
     return printable(row.user) + more
 
 
-def conclusion(report: Report) -> list[str]:
-    """What stands under the table, a line each: how many are retired, what the log covers, the verdict and why."""
-    period = report.coverage.period
+def conclusion(report: CallerReport) -> list[str]:
+    """The lines below the table: retired callers, what the log covers, the verdict and its reasons."""
+    begin, end = report.coverage.period
     gaps = [
         f"{minute(gap.begin)} to {minute(gap.end)} ({duration(gap.length.total_seconds())})"
         for gap in report.coverage.gaps
     ]
     more = len(report.reasons) - REASONS
     return [
-        f"{report.retired} of {many(len(report.callers), 'caller')} retired: {RETIRED}",
-        f"The log was kept for {percent(report.coverage.share)} of {minute(period.begin)} to {minute(period.end)}, UTC."
-        + (f" There is none of {', '.join(gaps[:REASONS])}: calls may be missing." if gaps else ""),
-        f"Verdict: {VERDICTS[report.verdict]}{earliest(report)}",
+        f"{report.retired} of {many(len(report.callers), 'caller')} retired. {RETIRED}",
+        f"The log covers {percent(report.coverage.share)} of {minute(begin)} to {minute(end)} UTC."
+        + (f" Gaps, in which calls may be missing: {', '.join(gaps[:REASONS])}." if gaps else ""),
+        f"Verdict: {VERDICTS[report.verdict]}{_earliest(report)}",
         *(f"  {printable(reason)}" for reason in report.reasons[:REASONS]),
         *([f"  and {more} more"] if more > 0 else []),
     ]
 
 
-def earliest(report: Report) -> str:
-    """When it can be safe, as the end of a sentence; nothing where it is."""
+def _earliest(report: CallerReport) -> str:
     if report.last is None or report.safe_at is None:
         return ""
     last = printable(shortened(report.last.name))
-    return f"; {minute(report.safe_at)} at the earliest, if nobody calls again (the last is {last})"
+    return f"; {minute(report.safe_at)} at the earliest, if nobody calls again (the last caller is {last})"
 
 
 RETIRED = (
-    f"silent for three times the longest pause before, and for {RETIRED_AFTER / DAY:g} days at least,"
-    f" or for {STRANGER_RETIRED_AFTER / DAY:g} while the rhythm is not known."
+    "A caller is retired after a silence of three times its longest pause, but at least"
+    f" {RETIRED_AFTER / DAY:g} days, or {UNKNOWN_RETIRED_AFTER / DAY:g} if its rhythm is not known."
 )
-"""What makes a caller retired, for whoever has to defend a date."""
+"""When a caller is retired. Shown in every report, because dates depend on it."""
 
 VERDICTS = {"safe": "safe to remove", "not_yet": "not yet", "cannot_tell": "cannot tell"}
+
+
+# --- table
+
+
+def show_table(report: CallerReport, rows: Sequence[Row], out: TextIO) -> None:
+    """Print a report: on a terminal, in colour and as wide as it is; otherwise plain, with one full line per row."""
+    shown = columns(report, terminal.blocks(out))
+    texts = {column.title: [column.text(row) for row in rows] for column in shown}
+    empty = ["next"] if set(texts.get("next", ())) <= {"-"} else []
+    gone = terminal.without_room(texts, [_DISPENSABLE[0], *empty, *_DISPENSABLE[1:]], terminal.columns(out))
+    shown = [column for column in shown if column.title not in gone]
+    titles = (terminal.Title(column.title, column.is_number) for column in shown)
+    terminal.show_table(out, titles, ([[(column.text(row), _style(column, row))] for column in shown] for row in rows))
+    terminal.show_line(out, "")
+    for line in conclusion(report):
+        terminal.show_line(out, line, _VERDICTS[report.verdict] if line.startswith("Verdict: ") else "")
+
+
+def _style(column: Column, row: Row) -> str:
+    return _STYLES[row.state] if column.title == "state" else ""
 
 
 # --- JSON
 
 
-def to_json(report: Report, rows: Sequence[Row], source: Source) -> str:
-    """The report as an object; README.md describes it."""
-    return to_json_text(
+def to_json(report: CallerReport, rows: Sequence[Row], read: ReadCounts) -> str:
+    """The report as a JSON object, which README.md describes."""
+    return json_text(
         {
             "generated_at": report.now,
             "verdict": report.verdict,
@@ -130,36 +147,34 @@ def to_json(report: Report, rows: Sequence[Row], source: Source) -> str:
                 "until": report.coverage.period.end,
                 "gaps": [_span(gap) for gap in report.coverage.gaps],
             },
-            "read": source._asdict(),
+            "read": read._asdict(),
             "total": len(report.callers),
             "retired": report.retired,
-            PLURALS[report.by]: [_row(row, report.by) for row in rows],
+            f"{report.by}s": [_row(row, report.by) for row in rows],
         }
     )
 
 
-def card_to_json(card: Card) -> str:
-    """Everything on one caller as an object."""
-    detail = card.detail
-    return to_json_text(
+def profile_to_json(profile: CallerProfile) -> str:
+    """The profile of a caller as a JSON object."""
+    return json_text(
         {
-            **_row(card.row, "caller"),
-            "tokens": detail.tokens,
-            "addresses": detail.addresses,
-            "errors": detail.errors,
-            "ignored_fields": detail.ignored_fields,
-            "changes": [change._asdict() for change in card.changes],
-            "last_calls": [call._asdict() for call in card.last_calls],
+            **_row(profile.row, "caller"),
+            **profile.detail.counts,
+            "changes": [change._asdict() for change in profile.changes],
+            "last_calls": profile.detail.last_calls,
         }
     )
+
+
+_ROW = "source owner contact user users calls by_day first_seen last_seen interval error_share state retired_at".split()
 
 
 def _row(row: Row, by: str) -> dict[str, Any]:
-    values = row._asdict()
-    name = {by: values.pop("name")}
-    for key in {"in_doubt", "is_let_through", "outlook", by, "callers" if by == "caller" else "source"}:
-        values.pop(key, None)
-    return name | values | {"next": _next(row.outlook.next), "refused": row.outlook.refused}
+    is_group = by != "caller"
+    name = {by: row.name, "callers": row.callers} if is_group else {by: row.name}
+    values = {key: getattr(row, key) for key in _ROW if key != by and not (is_group and key == "source")}
+    return name | values | row.counts | {"next": _next(row.effect.next_change), "refused": row.effect.permanent_refusal}
 
 
 def _next(change: Change | None) -> dict[str, Any] | None:
@@ -170,8 +185,8 @@ def _span(span: Span) -> dict[str, Any]:
     return {"from": span.begin, "to": span.end, "seconds": span.length.total_seconds()}
 
 
-def to_json_text(value: Any) -> str:
-    """Any value as indented JSON that is safe to show on a terminal."""
+def json_text(value: Any) -> str:
+    """A value as indented JSON, without characters that a terminal would act on."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
     return "\n".join(map(printable, text.split("\n")))
 
@@ -181,13 +196,13 @@ def to_json_text(value: Any) -> str:
 _CSV = "owner contact user calls first_seen last_seen interval error_share state retired_at".split()
 
 
-def to_csv(report: Report, rows: Sequence[Row]) -> str:
-    """The rows, times in RFC 3339, intervals in seconds."""
+def to_csv(report: CallerReport, rows: Sequence[Row]) -> str:
+    """The rows as CSV, with times in RFC 3339 and intervals in seconds."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow([report.by, "callers", *_CSV, "next_at", "next_kind"])
     for row in rows:
-        change = row.outlook.next
+        change = row.effect.next_change
         coming = [change.at, change.kind] if change is not None else [None, None]
         values = [row.name, row.callers, *(getattr(row, name) for name in _CSV), *coming]
         writer.writerow([_cell(value) for value in values])
@@ -199,26 +214,26 @@ def _cell(value: Any) -> str:
         return ""
     if hasattr(value, "isoformat"):
         return str(value.isoformat()).replace("+00:00", "Z")
-    # A spreadsheet would take a caller's name for a formula.
+    # Otherwise, a spreadsheet could take the name of a caller for a formula.
     return "'" + value if isinstance(value, str) and value[:1] in set("=+-@\t\r") else str(value)
 
 
 # --- Markdown
 
 
-def to_markdown(report: Report, rows: Sequence[Row], source: Source) -> str:
-    """The table and what stands under it."""
-    shown = columns(report, BLOCKS)
+def to_markdown(report: CallerReport, rows: Sequence[Row], read: ReadCounts) -> str:
+    """The table and the lines below it as Markdown."""
+    shown = columns(report)
     lines = [
         "| " + " | ".join(column.title for column in shown) + " |",
         "|" + "|".join(" ---: " if column.is_number else " --- " for column in shown) + "|",
         *("| " + " | ".join(markdown(column.text(row)) for column in shown) + " |" for row in rows),
     ]
-    below = [f"- {markdown(line.strip())}" for line in (*conclusion(report), reading(source))]
+    below = [f"- {markdown(line.strip())}" for line in (*conclusion(report), reading(read))]
     return "\n".join([*lines, "", *below, ""])
 
 
-def reading(source: Source) -> str:
+def reading(read: ReadCounts) -> str:
     """What was read, as a sentence."""
-    what = f"{many(source.calls, 'call')} and {many(source.heartbeats, 'heartbeat')} in {many(source.files, 'file')}"
-    return f"Read {what}; skipped {many(source.skipped, 'line')}."
+    what = f"{many(read.calls, 'call')} and {many(read.heartbeats, 'heartbeat')} in {many(read.files, 'file')}"
+    return f"Read {what}; skipped {many(read.skipped, 'line')}."

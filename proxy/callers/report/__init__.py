@@ -1,1 +1,1 @@
-"""Reading the caller log, and judging what it says."""
+"""Reads caller logs and draws conclusions."""

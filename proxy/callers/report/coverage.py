@@ -1,7 +1,7 @@
-"""For which time the caller log was being kept: silence counts as silence only there.
+"""For which time the caller log was being written. Only there does silence mean that nobody called.
 
-Pure. Between two heartbeats of one process that are no further apart than it had said, the log was being kept. A period
-in which at least one process kept it is covered, but for the time for which the log of one that lived on is missing.
+Pure. A process was writing the log between two of its heartbeats, if the second one came in time. A period is covered
+where at least one process was writing the log, unless the log of another process that was running is missing there.
 """
 
 from collections import defaultdict
@@ -13,84 +13,85 @@ from typing import NamedTuple
 from proxy.callers.record import Heartbeat
 
 _GRACE = timedelta(minutes=1)
-_LATE = 1.5
-"""How often its interval a heartbeat may let wait for it: a machine may be busy."""
+_TOLERANCE = 1.5
+"""A heartbeat may be late by half its interval and `_GRACE`, because the machine may be busy."""
 
 SHORTEST_GAP = timedelta(minutes=10)
-"""Less is the time of a restart, and not named."""
+"""Shorter gaps are not listed: a restart takes that long."""
 
 
 class Span(NamedTuple):
-    """From a time to a later one."""
+    """The time from `begin` to `end`."""
 
     begin: datetime
     end: datetime
 
     @property
     def length(self) -> timedelta:
-        """How long it is."""
+        """The length of the span."""
         return self.end - self.begin
 
 
 class Coverage(NamedTuple):
-    """What of a period is covered, as spans in their order that do not touch."""
+    """The covered parts of a period, in order and without overlaps."""
 
     period: Span
     covered: tuple[Span, ...]
 
     @property
     def share(self) -> float:
-        """Which part of the period, from 0 to 1."""
+        """The covered share of the period, from 0 to 1."""
         whole = self.period.length
-        return self.within(self.period) / whole.total_seconds() if whole else 0.0
+        return self.covered_seconds(self.period) / whole.total_seconds() if whole else 0.0
 
     @property
     def gaps(self) -> list[Span]:
-        """What is not covered, but for the shortest."""
+        """The parts that are not covered, except the shortest."""
         ends = [self.period.begin, *(span.end for span in self.covered)]
         begins = [*(span.begin for span in self.covered), self.period.end]
         gaps = (Span(begin, end) for begin, end in zip(ends, begins, strict=True))
         return [gap for gap in gaps if gap.length >= SHORTEST_GAP]
 
-    def within(self, span: Span) -> float:
-        """Seconds of a span that are covered."""
-        return sum(part.length.total_seconds() for part in _within(span, self.covered))
+    def covered_seconds(self, span: Span) -> float:
+        """How many seconds of a span are covered."""
+        return sum(part.length.total_seconds() for part in _clip(self.covered, span))
 
 
-def coverage(beats: Iterable[Heartbeat], period: Span) -> Coverage:
-    """What the heartbeats cover of a period."""
-    lives: dict[str, list[Heartbeat]] = defaultdict(list)
-    for beat in beats:
-        lives[beat.instance].append(beat)
-    kept: list[Span] = []
+def measure_coverage(heartbeats: Iterable[Heartbeat], period: Span) -> Coverage:
+    """The parts of a period that the heartbeats cover."""
+    by_instance: dict[str, list[Heartbeat]] = defaultdict(list)
+    for heartbeat in heartbeats:
+        by_instance[heartbeat.instance].append(heartbeat)
+    covered: list[Span] = []
     missing: list[Span] = []
-    for life in lives.values():
-        life.sort(key=lambda beat: beat.ts)
-        for beat, later in pairwise(life):
+    for beats in by_instance.values():
+        beats.sort(key=lambda beat: beat.ts)
+        for beat, later in pairwise(beats):
             if later.at != "start":
-                (kept if later.ts <= _due(beat) else missing).append(Span(beat.ts, later.ts))
-        last = life[-1]
-        if last.at != "stop" and _due(last) >= period.end:  # and so it may still live
-            kept.append(Span(last.ts, period.end))
-    return Coverage(period, tuple(_within(period, sorted(_without(_union(missing), _union(kept))))))
+                (covered if later.ts <= _deadline(beat) else missing).append(Span(beat.ts, later.ts))
+        last = beats[-1]
+        if last.at != "stop" and _deadline(last) >= period.end:  # the process may still be running
+            covered.append(Span(last.ts, period.end))
+    spans = _subtract(_merge(covered), _merge(missing))
+    return Coverage(period, tuple(_clip(sorted(spans), period)))
 
 
-def _due(beat: Heartbeat) -> datetime:
-    """Until when the next one must have come."""
-    return beat.ts + timedelta(seconds=beat.interval * _LATE) + _GRACE
+def _deadline(beat: Heartbeat) -> datetime:
+    """The latest time for the next heartbeat."""
+    return beat.ts + timedelta(seconds=beat.interval * _TOLERANCE) + _GRACE
 
 
-def _union(spans: Iterable[Span]) -> list[Span]:
-    union: list[Span] = []
+def _merge(spans: Iterable[Span]) -> list[Span]:
+    merged: list[Span] = []
     for span in sorted(spans):
-        if union and span.begin <= union[-1].end:
-            union[-1] = Span(union[-1].begin, max(union[-1].end, span.end))
+        if merged and span.begin <= merged[-1].end:
+            merged[-1] = Span(merged[-1].begin, max(merged[-1].end, span.end))
         else:
-            union.append(span)
-    return union
+            merged.append(span)
+    return merged
 
 
-def _without(holes: Iterable[Span], spans: list[Span]) -> list[Span]:
+def _subtract(spans: list[Span], holes: Iterable[Span]) -> list[Span]:
     for hole in holes:
         before = [Span(span.begin, min(span.end, hole.begin)) for span in spans]
         after = [Span(max(span.begin, hole.end), span.end) for span in spans]
@@ -98,6 +99,6 @@ def _without(holes: Iterable[Span], spans: list[Span]) -> list[Span]:
     return spans
 
 
-def _within(whole: Span, spans: Iterable[Span]) -> list[Span]:
-    cut = (Span(max(span.begin, whole.begin), min(span.end, whole.end)) for span in spans)
-    return [span for span in cut if span.begin < span.end]
+def _clip(spans: Iterable[Span], whole: Span) -> list[Span]:
+    clipped = (Span(max(span.begin, whole.begin), min(span.end, whole.end)) for span in spans)
+    return [span for span in clipped if span.begin < span.end]

@@ -1,125 +1,94 @@
-"""What the log has on one caller beyond its counts, so far as it helps to move it."""
+"""What the log says about one caller, beyond the report."""
 
 import heapq
 from collections import Counter
 from datetime import datetime
-from typing import NamedTuple
 
 import msgspec
 
-from proxy.callers.record import Closeup, LastCall, Sighting
+from proxy.callers.record import CallDetail, LastCall, ReportedCall
 
 LAST_CALLS = 10
-"""How many of the last calls are told."""
-
-_VALUES = 1000
-"""How many different values of a kind are counted apart: whoever calls could invent any number."""
+"""How many of the last calls are kept."""
 
 OTHERS = "(others)"
+"""Stands for all values beyond `_MAX_VALUES`."""
 
-_names = msgspec.json.Decoder(Closeup).decode
+_MAX_VALUES = 1000
+"""How many different values of a kind are counted: a caller could make up any number of them."""
+
+_COUNTED = ("tokens", "addresses", "errors", "ignored_fields")
+
+_detail = msgspec.json.Decoder(CallDetail).decode
 _last_call = msgspec.json.Decoder(LastCall).decode
 
 
-class Call(NamedTuple):
-    """One of the last calls."""
-
-    ts: datetime
-    method: str
-    path: str
-    status: int
-    outcome: str
-    request_id: str
-    error_code: str | None
-    run: str | None
-
-
 class Use(msgspec.Struct):
-    """What a caller uses of the withdrawn API: an endpoint, on one repository, for one workflow.
+    """A caller's calls of one endpoint, for one repository and workflow.
 
     Attributes:
-        inputs: names of the inputs that were sent, in the order in which they were first seen.
-        line: of the last call.
+        method: method of the last call.
+        path: raw path of the last call.
+        inputs: names of all inputs, in the order in which they appeared.
     """
 
     last_seen: datetime
-    line: bytes
+    method: str
+    path: str
     calls: int = 0
     inputs: dict[str, None] = {}
-
-    @property
-    def method(self) -> str:
-        """As it was called."""
-        return _last_call(self.line).method
-
-    @property
-    def path(self) -> str:
-        """Raw, of the last call."""
-        return _last_call(self.line).path
 
 
 class Detail:
     """The calls of one caller, added in any order.
 
     Attributes:
-        addresses: where it calls from.
-        tokens: fingerprints of those it calls with.
-        errors: which it got: status and code.
-        ignored_fields: fields that it sends and that the withdrawn endpoint has always ignored.
+        counts: calls by fingerprint of the token, by client address, by error (status and code), and by each field that
+            the withdrawn endpoint ignored.
         uses: by endpoint, repository and workflow.
     """
 
     def __init__(self) -> None:
-        self.addresses: Counter[str] = Counter()
-        self.tokens: Counter[str] = Counter()
-        self.errors: Counter[str] = Counter()
-        self.ignored_fields: Counter[str] = Counter()
+        self.counts: dict[str, Counter[str]] = {kind: Counter() for kind in _COUNTED}
         self.uses: dict[tuple[str | None, ...], Use] = {}
-        self._last: list[tuple[datetime, bytes, Sighting]] = []
+        self._last: list[tuple[datetime, bytes]] = []
 
     @property
-    def last_calls(self) -> list[Call]:
-        """The last calls, newest first."""
-        return [
-            Call(seen.ts, call.method, call.path, seen.status, seen.outcome, call.request_id, call.error_code, call.run)
-            for _, line, seen in sorted(self._last, key=lambda last: last[:2], reverse=True)
-            for call in [_last_call(line)]
-        ]
+    def last_calls(self) -> list[LastCall]:
+        """The last calls, newest first, with their times in UTC."""
+        return [msgspec.structs.replace(_last_call(line), ts=ts) for ts, line in sorted(self._last, reverse=True)]
 
-    def add(self, seen: Sighting, line: bytes) -> None:
-        """Count a call, with the line that it was read from."""
+    def add(self, call: ReportedCall, line: bytes) -> None:
+        """Count a call, with its line in the log."""
         try:
-            names = _names(line)
-            code = _last_call(line).error_code if seen.status >= 400 else None
-        except msgspec.ValidationError:  # from somebody who writes another record
+            detail = _detail(line)
+        except msgspec.ValidationError:  # something else wrote this record
             return
-        _count(self.addresses, seen.client_ip)
-        _count(self.tokens, seen.token)
-        if seen.status >= 400:
-            _count(self.errors, f"{seen.status} {code or seen.outcome}")
-        for name in names.ignored_fields:
-            _count(self.ignored_fields, name)
-        self._note_use(seen, line, names.inputs)
-        last = (seen.ts, line, seen)
+        error = f"{call.status} {detail.error_code or call.outcome}" if call.status >= 400 else None
+        for kind, value in (("tokens", call.token), ("addresses", call.client_ip), ("errors", error)):
+            _count(self.counts[kind], value)
+        for name in detail.ignored_fields:
+            _count(self.counts["ignored_fields"], name)
+        self._add_use(call, detail)
         if len(self._last) < LAST_CALLS:
-            heapq.heappush(self._last, last)
-        elif seen.ts > self._last[0][0]:
-            heapq.heapreplace(self._last, last)
+            heapq.heappush(self._last, (call.ts, line))
+        elif call.ts > self._last[0][0]:
+            heapq.heapreplace(self._last, (call.ts, line))
 
-    def _note_use(self, seen: Sighting, line: bytes, inputs: list[str]) -> None:
-        key = (seen.endpoint, seen.org, seen.repo, seen.repo_id, seen.workflow)
+    def _add_use(self, call: ReportedCall, detail: CallDetail) -> None:
+        key = (call.endpoint, call.org, call.repo, call.repo_id, call.workflow)
         use = self.uses.get(key)
         if use is None:
-            if len(self.uses) >= _VALUES:
+            if len(self.uses) >= _MAX_VALUES:
                 return
-            use = self.uses[key] = Use(seen.ts, line)
+            use = self.uses[key] = Use(call.ts, detail.method, detail.path)
         use.calls += 1
-        if seen.ts >= use.last_seen:
-            use.last_seen, use.line = seen.ts, line
-        if inputs and len(use.inputs) < _VALUES:
-            use.inputs.update(dict.fromkeys(inputs))
+        if call.ts >= use.last_seen:
+            use.last_seen, use.method, use.path = call.ts, detail.method, detail.path
+        if detail.inputs and len(use.inputs) < _MAX_VALUES:
+            use.inputs.update(dict.fromkeys(detail.inputs))
 
 
 def _count(counter: Counter[str], value: str | None) -> None:
     if value is not None:
-        counter[value if value in counter or len(counter) < _VALUES else OTHERS] += 1
+        counter[value if value in counter or len(counter) < _MAX_VALUES else OTHERS] += 1

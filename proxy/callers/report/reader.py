@@ -1,4 +1,4 @@
-"""Reads caller logs: files, compressed ones too, and standard input; one record after the other."""
+"""Reads the records in caller logs: from plain files, compressed files and standard input."""
 
 import contextlib
 import gzip
@@ -11,31 +11,31 @@ from typing import BinaryIO, cast
 import msgspec
 
 from proxy.callers.log.files import STDIN, NoLog
-from proxy.callers.record import Heartbeat, Sighting
+from proxy.callers.record import Heartbeat, ReportedCall
 from proxy.output.diagnostics import operator
 
 _CHUNK = 128 << 10
 _GZIP = b"\x1f\x8b"
 _BEGINNING = b'{"event":'
-"""How a record begins that this proxy wrote: inside a string, its quotes would be escaped."""
+"""The beginning of every record that the proxy writes. In a string inside a record, the quotes would be escaped."""
 
 Progress = Callable[[int], None]
-Batch = tuple[list[Sighting | Heartbeat], list[bytes]]
+Batch = tuple[list[ReportedCall | Heartbeat], list[bytes]]
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_decode = msgspec.json.Decoder(Sighting | Heartbeat).decode
+_decode = msgspec.json.Decoder(ReportedCall | Heartbeat).decode
 
 
 class Reader:
-    """The records of some logs.
+    """Iterates over the records in logs.
 
     Attributes:
-        files: how many were read.
-        read: how many records there were.
-        skipped: how many lines were none.
+        files: number of files read.
+        read: number of records read.
+        skipped: number of lines that are not records.
 
     Args:
-        paths: of the logs; ``-`` is standard input.
-        progress: told of every so many bytes that were read from the files, as they lie on the disk.
+        paths: paths of the logs; ``-`` is standard input.
+        progress: called with the bytes read since the last call, as stored on disk.
     """
 
     def __init__(self, paths: Iterable[str], progress: Progress = lambda _: None) -> None:
@@ -44,7 +44,7 @@ class Reader:
         self._progress = progress
 
     def __iter__(self) -> Iterator[Batch]:
-        """Some records at a time, each with its line.
+        """Batches of records, each record with its line.
 
         Raises:
             NoLog: a file cannot be opened or read.
@@ -76,7 +76,7 @@ class Reader:
                 before, position = position, stream.tell() if stream.seekable() else 0
                 self._progress(position - before)
         except (EOFError, gzip.BadGzipFile, zlib.error):
-            operator.warning(f"{path}: its compression breaks off; what came before was read")
+            operator.warning(f"{path}: the compressed data is broken; the records before that were read")
 
 
 def _opened(path: str) -> io.BufferedReader:
@@ -89,8 +89,8 @@ def _is_compressed(stream: io.BufferedReader) -> bool:
     return stream.peek(2)[:2] == _GZIP
 
 
-def _found(line: bytes) -> tuple[Sighting | Heartbeat, bytes] | None:
-    """The record in a line, or at its end: behind what a log shipper wrote before it, or behind a torn one."""
+def _found(line: bytes) -> tuple[ReportedCall | Heartbeat, bytes] | None:
+    """The record in a line, or at its end, after the prefix of a log shipper or an incomplete record."""
     for begins in {0, max(line.rfind(_BEGINNING), 0)}:
         with contextlib.suppress(*_UNREADABLE):
             return _decode(line[begins:]), line[begins:]

@@ -1,40 +1,40 @@
-"""Who still calls, and whether the withdrawn API can be switched off: tallies in, a report with a verdict out.
+"""Who still calls, and whether the withdrawn API can be removed.
 
-Pure: what time it is, is an argument.
+Pure: the time is an argument.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from proxy.callers.record import Heartbeat
-from proxy.callers.report.coverage import Coverage, Span, coverage
-from proxy.callers.report.outlook import NOTHING_PLANNED, outlooks
-from proxy.callers.report.rows import Row, days_of, grouped, rows_of
-from proxy.callers.report.tally import Dimension, Tally
+from proxy.callers.report.aggregator import Dimension
+from proxy.callers.report.coverage import Coverage, Span, measure_coverage
+from proxy.callers.report.policy_effect import PolicyEffect
+from proxy.callers.report.rows import Row, caller_rows, days_of, group_rows
+from proxy.callers.report.tally import Tally
 from proxy.output.formatting import date, day, duration, minute, shortened
-from proxy.withdrawn.lifecycle import Party, Policy
 
 Verdict = Literal["safe", "not_yet", "cannot_tell"]
 Gate = Literal["nobody", "somebody", "unknown"]
 
-WATCH = timedelta(days=31)
-"""For how long the log must have been kept before its silence says that nobody calls: a job may run once a month."""
+OBSERVATION = timedelta(days=31)
+"""The log must cover this time before its silence means that nobody calls: a job may run once a month."""
 
-WATCHED_SHARE = 0.99
-"""How much of that: the rest may be restarts."""
+OBSERVED_SHARE = 0.99
+"""The share of a time that the log must cover. The rest can be restarts."""
 
 
-class Report(NamedTuple):
+class CallerReport(NamedTuple):
     """Who still calls.
 
     Attributes:
-        now: when this was so.
+        now: the time of the report.
         by: what the rows are grouped by.
-        callers: all of them.
-        rows: the same, or the groups, those that still call first, then by their calls.
-        verdict: whether the withdrawn API can be switched off.
-        reasons: for the verdict, a sentence each.
+        callers: a row per caller.
+        rows: a row per group; the same as `callers` if grouped by caller.
+        verdict: whether the withdrawn API can be removed.
+        reasons: the reasons for the verdict, a sentence each.
     """
 
     now: datetime
@@ -47,127 +47,117 @@ class Report(NamedTuple):
 
     @property
     def retired(self) -> int:
-        """How many callers are."""
+        """The number of retired callers."""
         return sum(row.state == "retired" for row in self.callers)
 
     @property
     def last(self) -> Row | None:
-        """The caller that has to be waited for longest if nobody calls again; None where nobody has."""
-        left = [(row.freed_at, row) for row in self.callers if row.freed_at is not None]
-        return max(left, key=lambda pair: pair[0])[1] if left else None
+        """The caller that blocks removal longest if nobody calls again; None if no caller does."""
+        blocking = [(row.unblocked_at, row) for row in self.callers if row.unblocked_at is not None]
+        return max(blocking, key=lambda pair: pair[0])[1] if blocking else None
 
     @property
     def safe_at(self) -> datetime | None:
-        """When everybody will be retired or refused if nobody calls again, and the log is kept; None where all are."""
-        return self.last.freed_at if self.last is not None else None
+        """When the last caller stops blocking removal, if nobody calls again; None if no caller blocks it."""
+        return self.last.unblocked_at if self.last is not None else None
 
     @property
     def is_planned(self) -> bool:
-        """Whether anything is planned for anybody, or anybody refused."""
-        return any(row.outlook.refusal is not None or row.outlook.next is not None for row in self.callers)
+        """Whether any caller is refused, or will be affected by a change."""
+        return any(row.effect.refusal is not None or row.effect.next_change is not None for row in self.callers)
 
     @property
     def days(self) -> list[datetime]:
-        """The days of the period, each by its beginning."""
+        """The first moment of each day of the period."""
         return days_of(self.coverage.period)
 
 
-def report(
+def make_report(
     tallies: Mapping[tuple[str, str], Tally],
-    beats: Iterable[Heartbeat],
+    heartbeats: Sequence[Heartbeat],
+    effects: Mapping[str, PolicyEffect],
     now: datetime,
     *,
     by: Dimension = "caller",
     since: datetime | None = None,
-    policy: Policy = NOTHING_PLANNED,
-    parties: Mapping[str, Party] | None = None,
-) -> Report:
+) -> CallerReport:
     """Make a report.
 
     Args:
-        tallies: by group and caller.
-        beats: of the log.
-        now: the end of the period.
-        by: what the groups have in common.
-        since: the beginning of the period; None for that of the log.
-        policy: what is planned.
-        parties: the callers as the policy sees them, by their names.
+        tallies: calls by group and caller.
+        heartbeats: all heartbeats in the logs.
+        effects: what the policy means for each caller, by name.
+        now: end of the period.
+        by: what the calls are grouped by.
+        since: begin of the period; None for the begin of the logs.
     """
-    beats = list(beats)
-    firsts = [beat.ts for beat in beats] + [tally.first_seen for tally in tallies.values()]
-    period = Span(since or min([*firsts, now]), now)
-    kept = coverage(beats, period)
-    plans = outlooks(policy, parties or {}, now)
-    callers = rows_of(grouped((tally.caller, tally) for tally in tallies.values()), kept, plans, is_group=False)
-    if by == "caller":
-        rows = callers
-    else:
-        rows = rows_of(grouped((group, tally) for (group, _), tally in tallies.items()), kept, plans, is_group=True)
-    return Report(now, by, kept, callers, rows, *_verdict(callers, kept))
+    first = min([*(beat.ts for beat in heartbeats), *(tally.first_seen for tally in tallies.values()), now])
+    coverage = measure_coverage(heartbeats, Span(since or first, now))
+    callers = caller_rows(tallies.values(), coverage, effects)
+    rows = callers if by == "caller" else group_rows(tallies, coverage, effects)
+    return CallerReport(now, by, coverage, callers, rows, *_verdict(callers, coverage))
 
 
-def still_calling(report: Report, window: timedelta) -> Gate:
-    """Whether anybody has called within the window before now who is not refused already.
+def still_calling(report: CallerReport, window: timedelta) -> Gate:
+    """Whether anybody who is not refused has called within the window before now.
 
-    Unknown where nobody did, but the log has gaps in it.
+    Unknown if nobody has, but the log does not cover the window.
     """
     since = report.now - window
     if any(row.last_seen >= since and not row.is_refused for row in report.callers):
         return "somebody"
-    return "nobody" if _is_watched(report.coverage, window) else "unknown"
+    return "nobody" if _is_covered(report.coverage, window) else "unknown"
 
 
 # --- the verdict
 
 
-def _verdict(callers: list[Row], kept: Coverage) -> tuple[Verdict, list[str]]:
-    there = [row for row in callers if row.state != "retired" and not row.is_refused]
+def _verdict(callers: list[Row], coverage: Coverage) -> tuple[Verdict, list[str]]:
+    blocking = [row for row in callers if row.state != "retired" and not row.is_refused]
     refused = [_refused(row) for row in callers if row.state != "retired" and row.is_refused]
-    if certain := [row for row in there if not row.in_doubt]:
-        return "not_yet", [_still_there(row) for row in certain] + refused
-    if there or not _is_watched(kept, WATCH):
-        doubts = [f"{shortened(row.name)} may have called meanwhile" for row in there]
-        return "cannot_tell", _missing(kept) + doubts + refused
-    watched = duration(kept.within(kept.period))
-    everybody = f"every caller is retired{' or refused already' if refused else ''}" if callers else "nobody has called"
-    return "safe", [f"{everybody}, in {watched} of log", *refused]
+    if certain := [row for row in blocking if not row.in_doubt]:
+        return "not_yet", [_still_calls(row) for row in certain] + refused
+    if blocking or not _is_covered(coverage, OBSERVATION):
+        doubts = [f"{shortened(row.name)} may have called in a gap of the log" for row in blocking]
+        return "cannot_tell", _missing(coverage) + doubts + refused
+    everybody = f"every caller is retired{' or refused' if refused else ''}" if callers else "nobody has called"
+    return "safe", [f"{everybody}; the log covers {duration(coverage.covered_seconds(coverage.period))}", *refused]
 
 
-def _still_there(row: Row) -> str:
+def _still_calls(row: Row) -> str:
+    failing = ", and all its calls fail" if row.error_share == 1 else ""
     retired = f"; retired on {day(row.retired_at)} if it never calls again" if row.retired_at is not None else ""
-    broken = ", and none of its calls has worked" if row.error_share == 1 else ""
-    return f"{_who(row)} is {row.state}: last call {minute(row.last_seen)}{broken}{_planned(row)}{retired}"
+    return f"{_who(row)} is {row.state}: last call {minute(row.last_seen)}{failing}{_refused_from(row)}{retired}"
 
 
 def _refused(row: Row) -> str:
-    since = f" since {date(row.outlook.since)}" if row.outlook.since is not None else ""
-    return f"{_who(row)} is refused already{since} ({row.outlook.refused}): last call {minute(row.last_seen)}"
+    since = f" since {date(row.effect.refused_from)}" if row.effect.refused_from is not None else ""
+    return f"{_who(row)} is refused{since} ({row.effect.permanent_refusal}): last call {minute(row.last_seen)}"
 
 
-def _planned(row: Row) -> str:
-    since = row.outlook.since
-    if since is None:
+def _refused_from(row: Row) -> str:
+    if row.effect.refused_from is None:
         return ""
-    if row.is_let_through:
-        return f", let through, although this policy has refused it since {date(since)}"
-    return f"; refused from {date(since)} on"
+    if row.accepted_while_refused:
+        return f"; it was accepted, although this policy refuses it since {date(row.effect.refused_from)}"
+    return f"; refused from {date(row.effect.refused_from)}"
 
 
 def _who(row: Row) -> str:
     return shortened(row.name) + (f" of {shortened(row.owner)}" if row.owner is not None else "")
 
 
-def _missing(kept: Coverage) -> list[str]:
+def _missing(coverage: Coverage) -> list[str]:
     reasons = [
-        f"no log from {minute(gap.begin)} to {minute(gap.end)}, {duration(gap.length.total_seconds())}"
-        for gap in kept.gaps
+        f"the log has a gap from {minute(gap.begin)} to {minute(gap.end)} ({duration(gap.length.total_seconds())})"
+        for gap in coverage.gaps
     ]
-    if kept.period.length < WATCH:
-        whole = duration(kept.period.length.total_seconds())
-        reasons.append(f"the log goes back {whole}; {WATCH.days} days would show a job of once a month")
+    if coverage.period.length < OBSERVATION:
+        length = duration(coverage.period.length.total_seconds())
+        reasons.append(f"the log goes back {length}; it takes {OBSERVATION.days} days to see a monthly job")
     return reasons
 
 
-def _is_watched(kept: Coverage, window: timedelta) -> bool:
-    end = kept.period.end
-    return kept.within(Span(end - window, end)) >= WATCHED_SHARE * window.total_seconds()
+def _is_covered(coverage: Coverage, window: timedelta) -> bool:
+    end = coverage.period.end
+    return coverage.covered_seconds(Span(end - window, end)) >= OBSERVED_SHARE * window.total_seconds()

@@ -1,6 +1,6 @@
-"""How often somebody calls, and what its silence means for somebody who calls that often.
+"""How often a caller calls, and what its silence means.
 
-Pure. Times are whole hours in UTC, so that a thousand calls in one are one: the day's ordinal times 24, and its hour.
+Pure. Times are whole hours in UTC: the ordinal of the day times 24, plus the hour.
 """
 
 from collections.abc import Iterable
@@ -10,32 +10,32 @@ from typing import Literal, NamedTuple
 
 State = Literal["active", "fading", "quiet", "retired"]
 STATES: tuple[State, ...] = ("active", "fading", "quiet", "retired")
-"""From the one that calls to the one that is gone."""
+"""In order, from callers that still call to callers that have stopped."""
 
 HOUR = 3600.0
 DAY = 24 * HOUR
 
 SHORTEST_PAUSE = 3 * DAY
-"""Seconds for which everybody may be silent: a weekend, and a day."""
+"""Seconds. Any caller may be silent for a weekend and a day."""
 
 RETIRED_AFTER = 14 * DAY
-"""Seconds after which a caller can be retired at the earliest."""
+"""Minimum seconds of silence until a caller is retired."""
 
-STRANGER_RETIRED_AFTER = 62 * DAY
-"""The same for one whose rhythm is not known: it may be a job of once a month."""
+UNKNOWN_RETIRED_AFTER = 62 * DAY
+"""The same for a caller whose rhythm is not known: it may be a monthly job."""
 
-KNOWN_AFTER = 4
-"""Days on which a caller must have called for its rhythm to be known."""
+DAYS_TO_KNOW = 4
+"""The rhythm of a caller is known once it has called on this many days."""
 
 
 class Rhythm(NamedTuple):
-    """How often somebody calls.
+    """How often a caller calls.
 
     Attributes:
-        interval: seconds between its calls, usually: the median gap between the hours in which it called, or where
-            those follow one another, an hour by its calls in one; None where there is but one hour.
-        pause: seconds of the longest silence that it has come back from, and at least `SHORTEST_PAUSE`.
-        retired_after: seconds of silence after which it is retired.
+        interval: usual seconds between calls: the median gap between hours with calls, or if that is one hour, an hour
+            divided by the calls in it; None if all calls were in one hour.
+        pause: the longest gap between calls in seconds, at least `SHORTEST_PAUSE`.
+        retired_after: seconds of silence until the caller is retired.
     """
 
     interval: float | None
@@ -43,12 +43,12 @@ class Rhythm(NamedTuple):
     retired_after: float
 
 
-def rhythm(hours: Iterable[int], calls: int) -> Rhythm:
-    """The rhythm of somebody.
+def rhythm_of(hours: Iterable[int], calls: int) -> Rhythm:
+    """The rhythm of a caller.
 
     Args:
-        hours: those in which it called, each once, in any order.
-        calls: how often it called in all.
+        hours: the hours in which it called, without repeats, in any order.
+        calls: total number of calls.
     """
     called = sorted(hours)
     gaps = [(later - earlier) * HOUR for earlier, later in pairwise(called)]
@@ -56,12 +56,12 @@ def rhythm(hours: Iterable[int], calls: int) -> Rhythm:
     if interval == HOUR:
         interval = HOUR * len(called) / calls
     pause = max(SHORTEST_PAUSE, *gaps) if gaps else SHORTEST_PAUSE
-    is_known = len({hour // 24 for hour in called}) >= KNOWN_AFTER
-    return Rhythm(interval, pause, max(3 * pause, RETIRED_AFTER if is_known else STRANGER_RETIRED_AFTER))
+    is_known = len({hour // 24 for hour in called}) >= DAYS_TO_KNOW
+    return Rhythm(interval, pause, max(3 * pause, RETIRED_AFTER if is_known else UNKNOWN_RETIRED_AFTER))
 
 
-def state(rhythm: Rhythm, silence: float) -> State:
-    """What so many seconds of silence mean: on time, late, missing, or gone."""
+def state_after(rhythm: Rhythm, silence: float) -> State:
+    """The state of a caller after so many seconds of silence."""
     if silence <= rhythm.pause:
         return "active"
     if silence <= 2 * rhythm.pause:

@@ -1,4 +1,4 @@
-"""What a report says of each caller, or of each group of calls: tallies in, rows out.
+"""What a report says about each caller, or each group of calls.
 
 Pure.
 """
@@ -9,30 +9,29 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from proxy.callers.report.coverage import Coverage, Span
-from proxy.callers.report.outlook import Outlook, together
-from proxy.callers.report.rhythm import STATES, State, rhythm
-from proxy.callers.report.rhythm import state as state_of
+from proxy.callers.report.policy_effect import PolicyEffect, combine
+from proxy.callers.report.rhythm import STATES, State, rhythm_of, state_after
 from proxy.callers.report.tally import Tally
+
+Effects = Mapping[str, PolicyEffect]
 
 
 class Row(NamedTuple):
-    """What a report says of a caller, or of a group of calls.
+    """What a report says about a caller or a group of calls.
 
     Attributes:
-        name: of the caller, or the value that the group has in common.
-        callers: how many are in it.
-        source: what the caller has its name from, as in the record; None for a group.
-        user: whose token it was, the last time.
-        users: all of them, the last one first.
-        by_day: calls on each day of the period, the first day first.
-        interval: seconds between its calls, usually (`Rhythm`); None where that cannot be said yet.
-        error_share: part of the calls that got 4xx or 5xx, from 0 to 1.
-        in_doubt: it has been silent for so long that it would be retired, had the log been kept all that time.
-        retired_at: when it will be retired if it never calls again, and the log is kept; None where it is.
-        outlook: what is planned for it.
-        is_let_through: its last call went through, although it was refused for good by then.
-        endpoints, repositories, workflows, agents, outcomes: calls by each.
-        replacements: calls by what is to be called instead.
+        name: name of the caller, or the value that the calls in the group have in common.
+        callers: number of callers in the group.
+        source: where the caller's name comes from, as in the record; None for a group.
+        users: owners of the tokens, the most recent first.
+        by_day: number of calls on each day of the period.
+        interval: usual seconds between calls (`Rhythm`); None if not known.
+        error_share: share of the calls answered with 4xx or 5xx, from 0 to 1.
+        in_doubt: the caller would be retired if the log had no gaps.
+        retired_at: when it will be retired, if it never calls again; None if it is retired.
+        effect: what the policy means for it.
+        accepted_while_refused: its last call was accepted, although the policy refused it permanently by then.
+        counts: calls by value, for each of `tally.COUNTED`.
     """
 
     name: str
@@ -40,7 +39,6 @@ class Row(NamedTuple):
     source: str | None
     owner: str | None
     contact: str | None
-    user: str | None
     users: list[str]
     calls: int
     by_day: list[int]
@@ -51,109 +49,114 @@ class Row(NamedTuple):
     state: State
     in_doubt: bool
     retired_at: datetime | None
-    outlook: Outlook
-    is_let_through: bool
-    endpoints: Counter[str]
-    repositories: Counter[str]
-    workflows: Counter[str]
-    agents: Counter[str]
-    outcomes: Counter[str]
-    replacements: Counter[str]
+    effect: PolicyEffect
+    accepted_while_refused: bool
+    counts: dict[str, Counter[str]]
+
+    @property
+    def user(self) -> str | None:
+        """The most recent user."""
+        return self.users[0] if self.users else None
 
     @property
     def is_refused(self) -> bool:
-        """Whether it loses nothing by the removal: it is refused for good, and the log says nothing else."""
-        return self.outlook.refused is not None and not self.is_let_through
+        """Whether the policy refuses it permanently, and the log does not contradict that."""
+        return self.effect.permanent_refusal is not None and not self.accepted_while_refused
 
     @property
-    def freed_at(self) -> datetime | None:
-        """When nobody has to wait for it any more if it never calls again; None where that is so."""
+    def unblocked_at(self) -> datetime | None:
+        """When this caller stops blocking removal, if it never calls again; None if it does not block it."""
         if self.retired_at is None or self.is_refused:
             return None
-        end = self.outlook.since if self.outlook.refused is None else None
-        return min(self.retired_at, end) if end is not None else self.retired_at
+        refused_from = self.effect.refused_from if self.effect.permanent_refusal is None else None
+        return min(self.retired_at, refused_from) if refused_from is not None else self.retired_at
 
 
-def grouped(pairs: Iterable[tuple[str, Tally]]) -> dict[str, list[Tally]]:
-    """Tallies by the name that each comes with."""
+def caller_rows(tallies: Iterable[Tally], coverage: Coverage, effects: Effects) -> list[Row]:
+    """A row per caller, by state, then by calls."""
+    by_caller = defaultdict(list)
+    for tally in tallies:
+        by_caller[tally.caller].append(tally)
+    rows = []
+    for name, parts in by_caller.items():
+        whole = _merged(parts)
+        activity = _activity(whole, coverage)
+        row = _row(name, parts, whole, activity, effect=effects[name], period=coverage.period)
+        rows.append(row._replace(source=whole.source))
+    return _sorted(rows)
+
+
+def group_rows(tallies: Mapping[tuple[str, str], Tally], coverage: Coverage, effects: Effects) -> list[Row]:
+    """A row per group, by state, then by calls. The state is that of the most active caller in the group."""
     groups = defaultdict(list)
-    for name, tally in pairs:
-        groups[name].append(tally)
-    return groups
+    for (group, _), tally in tallies.items():
+        groups[group].append(tally)
+    rows = []
+    for name, parts in groups.items():
+        activities = (_activity(part, coverage) for part in parts)
+        most_active = min(activities, key=lambda activity: (STATES.index(activity.state), -activity.seconds_left))
+        latest = sorted(parts, key=lambda part: (part.last_seen, part.caller), reverse=True)
+        effect = combine([effects[part.caller] for part in latest])
+        rows.append(_row(name, parts, _merged(parts), most_active, effect=effect, period=coverage.period))
+    return _sorted(rows)
 
 
-Outlooks = Mapping[str, Outlook]
-
-
-def rows_of(groups: Mapping[str, list[Tally]], kept: Coverage, outlooks: Outlooks, *, is_group: bool) -> list[Row]:
-    """The rows, by the names of what is in them: those that still call first, then by their calls."""
-    rows = [_row(name, tallies, kept, outlooks, is_group=is_group) for name, tallies in groups.items()]
+def _sorted(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (STATES.index(row.state), -row.calls, row.name))
 
 
-def _row(name: str, tallies: list[Tally], kept: Coverage, outlooks: Outlooks, *, is_group: bool) -> Row:
-    whole = _merged(tallies)
-    plans = _plans(tallies, outlooks) if is_group else outlooks.get(whole.caller, Outlook())
-    # The parts of one caller have one rhythm; callers in a group have each its own, and the liveliest counts.
-    state, left, in_doubt = min(
-        (_standing(part, kept) for part in (tallies if is_group else [whole])),
-        key=lambda standing: (STATES.index(standing.state), -standing.left),
-    )
-    users = sorted(whole.users, key=lambda user: whole.users[user], reverse=True)
+def _row(
+    name: str, parts: list[Tally], whole: Tally, activity: "_Activity", *, effect: PolicyEffect, period: Span
+) -> Row:
+    retired_at = period.end + timedelta(seconds=activity.seconds_left)
     return Row(
         name=name,
-        callers=len({tally.caller for tally in tallies}),
-        source=None if is_group else whole.source,
-        owner=_common(tally.owner for tally in tallies),
-        contact=_common(tally.rule.contact for tally in tallies if tally.rule is not None),
-        user=users[0] if users else None,
-        users=users,
+        callers=len({part.caller for part in parts}),
+        source=None,
+        owner=_common(part.owner for part in parts),
+        contact=_common(part.rule.contact for part in parts if part.rule is not None),
+        users=sorted(whole.users, key=lambda user: whole.users[user], reverse=True),
         calls=whole.calls,
-        by_day=_by_day(whole.hours, kept.period),
+        by_day=_by_day(whole.hours, period),
         first_seen=whole.first_seen,
         last_seen=whole.last_seen,
-        interval=rhythm(whole.hours, whole.calls).interval,
+        interval=rhythm_of(whole.hours, whole.calls).interval,
         error_share=round(whole.errors / whole.calls, 4),
-        state=state,
-        in_doubt=in_doubt,
-        retired_at=kept.period.end + timedelta(seconds=left) if state != "retired" else None,
-        outlook=plans,
-        is_let_through=_is_let_through(whole, plans),
-        endpoints=whole.endpoints,
-        repositories=whole.repositories,
-        workflows=whole.workflows,
-        agents=whole.agents,
-        outcomes=whole.outcomes,
-        replacements=whole.replacements,
+        state=activity.state,
+        in_doubt=activity.in_doubt,
+        retired_at=retired_at if activity.state != "retired" else None,
+        effect=effect,
+        accepted_while_refused=_accepted_while_refused(whole, effect),
+        counts=whole.counts,
     )
 
 
-def _plans(tallies: Iterable[Tally], outlooks: Outlooks) -> Outlook:
-    latest = sorted(tallies, key=lambda tally: (tally.last_seen, tally.caller), reverse=True)
-    return together([outlooks.get(tally.caller, Outlook()) for tally in latest])
-
-
-def _is_let_through(tally: Tally, plans: Outlook) -> bool:
-    last = tally.let_through
-    if plans.refused is None or plans.since is None or last is None or last < plans.since:
+def _accepted_while_refused(tally: Tally, effect: PolicyEffect) -> bool:
+    last = tally.last_accepted
+    if effect.permanent_refusal is None or effect.refused_from is None or last is None or last < effect.refused_from:
         return False
-    return tally.refused is None or tally.refused < last
+    return tally.last_refused is None or tally.last_refused < last
 
 
-class _Standing(NamedTuple):
-    """What became of a caller; `left` are the seconds that it has to stay silent yet to be retired."""
+class _Activity(NamedTuple):
+    """How active a caller is.
+
+    Attributes:
+        seconds_left: how much longer it must be silent to be retired.
+        in_doubt: it would be retired if the log had no gaps.
+    """
 
     state: State
-    left: float
+    seconds_left: float
     in_doubt: bool
 
 
-def _standing(tally: Tally, kept: Coverage) -> _Standing:
-    beat, since = rhythm(tally.hours, tally.calls), Span(tally.last_seen, kept.period.end)
-    silence = kept.within(since)  # what time the log was not kept for proves nothing
-    found = state_of(beat, silence)
-    in_doubt = found != state_of(beat, since.length.total_seconds()) == "retired"
-    return _Standing(found, beat.retired_after - silence, in_doubt)
+def _activity(tally: Tally, coverage: Coverage) -> _Activity:
+    rhythm, since = rhythm_of(tally.hours, tally.calls), Span(tally.last_seen, coverage.period.end)
+    silence = coverage.covered_seconds(since)  # without a log, silence proves nothing
+    state = state_after(rhythm, silence)
+    in_doubt = state != state_after(rhythm, since.length.total_seconds()) == "retired"
+    return _Activity(state, rhythm.retired_after - silence, in_doubt)
 
 
 def _merged(tallies: list[Tally]) -> Tally:
@@ -165,12 +168,13 @@ def _merged(tallies: list[Tally]) -> Tally:
 
 
 def _common(values: Iterable[str | None]) -> str | None:
+    """The only value, or None if there are several."""
     different = {value for value in values if value is not None}
     return different.pop() if len(different) == 1 else None
 
 
 def days_of(period: Span) -> list[datetime]:
-    """The days of a period, each by its beginning."""
+    """The first moment of each day of a period."""
     midnight = period.begin.replace(hour=0, minute=0, second=0, microsecond=0)
     return [midnight + timedelta(days=day) for day in range((period.end - midnight).days + 1)]
 

@@ -173,7 +173,7 @@ class Gateway:
             [hop.decode("latin-1") for hop in hops],
             _text(fields.get(b"authorization"), "surrogateescape"),
             _text(fields.get(b"user-agent")),
-            given_name=_text(fields.get(self._name_header)),
+            declared_name=_text(fields.get(self._name_header)),
             repository=match.repository,
             workflow=_workflow(match),
         )

@@ -11,10 +11,10 @@ import msgspec
 from proxy import errors
 from proxy.callers import identity
 from proxy.callers.identity import Caller, Identity, Rule
-from proxy.callers.log.files import NoLog, logs
+from proxy.callers.log.files import NoLog, log_files
 from proxy.callers.record import CallRecord
+from proxy.callers.report.aggregator import Aggregator
 from proxy.callers.report.reader import Reader
-from proxy.callers.report.tally import Fold
 from proxy.config import Config
 from proxy.output.diagnostics import operator
 from proxy.withdrawn import endpoints, lifecycle
@@ -55,7 +55,7 @@ class Terms:
     def party(self, caller: Caller) -> Party:
         """A caller, as the policy sees it."""
         has_record = self.had_record is None or caller.name in self.had_record
-        return identity.party(caller.name, caller.rule, has_record=has_record)
+        return identity.policy_subject(caller.name, caller.rule, has_record=has_record)
 
     def standing(self, party: Party, now: datetime) -> Standing:
         """How a caller stands."""
@@ -219,13 +219,13 @@ _WHY: dict[Reason, str] = {
 
 def callers_before(freeze: datetime, log: str, rules: Iterable[Rule]) -> frozenset[str] | None:
     """The names of those who have a record from before the freeze, or None where the log does not reach back so far."""
-    fold = Fold(list(rules), until=freeze, freeze=freeze)
+    aggregator = Aggregator(list(rules), until=freeze, freeze=freeze)
     try:
-        fold.take(Reader(logs(log)))
+        aggregator.add(Reader(log_files(log)))
     except NoLog as problem:
         operator.warning(f"lifecycle.freeze: {problem}; nobody is refused for it")
         return None
-    names = fold.had_record()
+    names = aggregator.callers_before_freeze()
     if names is None:
         operator.warning(f"lifecycle.freeze: {log} has nothing from before {freeze:%Y-%m-%d}; nobody is refused for it")
     return names

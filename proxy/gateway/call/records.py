@@ -27,14 +27,14 @@ class Records:
         self._log = CallerLog(config.callers.log, metrics.logged)
         self._metrics = metrics
         self._path = config.callers.log
-        self._name = journal.name_of(config.callers.log, str(config.listen))
+        self._name = journal.journal_prefix(config.callers.log, str(config.listen))
         self._slots = 2 * config.limits.in_flight
         self._journal: Journal | None = None
         self._waiting: list[asyncio.Future[None]] = []
 
     def open(self) -> None:
         """Write the records that killed processes have left behind, and be ready for those of this one."""
-        for record in journal.left_behind(self._name, self._path):
+        for record in journal.recover_interrupted(self._name, self._path):
             self.append(record)
             self._metrics.left_behind(record)
         try:

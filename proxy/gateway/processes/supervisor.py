@@ -18,7 +18,7 @@ from proxy.gateway.app import App
 from proxy.gateway.processes import service_manager as notify
 from proxy.gateway.processes.reload import Reload, hold
 from proxy.gateway.processes.start import application
-from proxy.gateway.processes.worker import Order, Report, Work
+from proxy.gateway.processes.worker import CallerReport, Order, Work
 from proxy.gateway.server import descriptors, server
 from proxy.gateway.server.server import GRACE, Listeners, ServeError
 from proxy.output.diagnostics import operator
@@ -127,10 +127,10 @@ class _Gone(Exception):
 class _Worker:
     """A worker, as its supervisor sees it."""
 
-    def __init__(self, process: Process, channel: "Connection[Order | Work, Report]") -> None:
+    def __init__(self, process: Process, channel: "Connection[Order | Work, CallerReport]") -> None:
         self._process = process
         self._channel = channel
-        self._reports: asyncio.Queue[Report | _Gone] = asyncio.Queue()
+        self._reports: asyncio.Queue[CallerReport | _Gone] = asyncio.Queue()
         asyncio.get_running_loop().add_reader(channel.fileno(), self._hear)
 
     def __str__(self) -> str:
@@ -172,7 +172,7 @@ class _Worker:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGKILL)
 
-    async def _report(self) -> Report:
+    async def _report(self) -> CallerReport:
         report = await self._reports.get()
         if isinstance(report, _Gone):
             self._reports.put_nowait(report)  # for whoever else waits

@@ -21,7 +21,7 @@ from proxy.gateway.server.server import Listeners, ServeError, Server, settle
 Order = Literal["drain", "end"] | Config
 """What the supervisor says: stop once the calls under way have ended, or at once, or put a configuration in force."""
 
-Report = str | None
+CallerReport = str | None
 """What a worker says, at its start and after each configuration: why it cannot do it, or None when it serves so."""
 
 
@@ -48,7 +48,7 @@ class _Worker(Server):
         abandoned: the supervisor is gone.
     """
 
-    def __init__(self, app: App, config: Config, channel: "Connection[Report, Order]") -> None:
+    def __init__(self, app: App, config: Config, channel: "Connection[CallerReport, Order]") -> None:
         limits = config.limits
         super().__init__(
             app,
@@ -66,7 +66,7 @@ class _Worker(Server):
         self._serves = asyncio.Event()
         self._adopting: asyncio.Task[None] | None = None
 
-    def _report(self, problem: Report = None) -> None:
+    def _report(self, problem: CallerReport = None) -> None:
         self._serves.set()
         with contextlib.suppress(OSError):
             self._channel.send(problem)
@@ -114,7 +114,7 @@ def main(descriptor: int) -> int:
         The exit status.
     """
     os.set_inheritable(descriptor, False)
-    channel: Connection[Report, Any] = Connection(descriptor)
+    channel: Connection[CallerReport, Any] = Connection(descriptor)
     try:
         work = Work(*channel.recv())
     except EOFError:  # the supervisor is gone already

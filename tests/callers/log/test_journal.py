@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.callers.log import journal
-from proxy.callers.log.journal import SLOT, Journal, left_behind, name_of
+from proxy.callers.log.journal import SLOT, Journal, journal_prefix, recover_interrupted
 from proxy.callers.record import CallRecord
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
@@ -48,7 +48,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def name(log: Path) -> str:
-    return name_of(str(log), "127.0.0.1:8080")
+    return journal_prefix(str(log), "127.0.0.1:8080")
 
 
 def abandoned(log: Path, *records: CallRecord, slots: int = 8) -> Journal:
@@ -61,7 +61,7 @@ def abandoned(log: Path, *records: CallRecord, slots: int = 8) -> Journal:
 
 
 def found(log: Path) -> list[str]:
-    return [record.request_id for record in left_behind(name(log), str(log))]
+    return [record.request_id for record in recover_interrupted(name(log), str(log))]
 
 
 def write(log: Path, *records: CallRecord) -> None:
@@ -74,7 +74,7 @@ def test_what_was_begun_and_not_ended_is_found_once_and_its_file_removed(log: Pa
     slots = [left.begin(a_record(number)) for number in range(3)]
     left.end(slots[1])
     left.close()
-    assert left_behind(name(log), str(log)) == [a_record(0), a_record(2)]
+    assert recover_interrupted(name(log), str(log)) == [a_record(0), a_record(2)]
     assert list(folder.iterdir()) == []
     assert found(log) == []
 
@@ -84,7 +84,7 @@ def test_a_slot_is_free_again_and_nothing_of_a_longer_one_is_left(log: Path) -> 
     left.end(left.begin(a_record(1, user_agent="long " * 50)))
     assert left.begin(a_record(2)) is not None
     left.close()
-    assert left_behind(name(log), str(log)) == [a_record(2)]
+    assert recover_interrupted(name(log), str(log)) == [a_record(2)]
 
 
 def test_more_than_there_are_slots_are_not_noted(log: Path) -> None:
@@ -155,12 +155,12 @@ def test_a_long_log_is_read_from_its_end_as_far_as_it_must_be(log: Path, monkeyp
 
 
 @given(st.lists(st.binary(max_size=30).map(lambda line: line.replace(b"\n", b"")), max_size=20), st.integers(1, 40))
-def test_lines_are_read_backwards_whole_and_once(lines: list[bytes], block: int) -> None:
+def test_lines_are_read_lines_from_end_whole_and_once(lines: list[bytes], block: int) -> None:
     path = Path(f"/dev/fd/{os.memfd_create('lines')}")
     path.write_bytes(b"\n".join(lines))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(journal, "_BLOCK", block)
-        read = [list(some) for some in journal._backwards(path)]
+        read = [list(some) for some in journal._lines_from_end(path)]
     os.close(int(path.name))
     assert [line for some in reversed(read) for line in some] == (lines if b"\n".join(lines) else [])
 
@@ -176,7 +176,7 @@ HOSTILE = {
 def test_what_is_too_long_is_cut_and_still_tells_its_call(log: Path) -> None:
     inputs = ["name" * 30] * 64
     abandoned(log, a_record(1, inputs=inputs, ignored_fields=inputs, org="o" * 9000, **HOSTILE))
-    [record] = left_behind(name(log), str(log))
+    [record] = recover_interrupted(name(log), str(log))
     assert len(msgspec.json.encode(record)) < SLOT
     assert (record.ts, record.request_id, record.endpoint) == (BEGINNING + timedelta(seconds=1), "id-1", "trigger")
     assert HOSTILE["path"].startswith(record.path)
@@ -201,13 +201,15 @@ def test_a_file_that_somebody_else_laid_there_is_not_read(log: Path, folder: Pat
 
 
 def test_standard_output_has_a_journal_for_each_address() -> None:
-    names = {name_of("-", address) for address in ("127.0.0.1:1", "127.0.0.1:2")} | {name_of("./-", "127.0.0.1:1")}
+    names = {journal_prefix("-", address) for address in ("127.0.0.1:1", "127.0.0.1:2")} | {
+        journal_prefix("./-", "127.0.0.1:1")
+    }
     assert len(names) == 3
 
 
 def test_one_log_has_one_name_however_it_is_spelled(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(log.parent)
-    assert name_of("callers.jsonl", "a:1") == name_of(f"{log.parent}/x/../callers.jsonl", "a:2")
+    assert journal_prefix("callers.jsonl", "a:1") == journal_prefix(f"{log.parent}/x/../callers.jsonl", "a:2")
 
 
 def test_it_outlives_a_process_that_is_killed(log: Path, folder: Path) -> None:

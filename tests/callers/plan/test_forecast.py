@@ -3,8 +3,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from proxy.callers.plan.forecast import Coming, Subject, forecast, present
-from proxy.callers.plan.upcoming import agenda
+from proxy.callers.plan.forecast import CallerStatus, UpcomingChange, current_phase, forecast
+from proxy.callers.plan.upcoming import upcoming_lines
 from proxy.withdrawn.brownouts import Brownout, Once, Recurring, Window
 from proxy.withdrawn.lifecycle import Party, Policy
 
@@ -21,21 +21,21 @@ def once(begin: datetime, length: timedelta = HOUR, *callers: str, exempt: tuple
 
 def who(
     name: str, owner: str | None = None, *, migrated: datetime | None = None, extension: datetime | None = None
-) -> Subject:
-    return Subject(Party(name, owner, migrated, extension), "active", NOW - DAY)
+) -> CallerStatus:
+    return CallerStatus(Party(name, owner, migrated, extension), "active", NOW - DAY)
 
 
 NIGHTLY, SMOKE = who("nightly", owner="team-a"), who("smoke")
 MOVED = who("moved", migrated=NOW - DAY)
 LATE = who("late", extension=SUNSET + 30 * DAY)
-NEW = Subject(Party("new", is_new=True))
+NEW = CallerStatus(Party("new", is_new=True))
 EVERYBODY = [NIGHTLY, SMOKE, MOVED, LATE, NEW]
 
 Told = list[tuple[datetime, str, set[str]]]
 
 
-def told(coming: list[Coming]) -> Told:
-    return [(one.change.at, one.change.kind, {subject.party.name for subject in one.hits}) for one in coming]
+def told(coming: list[UpcomingChange]) -> Told:
+    return [(one.change.at, one.change.kind, {caller.party.name for caller in one.affected}) for one in coming]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_window_by_a_clock_follows_summer_time(now: datetime, utc: datetime) -
     ],
 )
 def test_the_phase_now(now: datetime, phase: str, since: datetime | None) -> None:
-    assert present(Policy(NOW, SUNSET), [NIGHTLY], now)[:2] == (phase, since)
+    assert current_phase(Policy(NOW, SUNSET), [NIGHTLY], now)[:2] == (phase, since)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,10 @@ def test_the_phase_now(now: datetime, phase: str, since: datetime | None) -> Non
 )
 def test_windows_that_are_open_are_told_with_whom_they_hit(now: datetime, hit: set[str] | None) -> None:
     policy = Policy(brownouts=(once(NOW, 10 * HOUR, "n*"),))
-    under_way = [{subject.party.name for subject in coming.hits} for coming in present(policy, [*EVERYBODY], now).open]
+    under_way = [
+        {caller.party.name for caller in coming.affected}
+        for coming in current_phase(policy, [*EVERYBODY], now).brownouts
+    ]
 
     assert under_way == ([hit] if hit is not None else [])
 
@@ -208,16 +211,16 @@ def test_windows_that_are_open_are_told_with_whom_they_hit(now: datetime, hit: s
 def test_a_window_that_is_open_at_the_sunset_is_over_then() -> None:
     policy = Policy(sunset=SUNSET, brownouts=(once(SUNSET - HOUR, 2 * HOUR),))
 
-    assert len(present(policy, [NIGHTLY], SUNSET - TICK).open) == 1
-    assert present(policy, [NIGHTLY], SUNSET).open == ()
+    assert len(current_phase(policy, [NIGHTLY], SUNSET - TICK).brownouts) == 1
+    assert current_phase(policy, [NIGHTLY], SUNSET).brownouts == ()
 
 
 # --- the same, as lines
 
 
-def lines(policy: Policy, subjects: list[Subject], zone: ZoneInfo, *, is_read: bool = True) -> list[str]:
-    found = present(policy, subjects, NOW), forecast(policy, subjects, NOW)
-    return list(agenda(*found, NOW, zone, is_read=is_read))
+def lines(policy: Policy, callers: list[CallerStatus], zone: ZoneInfo, *, has_log: bool = True) -> list[str]:
+    found = current_phase(policy, callers, NOW), forecast(policy, callers, NOW)
+    return list(upcoming_lines(*found, NOW, zone, has_log=has_log))
 
 
 def test_lines_have_the_times_of_all_three_clocks_and_the_way_there() -> None:
@@ -227,7 +230,7 @@ def test_lines_have_the_times_of_all_three_clocks_and_the_way_there() -> None:
         "phase: deprecated, since 2026-11-23 08:00 UTC",
         "in 14h 59m, 2026-11-24 22:59:30 UTC, 2026-11-25 04:29:30 IST, 2026-11-24 23:59:30 CET: "
         "brownout until 2026-11-24 23:09:35 UTC, for 10m 5s",
-        "  hits nightly",
+        "  affects nightly",
     ]
 
 
@@ -244,27 +247,29 @@ def test_a_clock_that_shows_the_same_is_told_once(zone: ZoneInfo, clocks: str) -
     noon = Brownout(Recurring("0 12 1 7 *", HOUR, BERLIN))
     now = datetime(2026, 6, 30, 10, tzinfo=UTC)
     policy = Policy(brownouts=(noon,))
-    [_, line, *_] = agenda(present(policy, [], now), forecast(policy, [], now, 1), now, zone, is_read=True)
+    [_, line, *_] = upcoming_lines(
+        current_phase(policy, [], now), forecast(policy, [], now, 1), now, zone, has_log=True
+    )
 
     assert line.startswith(f"in 1d, {clocks}")
 
 
 @pytest.mark.parametrize(
-    ("subjects", "is_read", "whom"),
+    ("callers", "has_log", "whom"),
     [
         ([], True, "nobody in the log"),
-        ([], False, "nobody that is known"),
+        ([], False, "no known caller"),
         ([NEW], True, "nobody in the log; new (never called)"),
         ([NEW], False, "new"),
         ([NEW, NIGHTLY], True, "nightly, new (never called)"),
-        ([Subject(Party("gone"), "retired", NOW), SMOKE], True, "smoke, gone (retired)"),
+        ([CallerStatus(Party("gone"), "retired", NOW), SMOKE], True, "smoke, gone (retired)"),
         ([who(letter) for letter in "abcdefghij"], True, "a, b, c, d, e, f, g, h, i, j"),
         ([who(letter) for letter in "abcdefghijkl"], True, "a, b, c, d, e, f, g, h, i, j, and 2 more"),
         ([who("a\n\x1b[31m# b")], True, "a\\u000a\\u001b[31m# b"),
     ],
 )  # fmt: skip
-def test_a_line_names_whom_a_change_hits(subjects: list[Subject], is_read: bool, whom: str) -> None:
-    assert lines(Policy(sunset=SUNSET), subjects, KOLKATA, is_read=is_read)[-1] == f"  hits {whom}"
+def test_a_line_names_whom_a_change_hits(callers: list[CallerStatus], has_log: bool, whom: str) -> None:
+    assert lines(Policy(sunset=SUNSET), callers, KOLKATA, has_log=has_log)[-1] == f"  affects {whom}"
 
 
 def test_a_brownout_under_way_says_how_long_it_takes_yet() -> None:
@@ -273,6 +278,6 @@ def test_a_brownout_under_way_says_how_long_it_takes_yet() -> None:
     assert lines(Policy(brownouts=(under_way,)), EVERYBODY, ZoneInfo("UTC")) == [
         "phase: announced",
         "now: brownout until 2026-11-24 08:00:10 UTC, for another 10s",
-        "  hits nightly",
+        "  affects nightly",
         "nothing else is planned",
     ]

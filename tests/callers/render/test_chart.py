@@ -6,44 +6,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.callers.render.chart import (
-    MOST_STRETCHES,
-    NARROW,
-    WIDE,
-    Picture,
-    Size,
-    Stretch,
-    dates,
-    picture,
-    short,
-    spark,
-    stretch_length,
-    stretches,
-    sums,
+    MAX_BUCKETS,
+    WIDTH,
+    Bucket,
+    Chart,
+    abbreviated,
+    bucket_days,
+    bucket_sums,
+    buckets,
+    date_labels,
+    make_chart,
+    sparkline_path,
     ticks,
 )
 from proxy.callers.report.coverage import Span
-from tests.callers.sample import DAY, NOW, beats, call, daily, surveyed
+from tests.callers.sample import DAY, NOW, analyzed, beats, call, daily
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 
 
-def stretch(first: int, days: int, calls: int = 0, callers: int = 0) -> Stretch:
-    return Stretch(Span(MONDAY + DAY * first, MONDAY + DAY * (first + days)), calls, callers, 1.0)
+def bucket(first: int, days: int, calls: int = 0, callers: int = 0) -> Bucket:
+    return Bucket(Span(MONDAY + DAY * first, MONDAY + DAY * (first + days)), calls, callers, 1.0)
 
 
 # --- what is shown
 
 
 def test_every_day_of_a_short_period_has_its_calls(tmp_path: Path) -> None:
-    report = surveyed(tmp_path, [*beats(4), *daily("a", 4, 0), call("b", DAY * 2), call("b", DAY * 2)]).report
-    shown = stretches(report)
+    report = analyzed(tmp_path, [*beats(4), *daily("a", 4, 0), call("b", DAY * 2), call("b", DAY * 2)]).report
+    shown = buckets(report)
     assert [one.calls for one in shown] == [1, 1, 3, 1, 1]
     assert [one.name for one in shown] == ["2026-03-27", "2026-03-28", "2026-03-29", "2026-03-30", "2026-03-31"]
 
 
 def test_a_caller_is_there_until_its_last_call_only_if_it_is_retired(tmp_path: Path) -> None:
     records = [*beats(60), *daily("retired", 60, 40), *daily("active", 50, 1), *daily("fading", 59, 5)]
-    shown = stretches(surveyed(tmp_path, records).report)
+    shown = buckets(analyzed(tmp_path, records).report)
     there = {(NOW - one.span.begin).days: one.callers for one in shown}
     assert there == {
         60: 1,
@@ -54,9 +52,9 @@ def test_a_caller_is_there_until_its_last_call_only_if_it_is_retired(tmp_path: P
 
 
 def test_a_long_period_is_shown_in_weeks_of_which_the_last_one_is_whole(tmp_path: Path) -> None:
-    report = surveyed(tmp_path, [*beats(199), *daily("a", 199, 0)]).report
+    report = analyzed(tmp_path, [*beats(199), *daily("a", 199, 0)]).report
     assert len(report.days) == 200
-    shown = stretches(report)
+    shown = buckets(report)
     assert [one.calls for one in shown] == [4, *[7] * 28]
     assert shown[0].name == "2025-09-13 to 2025-09-16"
     assert shown[-1].name == "2026-03-25 to 2026-03-31"
@@ -64,32 +62,32 @@ def test_a_long_period_is_shown_in_weeks_of_which_the_last_one_is_whole(tmp_path
 
 
 def test_no_calls_at_all_are_shown_as_none(tmp_path: Path) -> None:
-    shown = stretches(surveyed(tmp_path, beats(2)).report)
+    shown = buckets(analyzed(tmp_path, beats(2)).report)
     assert [(one.calls, one.callers) for one in shown] == [(0, 0)] * 3
 
 
 def test_an_empty_log_is_one_day_without_anything(tmp_path: Path) -> None:
-    (only,) = stretches(surveyed(tmp_path, []).report)
-    assert (only.name, only.calls, only.callers, only.kept) == ("2026-03-31", 0, 0, 0.0)
+    (only,) = buckets(analyzed(tmp_path, []).report)
+    assert (only.name, only.calls, only.callers, only.coverage) == ("2026-03-31", 0, 0, 0.0)
 
 
 def test_a_stretch_knows_for_which_part_of_it_the_log_was_kept(tmp_path: Path) -> None:
     # From noon, four days ago, to noon; the log is missing from midnight to the next noon.
-    report = surveyed(tmp_path, [*beats(4, 2.5), *beats(1)]).report
-    assert [one.kept for one in stretches(report)] == [1.0, 1.0, 0.0, 0.5, 1.0]
+    report = analyzed(tmp_path, [*beats(4, 2.5), *beats(1)]).report
+    assert [one.coverage for one in buckets(report)] == [1.0, 1.0, 0.0, 0.5, 1.0]
 
 
 @given(st.integers(1, 40_000))
 def test_there_are_never_more_bars_than_can_be_seen(days: int) -> None:
-    length = stretch_length(days)
-    assert -(-days // length) <= MOST_STRETCHES
+    length = bucket_days(days)
+    assert -(-days // length) <= MAX_BUCKETS
     assert length == 1 or length % 7 == 0
-    assert length == 1 or days > MOST_STRETCHES
+    assert length == 1 or days > MAX_BUCKETS
 
 
 @given(st.lists(st.integers(0, 9), min_size=1), st.integers(1, 20))
 def test_sums_lose_nothing_and_the_last_one_is_whole(values: list[int], size: int) -> None:
-    found = sums(values, size)
+    found = bucket_sums(values, size)
     assert sum(found) == sum(values)
     assert found[-1] == sum(values[-size:])
     assert len(found) == -(-len(values) // size)
@@ -128,7 +126,7 @@ def test_ticks_begin_at_nothing_and_reach_the_top(top: int) -> None:
     [(0, "0"), (500, "500"), (1000, "1k"), (2500, "2.5k"), (20_000, "20k"), (5_000_000, "5M"), (10**9, "1G")],
 )
 def test_a_large_number_is_short(number: int, expected: str) -> None:
-    assert short(number) == expected
+    assert abbreviated(number) == expected
 
 
 @pytest.mark.parametrize(
@@ -145,13 +143,13 @@ def test_a_large_number_is_short(number: int, expected: str) -> None:
     ],
 )
 def test_dates_are_round(days: int, most: int, expected: list[str]) -> None:
-    assert [label for _, label in dates(MONDAY, days, most)] == expected
+    assert [label for _, label in date_labels(MONDAY, days, most)] == expected
 
 
-@given(st.integers(1, 20_000), st.integers(0, 3000), st.sampled_from([WIDE.labels, NARROW.labels]))
+@given(st.integers(1, 20_000), st.integers(0, 3000), st.integers(4, 9))
 def test_there_are_dates_but_never_too_many(days: int, shift: int, most: int) -> None:
     first = MONDAY + DAY * shift
-    found = dates(first, days, most)
+    found = date_labels(first, days, most)
     assert 1 <= len(found) <= most
     assert all(first <= moment < first + DAY * days for moment, _ in found)
 
@@ -159,12 +157,12 @@ def test_there_are_dates_but_never_too_many(days: int, shift: int, most: int) ->
 # --- where it is drawn
 
 
-def drawn(shown: list[Stretch], gaps: list[Span] | None = None, size: Size = WIDE) -> Picture:
-    return picture(shown, gaps or [], size)
+def drawn(shown: list[Bucket], gaps: list[Span] | None = None) -> Chart:
+    return make_chart(shown, gaps or [])
 
 
 def test_a_bar_is_as_high_as_its_calls() -> None:
-    found = drawn([stretch(0, 1, calls=10), stretch(1, 1), stretch(2, 1, calls=20)])
+    found = drawn([bucket(0, 1, calls=10), bucket(1, 1), bucket(2, 1, calls=20)])
     first, second = found.bars  # and none for nothing
     assert second.y == found.calls.top
     assert first.y + first.height == second.y + second.height == found.calls.bottom
@@ -173,12 +171,12 @@ def test_a_bar_is_as_high_as_its_calls() -> None:
 
 
 def test_one_call_is_seen_beside_a_million() -> None:
-    found = drawn([stretch(0, 1, calls=1), stretch(1, 1, calls=10**6)])
+    found = drawn([bucket(0, 1, calls=1), bucket(1, 1, calls=10**6)])
     assert found.bars[0].height >= 1
 
 
 def test_the_line_steps_where_the_callers_change() -> None:
-    found = drawn([stretch(0, 1, callers=4), stretch(1, 1, callers=4), stretch(2, 1, callers=2)])
+    found = drawn([bucket(0, 1, callers=4), bucket(1, 1, callers=4), bucket(2, 1, callers=2)])
     middle = (found.callers.top + found.callers.bottom) / 2
     third = found.left + (found.right - found.left) * 2 / 3
     assert found.line == f"M{found.left:g} {found.callers.top:g}H{third:.1f}V{middle:g}H{found.right:g}"
@@ -186,12 +184,12 @@ def test_the_line_steps_where_the_callers_change() -> None:
 
 
 def test_a_shorter_first_stretch_is_narrower() -> None:
-    found = drawn([stretch(0, 4, calls=1), *(stretch(4 + 7 * week, 7, calls=1) for week in range(20))])
+    found = drawn([bucket(0, 4, calls=1), *(bucket(4 + 7 * week, 7, calls=1) for week in range(20))])
     assert found.bars[0].width / found.bars[1].width == pytest.approx(4 / 7, abs=0.01)
 
 
 def test_what_is_not_known_is_shaded_to_the_hour() -> None:
-    found = drawn([stretch(0, 1), stretch(1, 1)], [Span(MONDAY + DAY / 2, MONDAY + DAY)])
+    found = drawn([bucket(0, 1), bucket(1, 1)], [Span(MONDAY + DAY / 2, MONDAY + DAY)])
     (shade,) = found.shades
     quarter = (found.right - found.left) / 4
     assert (shade.x, shade.width) == pytest.approx((found.left + quarter, quarter), abs=0.1)
@@ -200,19 +198,18 @@ def test_what_is_not_known_is_shaded_to_the_hour() -> None:
 def test_a_short_gap_is_seen_and_thousands_of_them_are_few_shades() -> None:
     minute = timedelta(minutes=1)
     gaps = [Span(MONDAY + minute * start, MONDAY + minute * (start + 10)) for start in range(0, 100 * 1440, 20)]
-    shown = [stretch(day, 1) for day in range(100)]
+    shown = [bucket(day, 1) for day in range(100)]
     assert drawn(shown, gaps[:1]).shades[0].width >= 1
-    assert len(drawn(shown, gaps).shades) <= WIDE.width
+    assert len(drawn(shown, gaps).shades) <= WIDTH
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**4)), min_size=1, max_size=MOST_STRETCHES),
+    st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**4)), min_size=1, max_size=MAX_BUCKETS),
     st.sampled_from([1, 7]),
-    st.sampled_from([WIDE, NARROW]),
 )
-def test_everything_is_inside_the_picture(values: list[tuple[int, int]], days: int, size: Size) -> None:
-    shown = [stretch(index * days, days, calls, callers) for index, (calls, callers) in enumerate(values)]
-    found = drawn(shown, [Span(shown[0].span.begin - DAY, shown[-1].span.end + DAY)], size)
+def test_everything_is_inside_the_picture(values: list[tuple[int, int]], days: int) -> None:
+    shown = [bucket(index * days, days, calls, callers) for index, (calls, callers) in enumerate(values)]
+    found = drawn(shown, [Span(shown[0].span.begin - DAY, shown[-1].span.end + DAY)])
     (shade,) = found.shades
     for bar in found.bars:
         assert found.left <= bar.x
@@ -230,14 +227,14 @@ def test_everything_is_inside_the_picture(values: list[tuple[int, int]], days: i
 
 
 def test_a_sparkline_has_a_bar_for_each_day_with_calls() -> None:
-    assert spark([1, 0, 2], 31) == (9, "M0 18v-9h2v9zM6 18v-18h2v18z")
+    assert sparkline_path([1, 0, 2], 31) == (9, "M0 18v-9h2v9zM6 18v-18h2v18z")
 
 
 def test_a_sparkline_of_a_long_period_sums_days_up() -> None:
-    width, path = spark([1] * 100, 31)
+    width, path = sparkline_path([1] * 100, 31)
     assert width <= 31 * 3
     assert path.count("M") == 25
 
 
 def test_a_sparkline_of_nothing_is_empty() -> None:
-    assert spark([0, 0], 31) == (6, "")
+    assert sparkline_path([0, 0], 31) == (6, "")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.callers.record import SCHEMA, Heartbeat
-from proxy.callers.report.coverage import Coverage, Span, coverage
+from proxy.callers.report.coverage import Coverage, Span, measure_coverage
 
 ZERO = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -23,7 +23,7 @@ def life(text: str, instance: str = "host:1") -> list[Heartbeat]:
 
 
 def covered(*beats: Heartbeat, hours: float) -> list[tuple[float, float]]:
-    spans = coverage(beats, Span(ZERO, at(hours))).covered
+    spans = measure_coverage(beats, Span(ZERO, at(hours))).covered
     return [((span.begin - ZERO) / timedelta(hours=1), (span.end - ZERO) / timedelta(hours=1)) for span in spans]
 
 
@@ -71,7 +71,7 @@ def test_processes_cover_for_one_another(one: str, other: str, expected: list[tu
 
 
 def test_a_period_is_cut_out_of_what_is_covered() -> None:
-    kept = coverage(life("+---------x"), Span(at(2.5), at(4)))
+    kept = measure_coverage(life("+---------x"), Span(at(2.5), at(4)))
 
     assert kept == Coverage(Span(at(2.5), at(4)), (Span(at(2.5), at(4)),))
     assert kept.share == 1
@@ -79,7 +79,7 @@ def test_a_period_is_cut_out_of_what_is_covered() -> None:
 
 
 def test_gaps_are_named_with_those_at_both_ends() -> None:
-    kept = coverage(life("  +---x +-x"), Span(ZERO, at(12)))
+    kept = measure_coverage(life("  +---x +-x"), Span(ZERO, at(12)))
 
     assert kept.gaps == [Span(at(0), at(2)), Span(at(6), at(8)), Span(at(10), at(12))]
     assert kept.share == 0.5
@@ -87,21 +87,21 @@ def test_gaps_are_named_with_those_at_both_ends() -> None:
 
 def test_the_gap_of_a_restart_counts_but_is_not_named() -> None:
     restarted = Heartbeat(SCHEMA, at(2) + timedelta(minutes=6), "start", 3600, "host:2")
-    kept = coverage([*life("+-x"), restarted], Span(ZERO, at(3)))
+    kept = measure_coverage([*life("+-x"), restarted], Span(ZERO, at(3)))
 
     assert kept.gaps == []
     assert kept.share == pytest.approx(1 - 6 / 180)
 
 
 def test_a_period_of_no_length_is_not_covered() -> None:
-    assert coverage(life("+"), Span(ZERO, ZERO)).share == 0
+    assert measure_coverage(life("+"), Span(ZERO, ZERO)).share == 0
 
 
 @given(st.lists(st.text("+-x ", min_size=1, max_size=12), max_size=4), st.integers(1, 12), st.integers(0, 11))
 def test_what_is_covered_and_the_gaps_make_up_the_period(lives: list[str], hours: int, since: int) -> None:
     beats = [beat for number, text in enumerate(lives) for beat in life(text, f"host:{number}")]
     period = Span(at(min(since, hours)), at(hours))
-    kept = coverage(beats, period)
+    kept = measure_coverage(beats, period)
 
     spans = sorted([*kept.covered, *kept.gaps])
     assert sum((span.length for span in spans), timedelta()) == period.length

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.callers.log.files import STDOUT, NoLog, logs, size
+from proxy.callers.log.files import STDOUT, NoLog, log_files, size_on_disk
 from proxy.callers.record import Heartbeat, Record
 from proxy.callers.report.reader import Reader
 from tests.callers.lines import NOW, beats, call, line, log
@@ -132,7 +132,7 @@ def test_progress_adds_up_to_the_size_on_the_disk(tmp_path: Path, compress: bool
     for _ in Reader([path], told.append):
         pass
 
-    assert sum(told) == size([path, "-"]) == Path(path).stat().st_size
+    assert sum(told) == size_on_disk([path, "-"]) == Path(path).stat().st_size
     assert len(told) > 2
 
 
@@ -158,14 +158,14 @@ def test_the_configured_log_comes_with_its_rotated_siblings_oldest_first(tmp_pat
         moment = (NOW + timedelta(days=age)).timestamp()
         os.utime(file, (moment, moment))
 
-    assert logs(str(tmp_path / "callers.jsonl")) == [str(tmp_path / name) for name in names]
+    assert log_files(str(tmp_path / "callers.jsonl")) == [str(tmp_path / name) for name in names]
 
 
 def test_where_there_is_no_log_yet_the_message_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(NoLog, match="no log there yet"):
-        logs(str(tmp_path / "callers.jsonl"))
+    with pytest.raises(NoLog, match="there is no log yet"):
+        log_files(str(tmp_path / "callers.jsonl"))
     with pytest.raises(NoLog, match="standard output: name the files"):
-        logs(STDOUT)
+        log_files(STDOUT)
 
 
 @pytest.mark.parametrize("name", ["calls", "calls[1].jsonl"])
@@ -173,4 +173,4 @@ def test_a_log_may_have_any_name(tmp_path: Path, name: str) -> None:
     for file in (name, f"{name}.1", "other"):
         (tmp_path / file).write_bytes(b"")
 
-    assert {Path(path).name for path in logs(str(tmp_path / name))} == {name, f"{name}.1"}
+    assert {Path(path).name for path in log_files(str(tmp_path / name))} == {name, f"{name}.1"}

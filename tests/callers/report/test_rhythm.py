@@ -7,11 +7,11 @@ from proxy.callers.report.rhythm import (
     HOUR,
     RETIRED_AFTER,
     SHORTEST_PAUSE,
-    STRANGER_RETIRED_AFTER,
+    UNKNOWN_RETIRED_AFTER,
     Rhythm,
     State,
-    rhythm,
-    state,
+    rhythm_of,
+    state_after,
 )
 
 MONDAY = date(2026, 11, 2).toordinal() * 24
@@ -34,11 +34,11 @@ WORKING_HOURS = [MONDAY + 24 * day + hour for day in range(26) if day % 7 < 5 fo
     ids=["nightly", "nightly matrix", "monthly", "working hours", "every five minutes", "twice", "one burst"],
 )
 def test_the_interval_is_the_one_that_a_person_would_name(hours: list[int], calls: int, interval: float | None) -> None:
-    assert rhythm(hours, calls).interval == interval
+    assert rhythm_of(hours, calls).interval == interval
 
 
 def test_the_order_in_which_hours_are_known_does_not_matter() -> None:
-    assert rhythm(reversed(MONTHLY), 4) == rhythm(MONTHLY, 4)
+    assert rhythm_of(reversed(MONTHLY), 4) == rhythm_of(MONTHLY, 4)
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def test_the_order_in_which_hours_are_known_does_not_matter() -> None:
         (WORKING_HOURS, SHORTEST_PAUSE, RETIRED_AFTER),
         (MONTHLY, 31 * DAY, 93 * DAY),
         (NIGHTLY[:4], SHORTEST_PAUSE, RETIRED_AFTER),
-        (NIGHTLY[:3], SHORTEST_PAUSE, STRANGER_RETIRED_AFTER),
-        ([MONDAY, MONDAY + 1, MONDAY + 2, MONDAY + 3], SHORTEST_PAUSE, STRANGER_RETIRED_AFTER),  # one day
+        (NIGHTLY[:3], SHORTEST_PAUSE, UNKNOWN_RETIRED_AFTER),
+        ([MONDAY, MONDAY + 1, MONDAY + 2, MONDAY + 3], SHORTEST_PAUSE, UNKNOWN_RETIRED_AFTER),  # one day
         ([MONDAY, MONDAY + 24 * 25], 25 * DAY, 75 * DAY),
         ([*NIGHTLY, NIGHTLY[-1] + 24 * 6], 6 * DAY, 18 * DAY),
     ],
@@ -58,7 +58,7 @@ def test_the_order_in_which_hours_are_known_does_not_matter() -> None:
 def test_who_has_been_silent_before_may_be_silent_for_as_long_again(
     hours: list[int], pause: float, retired_after: float
 ) -> None:
-    assert rhythm(hours, len(hours))[1:] == (pause, retired_after)
+    assert rhythm_of(hours, len(hours))[1:] == (pause, retired_after)
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_who_has_been_silent_before_may_be_silent_for_as_long_again(
     ],
 )
 def test_a_state_begins_right_after_its_boundary(days: float, expected: State) -> None:
-    assert state(Rhythm(DAY, 10 * DAY, 30 * DAY), days * DAY) == expected
+    assert state_after(Rhythm(DAY, 10 * DAY, 30 * DAY), days * DAY) == expected
 
 
 def test_a_monthly_job_is_not_gone_after_ten_quiet_days() -> None:
-    assert state(rhythm(MONTHLY, 4), 10 * DAY) == "active"
-    assert state(rhythm(MONTHLY[:1], 1), 10 * DAY) == "quiet"
+    assert state_after(rhythm_of(MONTHLY, 4), 10 * DAY) == "active"
+    assert state_after(rhythm_of(MONTHLY[:1], 1), 10 * DAY) == "quiet"

@@ -19,7 +19,7 @@ import trustme
 import yaml
 from starlette.types import Receive, Scope, Send
 
-from proxy.callers.log.journal import memory_folder, name_of
+from proxy.callers.log.journal import journal_prefix, memory_folder
 from proxy.config.values import Address
 from proxy.gateway.server import protocol, server
 from proxy.gateway.server.server import ServeError
@@ -119,7 +119,7 @@ def serving(
 
 def forget_journals(log: str, listen: str = "") -> None:
     """Remove what a killed proxy leaves for its next start, where there is none."""
-    for left in Path(memory_folder()).glob(f"{name_of(log, listen)}*"):
+    for left in Path(memory_folder()).glob(f"{journal_prefix(log, listen)}*"):
         left.unlink(missing_ok=True)  # a worker may still end
 
 

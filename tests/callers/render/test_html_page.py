@@ -11,10 +11,10 @@ import pytest
 
 from proxy.callers.identity import Rule
 from proxy.callers.record import CallRecord
-from proxy.callers.render.card import card
-from proxy.callers.render.page import SECTIONS, to_html
-from tests.callers.sample import DAY, beats, call, surveyed
-from tests.callers.sample_page import BASE, BIDI, HOSTILE, LONG, hostile, page, read, usual
+from proxy.callers.render.html_page import SECTIONS, to_html
+from proxy.callers.render.profile import make_profile
+from tests.callers.render.sample_page import BASE, BIDI, HOSTILE, LONG, hostile, page, read, usual
+from tests.callers.sample import DAY, analyzed, beats, call
 from tests.paths import ROOT
 
 
@@ -45,7 +45,7 @@ def test_it_says_what_was_read_and_what_is_missing(tmp_path: Path) -> None:
     text = text_of(read(page(tmp_path, usual())))
     assert "As of 2026-03-31 12:00, from the log since 2026-01-30 12:00." in text
     assert "No log from 2026-03-11 12:00 to 2026-03-13 12:00: 2d" in text
-    assert "The log was kept for 96.7% of the period." in text
+    assert "The log covers 96.7% of the period." in text
     calls = sum(isinstance(record, CallRecord) for record in usual())
     assert f"Read {calls} calls and {len(usual()) - calls} heartbeats in 1 file; skipped 0 lines." in text
 
@@ -84,18 +84,18 @@ def test_a_section_says_who_it_is_and_what_it_does(tmp_path: Path) -> None:
     assert "30 from 2026-03-22 12:00 to 2026-03-22 12:00, 100% errors" in sections["burst"]
     assert "repositories acme/app (16)" in sections["moved"]
     assert (
-        "It sends workflow_slug (1), which the withdrawn endpoint has always ignored: they never reached a run."
+        "It sends workflow_slug (1), which the withdrawn endpoint has always ignored, so they never reached a run."
         in (sections["stray"])
     )
 
 
 def test_a_new_request_can_be_copied_byte_for_byte(tmp_path: Path) -> None:
-    made = surveyed(tmp_path, usual())
+    made = analyzed(tmp_path, usual())
     root = read(to_html(made, made.report.rows, BASE))
     wanted = [
         change.request
         for row in made.report.rows
-        for change in card(row, made.details[row.name], BASE).changes
+        for change in make_profile(row, made.details[row.name], BASE).changes
         if change.request is not None
     ]
     assert len(wanted) == 5
@@ -125,7 +125,7 @@ def test_the_first_callers_have_sections_and_the_page_says_so(tmp_path: Path) ->
 
 
 def test_a_choice_of_rows_is_called_one(tmp_path: Path) -> None:
-    made = surveyed(tmp_path, usual())
+    made = analyzed(tmp_path, usual())
     root = read(to_html(made, made.report.rows[:1], BASE))
     assert "1 of 4 are shown." in text_of(root)
     assert "1 of 4 callers are retired." in text_of(root)
@@ -141,16 +141,16 @@ def test_nobody_calling_is_a_page_too(tmp_path: Path) -> None:
 
 def test_the_picture_is_there_for_who_cannot_see_it(tmp_path: Path) -> None:
     root = read(page(tmp_path, usual()))
-    (picture, _) = by_class(root, "chart")
+    (picture,) = by_class(root, "chart")
     named = [element for element in picture.iter() if element.get("id") in picture.get("aria-labelledby", "").split()]
     assert picture.get("role") == "img"
     assert [text_of(element) for element in named] == [
-        "Callers seen and not yet gone, and their calls",
-        "1 callers at the beginning and 3 at the end; 99 calls, 31 of them in the busiest time, 2026-03-22.",
+        "Callers not yet retired, and their calls",
+        "1 callers at the beginning and 3 at the end; 99 calls; the busiest time was 2026-03-22 with 31.",
     ]
     (details,) = root.iter("details")
     numbers = [[text_of(cell) for cell in row] for row in details.iter("tr")]
-    assert numbers[0] == ["day", "callers left", "calls", "log kept"]
+    assert numbers[0] == ["day", "callers left", "calls", "log coverage"]
     assert len(numbers) == 1 + 61
     assert ["2026-03-12", "1", "1", "0%"] in numbers
 
@@ -171,11 +171,11 @@ def test_a_page_on_many_callers_can_be_mailed(tmp_path: Path) -> None:
 
 
 def test_the_command_prints_it_whatever_the_terminal_can_show(tmp_path: Path) -> None:
-    made = surveyed(tmp_path, [call("ночная сборка", DAY)])
+    made = analyzed(tmp_path, [call("ночная сборка", DAY)])
     command = [sys.executable, "-m", "proxy", "callers", "--format", "html", str(tmp_path / "callers.jsonl")]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=60, check=False)
-    assert (done.returncode, made.source.calls) == (0, 1), done.stderr
+    assert (done.returncode, made.read.calls) == (0, 1), done.stderr
     (section,) = by_class(read(done.stdout.decode("utf-8")), "caller")
     assert text_of(by_class(section, "head")[0][0]) == "ночная сборка"
 

@@ -14,8 +14,8 @@ import pytest
 from proxy import config
 from proxy.gateway.app import App
 from proxy.gateway.server import server
-from tests.callers.month import END, KEY
 from tests.paths import ROOT
+from tests.system.month import END, KEY
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PART = README.partition("\n### Phases and dates\n")[2]

@@ -8,21 +8,21 @@ import pytest
 
 from proxy.callers.identity import Rule
 from proxy.callers.record import Record
-from proxy.callers.report.report import Report, still_calling
+from proxy.callers.report.analysis import analyze
+from proxy.callers.report.report import CallerReport, still_calling
 from proxy.callers.report.rows import Row
-from proxy.callers.report.survey import survey
 from tests.callers.lines import DAY, NOW, beats, call, line, log
 
 HOUR = timedelta(hours=1)
 
 
-def made(tmp_path: Path, *records: Record, rules: Any = (), **options: Any) -> Report:
+def made(tmp_path: Path, *records: Record, rules: Any = (), **options: Any) -> CallerReport:
     file = tmp_path / "callers.jsonl"
     file.write_bytes(log(*records))
-    return survey([str(file)], rules, NOW, **options).report
+    return analyze([str(file)], rules, NOW, **options).report
 
 
-def only(report: Report) -> Row:
+def only(report: CallerReport) -> Row:
     [row] = report.callers
     return row
 
@@ -50,15 +50,17 @@ def test_a_row_says_who_and_how_often(tmp_path: Path) -> None:
     assert (row.name, row.source, row.owner, row.calls, row.error_share) == ("nightly", "known", "team-a", 4, 0.5)
     assert set(row.users) == {"alice", "bob"}
     assert (row.first_seen, row.last_seen) == (NOW - 3 * DAY, NOW - DAY)
-    assert row.endpoints == {"trigger": 2, "trigger_by_id": 1, "run_workflows": 1}
-    assert row.repositories == {"acme/shop": 2, "acme/web": 1, "id:42": 1}
-    assert row.workflows == {"build": 3, "(none)": 1}
-    assert row.agents == {"x/1": 1, "(none)": 3}
-    assert row.outcomes == {"forwarded": 2, "unreachable": 1, "rejected": 1}
-    assert row.replacements == {
-        "POST /repos/acme/shop/cicd/runs": 2,
-        "POST /repos/acme/web/cicd/runs": 1,
-        "POST /repos/id:42/cicd/runs": 1,
+    assert row.counts == {
+        "endpoints": {"trigger": 2, "trigger_by_id": 1, "run_workflows": 1},
+        "repositories": {"acme/shop": 2, "acme/web": 1, "id:42": 1},
+        "workflows": {"build": 3, "(none)": 1},
+        "agents": {"x/1": 1, "(none)": 3},
+        "outcomes": {"forwarded": 2, "unreachable": 1, "rejected": 1},
+        "replacements": {
+            "POST /repos/acme/shop/cicd/runs": 2,
+            "POST /repos/acme/web/cicd/runs": 1,
+            "POST /repos/id:42/cicd/runs": 1,
+        },
     }
     assert row.by_day == [1, 1, 2, 0]
 
@@ -129,7 +131,7 @@ def test_it_does_not_matter_how_records_lie_in_files(tmp_path: Path) -> None:
         file.write_bytes(log(*records[part::7]))
         paths.append(str(file))
 
-    assert survey(paths, [], NOW).report == made(tmp_path, *records)
+    assert analyze(paths, [], NOW).report == made(tmp_path, *records)
 
 
 def test_times_of_other_zones_and_of_none_are_read_as_what_they_are(tmp_path: Path) -> None:
@@ -137,7 +139,7 @@ def test_times_of_other_zones_and_of_none_are_read_as_what_they_are(tmp_path: Pa
     bare = line(call(NOW)).replace(b'"ts":"2026-11-24T00:00:00Z"', b'"ts":"2026-11-23 02:00:00.5"')
     (tmp_path / "log").write_bytes(local + bare)
 
-    row = only(survey([str(tmp_path / "log")], [], NOW).report)
+    row = only(analyze([str(tmp_path / "log")], [], NOW).report)
 
     assert row.first_seen == datetime(2026, 11, 22, 22, 30, tzinfo=UTC)
     assert row.last_seen == datetime(2026, 11, 23, 2, 0, 0, 500000, tzinfo=UTC)

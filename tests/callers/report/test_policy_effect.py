@@ -12,14 +12,14 @@ import pytest
 
 from proxy.callers.identity import Rule
 from proxy.callers.record import Record
-from proxy.callers.render.card import card
-from proxy.callers.render.card_text import card_to_markdown, card_to_text
 from proxy.callers.render.formats import to_csv, to_json, to_markdown
-from proxy.callers.render.page import to_html
-from proxy.callers.report.outlook import ends_by_name, outlook
-from proxy.callers.report.report import Report, still_calling
+from proxy.callers.render.html_page import to_html
+from proxy.callers.render.profile import make_profile
+from proxy.callers.render.profile_text import profile_to_markdown, profile_to_text
+from proxy.callers.report.analysis import Analysis, analyze
+from proxy.callers.report.policy_effect import PolicyEffect, policy_effect, refusal_dates
+from proxy.callers.report.report import CallerReport, still_calling
 from proxy.callers.report.rows import Row
-from proxy.callers.report.survey import Survey, survey
 from proxy.withdrawn.brownouts import Brownout, Once, Window
 from proxy.withdrawn.lifecycle import Party, Policy
 from tests.callers.lines import DAY, NOW, beats, call, log
@@ -32,14 +32,14 @@ def once(begin: datetime, length: timedelta = HOUR, *callers: str) -> Brownout:
     return Brownout(Once(Window(begin, begin + length)), callers)
 
 
-def surveyed(tmp_path: Path, policy: Policy, *records: Record, rules: Any = (), **options: Any) -> Survey:
+def analyzed(tmp_path: Path, policy: Policy, *records: Record, rules: Any = (), **options: Any) -> Analysis:
     file = tmp_path / "callers.jsonl"
     file.write_bytes(log(*records))
-    return survey([str(file)], rules, NOW, policy=policy, is_wanted=lambda _: True, **options)
+    return analyze([str(file)], rules, NOW, policy=policy, wants_detail=lambda _: True, **options)
 
 
-def made(tmp_path: Path, policy: Policy, *records: Record, rules: Any = (), **options: Any) -> Report:
-    return surveyed(tmp_path, policy, *records, rules=rules, **options).report
+def made(tmp_path: Path, policy: Policy, *records: Record, rules: Any = (), **options: Any) -> CallerReport:
+    return analyzed(tmp_path, policy, *records, rules=rules, **options).report
 
 
 def nightly(since: int, until: int, caller: str = "nightly", **fields: Any) -> list[Record]:
@@ -51,7 +51,7 @@ def rule(name: str, **dates: Any) -> Rule:
     return Rule(name, agents=(f"{name}/*",), **dates)
 
 
-def row_of(report: Report, name: str) -> Row:
+def row_of(report: CallerReport, name: str) -> Row:
     return next(row for row in report.callers if row.name == name)
 
 
@@ -82,7 +82,7 @@ def row_of(report: Report, name: str) -> Row:
     ],
 )
 def test_what_comes_next_in_a_few_words(policy: Policy, party: Party, text: str) -> None:
-    assert outlook(policy, party, NOW).text == text
+    assert policy_effect(policy, party, NOW).summary == text
 
 
 @pytest.mark.parametrize(
@@ -98,17 +98,17 @@ def test_what_comes_next_in_a_few_words(policy: Policy, party: Party, text: str)
     ],
 )
 def test_from_when_on_it_is_refused_for_good(policy: Policy, party: Party, since: datetime | None) -> None:
-    assert outlook(policy, party, NOW).since == since
+    assert policy_effect(policy, party, NOW).refused_from == since
 
 
 def test_of_several_parties_of_one_name_the_last_end_counts() -> None:
     moved, stays = (Party("a", migrated=NOW + days * DAY) for days in (1, 2))
     for parties in ([moved, stays], [stays, moved]):
-        assert ends_by_name(Policy(), parties) == {"a": NOW + 2 * DAY}
-        assert ends_by_name(Policy(), [*parties, Party("b")]) == {"a": NOW + 2 * DAY}
+        assert refusal_dates(Policy(), parties) == {"a": NOW + 2 * DAY}
+        assert refusal_dates(Policy(), [*parties, Party("b")]) == {"a": NOW + 2 * DAY}
     for parties in ([moved, stays, Party("a")], [Party("a"), moved, stays], [moved, Party("a"), stays]):
-        assert ends_by_name(Policy(), parties) == {}
-        assert ends_by_name(Policy(sunset=SUNSET), parties) == {"a": SUNSET}
+        assert refusal_dates(Policy(), parties) == {}
+        assert refusal_dates(Policy(sunset=SUNSET), parties) == {"a": SUNSET}
 
 
 # --- who is new
@@ -118,14 +118,14 @@ def test_of_several_parties_of_one_name_the_last_end_counts() -> None:
 def test_who_has_no_record_from_before_the_freeze_is_refused(tmp_path: Path, first: datetime, refused: Any) -> None:
     report = made(tmp_path, Policy(freeze=NOW - 10 * DAY), *beats(NOW - 40 * DAY), call(first))
 
-    assert row_of(report, "nightly").outlook.refused == refused
+    assert row_of(report, "nightly").effect.permanent_refusal == refused
 
 
 def test_a_later_period_does_not_make_anybody_new(tmp_path: Path) -> None:
     policy, records = Policy(freeze=NOW - 10 * DAY), [*nightly(12, 1), *nightly(5, 1, "begun")]
     report = made(tmp_path, policy, *records, since=NOW - 3 * DAY)
 
-    assert [(row.name, row.calls, row.outlook.refused) for row in report.callers] == [
+    assert [(row.name, row.calls, row.effect.permanent_refusal) for row in report.callers] == [
         ("begun", 3, "frozen"),
         ("nightly", 3, None),
     ]
@@ -134,15 +134,16 @@ def test_a_later_period_does_not_make_anybody_new(tmp_path: Path) -> None:
 def test_where_the_log_has_nothing_from_before_the_freeze_nobody_is_new(tmp_path: Path) -> None:
     policy = Policy(freeze=NOW - 10 * DAY)
 
-    assert row_of(made(tmp_path, policy, *nightly(5, 1)), "nightly").outlook.refused is None
-    assert row_of(made(tmp_path, policy, *beats(NOW - 11 * DAY), *nightly(5, 1)), "nightly").outlook.refused == "frozen"
+    assert row_of(made(tmp_path, policy, *nightly(5, 1)), "nightly").effect == PolicyEffect()
+    longer = made(tmp_path, policy, *beats(NOW - 11 * DAY), *nightly(5, 1))
+    assert row_of(longer, "nightly").effect.permanent_refusal == "frozen"
 
 
 def test_a_caller_in_many_groups_is_new_in_all_of_them_or_in_none(tmp_path: Path) -> None:
     records = [call(NOW - 12 * DAY, repo="first"), call(NOW - 2 * DAY, repo="second")]
     report = made(tmp_path, Policy(freeze=NOW - 10 * DAY), *records, by="repo")
 
-    assert {row.name: row.outlook.refused for row in report.rows} == {"acme/first": None, "acme/second": None}
+    assert {row.name: row.effect.permanent_refusal for row in report.rows} == {"acme/first": None, "acme/second": None}
 
 
 # --- groups
@@ -154,7 +155,7 @@ def test_a_group_has_what_comes_first_and_is_refused_where_all_are(tmp_path: Pat
     records = [*nightly(9, 2, "moved"), *nightly(9, 2, "going"), *nightly(9, 2, "gone")]
     report = made(tmp_path, Policy(sunset=SUNSET), *records, rules=rules, by="owner")
 
-    assert {row.name: row.outlook.text for row in report.rows} == {"a": "migrated 2026-11-25", "b": "refused"}
+    assert {row.name: row.effect.summary for row in report.rows} == {"a": "migrated 2026-11-25", "b": "refused"}
 
 
 # --- the verdict
@@ -210,11 +211,11 @@ def test_the_reasons_say_who_is_refused_already_and_who_should_be(tmp_path: Path
 
     assert report.verdict == "not_yet"
     assert report.reasons == [
-        "nightly is active: last call 2026-11-21 00:00; refused from 2026-11-29 on;"
+        "nightly is active: last call 2026-11-21 00:00; refused from 2026-11-29;"
         " retired on 2026-12-05 if it never calls again",
-        "slipped is active: last call 2026-11-21 00:00, let through, although this policy has refused it since"
+        "slipped is active: last call 2026-11-21 00:00; it was accepted, although this policy refuses it since"
         " 2026-11-14; retired on 2026-12-05 if it never calls again",
-        "moved of a is refused already since 2026-11-14 (migrated): last call 2026-11-21 00:00",
+        "moved of a is refused since 2026-11-14 (migrated): last call 2026-11-21 00:00",
     ]
 
 
@@ -224,8 +225,8 @@ def test_after_the_sunset_it_is_safe_however_often_somebody_calls(tmp_path: Path
 
     assert report.verdict == "safe"
     assert report.reasons == [
-        "every caller is retired or refused already, in 40d of log",
-        "nightly is refused already since 2026-11-19 (sunset): last call 2026-11-23 00:00",
+        "every caller is retired or refused; the log covers 40d",
+        "nightly is refused since 2026-11-19 (sunset): last call 2026-11-23 00:00",
     ]
 
 
@@ -256,16 +257,16 @@ def test_it_is_safe_at_the_earliest_when_all_are_retired_or_refused(tmp_path: Pa
 
 
 def forms(tmp_path: Path, policy: Policy, *records: Record, rules: Any = ()) -> dict[str, str]:
-    found = surveyed(tmp_path, policy, *records, rules=rules)
+    found = analyzed(tmp_path, policy, *records, rules=rules)
     report = found.report
-    first = card(report.callers[0], found.details[report.callers[0].name], "https://api.example")
+    first = make_profile(report.callers[0], found.details[report.callers[0].name], "https://api.example")
     return {
-        "markdown": to_markdown(report, report.rows, found.source),
-        "json": to_json(report, report.rows, found.source),
+        "markdown": to_markdown(report, report.rows, found.read),
+        "json": to_json(report, report.rows, found.read),
         "csv": to_csv(report, report.rows),
         "html": to_html(found, report.rows, "https://api.example"),
-        "text": card_to_text(first, report.now),
-        "issue": card_to_markdown(first, report.now),
+        "text": profile_to_text(first, report.now),
+        "issue": profile_to_markdown(first, report.now),
     }
 
 
@@ -290,7 +291,7 @@ def test_each_form_says_what_comes_next(tmp_path: Path) -> None:
     assert made["markdown"].splitlines()[2].endswith("| active | brownout 2026-11-24 10:00 |")
     assert "next" in titles(made["html"])
     assert "<td>brownout 2026-11-24 10:00</td>" in made["html"]
-    said = "brownout 2026-11-24 10:00 until 2026-11-24 11:00; refused for good from 2026-12-14 on"
+    said = "brownout 2026-11-24 10:00 until 2026-11-24 11:00; permanently refused from 2026-12-14"
     assert f"  next          {said}\n" in made["text"]
     assert f"- next: `{said}`\n" in made["issue"]
     assert f"<dt>next</dt><dd>{said}</dd>" in made["html"]
@@ -315,5 +316,5 @@ def test_a_brownout_under_way_is_said_with_what_comes_after_it(tmp_path: Path) -
 
     assert (
         "  next          refused until 2026-11-24 01:00; brownout 2026-11-25 until 2026-11-25 01:00;"
-        " refused for good from 2026-12-14 on\n" in forms(tmp_path, policy, *nightly(9, 1))["text"]
+        " permanently refused from 2026-12-14\n" in forms(tmp_path, policy, *nightly(9, 1))["text"]
     )

@@ -1,6 +1,6 @@
 """A month of mixed callers through the running proxy, for the reports on it.
 
-``python -m tests.callers.month FOLDER`` leaves the log and the configuration there.
+``python -m tests.system.month FOLDER`` leaves the log and the configuration there.
 """
 
 import contextlib

@@ -6,9 +6,9 @@ from xml.etree import ElementTree as ET
 
 from proxy.callers.identity import Rule
 from proxy.callers.record import Record
-from proxy.callers.render.page import to_html
-from proxy.callers.report.tally import Dimension
-from tests.callers.sample import DAY, beats, call, daily, surveyed
+from proxy.callers.render.html_page import to_html
+from proxy.callers.report.aggregator import Dimension
+from tests.callers.sample import DAY, analyzed, beats, call, daily
 
 BASE = "https://api.sourcecraft.tech"
 LONG = "x" * 10_000
@@ -27,7 +27,7 @@ HOSTILE = [
 
 
 def page(folder: Path, records: Iterable[Record], *, rules: Iterable[Rule] = (), by: Dimension = "caller") -> str:
-    made = surveyed(folder, records, rules=rules, by=by)
+    made = analyzed(folder, records, rules=rules, by=by)
     return to_html(made, made.report.rows, BASE)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.callers.month import simulate
+from tests.system.month import simulate
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from proxy.callers.record import Record
-from proxy.callers.render.card import CHANGES, Card, card
-from proxy.callers.render.card_text import card_to_markdown, card_to_text
+from proxy.callers.render.profile import CHANGES, CallerProfile, make_profile
+from proxy.callers.render.profile_text import profile_to_markdown, profile_to_text
+from proxy.callers.report.analysis import analyze
 from proxy.callers.report.detail import LAST_CALLS, OTHERS
-from proxy.callers.report.survey import survey
 from proxy.gateway.server import server
 from proxy.standin.app import StandIn
 from tests.callers.lines import DAY, NOW, beats, call, log
@@ -20,19 +20,19 @@ from tests.callers.lines import DAY, NOW, beats, call, log
 BASE = "https://api.sourcecraft.tech"
 
 
-def made(tmp_path: Path, *records: Record, base: str = BASE) -> Card:
+def made(tmp_path: Path, *records: Record, base: str = BASE) -> CallerProfile:
     file = tmp_path / "callers.jsonl"
     file.write_bytes(log(*records))
-    surveyed = survey([str(file)], [], NOW, is_wanted="nightly".__eq__)
-    assert surveyed.details.keys() == {"nightly"}
-    [row] = [row for row in surveyed.report.callers if row.name == "nightly"]
-    return card(row, surveyed.details["nightly"], base)
+    analysis = analyze([str(file)], [], NOW, wants_detail="nightly".__eq__)
+    assert analysis.details.keys() == {"nightly"}
+    [row] = [row for row in analysis.report.callers if row.name == "nightly"]
+    return make_profile(row, analysis.details["nightly"], base)
 
 
 def test_only_the_caller_that_was_asked_for_is_told_of(tmp_path: Path) -> None:
     found = made(tmp_path, call(client_ip="10.1.2.3"), call(caller="other", client_ip="10.9.9.9"))
 
-    assert found.detail.addresses == {"10.1.2.3": 1}
+    assert found.detail.counts["addresses"] == {"10.1.2.3": 1}
 
 
 def test_a_card_says_from_where_with_what_and_what_went_wrong(tmp_path: Path) -> None:
@@ -42,20 +42,22 @@ def test_a_card_says_from_where_with_what_and_what_went_wrong(tmp_path: Path) ->
         call(client_ip="10.1.2.3", status=404, outcome="upstream_error", error_code="NotFound"),
         call(client_ip="10.1.2.4", status=410, outcome="gone", ignored_fields=["inputs", "input.value"]),
         call(ignored_fields=["inputs"]),
-    ).detail
+    )
 
-    assert found.addresses == {"10.1.2.3": 2, "10.1.2.4": 1}
-    assert found.tokens == {"0123456789ab": 1}
-    assert found.errors == {"404 NotFound": 1, "410 gone": 1}
-    assert found.ignored_fields == {"inputs": 2, "input.value": 1}
+    assert found.detail.counts == {
+        "addresses": {"10.1.2.3": 2, "10.1.2.4": 1},
+        "tokens": {"0123456789ab": 1},
+        "errors": {"404 NotFound": 1, "410 gone": 1},
+        "ignored_fields": {"inputs": 2, "input.value": 1},
+    }
 
 
 def test_the_last_calls_are_the_last_in_time_and_not_in_the_log(tmp_path: Path) -> None:
     order = [3, 14, 7, 1, 12, 9, 2, 13, 5, 11, 6, 8, 4, 10, 15]
     found = made(tmp_path, *(call(NOW - days * DAY, request_id=f"r-{days}", run=str(days)) for days in order))
 
-    assert [last.request_id for last in found.last_calls] == [f"r-{days}" for days in range(1, LAST_CALLS + 1)]
-    assert found.last_calls[0].run == "1"
+    assert [last.request_id for last in found.detail.last_calls] == [f"r-{days}" for days in range(1, LAST_CALLS + 1)]
+    assert found.detail.last_calls[0].run == "1"
 
 
 def test_values_that_a_caller_invents_are_counted_up_to_a_bound(tmp_path: Path) -> None:
@@ -67,8 +69,9 @@ def test_values_that_a_caller_invents_are_counted_up_to_a_bound(tmp_path: Path) 
         ),
     )
 
-    assert len(found.detail.addresses) == len(found.detail.ignored_fields) == 1001
-    assert found.detail.addresses[OTHERS] == 200
+    counts = found.detail.counts
+    assert len(counts["addresses"]) == len(counts["ignored_fields"]) == 1001
+    assert counts["addresses"][OTHERS] == 200
     assert (len(found.changes), found.more_changes) == (CHANGES, 1000 - CHANGES)
 
 
@@ -112,7 +115,7 @@ def test_the_new_call_works_as_it_stands_and_runs_nothing_else(tmp_path: Path, p
     host, port = upstream.getsockname()
     ids: dict[str, Any] = {"repo_id": "42", "org": None, "repo": None} if "id:" in path else {}
     found = made(tmp_path, call(path=path, inputs=inputs, **ids), base=f"http://{host}:{port}")
-    shown = card_to_text(found, NOW).partition("becomes\n\n")[2].partition("\n\n")[0]
+    shown = profile_to_text(found, NOW).partition("becomes\n\n")[2].partition("\n\n")[0]
 
     with server.background(standin, upstream):
         ran = subprocess.run(
@@ -140,7 +143,7 @@ def test_the_text_says_everything(tmp_path: Path) -> None:
         *(call(NOW - days * DAY, owner="team-a", run_user="alice", ignored_fields=["inputs"]) for days in range(1, 6)),
         call(NOW - 2 * DAY, status=404, outcome="upstream_error", error_code="NotFound", run="9"),
     )
-    told = card_to_text(found, NOW)
+    told = profile_to_text(found, NOW)
 
     for line in (
         "nightly, as of 2026-11-24 00:00 UTC",
@@ -150,15 +153,15 @@ def test_the_text_says_everything(tmp_path: Path) -> None:
         "calls again",
         "  calls         6 from 2026-11-19 00:00 to 2026-11-23 00:00, 16.7% errors",
         "  errors        404 NotFound (1)",
-        "  ! It sends inputs (5), which the withdrawn endpoint has always ignored: they never reached a run. If they "
-        "are meant, they belong in values.",
+        "  ! It sends inputs (5), which the withdrawn endpoint has always ignored, so they never reached a run."
+        " If they are needed, send them in values.",
         "  POST /acme/shop/ci_workflows/build/trigger  (trigger, 6 calls) becomes",
         "  2026-11-22 00:00:00  404 upstream_error NotFound run 9  POST /acme/shop/ci_workflows/build/trigger",
     ):
         assert line in told.splitlines(), told
 
 
-@pytest.mark.parametrize("render", [card_to_text, card_to_markdown])
+@pytest.mark.parametrize("render", [profile_to_text, profile_to_markdown])
 def test_what_a_caller_wrote_stays_text(tmp_path: Path, render: Any) -> None:
     hostile = "\x1b[2J```\n# heading\n\u202e|<b>"
     fields: dict[str, Any] = dict.fromkeys(
@@ -168,6 +171,6 @@ def test_what_a_caller_wrote_stays_text(tmp_path: Path, render: Any) -> None:
 
     assert all(line.isprintable() for line in told.splitlines())
     assert "\n# heading" not in told
-    if render is card_to_markdown:
+    if render is profile_to_markdown:
         fences = [line for line in told.splitlines() if line.startswith("```")]
         assert fences == ["```sh", "```", "```", "```"]

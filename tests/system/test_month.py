@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.callers.month import END
 from tests.paths import ROOT
+from tests.system.month import END
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SHOWN = re.findall(r"^\$ (trigger-shim callers?.*)\n((?:.*\n)*?)```", README, re.MULTILINE)

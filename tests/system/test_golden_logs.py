@@ -1,4 +1,4 @@
-"""The golden logs (golden/README.md), each read as a user would name its files."""
+"""The golden logs (golden_logs/README.md), each read as a user would name its files."""
 
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from proxy.callers.report.survey import Survey, survey
+from proxy.callers.report.analysis import Analysis, analyze
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parent / "golden_logs"
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
 
 
@@ -25,23 +25,23 @@ def moment(value: Any) -> datetime:
 def test_a_report_says_what_the_corpus_says(case: str) -> None:
     expected = yaml.safe_load((GOLDEN / case / "expected.yaml").read_text())
     expected.pop("why")
-    surveyed = survey(logs(case), [], moment(expected.pop("now")))
-    report = surveyed.report
+    analysis = analyze(logs(case), [], moment(expected.pop("now")))
+    report = analysis.report
 
-    check_reading(expected, surveyed)
+    check_reading(expected, analysis)
     assert report.verdict == expected.pop("verdict"), report.reasons
     assert report.safe_at == expected.pop("safe_at")
     assert report.retired == expected.pop("retired")
     assert report.coverage.share == pytest.approx(expected.pop("coverage"), abs=1e-6)
     assert [list(gap) for gap in report.coverage.gaps] == expected.pop("gaps", [])
     check_reasons(expected.pop("reasons"), report.reasons)
-    check_callers(expected.pop("callers"), surveyed)
+    check_callers(expected.pop("callers"), analysis)
     assert expected == {}, "the corpus has a key that nothing reads"
 
 
-def check_reading(expected: dict[str, Any], surveyed: Survey) -> None:
+def check_reading(expected: dict[str, Any], analysis: Analysis) -> None:
     if "read" in expected:
-        assert surveyed.source._asdict() == expected.pop("read")
+        assert analysis.read._asdict() == expected.pop("read")
 
 
 def check_reasons(expected: Any, reasons: list[str]) -> None:
@@ -52,8 +52,8 @@ def check_reasons(expected: Any, reasons: list[str]) -> None:
     assert all(reason.startswith(begin) for reason, begin in zip(reasons, expected, strict=True)), reasons
 
 
-def check_callers(expected: Any, surveyed: Survey) -> None:
-    rows = {row.name: row._asdict() for row in surveyed.report.callers}
+def check_callers(expected: Any, analysis: Analysis) -> None:
+    rows = {row.name: row._asdict() | row.counts for row in analysis.report.callers}
     if isinstance(expected, int):
         assert len(rows) == expected
         return

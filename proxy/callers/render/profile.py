@@ -1,0 +1,133 @@
+"""What the owner of a caller must know: what it calls, and the new call for each."""
+
+from collections import Counter
+from typing import NamedTuple
+
+from proxy.callers.report.detail import Detail, Use
+from proxy.callers.report.rows import Row
+from proxy.errors import InvalidBody, InvalidPath
+from proxy.output.formatting import date, interval, listed, minute
+from proxy.withdrawn import curl, replacement
+from proxy.withdrawn.endpoints import ENDPOINTS
+
+CHANGES = 20
+"""How many changes are shown, the most frequent calls first."""
+
+
+class RequiredChange(NamedTuple):
+    """A call that the owner must change.
+
+    Attributes:
+        legacy: method and path of the legacy call.
+        request: the new call as a ``curl`` command; None if the legacy call is invalid and has never worked.
+        notes: notes on the new call, a sentence each.
+    """
+
+    endpoint: str
+    legacy: str
+    calls: int
+    request: str | None
+    notes: list[str]
+
+
+class CallerProfile(NamedTuple):
+    """Everything about one caller.
+
+    Attributes:
+        changes: the most frequent ones, up to `CHANGES`.
+        more_changes: number of changes that are left out.
+    """
+
+    row: Row
+    detail: Detail
+    changes: list[RequiredChange]
+    more_changes: int
+
+    @property
+    def activity(self) -> str:
+        """Its state, and when it will be retired."""
+        row = self.row
+        rhythm = f"usually every {interval(row.interval)}" if row.interval is not None else "all within an hour"
+        retired = f"; retired on {minute(row.retired_at)} if it never calls again" if row.retired_at is not None else ""
+        return f"{row.state}: last call {minute(row.last_seen)}, {rhythm}{retired}"
+
+    @property
+    def plans(self) -> str | None:
+        """What the policy has planned for it, with times in UTC; None if nothing."""
+        effect, change = self.row.effect, self.row.effect.next_change
+        if effect.permanent_refusal is not None:
+            since = f" since {date(effect.refused_from)}" if effect.refused_from is not None else ""
+            return f"refused{since} ({effect.permanent_refusal})"
+        plans = [effect.summary] if effect.refusal is not None else []
+        if change is not None:
+            until = f" until {date(change.until)}" if change.until is not None else ""
+            plans.append(f"{change.kind} {date(change.at)}{until}")
+        if effect.refused_from is not None and (change is None or change.at != effect.refused_from):
+            plans.append(f"permanently refused from {date(effect.refused_from)}")
+        return "; ".join(plans) or None
+
+    @property
+    def counts(self) -> list[tuple[str, Counter[str]]]:
+        """Calls by value, for each kind of values that the caller has."""
+        counts = self.row.counts | self.detail.counts
+        return [(kind, counts[kind]) for kind in _COUNTED if counts[kind]]
+
+    @property
+    def warnings(self) -> list[str]:
+        """Problems that the new call alone does not solve, a sentence or two each."""
+        warnings = []
+        if self.row.error_share == 1:
+            warnings.append("All its calls fail. Migrating will not fix that.")
+        if ignored := self.detail.counts["ignored_fields"]:
+            fields = listed(ignored.items())
+            warnings.append(
+                f"It sends {fields}, which the withdrawn endpoint has always ignored, so they never reached a run."
+                " If they are needed, send them in values."
+            )
+        return warnings
+
+    @property
+    def heading(self) -> str:
+        """The heading above the changes."""
+        return "What to change if it calls again" if self.row.state == "retired" else "What to change"
+
+    @property
+    def advice(self) -> list[str]:
+        """What applies to all changes, in sentences."""
+        return [
+            *(_TRIGGER if any(change.endpoint in _TRIGGERS for change in self.changes) else []),
+            *(_OTHERS if any(change.endpoint not in _TRIGGERS for change in self.changes) else []),
+        ]
+
+
+_COUNTED = "endpoints repositories workflows agents addresses tokens outcomes errors".split()
+_TRIGGERS = {endpoint.name for endpoint in ENDPOINTS if endpoint.is_trigger}
+_TRIGGER = (
+    "For a trigger, the path, the body and the response change. Replace BRANCH and VALUE with what the tool sends now;"
+    " if it sends no revision, leave head out.",
+    'The response was {"flux_id", "flux_public_id", "trigger_status"}; it is now the run, whose "slug" is the former'
+    " flux_public_id.",
+)
+_OTHERS = ("For all other calls, only the path changes.",)
+
+
+def make_profile(row: Row, detail: Detail, base: str) -> CallerProfile:
+    """The profile of a caller.
+
+    Args:
+        row: its row in the report.
+        detail: its details.
+        base: URL of the service.
+    """
+    uses = sorted(detail.uses.items(), key=lambda item: -item[1].calls)
+    changes = [_change(str(key[0]), use, base) for key, use in uses[:CHANGES]]
+    return CallerProfile(row, detail, changes, len(uses) - len(changes))
+
+
+def _change(endpoint: str, use: Use, base: str) -> RequiredChange:
+    method, path = use.method, use.path
+    try:
+        new = replacement.of_recorded(method, path, use.inputs, base)
+    except (curl.CurlError, InvalidPath, InvalidBody) as wrong:
+        return RequiredChange(endpoint, f"{method} {path}", use.calls, None, [str(wrong)])
+    return RequiredChange(endpoint, f"{method} {path}", use.calls, curl.write(new.call), new.notes)
