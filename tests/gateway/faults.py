@@ -1,4 +1,4 @@
-"""What an upstream can do wrong, and what each caller must then get; README.md has the same as a table."""
+"""What an upstream can do wrong, and what each caller must then get; proxy/withdrawn/README.md lists the same."""
 
 import random
 import socket
@@ -64,7 +64,7 @@ class Fault(NamedTuple):
     """Something that an upstream does, to four calls at once (`worlds.CALLS`).
 
     Attributes:
-        row: what the README says that the service does.
+        row: what proxy/withdrawn/README.md says that the service does.
         making: what it really does.
         trigger: what the caller of a trigger gets.
         streamed: what others get, to whom answers go as they come; what that of a trigger gets, where it is None.
@@ -253,7 +253,7 @@ class Course(NamedTuple):
     """What comes of many calls, of which each gets something of its own.
 
     Attributes:
-        row: what the README says that the service does.
+        row: what proxy/withdrawn/README.md says that the service does.
         seen: what there is.
     """
 

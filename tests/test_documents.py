@@ -17,8 +17,14 @@ from tests.gateway.faults import ANSWERS, FAULTS, MOVED, RESTARTED, Seen
 from tests.harness import Upstream, watched
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = sorted(page for page in (*ROOT.glob("*.md"), *(ROOT / "deploy").rglob("*.md"), *(ROOT / "tests").rglob("*.md")))
+README, RUNNING, WITHDRAWN, SCAN = (
+    (ROOT / page).read_text(encoding="utf-8")
+    for page in ("README.md", "deploy/README.md", "proxy/withdrawn/README.md", "proxy/scan/README.md")
+)
+PAGES = sorted(
+    page
+    for page in (*ROOT.glob("*.md"), *(p for room in ("deploy", "proxy", "tests") for p in (ROOT / room).rglob("*.md")))
+)
 
 
 def test_every_target_that_the_pages_name_exists() -> None:
@@ -30,8 +36,13 @@ def test_every_target_that_the_pages_name_exists() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_every_command_and_option_that_the_readme_names_exists(capsys: pytest.CaptureFixture[str]) -> None:
-    calls = re.findall(r"(?:`|bin/|\$ )trigger-shim ([a-z]+)((?: +--[a-z-]+)*)", README)
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 200
+
+
+def test_every_command_and_option_that_the_pages_name_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    calls = set(re.findall(r"(?:`|bin/|\$ |^)trigger-shim ([a-z]+)((?: +--[a-z-]+)*)", pages, re.MULTILINE))
     assert {command for command, _ in calls} >= {"serve", "check", "translate", "scan", "demo"}
     for command, options in calls:
         with pytest.raises(SystemExit):
@@ -42,16 +53,17 @@ def test_every_command_and_option_that_the_readme_names_exists(capsys: pytest.Ca
             assert option in text, f"{command} {option}"
 
 
-def test_every_key_that_the_readme_names_exists() -> None:
+def test_every_key_that_the_pages_name_exists() -> None:
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in PAGES if "bench" not in page.parts)
     values = yaml.safe_load((ROOT / "config.yaml").read_text())
     keys = set(values) | {f"{s}.{k}" for s, v in values.items() if isinstance(v, dict) for k in v}
     sections = "|".join(s for s, v in values.items() if isinstance(v, dict))
-    named = set(re.findall(rf"`((?:{sections})\.\w+)`", README))
+    named = set(re.findall(rf"`((?:{sections})\.\w+)`", pages))
     assert named >= {"limits.in_flight", "callers.log", "lifecycle.sunset"}
     assert named <= keys
 
 
-def test_the_metrics_that_the_readme_lists_are_those_that_there_are() -> None:
+def test_the_metrics_that_the_pages_list_are_those_that_there_are() -> None:
     lifecycle = {"sunset": "2030-01-01"}
     text = Metrics(config.load(None, {}, {"lifecycle": lifecycle})).exposition("")[1].decode()
     found = {}
@@ -59,15 +71,17 @@ def test_the_metrics_that_the_readme_lists_are_those_that_there_are() -> None:
         if family.name.startswith("trigger_shim_"):
             name = f"{family.name}_total" if family.type == "counter" else family.name
             found[name] = {label for sample in family.samples for label in sample.labels} - {"le"}
+    table = re.search(r"^\| metric \| \|\n(.*?)\n\n", RUNNING, re.MULTILINE | re.DOTALL)
+    assert table is not None
     listed = {
         name: set(labels.split(",")) if labels else set()
-        for name, labels in re.findall(r"`(trigger_shim_\w+)(?:\{([\w,]+)\})?`", README)
+        for name, labels in re.findall(r"`(trigger_shim_\w+)(?:\{([\w,]+)\})?`", table[1])
     }
     assert listed == found
 
 
-def test_the_admin_pages_that_the_readme_lists_are_those_that_there_are(upstream: Upstream, tmp_path: Path) -> None:
-    table = re.search(r"^\| page \| \|\n(.*?)\n\n", README, re.MULTILINE | re.DOTALL)
+def test_the_admin_pages_that_the_pages_list_are_those_that_there_are(upstream: Upstream, tmp_path: Path) -> None:
+    table = re.search(r"^\| page \| \|\n(.*?)\n\n", RUNNING, re.MULTILINE | re.DOTALL)
     assert table is not None
     listed = {page for row in table[1].splitlines() for page in re.findall(r"`(/[\w.]*)`", row.split("|")[1])}
     with watched(upstream.url, tmp_path) as (_, admin):
@@ -75,8 +89,8 @@ def test_the_admin_pages_that_the_readme_lists_are_those_that_there_are(upstream
     assert listed == {"/", *re.findall(r"^/\S+", index, re.MULTILINE)}
 
 
-def test_each_fault_of_the_upstream_is_in_the_readme_with_what_a_caller_gets() -> None:
-    table = re.search(r"^\| what the service does \|.*\n\| --- .*\n((?:\|.*\n)+)", README, re.MULTILINE)
+def test_each_fault_of_the_upstream_is_listed_with_what_a_caller_gets() -> None:
+    table = re.search(r"^\| what the service does \|.*\n\| --- .*\n((?:\|.*\n)+)", WITHDRAWN, re.MULTILINE)
     assert table is not None
     listed = {}
     for row in table[1].splitlines():
@@ -109,22 +123,25 @@ def test_the_translation_that_the_readme_shows_is_the_one_that_comes_out() -> No
     assert out.stdout == shown[2]
 
 
-def test_the_five_minutes_lead_to_a_forwarded_call(tmp_path: Path) -> None:
+def test_the_quick_start_leads_to_a_forwarded_call_and_leaves_nothing_behind(tmp_path: Path) -> None:
     block = re.search(r"```sh\nmake install\n(.*?)```", README, re.DOTALL)
     assert block is not None
     ports = server.loopback(), server.loopback()
     upstream, public = (bound.getsockname()[1] for bound in ports)
     for bound in ports:
         bound.close()
-    commands = block[1].replace(".venv/bin", str(Path(sys.executable).parent))
+    commands = block[1].replace("$PWD/.venv/bin", str(Path(sys.executable).parent))
     commands = commands.replace("127.0.0.1:9000", f"127.0.0.1:{upstream}").replace(
         "127.0.0.1:8080", f"127.0.0.1:{public}"
     )
-    settings = {"TRIGGER_SHIM__LISTEN": f"127.0.0.1:{public}", "TRIGGER_SHIM__ADMIN": "null"}
+    settings = {
+        "TRIGGER_SHIM__LISTEN": f"127.0.0.1:{public}",
+        "TRIGGER_SHIM__ADMIN": "null",
+        "TMPDIR": str(tmp_path),
+    }
 
     ran = subprocess.run(
-        ["bash", "-c", f"trap 'kill $(jobs -p); wait' EXIT\n{commands}"],
-        cwd=tmp_path,
+        ["bash", "-c", commands],
         env=os.environ | settings,
         capture_output=True,
         text=True,
@@ -134,10 +151,11 @@ def test_the_five_minutes_lead_to_a_forwarded_call(tmp_path: Path) -> None:
 
     assert '"trigger_status":"created"}' in ran.stdout, ran.stderr
     assert re.search(r"^token:\w{12} .* active$", ran.stdout, re.MULTILINE)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_scan_that_the_readme_shows_gives_what_it_shows(tmp_path: Path) -> None:
-    shown = re.search(r"\$ (printf .*)\n\$ trigger-shim (scan \.)\n(.*?)```", README, re.DOTALL)
+    shown = re.search(r"\$ (printf .*)\n\$ trigger-shim (scan \.)\n(.*?)```", SCAN, re.DOTALL)
     assert shown is not None
     script = f"{shown[1]}\nexec {Path(sys.executable).with_name('trigger-shim')} {shown[2]} 2>&1"
 
@@ -146,11 +164,11 @@ def test_the_scan_that_the_readme_shows_gives_what_it_shows(tmp_path: Path) -> N
     assert (ran.returncode, ran.stdout) == (2, shown[3])
 
 
-def test_the_time_limits_that_the_readme_tells_are_those_that_hold() -> None:
-    text = " ".join(README.split())
-    assert f"headers sent within {protocol.HEAD_TIMEOUT:g} s" in text
-    assert f"the body of a trigger within {asgi.WHOLE_BODY_TIMEOUT:g} s; " in text
-    assert f"without a call is closed after {server.KEEPALIVE} s." in text
+def test_the_limits_that_the_pages_state_are_those_that_hold() -> None:
+    assert f"fields, sent within {protocol.HEAD_TIMEOUT:g} s |" in RUNNING
+    assert f"the body of a trigger within {asgi.WHOLE_BODY_TIMEOUT:g} s; " in RUNNING
+    assert f"may pause for {protocol.BODY_TIMEOUT:g} s" in RUNNING
+    assert f"without a call is closed after {server.KEEPALIVE} s |" in RUNNING
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
