@@ -6,11 +6,11 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from proxy.callers.record import CallerSource
 from proxy.withdrawn import lifecycle
 
+CallerSource = Literal["known", "header", "token", "address"]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -8,11 +8,10 @@ from typing import Literal
 
 import msgspec
 
+from proxy.callers.identity import CallerSource
 from proxy.errors import Outcome
 from proxy.withdrawn.lifecycle import Phase
 from proxy.withdrawn.trigger import TriggerStatus
-
-CallerSource = Literal["known", "header", "token", "address"]
 
 
 class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_defaults=True):

@@ -39,8 +39,8 @@ def at_the_end(folder: Path, command: str) -> str:
     then = f"datetime.fromisoformat({END.isoformat()!r})"
     tool.write_text(
         f"#!{sys.executable}\nimport sys\nfrom datetime import datetime\nfrom proxy import cli\n"
-        "from proxy.commands import reports\n"
-        f"reports.now = lambda: {then}\nsys.exit(cli.main())\n"
+        "from proxy.commands import log_options\n"
+        f"log_options.now = lambda: {then}\nsys.exit(cli.main())\n"
     )
     tool.chmod(0o755)
     variables = {

@@ -28,7 +28,7 @@ def test_hadolint_finds_nothing() -> None:
 
 
 def test_the_health_check_is_given_more_time_than_the_command_takes() -> None:
-    assert float(TEXT.partition("--timeout=")[2].partition("s ")[0]) > health.PATIENCE + 1
+    assert float(TEXT.partition("--timeout=")[2].partition("s ")[0]) > health.TIMEOUT + 1
 
 
 def test_the_version_is_that_of_the_project() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from proxy import cli, config
+from proxy import config
+from proxy.commands.status import ExitStatus
 from proxy.gateway.processes.supervisor import PATIENCE
 from proxy.gateway.server.server import GRACE
 from tests.deploy.tools import DEPLOY, adapted, program
@@ -70,7 +71,7 @@ def test_there_are_files_enough_for_all_the_calls_that_may_be_under_way() -> Non
 
 def test_a_wrong_configuration_is_not_tried_again() -> None:
     assert SERVICE["Restart"] == "on-failure"
-    assert int(SERVICE["RestartPreventExitStatus"]) == cli.USAGE
+    assert int(SERVICE["RestartPreventExitStatus"]) == ExitStatus.USAGE
 
 
 def test_the_log_lies_where_the_service_may_write_and_its_group_may_read() -> None:

@@ -118,7 +118,7 @@ VERDICTS = {"safe": "safe to remove", "not_yet": "not yet", "cannot_tell": "cann
 
 def to_json(report: Report, rows: Sequence[Row], source: Source) -> str:
     """The report as an object; README.md describes it."""
-    return _json(
+    return to_json_text(
         {
             "generated_at": report.now,
             "verdict": report.verdict,
@@ -141,7 +141,7 @@ def to_json(report: Report, rows: Sequence[Row], source: Source) -> str:
 def card_to_json(card: Card) -> str:
     """Everything on one caller as an object."""
     detail = card.detail
-    return _json(
+    return to_json_text(
         {
             **_row(card.row, "caller"),
             "tokens": detail.tokens,
@@ -170,7 +170,8 @@ def _span(span: Span) -> dict[str, Any]:
     return {"from": span.begin, "to": span.end, "seconds": span.length.total_seconds()}
 
 
-def _json(value: Any) -> str:
+def to_json_text(value: Any) -> str:
+    """Any value as indented JSON that is safe to show on a terminal."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
     return "\n".join(map(printable, text.split("\n")))
 

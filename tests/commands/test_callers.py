@@ -1,15 +1,8 @@
-"""The commands that read the caller log, as their users call them."""
-
 import csv
 import gzip
 import io
 import json
-import os
-import pty
 import re
-import sys
-import termios
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,40 +11,11 @@ import pytest
 import yaml
 
 from proxy.callers.record import Record
-from proxy.output import terminal
 from tests.callers.lines import DAY, NOW, beats, call, log
 from tests.callers.test_golden_logs import GOLDEN
+from tests.commands.running import Run, on_a_terminal, plain
+from tests.commands.samples import LOG, POLICY, RULES, UNTIL, nightly, rows
 from tests.paths import ROOT
-from tests.test_cli import Ran, alone, run
-
-__all__ = ["alone", "run"]  # fixtures
-
-UNTIL = ("--until", "2026-11-24")
-Run = Callable[..., Ran]
-
-
-def nightly(since: int, until: int, caller: str = "nightly", **fields: Any) -> list[Record]:
-    return [call(NOW - days * DAY, caller, **fields) for days in range(since, until - 1, -1)]
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> str:
-    records = [
-        *beats(NOW - 40 * DAY),
-        *nightly(40, 1, owner="team-a", run_user="alice"),
-        *nightly(40, 20, "moved", owner="team-b", run_user="bob"),
-        *nightly(30, 2, "10.1.2.3 curl/8", status=401, outcome="upstream_error"),
-    ]
-    (tmp_path / "callers.jsonl").write_bytes(log(*records))
-    return str(tmp_path / "callers.jsonl")
-
-
-def rows(out: str) -> list[list[str]]:
-    """The cells of a plain table."""
-    return [re.split(r"  +", line) for line in out.partition("\n\n")[0].splitlines()]
-
-
-# --- callers
 
 
 def test_the_table_says_who_whose_how_often_and_whether_it_is_over(run: Run, file: str) -> None:
@@ -309,89 +273,6 @@ def test_the_gate_works_with_every_form(run: Run, file: str) -> None:
         assert run("callers", *UNTIL, "--fail-if-active", "14d", "--format", form, file).status == 1
 
 
-# --- caller
-
-
-def test_one_caller_is_told_in_full(run: Run, file: str) -> None:
-    ran = run("caller", "nightly", *UNTIL, file)
-
-    assert (ran.status, ran.err) == (0, "")
-    assert ran.out.startswith(
-        "nightly, as of 2026-11-24 00:00 UTC\n\n  owner         team-a\n  user          alice\n  state         active: "
-    )
-    assert "curl -X POST https://api.sourcecraft.tech/repos/acme/shop/cicd/runs" in ran.out
-
-
-def test_the_new_call_goes_to_the_configured_service(run: Run, file: str, tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("upstream: {url: https://api.acme.example/v1}")
-
-    assert "curl -X POST https://api.acme.example/v1/repos/acme/shop/cicd/runs" in run("caller", "nightly", file).out
-
-
-def test_one_caller_as_json(run: Run, file: str) -> None:
-    found = json.loads(run("caller", "10.1.2.3 curl/8", *UNTIL, "--format", "json", file).out)
-
-    assert (found["caller"], found["state"], found["errors"]) == (
-        "10.1.2.3 curl/8",
-        "active",
-        {"401 upstream_error": 29},
-    )
-    assert found["changes"][0]["legacy"] == "POST /acme/shop/ci_workflows/build/trigger"
-    assert found["changes"][0]["request"].startswith("curl -X POST https://")
-    assert found["last_calls"][0] == {
-        "ts": "2026-11-22T00:00:00Z",
-        "method": "POST",
-        "path": "/acme/shop/ci_workflows/build/trigger",
-        "status": 401,
-        "outcome": "upstream_error",
-        "request_id": "r-1",
-        "error_code": None,
-        "run": None,
-    }
-
-
-def test_one_caller_as_markdown(run: Run, file: str) -> None:
-    out = run("caller", "nightly", *UNTIL, "--format", "markdown", file).out
-
-    assert out.startswith("# `nightly`\n\nAs of 2026-11-24 00:00 UTC.\n\n- owner: `team-a`\n")
-    assert "\n```sh\ncurl -X POST https://" in out
-
-
-def test_a_name_that_is_nobodys_gets_the_nearest_ones(run: Run, file: str) -> None:
-    ran = run("caller", "nightli", file)
-
-    assert (ran.status, ran.out) == (1, "")
-    assert ran.said == "trigger-shim: error: nightli: no such caller in the log; did you mean nightly?\n"
-    assert "'trigger-shim callers' lists them" in run("caller", "\x1bzzzz", file).said
-
-
-# --- on a terminal
-
-
-def on_a_terminal(arguments: list[str], columns: int, environment: dict[str, str] | None = None) -> str:
-    """What a command shows on a terminal of some width."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        env = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", "LANG": "C.UTF-8", "COLUMNS": str(columns)}
-        os.execve(  # noqa: S606
-            sys.executable, [sys.executable, "-m", "proxy", *arguments], env | (environment or {})
-        )
-    termios.tcsetwinsize(terminal, (50, columns))
-    shown = b""
-    try:
-        while piece := os.read(terminal, 65536):
-            shown += piece
-    except OSError:  # how a terminal ends
-        pass
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, shown
-    return shown.decode()
-
-
-def plain(text: str) -> list[str]:
-    return re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
-
-
 @pytest.mark.parametrize("columns", [60, 80, 140])
 def test_on_a_terminal_the_table_fits_and_has_colours(file: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
@@ -417,47 +298,53 @@ def test_a_terminal_without_unicode_gets_a_trend_all_the_same(file: str, monkeyp
     assert shown.isascii()
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+# --- with a policy
 
 
-def test_reading_that_takes_its_time_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = Terminal()
-    monkeypatch.setattr(sys, "stderr", shown)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(terminal, "SOON", -1.0)
-    with terminal.progress(1000) as advance:
-        advance(500)
+@pytest.mark.usefixtures("fixed_time")
+def test_callers_has_a_column_for_what_comes_next(run: Run, planned: Any) -> None:
+    planned(POLICY, *RULES, records=LOG)
 
-    assert "reading" in shown.getvalue()
-    assert "0.5/1.0 kB" in shown.getvalue()
+    titles, *found = rows(run("callers").out)
 
-
-def test_reading_that_is_over_soon_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = Terminal()
-    monkeypatch.setattr(sys, "stderr", shown)
-    monkeypatch.setattr(terminal, "SOON", 3600.0)
-    with terminal.progress(1000) as advance:
-        advance(1000)
-
-    assert shown.getvalue() == ""
+    assert titles[-2:] == ["state", "next"]
+    assert {row[0]: row[-1] for row in found} == {
+        "nightly": "brownout 2026-12-01 10:00",
+        "smoke": "sunset 2027-01-01",
+        "moved": "refused",
+    }
 
 
-def test_elsewhere_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", shown)
-    monkeypatch.setattr(terminal, "SOON", -1.0)
-    with terminal.progress(1000) as advance:
-        advance(1000)
+@pytest.mark.usefixtures("fixed_time")
+def test_the_gate_does_not_wait_for_who_is_refused(run: Run, planned: Any) -> None:
+    gone = [call(NOW - days * DAY, status=410, outcome="gone") for days in (4, 3, 2, 1)]
+    records = [*beats(NOW - 40 * DAY), *nightly(40, 5), *gone]
+    planned({"sunset": "2026-11-20"}, records=records)
+    assert run("callers", "--fail-if-active", "14d").status == 0
 
-    assert shown.getvalue() == ""
+    planned({}, records=records)
+    assert run("callers", "--fail-if-active", "14d").status == 1
 
 
-def test_files_may_stand_before_and_behind_the_options(run: Run, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / name).write_bytes(log(*nightly(2, 1)))
+@pytest.mark.parametrize(
+    ("columns", "callers", "titles"),
+    [
+        (140, "nightly", {"trend", "interval", "next"}),
+        (108, "nightly", {"interval", "errors", "user", "next"}),
+        (80, "nightly", {"next"}),
+        (60, "nightly", set()),
+        (76, "zzz", {"interval", "errors", "user", "owner"}),
+    ],
+)
+def test_a_narrow_terminal_does_without_the_plans_before_it_cuts_names(
+    planned: Any, columns: int, callers: str, titles: set[str]
+) -> None:
+    window = {"from": "2126-12-01T10:00:00Z", "to": "2126-12-01T10:10:00Z", "callers": callers}
+    planned({"brownouts": [window]}, records=[*LOG, *([call(NOW - 2 * DAY, "zzz")] if callers == "zzz" else [])])
 
-    assert rows(run("callers", "a", *UNTIL, "b").out)[1][3] == "4"
-    assert "4 from" in run("caller", "nightly", "a", *UNTIL, "b").out
-    assert run("callers", "a", *UNTIL, "--speed").status == 2
+    options = ["--state", "active", "--sort", "calls", "--limit", "1", "--until", "2026-11-24"]
+    shown = plain(on_a_terminal(["callers", *options], columns))
+
+    assert titles <= set(shown[0].split())
+    assert ("next" in shown[0]) is ("next" in titles)
+    assert max(map(len, shown[:2])) <= columns
