@@ -186,7 +186,7 @@ def _name(rule: Rule | None, traits: Traits, given_name: str) -> tuple[str, Call
     return where or "unknown", "address"
 
 
-def party(name: str, rule: Rule | None, *, has_record: bool) -> lifecycle.Party:
+def party(name: str, rule: Rule | None, *, has_record: bool) -> lifecycle.PolicySubject:
     """A caller as the policy sees it.
 
     Args:
@@ -195,9 +195,9 @@ def party(name: str, rule: Rule | None, *, has_record: bool) -> lifecycle.Party:
         has_record: from before the freeze.
     """
     if rule is None:
-        return lifecycle.Party(name, is_new=not has_record)
+        return lifecycle.PolicySubject(name, is_new=not has_record)
     is_new = not (has_record or rule.exempt_from_freeze)
-    return lifecycle.Party(name, rule.owner, rule.migrated, rule.extension, is_new)
+    return lifecycle.PolicySubject(name, rule.owner, rule.migrated, rule.extension, is_new)
 
 
 def first_match(rules: Iterable[Rule], traits: Traits) -> Rule | None:

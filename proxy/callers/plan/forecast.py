@@ -13,7 +13,7 @@ from proxy.callers.report.rhythm import State
 from proxy.callers.report.survey import Survey
 from proxy.withdrawn import lifecycle
 from proxy.withdrawn.brownouts import Brownout
-from proxy.withdrawn.lifecycle import Change, Kind, Party, Phase, Policy, Reason
+from proxy.withdrawn.lifecycle import Change, Kind, Phase, Policy, PolicySubject, Reason
 
 CHANGES = 5
 """How many changes are told."""
@@ -29,7 +29,7 @@ class Subject(NamedTuple):
         last_seen: the same.
     """
 
-    party: Party
+    party: PolicySubject
     state: State | None = None
     last_seen: datetime | None = None
 
@@ -75,7 +75,7 @@ def subjects(surveyed: Survey | None, rules: Iterable[Rule], policy: Policy, now
 
 def present(policy: Policy, subjects: Sequence[Subject], now: datetime) -> Present:
     """How far the withdrawal has come at a time."""
-    phase = lifecycle.standing(policy._replace(brownouts=()), Party(""), now).phase
+    phase = lifecycle.decide(policy._replace(brownouts=()), PolicySubject(""), now).phase
     dates: dict[Phase, datetime | None] = {"deprecated": policy.deprecated, "sunset": policy.sunset}
     windows = [(brownout, window) for brownout in policy.brownouts if (window := brownout.windows.at(now)) is not None]
     changes = [Change(window.begin, "brownout", window.end, brownout) for brownout, window in windows]
@@ -87,7 +87,7 @@ def forecast(policy: Policy, subjects: Sequence[Subject], now: datetime, most: i
     """The next changes, those for single callers among them, the next one first."""
     common = [
         with_hits(policy, subjects, change, change.at)
-        for change in lifecycle.changes(policy, now, most)
+        for change in lifecycle.planned_changes(policy, now, most)
         if not is_over(policy, change, subjects, change.at)
     ]
     return sorted([*common, *_own(policy, subjects, now)], key=lambda coming: coming.change.at)[:most]
@@ -102,8 +102,8 @@ def end_for(policy: Policy, brownout: Brownout, subjects: Iterable[Subject]) -> 
     """When the last of those whom a brownout could hit are refused for good; None where no date says so."""
     if policy.sunset is None:
         return None
-    parties = [subject.party for subject in subjects if brownout.hits(subject.party.name, subject.party.owner)]
-    ends = [lifecycle.sunset_of(policy, party) for party in parties]
+    parties = [subject.party for subject in subjects if brownout.affects(subject.party.name, subject.party.owner)]
+    ends = [lifecycle.sunset_for(policy, party) for party in parties]
     return max([policy.sunset, *(end for end in ends if end is not None)])
 
 
@@ -112,7 +112,7 @@ def _own(policy: Policy, subjects: Sequence[Subject], now: datetime) -> list[Com
     dated: dict[tuple[datetime, Kind], list[Subject]] = {}
     for subject in subjects:
         party = subject.party
-        end = lifecycle.sunset_of(policy, party)
+        end = lifecycle.sunset_for(policy, party)
         dates: list[tuple[datetime | None, Kind]] = [(party.migrated, "migrated")]
         dates += [(end, "extension")] if end != policy.sunset else []
         for at, kind in dates:
@@ -129,16 +129,16 @@ def with_hits(policy: Policy, subjects: Iterable[Subject], change: Change, at: d
 _REASONS: dict[Kind, Reason] = {"freeze": "frozen", "sunset": "sunset", "migrated": "migrated", "extension": "sunset"}
 
 
-def _is_hit(policy: Policy, party: Party, change: Change, at: datetime) -> bool:
+def _is_hit(policy: Policy, party: PolicySubject, change: Change, at: datetime) -> bool:
     """Whether a change makes a difference to a caller: who is refused for good already has none to expect."""
-    if change.brownout is not None and not change.brownout.hits(party.name, party.owner):
+    if change.brownout is not None and not change.brownout.affects(party.name, party.owner):
         return False
     if _refused(policy, party, at - _TICK) is not None:
         return False
     return _refused(policy, party, at) == _REASONS.get(change.kind)
 
 
-def _refused(policy: Policy, party: Party, at: datetime) -> Reason | None:
+def _refused(policy: Policy, party: PolicySubject, at: datetime) -> Reason | None:
     """Why a caller is refused for good at a time, if it is."""
-    refusal = lifecycle.standing(policy._replace(brownouts=()), party, at).refusal
+    refusal = lifecycle.decide(policy._replace(brownouts=()), party, at).refusal
     return refusal.reason if refusal is not None else None

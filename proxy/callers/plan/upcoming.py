@@ -5,7 +5,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Literal
 
 from proxy.callers.plan.forecast import Coming, Present, Subject
-from proxy.output.formatting import duration, instant, moment, named
+from proxy.output.formatting import duration, instant, join_names, moment
 from proxy.withdrawn.brownouts import Recurring
 from proxy.withdrawn.lifecycle import Change, Kind
 
@@ -84,5 +84,5 @@ def _whom(hits: Iterable[Subject], *, is_read: bool) -> str:
             order["calls"].append(name)
     there, silent = order["calls"] + order["retired"], order["never called"]
     if not there and is_read:
-        return f"nobody in the log; {named(silent, NAMES)}" if silent else "nobody in the log"
-    return named(there + silent, NAMES) if there or silent else "nobody that is known"
+        return f"nobody in the log; {join_names(silent, NAMES)}" if silent else "nobody in the log"
+    return join_names(there + silent, NAMES) if there or silent else "nobody that is known"

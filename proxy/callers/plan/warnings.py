@@ -9,7 +9,7 @@ from itertools import combinations_with_replacement, islice, takewhile
 
 from proxy.callers.identity import Rule
 from proxy.callers.plan.forecast import Subject, end_for, with_hits
-from proxy.output.formatting import duration, instant, named, printable
+from proxy.output.formatting import duration, instant, join_names, printable
 from proxy.withdrawn.brownouts import Brownout, Once, Window
 from proxy.withdrawn.lifecycle import Change, Policy
 
@@ -54,7 +54,7 @@ def _windows(policy: Policy, subjects: Sequence[Subject], now: datetime) -> Iter
         elif window.begin <= now + SOON:
             change = Change(window.begin, "brownout", window.end, brownout)
             hit = [subject.party.name for subject in with_hits(policy, subjects, change, window.begin).hits]
-            whom = named(hit) if hit else "nobody"
+            whom = join_names(hit) if hit else "nobody"
             away = duration((window.begin - now).total_seconds())
             yield f"{where}: begins in {away}, at {instant(window.begin)}, until {instant(window.end)}; it hits {whom}"
 
@@ -92,7 +92,7 @@ def _first_overlap(one: Sequence[Window], other: Sequence[Window], *, is_same: b
 
 
 def _hits(brownout: Brownout, subject: Subject) -> bool:
-    return brownout.hits(subject.party.name, subject.party.owner)
+    return brownout.affects(subject.party.name, subject.party.owner)
 
 
 # --- names

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from proxy.callers.report.detail import Call, Detail, Use
 from proxy.callers.report.rows import Row
 from proxy.errors import InvalidBody, InvalidPath
-from proxy.output.formatting import date, interval, listed, minute
+from proxy.output.formatting import date, format_counts, interval, minute
 from proxy.withdrawn import curl, replacement
 from proxy.withdrawn.endpoints import ENDPOINTS
 
@@ -93,7 +93,7 @@ class Card(NamedTuple):
         if self.row.error_share == 1:
             warnings.append("None of its calls has worked: moving alone mends nothing.")
         if self.detail.ignored_fields:
-            fields = listed(self.detail.ignored_fields.items())
+            fields = format_counts(self.detail.ignored_fields.items())
             warnings.append(
                 f"It sends {fields}, which the withdrawn endpoint has always ignored: they never reached a run."
                 " If they are meant, they belong in values."

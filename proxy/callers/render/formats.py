@@ -17,10 +17,10 @@ from proxy.output.formatting import (
     BLOCKS,
     duration,
     interval,
-    many,
     markdown,
     minute,
     percent,
+    pluralize,
     printable,
     shortened,
     sparkline,
@@ -87,7 +87,7 @@ def conclusion(report: Report) -> list[str]:
     ]
     more = len(report.reasons) - REASONS
     return [
-        f"{report.retired} of {many(len(report.callers), 'caller')} retired: {RETIRED}",
+        f"{report.retired} of {pluralize(len(report.callers), 'caller')} retired: {RETIRED}",
         f"The log was kept for {percent(report.coverage.share)} of {minute(period.begin)} to {minute(period.end)}, UTC."
         + (f" There is none of {', '.join(gaps[:REASONS])}: calls may be missing." if gaps else ""),
         f"Verdict: {VERDICTS[report.verdict]}{earliest(report)}",
@@ -220,5 +220,6 @@ def to_markdown(report: Report, rows: Sequence[Row], source: Source) -> str:
 
 def reading(source: Source) -> str:
     """What was read, as a sentence."""
-    what = f"{many(source.calls, 'call')} and {many(source.heartbeats, 'heartbeat')} in {many(source.files, 'file')}"
-    return f"Read {what}; skipped {many(source.skipped, 'line')}."
+    calls, heartbeats = pluralize(source.calls, "call"), pluralize(source.heartbeats, "heartbeat")
+    what = f"{calls} and {heartbeats} in {pluralize(source.files, 'file')}"
+    return f"Read {what}; skipped {pluralize(source.skipped, 'line')}."

@@ -19,7 +19,7 @@ def show(report: Report, rows: Sequence[Row], out: TextIO) -> None:
     shown = columns(report, terminal.blocks(out))
     texts = {column.title: [column.text(row) for row in rows] for column in shown}
     empty = ["next"] if set(texts.get("next", ())) <= {"-"} else []
-    gone = terminal.without_room(texts, [_DISPENSABLE[0], *empty, *_DISPENSABLE[1:]], terminal.columns(out))
+    gone = terminal.without_room(texts, [_DISPENSABLE[0], *empty, *_DISPENSABLE[1:]], terminal.width(out))
     shown = [column for column in shown if column.title not in gone]
     lines = zip(*(texts[column.title] for column in shown), strict=True)
     titles = [column.title for column in shown]

@@ -11,7 +11,7 @@ from proxy.callers import identity
 from proxy.callers.report.tally import Tally
 from proxy.output.formatting import date
 from proxy.withdrawn import lifecycle
-from proxy.withdrawn.lifecycle import Change, Party, Policy, Reason, Refusal
+from proxy.withdrawn.lifecycle import Change, Policy, PolicySubject, Reason, Refusal
 
 NOTHING_PLANNED = Policy()
 
@@ -44,31 +44,31 @@ class Outlook(NamedTuple):
         return f"{self.next.kind} {date(self.next.at)}" if self.next is not None else "-"
 
 
-def outlook(policy: Policy, party: Party, now: datetime) -> Outlook:
+def outlook(policy: Policy, party: PolicySubject, now: datetime) -> Outlook:
     """What is to come for a caller."""
-    refusal = lifecycle.standing(policy, party, now).refusal
-    ends = [lifecycle.end_of(policy, party), policy.freeze if party.is_new else None]
+    refusal = lifecycle.decide(policy, party, now).refusal
+    ends = [lifecycle.refused_from(policy, party), policy.freeze if party.is_new else None]
     since = min((end for end in ends if end is not None), default=None)
     return Outlook(refusal, since, lifecycle.next_change(policy, party, now))
 
 
-def outlooks(policy: Policy, parties: Mapping[str, Party], now: datetime) -> dict[str, Outlook]:
+def outlooks(policy: Policy, parties: Mapping[str, PolicySubject], now: datetime) -> dict[str, Outlook]:
     """What is to come for each of many callers, by their names."""
     found: dict[str, Outlook] = {}
     made: dict[Any, Outlook] = {}
     for name, party in parties.items():
         # There may be very many, whom the same brownouts hit: they have the same before them.
-        hit = tuple(brownout.hits(party.name, party.owner) for brownout in policy.brownouts)
+        hit = tuple(brownout.affects(party.name, party.owner) for brownout in policy.brownouts)
         alike = (hit, party.migrated, party.extension, party.is_new)
         found[name] = made[alike] = made.get(alike) or outlook(policy, party, now)
     return found
 
 
-def ends_by_name(policy: Policy, parties: Iterable[Party]) -> dict[str, datetime]:
+def ends_by_name(policy: Policy, parties: Iterable[PolicySubject]) -> dict[str, datetime]:
     """From when on each name is refused for good, where there is such a date; of several parties, the last to be."""
     found: dict[str, datetime | None] = {}
     for party in parties:
-        end = lifecycle.end_of(policy, party)
+        end = lifecycle.refused_from(policy, party)
         before = found.get(party.name, end)
         found[party.name] = max(before, end) if before is not None and end is not None else None
     return {name: end for name, end in found.items() if end is not None}
@@ -81,14 +81,14 @@ def together(outlooks: Sequence[Outlook]) -> Outlook:
     return Outlook(refusal, next=min(coming, key=lambda change: change.at, default=None))
 
 
-def parties(tallies: Iterable[Tally], had_record: frozenset[str] | None) -> Mapping[str, Party]:
+def parties(tallies: Iterable[Tally], had_record: frozenset[str] | None) -> Mapping[str, PolicySubject]:
     """The callers of a log as the policy sees them, by their names.
 
     Args:
         tallies: all of them.
         had_record: who has a record from before the freeze (`Fold.had_record`).
     """
-    found: dict[str, Party] = {}
+    found: dict[str, PolicySubject] = {}
     for tally in tallies:
         has_record = had_record is None or tally.caller in had_record
         found.setdefault(tally.caller, identity.party(tally.caller, tally.rule, has_record=has_record))

@@ -13,7 +13,7 @@ from proxy.callers.report.outlook import NOTHING_PLANNED, outlooks
 from proxy.callers.report.rows import Row, days_of, grouped, rows_of
 from proxy.callers.report.tally import Dimension, Tally
 from proxy.output.formatting import date, day, duration, minute, shortened
-from proxy.withdrawn.lifecycle import Party, Policy
+from proxy.withdrawn.lifecycle import Policy, PolicySubject
 
 Verdict = Literal["safe", "not_yet", "cannot_tell"]
 Gate = Literal["nobody", "somebody", "unknown"]
@@ -80,7 +80,7 @@ def report(
     by: Dimension = "caller",
     since: datetime | None = None,
     policy: Policy = NOTHING_PLANNED,
-    parties: Mapping[str, Party] | None = None,
+    parties: Mapping[str, PolicySubject] | None = None,
 ) -> Report:
     """Make a report.
 

@@ -10,7 +10,7 @@ from proxy.callers.report.outlook import NOTHING_PLANNED, parties
 from proxy.callers.report.reader import Progress, Reader
 from proxy.callers.report.report import Report, report
 from proxy.callers.report.tally import Dimension, Fold
-from proxy.withdrawn.lifecycle import Party, Policy
+from proxy.withdrawn.lifecycle import Policy, PolicySubject
 
 
 class Source(NamedTuple):
@@ -39,7 +39,7 @@ class Survey(NamedTuple):
     report: Report
     details: dict[str, Detail]
     source: Source
-    parties: Mapping[str, Party]
+    parties: Mapping[str, PolicySubject]
     matched: frozenset[Rule]
     is_telling: bool
 
