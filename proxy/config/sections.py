@@ -21,7 +21,7 @@ class Section(NamedTuple):
     Attributes:
         make: builds the value. Its parameters are the keys and their types, with a trailing underscore where a key is
             a Python keyword. Raises `ValueError` if the keys do not fit together.
-        keys: the keys of a value; for a tuple, its items are those of `make` in order.
+        keys: the keys of a value; None for a named tuple with the same fields, in the same order.
     """
 
     make: Callable[..., Any]
