@@ -190,7 +190,7 @@ def _name(rule: Rule | None, attributes: CallAttributes, declared_name: str) -> 
     return where or "unknown", "address"
 
 
-def policy_subject(name: str, rule: Rule | None, *, has_record: bool) -> lifecycle.Party:
+def policy_subject(name: str, rule: Rule | None, *, has_record: bool) -> lifecycle.PolicySubject:
     """A caller as the policy sees it.
 
     Args:
@@ -199,9 +199,9 @@ def policy_subject(name: str, rule: Rule | None, *, has_record: bool) -> lifecyc
         has_record: whether the log has a call from before the freeze.
     """
     if rule is None:
-        return lifecycle.Party(name, is_new=not has_record)
+        return lifecycle.PolicySubject(name, is_new=not has_record)
     is_new = not (has_record or rule.exempt_from_freeze)
-    return lifecycle.Party(name, rule.owner, rule.migrated, rule.extension, is_new)
+    return lifecycle.PolicySubject(name, rule.owner, rule.migrated, rule.extension, is_new)
 
 
 def first_match(rules: Iterable[Rule], attributes: CallAttributes) -> Rule | None:

@@ -19,7 +19,7 @@ from proxy.output import terminal
 from proxy.output.diagnostics import operator
 from proxy.output.formatting import instant, printable
 from proxy.withdrawn import lifecycle
-from proxy.withdrawn.lifecycle import Policy, Standing
+from proxy.withdrawn.lifecycle import Decision, Policy
 
 SUMMARY = "show what a call of each caller would get, now or at another time"
 EPILOG = """\
@@ -79,13 +79,13 @@ class Preview(NamedTuple):
     """
 
     subject: CallerStatus
-    standing: Standing
+    decision: Decision
     headers: dict[str, str]
 
     @property
     def error(self) -> type[errors.ProxyError] | None:
         """The error that it would get, or None if it would be forwarded."""
-        refusal = self.standing.refusal
+        refusal = self.decision.refusal
         if refusal is None:
             return None
         return errors.Withdrawn if refusal.until is None else errors.BrownedOut
@@ -93,7 +93,7 @@ class Preview(NamedTuple):
     @property
     def answer(self) -> str:
         """The result in a few words."""
-        refusal, error = self.standing.refusal, self.error
+        refusal, error = self.decision.refusal, self.error
         if refusal is None or error is None:
             return "forwarded"
         if refusal.until is not None:
@@ -102,9 +102,9 @@ class Preview(NamedTuple):
 
 
 def _preview(policy: Policy, subject: CallerStatus, at: datetime) -> Preview:
-    standing = lifecycle.standing(policy, subject.party, at)
+    decision = lifecycle.decide(policy, subject.party, at)
     headers = lifecycle.announcement(policy, subject.party)
-    return Preview(subject, standing, {name.decode(): value.decode() for name, value in headers})
+    return Preview(subject, decision, {name.decode(): value.decode() for name, value in headers})
 
 
 _TITLES = ("caller", "owner", "state", "phase", "a call gets", "Deprecation", "Sunset")
@@ -117,7 +117,7 @@ def _show_table(previews: Iterable[Preview], phase: str, at: datetime) -> None:
     terminal.show_line(sys.stdout, "")
     rows = [dict(zip(_TITLES, _cells(preview), strict=True)) for preview in previews]
     texts = {title: [row[title] for row in rows] for title in _TITLES}
-    dropped = terminal.without_room(texts, _OPTIONAL_COLUMNS, terminal.columns(sys.stdout))
+    dropped = terminal.without_room(texts, _OPTIONAL_COLUMNS, terminal.width(sys.stdout))
     shown = [title for title in _TITLES if title not in dropped]
     cells = ([[(row[title], "")] for title in shown] for row in rows)
     terminal.show_table(sys.stdout, map(terminal.Title, shown), cells)
@@ -129,7 +129,7 @@ def _cells(preview: Preview) -> list[str]:
         printable(party.name),
         printable(party.owner or "-"),
         preview.subject.state or "not in the log",
-        preview.standing.phase,
+        preview.decision.phase,
         preview.answer,
         headers.get("deprecation", "-"),
         headers.get("sunset", "-"),
@@ -137,13 +137,13 @@ def _cells(preview: Preview) -> list[str]:
 
 
 def _to_dict(preview: Preview) -> dict[str, Any]:
-    subject, refusal, error = preview.subject, preview.standing.refusal, preview.error
+    subject, refusal, error = preview.subject, preview.decision.refusal, preview.error
     return {
         "caller": subject.party.name,
         "owner": subject.party.owner,
         "state": subject.state,
         "last_seen": subject.last_seen,
-        "phase": preview.standing.phase,
+        "phase": preview.decision.phase,
         "outcome": error.outcome if error is not None else "forwarded",
         "status": error.status if error is not None else None,
         "error_code": error.code if error is not None else None,

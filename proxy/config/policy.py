@@ -10,94 +10,72 @@ from proxy.config.values import Cron, Fingerprints, Flag, Globs, Moment, Network
 from proxy.withdrawn.brownouts import Brownout, Once, Recurring, Window
 from proxy.withdrawn.lifecycle import Policy
 
-DEFAULT_POLICY = Policy(
-    deprecated=datetime(2025, 12, 1, tzinfo=UTC),
-    documentation="https://sourcecraft.dev/portal/docs/en/api-ref/CICD/RunWorkflows",
-)
+_UTC = ZoneInfo("UTC")
 
 
-def _make_brownout(keys: dict[str, Any]) -> Brownout:
-    return Brownout(_windows(keys), keys.get("callers", ()), keys.get("except", ()))
-
-
-def _windows(keys: dict[str, Any]) -> Once | Recurring:
-    given = {key for key in ("from", "to", "cron", "duration") if keys.get(key) is not None}
-    if given == {"cron", "duration"}:
-        return Recurring(keys["cron"], timedelta(seconds=keys["duration"]), keys.get("time_zone", ZoneInfo("UTC")))
-    if given != {"from", "to"}:
+def _brownout(
+    *,
+    from_: Moment | None = None,
+    to: Moment | None = None,
+    cron: Cron | None = None,
+    duration: Seconds | None = None,
+    time_zone: Zone = _UTC,
+    callers: Globs = (),
+    except_: Globs = (),
+) -> Brownout:
+    windows: Once | Recurring
+    if from_ is not None and to is not None and cron is None and duration is None:
+        if to <= from_:
+            raise ValueError("to is not after from; change one of them")
+        windows = Once(Window(from_, to))
+    elif cron is not None and duration is not None and from_ is None and to is None:
+        windows = Recurring(cron, timedelta(seconds=duration), time_zone)
+    else:
         raise ValueError("write from and to, or cron and duration")
-    if keys["to"] <= keys["from"]:
-        raise ValueError("to is not after from; change one of them")
-    return Once(Window(keys["from"], keys["to"]))
+    return Brownout(windows, callers, except_)
 
 
 def _brownout_keys(brownout: Brownout) -> dict[str, Any]:
-    windows = brownout.windows
-    when: dict[str, Any]
+    windows, keys = brownout.windows, {"callers": brownout.callers, "except": brownout.exempt}
     if isinstance(windows, Once):
-        when = {"from": windows.window.begin, "to": windows.window.end}
-    else:
-        when = {"cron": windows.cron, "duration": windows.duration.total_seconds(), "time_zone": windows.zone}
-    return {**when, "callers": brownout.callers, "except": brownout.exempt}
+        return {"from": windows.window.begin, "to": windows.window.end, **keys}
+    return {"cron": windows.cron, "duration": windows.duration.total_seconds(), "time_zone": windows.zone, **keys}
 
 
-PlannedBrownout = Annotated[
-    Brownout,
-    Section(
-        {
-            "from": Moment | None,
-            "to": Moment | None,
-            "cron": Cron | None,
-            "duration": Seconds | None,
-            "time_zone": Zone,
-            "callers": Globs,
-            "except": Globs,
-        },
-        _make_brownout,
-        _brownout_keys,
-    ),
-]
-
-Lifecycle = Annotated[
-    Policy,
-    Section(
-        {
-            "deprecated": Moment | None,
-            "sunset": Moment | None,
-            "documentation": Page | None,
-            "brownouts": tuple[PlannedBrownout, ...],
-            "freeze": Moment | None,
-        },
-        lambda keys: DEFAULT_POLICY._replace(**keys),
-        Policy._asdict,
-    ),
-]
-
-_PLURALS = {
-    "token": "tokens", "agent": "agents", "network": "networks", "repository": "repositories", "workflow": "workflows",
-}  # fmt: skip
-"""Keys that are singular in the file, as most callers have one value, and plural in `Rule`."""
-
-_SINGULARS = {field: key for key, field in _PLURALS.items()}
+PlannedBrownout = Annotated[Brownout, Section(_brownout, _brownout_keys)]
 
 
-KnownCaller = Annotated[
-    Rule,
-    Section(
-        {
-            "name": Text,
-            "owner": Text | None,
-            "contact": Text | None,
-            "token": Fingerprints,
-            "agent": Globs,
-            "network": Networks,
-            "repository": Globs,
-            "workflow": Globs,
-            "migrated": Moment | None,
-            "extension": Moment | None,
-            "exempt_from_freeze": Flag,
-        },
-        lambda keys: Rule(**{"name": "", **{_PLURALS.get(key, key): value for key, value in keys.items()}}),
-        lambda rule: {_SINGULARS.get(field, field): value for field, value in rule._asdict().items()},
-    ),
-]
+def _policy(
+    *,
+    deprecated: Moment | None = datetime(2025, 12, 1, tzinfo=UTC),
+    sunset: Moment | None = None,
+    documentation: Page | None = "https://sourcecraft.dev/portal/docs/en/api-ref/CICD/RunWorkflows",
+    brownouts: tuple[PlannedBrownout, ...] = (),
+    freeze: Moment | None = None,
+) -> Policy:
+    return Policy(deprecated, sunset, documentation, brownouts, freeze)
+
+
+Lifecycle = Annotated[Policy, Section(_policy)]
+DEFAULT_POLICY = _policy()
+
+
+def _rule(
+    *,
+    name: Text = "",
+    owner: Text | None = None,
+    contact: Text | None = None,
+    token: Fingerprints = (),
+    agent: Globs = (),
+    network: Networks = (),
+    repository: Globs = (),
+    workflow: Globs = (),
+    migrated: Moment | None = None,
+    extension: Moment | None = None,
+    exempt_from_freeze: Flag = False,
+) -> Rule:
+    criteria = token, agent, network, repository, workflow
+    return Rule(name, owner, contact, *criteria, migrated, extension, exempt_from_freeze)
+
+
+KnownCaller = Annotated[Rule, Section(_rule)]

@@ -2,9 +2,10 @@
 
 import dataclasses
 import difflib
+import keyword
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
@@ -18,14 +19,19 @@ class Section(NamedTuple):
     """Converts between a section of the file and a class that is not a dataclass; annotate the class with it.
 
     Attributes:
-        kinds: the type of each key.
-        make: builds the value from the keys that are set; raises `ValueError` if they do not fit together.
-        keys: the keys of a value.
+        make: builds the value. Its parameters are the keys and their types, with a trailing underscore where a key is
+            a Python keyword. Raises `ValueError` if the keys do not fit together.
+        keys: the keys of a value; None for a named tuple with the same fields, in the same order.
     """
 
-    kinds: Mapping[str, Any]
-    make: Callable[[dict[str, Any]], Any]
-    keys: Callable[[Any], dict[str, Any]]
+    make: Callable[..., Any]
+    keys: Callable[[Any], dict[str, Any]] | None = None
+
+    @property
+    def kinds(self) -> dict[str, Any]:
+        """The type of each key."""
+        hints = typing.get_type_hints(self.make, include_extras=True)
+        return {name.rstrip("_"): kind for name, kind in hints.items() if name != "return"}
 
 
 def read(kind: Any, value: Any, where: str, problems: list[str]) -> Any:
@@ -62,24 +68,24 @@ def _read_list(kind: Any, items: Any, where: str, problems: list[str]) -> tuple[
 def _read_section(section: Section, given: Any, where: str, problems: list[str]) -> Any:
     if not isinstance(given, dict):
         raise ValueError(f"is {described(given)}; write its keys: {', '.join(section.kinds)}")
-    before, keys = len(problems), {}
+    before, kinds, keys = len(problems), section.kinds, {}
     for key, value in given.items():
         place = _below(where, shown_key(key))
-        if key in section.kinds:
-            keys[key] = read(section.kinds[key], value, place, problems)
+        if key in kinds:
+            keys[f"{key}_" if keyword.iskeyword(key) else key] = read(kinds[key], value, place, problems)
         else:
-            problems.append(f"{place}: unknown key; {_known(str(key), where, section)}")
+            problems.append(f"{place}: unknown key; {_known(str(key), where, kinds)}")
     try:
-        return section.make(keys)
+        return section.make(**keys)
     except ValueError:
         if len(problems) > before:  # a wrong key may be why
             return None
         raise
 
 
-def _known(key: str, where: str, section: Section) -> str:
-    near = difflib.get_close_matches(key, section.kinds, 1, 0.5)
-    return f"did you mean {_below(where, near[0])}?" if near else f"the keys here are {', '.join(section.kinds)}"
+def _known(key: str, where: str, kinds: Iterable[str]) -> str:
+    near = difflib.get_close_matches(key, kinds, 1, 0.5)
+    return f"did you mean {_below(where, near[0])}?" if near else f"the keys here are {', '.join(kinds)}"
 
 
 def _below(where: str, key: str) -> str:
@@ -88,8 +94,7 @@ def _below(where: str, key: str) -> str:
 
 def _section(kind: Any) -> Section | None:
     if dataclasses.is_dataclass(kind):
-        make = typing.cast("Callable[..., Any]", kind)
-        return Section(typing.get_type_hints(kind, include_extras=True), lambda keys: make(**keys), vars)
+        return Section(typing.cast("Callable[..., Any]", kind), vars)
     if typing.get_origin(kind) is Annotated and isinstance(kind.__metadata__[0], Section):
         return kind.__metadata__[0]
     return None
@@ -100,7 +105,9 @@ def plain(kind: Any, value: Any) -> Any:
     if typing.get_origin(kind) in {types.UnionType, typing.Union}:
         kind = typing.get_args(kind)[0]
     if (section := _section(kind)) is not None and value is not None:
-        return {key: plain(section.kinds[key], item) for key, item in section.keys(value).items()}
+        kinds = section.kinds
+        keys = section.keys(value) if section.keys is not None else dict(zip(kinds, value, strict=True))
+        return {key: plain(kinds[key], item) for key, item in keys.items()}
     if typing.get_origin(kind) is tuple:
         return [plain(typing.get_args(kind)[0], item) for item in value]
     if kind == Secret and value:

@@ -116,7 +116,7 @@ def _moment(value: Any) -> datetime:
 
 
 def _cron(value: Any) -> str:
-    if (problem := brownouts.problem_of(value if isinstance(value, str) else "")) is not None:
+    if (problem := brownouts.cron_problem(value if isinstance(value, str) else "")) is not None:
         fix = 'write one such as "0 12 * * MON"'
         raise WrongValue(f"{_shown(value)} is not a valid cron expression: {problem}; {fix}")
     return str(value)

@@ -72,12 +72,12 @@ def sparkline(values: Sequence[int], width: int, blocks: str = BLOCKS) -> str:
     return "".join(blocks[-(-value * len(blocks) // top) - 1] if value else " " for value in sums)
 
 
-def many(count: int, what: str) -> str:
+def pluralize(count: int, what: str) -> str:
     """A count and its noun: ``1 call``, ``2 calls``."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-def named(names: Sequence[str], most: int = 10) -> str:
+def join_names(names: Sequence[str], most: int = 10) -> str:
     """The first of some untrusted names, and how many more there are."""
     more = [f"and {len(names) - most} more"] if len(names) > most else []
     return ", ".join([shortened(printable(name)) for name in names[:most]] + more)
@@ -102,7 +102,7 @@ def markdown(text: str) -> str:
     return _MARKUP.sub(r"\\\1", text)
 
 
-def listed(counts: Iterable[tuple[str, int]], most: int = 10) -> str:
+def format_counts(counts: Iterable[tuple[str, int]], most: int = 10) -> str:
     """The most frequent values, with their counts."""
     ordered = sorted(counts, key=lambda pair: (-pair[1], pair[0]))
     more = [f"and {len(ordered) - most} more"] if len(ordered) > most else []

@@ -40,7 +40,7 @@ Styled = Sequence[tuple[str, str]]
 """Pieces of text, each with a rich style; styles show only on a terminal."""
 
 
-def columns(out: TextIO) -> int:
+def width(out: TextIO) -> int:
     """How many characters a line may have: the width of the terminal, or no limit elsewhere."""
     return Console(file=out).width if out.isatty() else _UNLIMITED
 
@@ -96,7 +96,7 @@ def _show(out: TextIO, table: Table, rows: Iterable[Sequence[Styled]]) -> None:
 
 
 def _print(out: TextIO, what: Table | Text) -> None:
-    console = Console(file=out, width=columns(out), highlight=False, emoji=False)
+    console = Console(file=out, width=width(out), highlight=False, emoji=False)
     with console.capture() as printed:
         console.print(what)
     out.write("".join(f"{line.rstrip()}\n" for line in printed.get().split("\n")[:-1]))

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from proxy import __version__
 from proxy.output import terminal
-from proxy.output.formatting import many, printable
+from proxy.output.formatting import pluralize, printable
 from proxy.scan.walk import Located, Scan
 from proxy.withdrawn.endpoints import ENDPOINTS
 
@@ -21,7 +21,7 @@ _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sa
 def examined(scan: Scan) -> str:
     """Say in one line what was examined and what was left out."""
     left_out = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in scan.left_out.items())
-    return f"examined {many(scan.files, 'file')} in {many(scan.folders, 'folder')}; left out: {left_out}"
+    return f"examined {pluralize(scan.files, 'file')} in {pluralize(scan.folders, 'folder')}; left out: {left_out}"
 
 
 def readable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Serves the stand-in alone."""
+"""Serves only the stand-in."""
 
 import argparse
 import signal
@@ -10,7 +10,7 @@ from proxy.standin.app import StandIn
 
 
 def main() -> None:
-    """Serve the stand-in until a signal ends it."""
+    """Serve the stand-in until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m proxy.standin", description="The successor's API in memory.")
     parser.add_argument("--listen", default="127.0.0.1:9000", metavar="HOST:PORT")
     host, _, port = parser.parse_args().listen.rpartition(":")

@@ -79,7 +79,7 @@ class Brownout(NamedTuple):
     callers: tuple[str, ...] = ()
     exempt: tuple[str, ...] = ()
 
-    def hits(self, name: str, owner: str | None) -> bool:
+    def affects(self, name: str, owner: str | None) -> bool:
         """Whether it affects a caller."""
         known_as = [name] if owner is None else [name, owner]
         return (not self.callers or _any_matches(self.callers, known_as)) and not _any_matches(self.exempt, known_as)
@@ -89,7 +89,7 @@ def _any_matches(globs: Iterable[str], texts: list[str]) -> bool:
     return any(fnmatchcase(text, glob) for glob in globs for text in texts)
 
 
-def problem_of(cron: str) -> str | None:
+def cron_problem(cron: str) -> str | None:
     """What is wrong with a cron expression, or None."""
     try:
         begins = CronSim(cron, datetime(2024, 1, 1, tzinfo=UTC))

@@ -31,7 +31,7 @@ class Policy(NamedTuple):
     freeze: datetime | None = None
 
 
-class Party(NamedTuple):
+class PolicySubject(NamedTuple):
     """A caller, as the policy sees it.
 
     Attributes:
@@ -58,53 +58,53 @@ class Refusal(NamedTuple):
     until: datetime | None = None
 
 
-class Standing(NamedTuple):
+class Decision(NamedTuple):
     """The phase that a caller is in, and why it is refused, if it is."""
 
     phase: Phase
     refusal: Refusal | None = None
 
 
-def standing(policy: Policy, party: Party, now: datetime) -> Standing:
+def decide(policy: Policy, subject: PolicySubject, now: datetime) -> Decision:
     """Decide about a caller at a time, which needs a time zone."""
-    if party.migrated is not None and now >= party.migrated:
-        return Standing("sunset", Refusal("migrated"))
-    end = sunset_of(policy, party)
+    if subject.migrated is not None and now >= subject.migrated:
+        return Decision("sunset", Refusal("migrated"))
+    end = sunset_for(policy, subject)
     if end is not None and now >= end:
-        return Standing("sunset", Refusal("sunset"))
+        return Decision("sunset", Refusal("sunset"))
     phase: Phase = "deprecated" if policy.deprecated is not None and now >= policy.deprecated else "announced"
-    if policy.freeze is not None and now >= policy.freeze and party.is_new:
-        return Standing(phase, Refusal("frozen"))
-    ends = [window.end for window in _open(policy, party, now)] if policy.brownouts else []
-    return Standing("brownout", Refusal("brownout", max(ends))) if ends else Standing(phase)
+    if policy.freeze is not None and now >= policy.freeze and subject.is_new:
+        return Decision(phase, Refusal("frozen"))
+    ends = [window.end for window in _open_windows(policy, subject, now)] if policy.brownouts else []
+    return Decision("brownout", Refusal("brownout", max(ends))) if ends else Decision(phase)
 
 
-def sunset_of(policy: Policy, party: Party) -> datetime | None:
+def sunset_for(policy: Policy, subject: PolicySubject) -> datetime | None:
     """When the withdrawn API ends for a caller: at the sunset, or after its extension."""
-    if policy.sunset is None or party.extension is None:
+    if policy.sunset is None or subject.extension is None:
         return policy.sunset
-    return max(policy.sunset, party.extension)
+    return max(policy.sunset, subject.extension)
 
 
-def end_of(policy: Policy, party: Party) -> datetime | None:
+def refused_from(policy: Policy, subject: PolicySubject) -> datetime | None:
     """From when on a caller is permanently refused even if it is not new; None if it never is."""
-    ends = (party.migrated, sunset_of(policy, party))
+    ends = (subject.migrated, sunset_for(policy, subject))
     return min((end for end in ends if end is not None), default=None)
 
 
-def _open(policy: Policy, party: Party, now: datetime) -> Iterator[Window]:
+def _open_windows(policy: Policy, subject: PolicySubject, now: datetime) -> Iterator[Window]:
     for brownout in policy.brownouts:
         window = brownout.windows.at(now)
-        if window is not None and brownout.hits(party.name, party.owner):
+        if window is not None and brownout.affects(subject.name, subject.owner):
             yield window
 
 
 # --- the headers
 
 
-def announcement(policy: Policy, party: Party) -> Headers:
+def announcement(policy: Policy, subject: PolicySubject) -> Headers:
     """The headers that announce the end to a caller: ``Deprecation`` (RFC 9745) and ``Sunset`` (RFC 8594)."""
-    headers, end = [], sunset_of(policy, party)
+    headers, end = [], sunset_for(policy, subject)
     if policy.deprecated is not None:
         headers.append((b"deprecation", b"@%d" % int(policy.deprecated.timestamp())))
     if end is not None:
@@ -148,7 +148,7 @@ class Change(NamedTuple):
     brownout: Brownout | None = None
 
 
-def changes(policy: Policy, after: datetime, most: int) -> list[Change]:
+def planned_changes(policy: Policy, after: datetime, most: int) -> list[Change]:
     """Up to `most` next changes of the policy, the next one first."""
     dates: list[tuple[datetime | None, Kind]] = [
         (policy.deprecated, "deprecated"),
@@ -164,21 +164,21 @@ def changes(policy: Policy, after: datetime, most: int) -> list[Change]:
     return sorted(coming, key=lambda change: change.at)[:most]
 
 
-def next_change(policy: Policy, party: Party, after: datetime) -> Change | None:
+def next_change(policy: Policy, subject: PolicySubject, after: datetime) -> Change | None:
     """The next change for a caller; None if there is none, or if it is permanently refused."""
-    refusal = standing(policy, party, after).refusal
+    refusal = decide(policy, subject, after).refusal
     if refusal is not None and refusal.until is None:
         return None
-    end = sunset_of(policy, party)
+    end = sunset_for(policy, subject)
     dates: list[tuple[datetime | None, Kind]] = [
-        (party.migrated, "migrated"),
+        (subject.migrated, "migrated"),
         (end, "sunset" if end == policy.sunset else "extension"),
         (policy.deprecated, "deprecated"),
-        (policy.freeze if party.is_new else None, "freeze"),
+        (policy.freeze if subject.is_new else None, "freeze"),
     ]
     coming = [Change(at, kind) for at, kind in dates if at is not None and at > after]
     for brownout in policy.brownouts:
-        window = next(brownout.windows.after(after), None) if brownout.hits(party.name, party.owner) else None
+        window = next(brownout.windows.after(after), None) if brownout.affects(subject.name, subject.owner) else None
         if window is not None:
             coming.append(Change(window.begin, "brownout", window.end, brownout))
     return min(coming, key=lambda change: change.at, default=None)

@@ -78,7 +78,7 @@ class SuccessorRequest(NamedTuple):
     ignored_fields: list[str]
 
 
-class LegacyAnswer(NamedTuple):
+class LegacyResponse(NamedTuple):
     """The response for the caller, and what the caller record needs from it."""
 
     status: int
@@ -207,7 +207,7 @@ _response = msgspec.json.Decoder(_RunCIWorkflowResponse)
 _error = msgspec.json.Decoder(ErrorBody)
 
 
-def to_legacy(status: int, body: bytes) -> LegacyAnswer:
+def to_legacy(status: int, body: bytes) -> LegacyResponse:
     """Translate the successor's response.
 
     Args:
@@ -235,7 +235,7 @@ def to_legacy(status: int, body: bytes) -> LegacyAnswer:
     nothing = run.status in _KNOWN_STATUSES and run.status != "created" and not run.workflows
     trigger_status: TriggerStatus = "nothing_to_start" if nothing else "created"
     user = run.user.get("slug") or run.user.get("id") if isinstance(run.user, dict) else None
-    return LegacyAnswer(
+    return LegacyResponse(
         200,
         _encode(_RunCIWorkflowResponse(run.id or run.slug or "", run.slug or "", trigger_status)),
         run=run.slug or run.id,
@@ -244,16 +244,16 @@ def to_legacy(status: int, body: bytes) -> LegacyAnswer:
     )
 
 
-def taken_over(answer: LegacyAnswer) -> LegacyAnswer:
+def taken_over(answer: LegacyResponse) -> LegacyResponse:
     """The same run, for a retry of the call that has started it."""
     run = msgspec.structs.replace(_response.decode(answer.body), trigger_status="already_exists")
     return answer._replace(body=_encode(run), trigger_status=run.trigger_status)
 
 
-def _error_to_legacy(status: int, body: bytes) -> LegacyAnswer:
+def _error_to_legacy(status: int, body: bytes) -> LegacyResponse:
     try:
         body.decode()
         error = _error.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise UpstreamError(status) from None
-    return LegacyAnswer(status, body, error_code=error.error_code)
+    return LegacyResponse(status, body, error_code=error.error_code)

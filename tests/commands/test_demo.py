@@ -32,7 +32,7 @@ def drops_the_revision(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = b'{"flux_id": "1", "flux_public_id": "1", "trigger_status": "nothing_to_start"}'
-    monkeypatch.setattr(trigger, "to_legacy", lambda *_: trigger.LegacyAnswer(200, answer))
+    monkeypatch.setattr(trigger, "to_legacy", lambda *_: trigger.LegacyResponse(200, answer))
 
 
 def knows_no_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,7 @@ def test_every_answer_to_a_generated_call_conforms_to_the_description(name: str,
             if name in TRIGGERS and is_known(case) and is_right(case):
                 assert answer.status_code == HTTPStatus.OK, answer.text
 
-        here.standin.repositories[0].start([KNOWN["workflow_slug"]], "alice").seen()
+        here.standin.repositories[0].start([KNOWN["workflow_slug"]], "alice").show()
         before = len(here.standin.runs)
         call()
 

@@ -1,6 +1,7 @@
-"""What is found in a text: the corpus (../golden_scan/README.md), and texts made to trouble a scanner."""
+"""What is found in a text: the corpus (golden/README.md), and texts made to trouble a scanner."""
 
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,9 +11,8 @@ from hypothesis import strategies as st
 from proxy.scan.patterns import Finding, find
 from proxy.scan.walk import decode
 from proxy.withdrawn import endpoints
-from tests.paths import ROOT
 
-CORPUS = ROOT / "tests/golden_scan"
+CORPUS = Path(__file__).parent / "golden"
 NOTES = {"README.md", "expected.yaml"}
 EXPECTED: dict[str, list[dict[str, str]]] = yaml.safe_load((CORPUS / "expected.yaml").read_text(encoding="utf-8"))
 

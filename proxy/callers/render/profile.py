@@ -6,7 +6,7 @@ from typing import NamedTuple
 from proxy.callers.report.detail import Detail, Use
 from proxy.callers.report.rows import Row
 from proxy.errors import InvalidBody, InvalidPath
-from proxy.output.formatting import date, interval, listed, minute
+from proxy.output.formatting import date, format_counts, interval, minute
 from proxy.withdrawn import curl, replacement
 from proxy.withdrawn.endpoints import ENDPOINTS
 
@@ -79,7 +79,7 @@ class CallerProfile(NamedTuple):
         if self.row.error_share == 1:
             warnings.append("All its calls fail. Migrating will not fix that.")
         if ignored := self.detail.counts["ignored_fields"]:
-            fields = listed(ignored.items())
+            fields = format_counts(ignored.items())
             warnings.append(
                 f"It sends {fields}, which the withdrawn endpoint has always ignored, so they never reached a run."
                 " If they are needed, send them in values."

@@ -178,7 +178,7 @@ class Gateway:
             workflow=_workflow(match),
         )
         party = terms.party(caller)
-        standing = terms.standing(party, now)
+        decision = terms.decide(party, now)
         record = CallRecord(
             schema=SCHEMA,
             ts=now,
@@ -197,11 +197,11 @@ class Gateway:
             token=caller.token,
             client_ip=caller.client_ip,
             user_agent=caller.user_agent,
-            phase=standing.phase,
+            phase=decision.phase,
             outcome="interrupted",
             status=500,
         )
-        return Visit(terms, party, standing, record, self._base)
+        return Visit(terms, party, decision, record, self._base)
 
     def _hop(self, scope: Scope) -> headers.Hop:
         peer = _peer(scope)
@@ -244,13 +244,13 @@ def _error(problem: Exception, request_id: str) -> errors.ProxyError:
     return errors.InternalError("The proxy failed.")
 
 
-def _delivered(answer: trigger.LegacyAnswer, record: CallRecord, outcome: errors.Outcome) -> Response:
+def _delivered(answer: trigger.LegacyResponse, record: CallRecord, outcome: errors.Outcome) -> Response:
     record.outcome, record.status = outcome, answer.status
     record.run, record.trigger_status, record.run_user = answer.run, answer.trigger_status, answer.run_user
     return Response(answer.status, [JSON, (b"x-request-id", record.request_id.encode())], answer.body)
 
 
-def _refused(answer: trigger.LegacyAnswer, record: CallRecord, kept: list[Header]) -> Response:
+def _refused(answer: trigger.LegacyResponse, record: CallRecord, kept: list[Header]) -> Response:
     """The service's own error, as it is."""
     record.outcome, record.status, record.error_code = "upstream_error", answer.status, answer.error_code
     if headers.first(kept, b"x-request-id") is None:

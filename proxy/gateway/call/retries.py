@@ -12,7 +12,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Self
 
-from proxy.withdrawn.trigger import LegacyAnswer
+from proxy.withdrawn.trigger import LegacyResponse
 
 MOST_KEPT = 1024
 """Runs, at most, that are kept for a retry; the oldest is given up for a new one."""
@@ -37,7 +37,7 @@ class Retries:
         self._now = now
         self._numbers = itertools.count()
         self._lost: dict[bytes, list[Try]] = {}
-        self._kept: dict[bytes, deque[tuple[float, LegacyAnswer]]] = {}
+        self._kept: dict[bytes, deque[tuple[float, LegacyResponse]]] = {}
         self._in_order: deque[tuple[float, bytes]] = deque()
 
     def begin(self, key: bytes, when_gone: Callable[[Callable[[], None]], None]) -> "Try":
@@ -51,7 +51,7 @@ class Retries:
         when_gone(begun.lose)
         return begun
 
-    def take(self, key: bytes) -> LegacyAnswer | None:
+    def take(self, key: bytes) -> LegacyResponse | None:
         """The run that was kept longest for a key, which is given away with that."""
         self._drop()
         kept = self._kept.get(key)
@@ -78,7 +78,7 @@ class Retries:
             if not tries:
                 del self._lost[ended.key]
 
-    def keep(self, key: bytes, run: LegacyAnswer) -> None:
+    def keep(self, key: bytes, run: LegacyResponse) -> None:
         """Keep a run for a retry."""
         until = self._now() + self._window
         self._kept.setdefault(key, deque()).append((until, run))
@@ -93,7 +93,7 @@ class Retries:
             if kept and kept[0][0] == until:  # or else it has been taken
                 self._first_of(kept, key)
 
-    def _first_of(self, kept: deque[tuple[float, LegacyAnswer]], key: bytes) -> LegacyAnswer:
+    def _first_of(self, kept: deque[tuple[float, LegacyResponse]], key: bytes) -> LegacyResponse:
         _, run = kept.popleft()
         if not kept:
             del self._kept[key]
@@ -112,10 +112,10 @@ class Try:
     def __init__(self, retries: Retries, key: bytes, number: int) -> None:
         self.key = key
         self.number = number
-        self.run: LegacyAnswer | None = None
+        self.run: LegacyResponse | None = None
         self._retries = retries
         self._is_lost = self._is_over = False
-        self._heir: asyncio.Future[LegacyAnswer | None] | None = None
+        self._heir: asyncio.Future[LegacyResponse | None] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -136,7 +136,7 @@ class Try:
             self._is_lost = True
             self._retries.remember(self)
 
-    async def taken_over(self) -> LegacyAnswer | None:
+    async def taken_over(self) -> LegacyResponse | None:
         """The run of a lost try, waited for where that is under way; None where there is none."""
         run = self._retries.take(self.key)
         # Only of those that began earlier: two must not wait for each other.
@@ -144,7 +144,7 @@ class Try:
             run = await lost.bequest()
         return run
 
-    async def bequest(self) -> LegacyAnswer | None:
+    async def bequest(self) -> LegacyResponse | None:
         """Take over what becomes of this try."""
         self._heir = asyncio.get_running_loop().create_future()
         return await self._heir

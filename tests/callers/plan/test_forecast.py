@@ -6,7 +6,7 @@ import pytest
 from proxy.callers.plan.forecast import CallerStatus, UpcomingChange, current_phase, forecast
 from proxy.callers.plan.upcoming import upcoming_lines
 from proxy.withdrawn.brownouts import Brownout, Once, Recurring, Window
-from proxy.withdrawn.lifecycle import Party, Policy
+from proxy.withdrawn.lifecycle import Policy, PolicySubject
 
 TICK = timedelta(microseconds=1)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -22,13 +22,13 @@ def once(begin: datetime, length: timedelta = HOUR, *callers: str, exempt: tuple
 def who(
     name: str, owner: str | None = None, *, migrated: datetime | None = None, extension: datetime | None = None
 ) -> CallerStatus:
-    return CallerStatus(Party(name, owner, migrated, extension), "active", NOW - DAY)
+    return CallerStatus(PolicySubject(name, owner, migrated, extension), "active", NOW - DAY)
 
 
 NIGHTLY, SMOKE = who("nightly", owner="team-a"), who("smoke")
 MOVED = who("moved", migrated=NOW - DAY)
 LATE = who("late", extension=SUNSET + 30 * DAY)
-NEW = CallerStatus(Party("new", is_new=True))
+NEW = CallerStatus(PolicySubject("new", is_new=True))
 EVERYBODY = [NIGHTLY, SMOKE, MOVED, LATE, NEW]
 
 Told = list[tuple[datetime, str, set[str]]]
@@ -262,7 +262,7 @@ def test_a_clock_that_shows_the_same_is_told_once(zone: ZoneInfo, clocks: str) -
         ([NEW], True, "nobody in the log; new (never called)"),
         ([NEW], False, "new"),
         ([NEW, NIGHTLY], True, "nightly, new (never called)"),
-        ([CallerStatus(Party("gone"), "retired", NOW), SMOKE], True, "smoke, gone (retired)"),
+        ([CallerStatus(PolicySubject("gone"), "retired", NOW), SMOKE], True, "smoke, gone (retired)"),
         ([who(letter) for letter in "abcdefghij"], True, "a, b, c, d, e, f, g, h, i, j"),
         ([who(letter) for letter in "abcdefghijkl"], True, "a, b, c, d, e, f, g, h, i, j, and 2 more"),
         ([who("a\n\x1b[31m# b")], True, "a\\u000a\\u001b[31m# b"),

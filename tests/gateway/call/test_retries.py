@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from proxy.gateway.call import retries
 from proxy.gateway.call.retries import Retries, Try, key_of
-from proxy.withdrawn.trigger import LegacyAnswer
+from proxy.withdrawn.trigger import LegacyResponse
 from tests.harness import HEAD, TRIGGER, Proxy, Scrape, Script, Upstream, closes, held, proxy_for, reply, until, watched
 
 HEADERS = {"Authorization": "Bearer secret-token"}
@@ -28,8 +28,8 @@ class Clock:
         return self.seconds
 
 
-def a_run(name: str) -> LegacyAnswer:
-    return LegacyAnswer(200, b"", run=name, trigger_status="created")
+def a_run(name: str) -> LegacyResponse:
+    return LegacyResponse(200, b"", run=name, trigger_status="created")
 
 
 class Callers:
@@ -51,7 +51,7 @@ class Callers:
     def retry(self, key: bytes = b"key") -> str | None:
         """The run that a new call takes over, and delivers."""
 
-        async def takes() -> LegacyAnswer | None:
+        async def takes() -> LegacyResponse | None:
             with self.begin(key) as attempt:
                 attempt.run = await attempt.taken_over()
                 return attempt.run
@@ -91,7 +91,7 @@ def test_a_run_is_kept_for_its_time_and_no_longer() -> None:
 
 
 def test_without_a_window_nothing_is_taken_over() -> None:
-    async def joins() -> LegacyAnswer | None:
+    async def joins() -> LegacyResponse | None:
         first, second = callers.begin(), callers.begin()
         with first, second:
             first.lose()

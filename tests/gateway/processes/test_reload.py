@@ -616,7 +616,7 @@ def settings(log: Path, freeze: datetime | None) -> Config:
 def refuses_new_ones(in_force: InForce, now: datetime) -> bool:
     terms = in_force.terms
     party = terms.party(Caller("new", "token", None, "new", None, None, None))
-    return terms.standing(party, now).refusal is not None
+    return terms.decide(party, now).refusal is not None
 
 
 HEARTBEAT = '{"event":"heartbeat","schema":1,"ts":"2020-01-01T00:00:00Z","at":"start","interval":60,"instance":"a:1"}\n'

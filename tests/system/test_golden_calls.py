@@ -1,4 +1,4 @@
-"""The golden corpus (golden/README.md), call by call over real sockets."""
+"""The golden corpus (golden_calls/README.md), call by call over real sockets."""
 
 import contextlib
 import gzip
@@ -18,7 +18,7 @@ from tests.gateway.worlds import full
 from tests.harness import RUN, TRIGGER, Answer, Proxy, Script, Upstream, closes, proxy_for, reply, resets, sends
 from tests.harness import stays_silent as silent
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parent / "golden_calls"
 KEYS = {"why", "call", "forwarded", "upstream", "answer", "record"}
 BODY = {"body", "hex", "repeat", "gzip"}
 
