@@ -254,25 +254,6 @@ def test_a_call_whose_caller_has_left_is_waited_for_too(upstream: Upstream, tmp_
         assert [record["outcome"] for record in running.proxy.records()] == ["forwarded"]
 
 
-def test_a_signal_while_it_starts_ends_it_too(tmp_path: Path) -> None:
-    file = tmp_path / "config.yaml"
-    os.mkfifo(file)  # it waits for what is in it
-    arguments = [sys.executable, "-m", "proxy.cli", "serve", "--config", str(file)]
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE) as starting:
-        writer = until(lambda: opened_by_somebody(file))
-        starting.send_signal(signal.SIGTERM)
-        _, said = starting.communicate(timeout=20)
-        os.close(writer)
-    assert (starting.returncode, said) == (0, b"")
-
-
-def opened_by_somebody(pipe: Path) -> int | None:
-    try:
-        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-    except OSError:  # there is no reader
-        return None
-
-
 def test_idle_and_half_sent_requests_do_not_hold_up_the_stop(upstream: Upstream, tmp_path: Path) -> None:
     with contextlib.ExitStack() as callers:
         with proxy_for(upstream.url, tmp_path) as proxy:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +160,19 @@ def test_a_worker_that_has_only_just_made_its_files_does_not_break_a_scrape(upst
         assert sum(Scrape(running.admin).calls().values()) == 1
 
 
-def test_ctrl_c_while_the_workers_start_is_a_clean_stop(tmp_path: Path) -> None:
+def by_ctrl_c(supervisor: int, _workers: list[int]) -> None:
+    os.killpg(supervisor, signal.SIGINT)  # as a terminal does, to all that run in it
+
+
+def by_a_manager_that_signals_all(supervisor: int, workers: list[int]) -> None:
+    for pid in (*workers, supervisor):
+        os.kill(pid, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("stop", [by_ctrl_c, by_a_manager_that_signals_all])
+def test_a_signal_while_the_workers_start_is_a_clean_stop(
+    tmp_path: Path, stop: Callable[[int, list[int]], None]
+) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import os, pathlib, sys, time\nif 'proxy.gateway.worker' in sys.orig_argv:\n"
         f"    pathlib.Path({str(tmp_path)!r}, f'{{os.getpid()}}.started').touch()\n    time.sleep(0.3)\n"
@@ -168,10 +180,13 @@ def test_ctrl_c_while_the_workers_start_is_a_clean_stop(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     arguments = command("http://upstream.example", tmp_path, workers=2)
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, process_group=0, env=environment) as process:
-        until(lambda: len(list(tmp_path.glob("*.started"))) == 2)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all that run in it
-        assert process.communicate(timeout=20)[1] == b""
-        assert process.returncode == 0
+        try:
+            files = until(lambda: len(found := list(tmp_path.glob("*.started"))) == 2 and found)
+            stop(process.pid, [int(file.stem) for file in files])
+            assert process.communicate(timeout=60)[1] == b""
+            assert process.returncode == 0
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
