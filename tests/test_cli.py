@@ -20,6 +20,7 @@ import yaml
 from proxy import __version__, cli, curl, sources
 from proxy.callers.identity import Identity
 from proxy.withdrawn import endpoints, trigger
+from tests.processes import running
 
 COMMAND = str(Path(sys.executable).with_name("trigger-shim"))
 COMMANDS = ("serve", "health", "check", "lifecycle", "translate", "scan", "demo")
@@ -490,20 +491,17 @@ def serving(*arguments: str, stderr: int = subprocess.PIPE, **variables: str) ->
     """The command, once it serves: the caller log's first line is the heartbeat of the start."""
     given = environment(TRIGGER_SHIM__CALLERS__LOG='"-"', TRIGGER_SHIM__CALLERS__FINGERPRINT_KEY=SECRET, **variables)
     command = [COMMAND, "serve", *arguments]
-    with subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
-        try:
-            assert process.stdout is not None
-            assert json.loads(process.stdout.readline())["event"] == "heartbeat"
-            yield process
-        finally:
-            process.kill()
+    with running(subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=stderr, text=True)) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["event"] == "heartbeat"
+        yield process
 
 
 def test_serve_says_nothing_where_nobody_looks_and_ends_with_0_when_it_is_stopped() -> None:
     with serving("--listen", "127.0.0.1:0", TRIGGER_SHIM__ADMIN="127.0.0.1:0") as process:
         process.send_signal(signal.SIGTERM)
 
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=60)
 
     assert (process.returncode, err) == (0, "")
 
@@ -522,7 +520,7 @@ def test_serve_tells_a_terminal_where_it_listens_forwards_and_logs() -> None:
 
         process.send_signal(signal.SIGINT)
 
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
     assert "http://127.0.0.1:9" in forwarding
     assert logging.endswith(" -")
     os.close(terminal)

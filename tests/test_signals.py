@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.tools import lack, program
 from tests.gateway.test_server import command
 from tests.harness import until
+from tests.processes import running
 
 READ_AGAIN = "trigger-shim: configuration read again: 0 known callers, no sunset\n"
 
@@ -67,11 +69,8 @@ def sent(moment: str, number: signal.Signals) -> dict[str, str]:
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     """How a process has ended, and what it said."""
-    with process:
-        try:
-            out, errors = process.communicate(timeout=60)
-        finally:
-            process.kill()
+    with running(process):
+        out, errors = process.communicate(timeout=60)
     return process.returncode, out, errors
 
 
@@ -97,25 +96,25 @@ def test_a_signal_before_the_workers_start_ends_it_and_leaves_nothing(tmp_path: 
 
 def test_a_signal_while_it_starts_ends_the_first_process_of_a_container(tmp_path: Path) -> None:
     if os.geteuid() != 0:
-        pytest.skip("only root can make a namespace")
-    container = ["unshare", "--pid", "--fork", "--kill-child", *serve(tmp_path)]
+        lack("only root can make a namespace", "sudo make test")
+    container = [program("unshare"), "--pid", "--fork", "--kill-child", *serve(tmp_path)]
     assert ended(run(tmp_path, SENDS, container, **sent(IMPORTS_COMMANDS, signal.SIGTERM))) == (0, "", "")
 
 
 def test_a_signal_ends_a_start_that_hangs(tmp_path: Path) -> None:
-    process = run(tmp_path, HANGS, serve(tmp_path))
-    until((tmp_path / "arrived").exists)
-    process.terminate()
-    assert ended(process) == (0, "", "")
+    with running(run(tmp_path, HANGS, serve(tmp_path))) as process:
+        until((tmp_path / "arrived").exists)
+        process.terminate()
+        assert ended(process) == (0, "", "")
 
 
 @pytest.mark.parametrize("moment", [IMPORTS_COMMANDS, BINDS])
 def test_a_hangup_while_it_starts_leads_to_a_reload(tmp_path: Path, moment: str) -> None:
-    process = run(tmp_path, SENDS, serve(tmp_path), **sent(moment, signal.SIGHUP))
-    assert process.stderr is not None
-    assert process.stderr.readline() == READ_AGAIN
-    process.terminate()
-    assert ended(process) == (0, "", "")
+    with running(run(tmp_path, SENDS, serve(tmp_path), **sent(moment, signal.SIGHUP))) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == READ_AGAIN
+        process.terminate()
+        assert ended(process) == (0, "", "")
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGHUP, -1), (signal.SIGINT, 130)])
