@@ -4,13 +4,12 @@ import argparse
 import functools
 import getpass
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from proxy import __version__, config, plans, reports, sources, terminal, translate
+from proxy import __version__, config, plans, reports, signals, sources, terminal, translate
 from proxy.callers import identity
 from proxy.callers.log import fingerprint_key, operator
 
@@ -45,6 +44,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     if files is not None:
         files.extend(rest)
     command: Callable[[argparse.Namespace], int] = options.command
+    if command is not _serve:
+        signals.release()
     return command(options)
 
 
@@ -56,8 +57,7 @@ def _is_file(word: str) -> bool:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    # The first process of a container never hears of a signal without a handler, and the server's own comes late.
-    signal.signal(signal.SIGTERM, _end)
+    stop = signals.Stop()
     # A server takes as long to import as most other commands take in all.
     from proxy.gateway import supervisor  # noqa: PLC0415
     from proxy.gateway.server import ServeError  # noqa: PLC0415
@@ -65,15 +65,11 @@ def _serve(options: argparse.Namespace) -> int:
     if options.config is None and Path(sources.DEFAULT_FILE).exists():
         options.config = sources.DEFAULT_FILE  # when it is read again, it must be there
     try:
-        supervisor.serve(functools.partial(_config, options), announce=sys.stderr.isatty())
+        supervisor.serve(functools.partial(_config, options), stop, announce=sys.stderr.isatty())
     except ServeError as error:
         operator.error(str(error))
         return FAILED
     return OK
-
-
-def _end(_signal: int, _frame: object) -> NoReturn:
-    raise SystemExit(OK)
 
 
 def _health(options: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ import pytest
 from proxy.gateway import server
 from proxy.standin.app import StandIn
 from proxy.standin.repositories import artifact
+from tests.processes import running
 
 Reply = tuple[int, Any]
 
@@ -185,9 +186,9 @@ def test_it_can_be_served_alone_and_ends_with_a_signal() -> None:
     with server.loopback() as free:
         host, port = free.getsockname()
     command = [sys.executable, "-m", "proxy.standin", "--listen", f"{host}:{port}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with running(subprocess.Popen(command, stdout=subprocess.PIPE, text=True)) as process:
         assert process.stdout is not None
         assert f"http://{host}:{port}" in process.stdout.readline()
         assert Client(host, port)("POST", RUNS, BUILD)[0] == 200
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0

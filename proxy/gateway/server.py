@@ -5,7 +5,6 @@ import contextlib
 import gc
 import logging
 import math
-import signal
 import socket
 import ssl
 import threading
@@ -245,9 +244,6 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         # uvicorn's own raises the signal again after a clean stop, and the exit status would not be 0.
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(number, self.stop)
         yield
 
 

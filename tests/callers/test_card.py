@@ -1,6 +1,5 @@
 """What the owner of a caller gets to know, and that the new calls in it work."""
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from proxy.callers.text import card_to_markdown, card_to_text
 from proxy.gateway import server
 from proxy.standin.app import StandIn
 from tests.callers.lines import DAY, NOW, beats, call, log
+from tests.deploy.tools import program
 
 BASE = "https://api.sourcecraft.tech"
 
@@ -106,8 +106,8 @@ HOSTILE = ["$(touch owned)", "`touch owned`", "'; touch owned; '", '"; touch own
         ("/acme/shop/ci_workflows/%D1%81%D0%B1%D0%BE%D1%80%D0%BA%D0%B0/trigger", ["\u202eenv", "\x9b31m"]),
     ],
 )
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is missing")
 def test_the_new_call_works_as_it_stands_and_runs_nothing_else(tmp_path: Path, path: str, inputs: list[str]) -> None:
+    program("curl")
     standin, upstream = StandIn(), server.loopback()
     host, port = upstream.getsockname()
     ids: dict[str, Any] = {"repo_id": "42", "org": None, "repo": None} if "id:" in path else {}

@@ -2,11 +2,13 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from proxy.callers.log import operator
+from tests.processes import running
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,14 +31,16 @@ WARNING = re.compile(r"trigger-shim: warning: standard error stalled, and lost l
 LINE = re.compile(r"trigger-shim: error: (\d{4})x{200}")
 
 
-def started(program: str, *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
+def started(program: str, *arguments: str) -> AbstractContextManager["subprocess.Popen[str]"]:
+    return running(
+        subprocess.Popen(
+            [sys.executable, "-c", program, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
     )
 
 

@@ -90,13 +90,13 @@ def confined(manifests: Manifests, folder: Path, memory: Path) -> Runtime:
         "mount -o remount,bind,ro /",
         'exec "$@"',
     ]
-    namespace = [program("unshare", "util-linux"), "--mount", "sh", "-c", " && ".join(steps), "sh"]
+    namespace = [program("unshare"), "--mount", "sh", "-c", " && ".join(steps), "sh"]
     user = [f"--reuid={who['runAsUser']}", f"--regid={who['runAsGroup']}", "--clear-groups"]
     user += ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
     libraries = f"/mnt/{Path(sysconfig.get_path('purelib')).relative_to(ROOT)}"
     interpreter = f"/srv/{Path(sys.executable).resolve().relative_to(sys.base_prefix)}"
     python = ["env", f"PYTHONPATH=/mnt:{libraries}", "LD_LIBRARY_PATH=/srv/lib", interpreter, "-P", "-m", "proxy.cli"]
-    return Runtime([*namespace, program("setpriv", "util-linux"), *user, *python], "/media/config.yaml")
+    return Runtime([*namespace, program("setpriv"), *user, *python], "/media/config.yaml")
 
 
 @dataclass

@@ -20,6 +20,7 @@ from proxy.gateway.server import KEEPALIVE
 from proxy.withdrawn import endpoints
 from tests.deploy.tools import DEPLOY, adapted, program
 from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, Wire, closes, proxy_for, reply, stays_silent, until
+from tests.processes import running
 from tests.sockets import free_port
 
 FILE = DEPLOY / "nginx" / "trigger-shim.conf"
@@ -123,7 +124,7 @@ def _written(folder: Path, authority: Authority, front: int, proxy: str, service
 @contextlib.contextmanager
 def fronted(folder: Path, changes: dict[str, str] | None = None, **sections: Any) -> Iterator[Front]:
     """The whole: nginx, the proxy behind it, and the service."""
-    nginx, authority, port = program("nginx", "nginx-light"), Authority(folder), free_port()
+    nginx, authority, port = program("nginx"), Authority(folder), free_port()
     # The callers come from an address that is not trusted, although it is this machine's.
     sections = {"callers": {"trusted_proxies": ["127.0.0.1/32"]}, **sections}
     with contextlib.ExitStack() as stack:
@@ -135,8 +136,7 @@ def fronted(folder: Path, changes: dict[str, str] | None = None, **sections: Any
         ran = subprocess.run([nginx, "-e", "stderr", "-t", "-c", main], capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
         assert "warn" not in ran.stderr
-        process = stack.enter_context(subprocess.Popen([nginx, "-e", "stderr", "-c", main]))
-        stack.callback(process.terminate)
+        stack.enter_context(running(subprocess.Popen([nginx, "-e", "stderr", "-c", main])))
         until(lambda: _listens(port))
         yield Front(port, proxy, service, upstream, authority)
 

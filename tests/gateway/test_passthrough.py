@@ -19,6 +19,7 @@ from proxy.gateway import server
 from proxy.gateway.app import App
 from proxy.values import Address
 from tests.harness import Broken, ByHand, Head, Proxy, Wire, by_hand, proxy_for, until
+from tests.processes import running
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -952,11 +953,10 @@ def serving(upstream: str, folder: Path) -> Iterator[tuple[Proxy, int]]:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "proxy.cli", "serve", "--listen", f"127.0.0.1:{port}", "--upstream", upstream]
     given = {**os.environ, "TRIGGER_SHIM__ADMIN": "null", "TRIGGER_SHIM__CALLERS__LOG": str(folder / "callers.jsonl")}
-    with subprocess.Popen(command, env=given, cwd=folder) as process:
+    with running(subprocess.Popen(command, env=given, cwd=folder)) as process:
         proxy = Proxy("127.0.0.1", port, folder / "callers.jsonl")
         until(lambda: listens(proxy))
         yield proxy, process.pid
-        process.terminate()
 
 
 def listens(proxy: Proxy) -> bool:

@@ -3,7 +3,6 @@ import contextlib
 import itertools
 import json
 import re
-import shutil
 import socket
 import struct
 import subprocess
@@ -26,7 +25,9 @@ from proxy import config
 from proxy.gateway import asgi, protocol, server
 from proxy.gateway.app import App
 from proxy.gateway.protocol import Protocol
+from tests.deploy.tools import program
 from tests.harness import HEAD, RUN, TRIGGER, Answer, Proxy, Upstream, closes, held, proxy_for, reply, sends, until
+from tests.processes import running
 
 GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -178,8 +179,8 @@ backend upstream
 """
 
 REFERENCES = {
-    "nginx": ("nginx-light", NGINX, ["-e", "stderr", "-c"]),
-    "haproxy": ("haproxy", HAPROXY, ["-q", "-db", "-f"]),
+    "nginx": (NGINX, ["-e", "stderr", "-c"]),
+    "haproxy": (HAPROXY, ["-q", "-db", "-f"]),
 }
 
 
@@ -197,17 +198,14 @@ def _connected(address: Path) -> socket.socket | None:
 @contextlib.contextmanager
 def _reference(name: str, folder: Path, upstream: str) -> Iterator[Path]:
     """One of the two servers, and the address where it listens."""
-    package, text, options = REFERENCES[name]
-    program = shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-    if program is None:
-        pytest.skip(f"{name} is not installed: apt-get install {package}")
+    text, options = REFERENCES[name]
+    command = [program(name), *options]
     settings_file = folder / f"{name}.conf"
     settings_file.write_text(text.format(folder=folder, upstream=upstream))
     address = folder / name
-    with subprocess.Popen([program, *options, str(settings_file)]) as process:
+    with running(subprocess.Popen([*command, str(settings_file)])):
         until(lambda: _connected(address)).close()
         yield address
-        process.terminate()
 
 
 @pytest.fixture(scope="module")

@@ -191,7 +191,7 @@ def test_a_standard_output_that_nobody_reads_stops_no_call(upstream: Upstream, t
         assert taken(process.stdout, 400) == calls
         until(lambda: logged.counted() == (1 + 400, 0))
         process.send_signal(signal.SIGTERM)
-        output, errors = process.communicate(timeout=20)
+        output, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     assert json.loads(output)["at"] == "stop"
     stalls, goes_on = errors.decode().splitlines()
@@ -208,7 +208,7 @@ def test_a_stop_does_not_wait_for_who_does_not_read_and_the_rest_goes_to_standar
         assert process.stderr is not None
         process.send_signal(signal.SIGTERM)
         errors = process.stderr.read()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         output = process.stdout.read()
     stalls, lines = errors.decode().split("\n", 1)
     assert stalls == STALLS
@@ -238,5 +238,5 @@ def test_a_standard_error_that_nobody_reads_stops_no_call_though_every_record_go
         calls = logged.call(300)  # more than a pipe holds
         assert logged.counted() == (0, 1 + 300)
         process.terminate()
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert rescued(errors.decode()) == calls

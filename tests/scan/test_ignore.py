@@ -1,6 +1,5 @@
 """What is ignored, held to git itself."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,13 +8,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.scan.walk import Scan
+from tests.deploy.tools import program
 
 FOLDERS = ("", "a", "b", "build", "a/b", "a/build", "b/a", "build/a", "a/b/a")
 FILES = ("x.py", "k.txt", "c")
 PATTERNS = """* */ !*/ *.py !*.py *.t?t a a/ !a !a/ /a /a/ !/a/b a/b a/* !a/* a/** !a/** **/b **/b/ a/**/b build/
 !build/ !build/x.py /build/* !build/a b* [ab] ? #c \\!x !k.txt k.txt /* !/b a/b/ ** !**/ b/*.py [ ! a\\ c/""".split()
 
-needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+
+@pytest.fixture(scope="module")
+def needs_git() -> None:
+    program("git")
 
 
 def run_git(folder: Path, *arguments: str) -> str:
@@ -41,7 +44,7 @@ def seen(folder: Path, below: str = "") -> set[str]:
 patterns = st.lists(st.sampled_from(PATTERNS), max_size=4).map("\n".join)
 
 
-@needs_git
+@pytest.mark.usefixtures("needs_git")
 @given(root=patterns, nested=patterns, exclude=patterns)
 @example(root="a/**\n!a/c", nested="", exclude="")
 @settings(max_examples=60, deadline=None)
@@ -60,7 +63,7 @@ def test_what_git_ignores_is_left_out_and_nothing_else(
     assert seen(folder) == listed - {"", ".gitignore", "a/.gitignore"}
 
 
-@needs_git
+@pytest.mark.usefixtures("needs_git")
 def test_a_linked_working_tree_has_the_excludes_of_its_repository(tmp_path: Path) -> None:
     main, linked = tmp_path / "main", tmp_path / "linked"
     main.mkdir()

@@ -162,16 +162,13 @@ def test_the_work_grows_with_the_text_and_not_faster(piece: str) -> None:
 
     small, large = text(6_000), text(48_000)
 
-    # Eight times the text: 64 times the work, were it the square.
-    assert work(large) < 24 * max(work(small), 0.002)
+    # Eight times the text: 64 times the work, were it the square. One of several tries is undisturbed.
+    most = 24 * max(min(work(small) for _ in range(3)), 0.002)
+    assert any(work(large) < most for _ in range(3))
 
 
 def work(text: str) -> float:
-    """Seconds of this thread's own processor time, the least of some."""
-
-    def once() -> float:
-        start = time.thread_time()
-        find(text)
-        return time.thread_time() - start
-
-    return min(once() for _ in range(3))
+    """Seconds of this thread's own processor time."""
+    start = time.thread_time()
+    find(text)
+    return time.thread_time() - start
