@@ -107,10 +107,9 @@ class Gateway:
                 legacy_answer = trigger.to_legacy(answer.status, answer.body)
             except errors.UpstreamError as error:
                 return _failed(error, record, starts_run=True, kept=headers.kept(answer.headers))
-            if legacy_answer.error_code is not None:
+            if legacy_answer.is_error:
                 return _refused(legacy_answer, record, headers.kept(answer.headers))
-            if legacy_answer.has_run:
-                attempt.run = legacy_answer
+            attempt.run = legacy_answer
             return _delivered(legacy_answer, record, "forwarded")
 
     async def _pass_through(self, scope: Scope, receive: Receive, answering: Answering) -> None:

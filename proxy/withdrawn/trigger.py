@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from proxy.errors import ErrorBody, InvalidAnswer, InvalidBody, UpstreamError
+from proxy.errors import InvalidAnswer, InvalidBody, UpstreamError
 
 TriggerStatus = Literal["created", "already_exists", "nothing_to_start"]
 
@@ -33,7 +33,13 @@ class _Input(msgspec.Struct, frozen=True):
 class _RunCIBody(msgspec.Struct, frozen=True):
     revision: str | None = None
     workflow_revision: str | None = None
+    # A protobuf gateway takes either spelling (API.md, section 1); the other fields have only one.
+    camel_revision: str | None = msgspec.field(default=None, name="workflowRevision")
     input: _Input | None = None
+
+    @property
+    def config_revision(self) -> str | None:
+        return self.camel_revision if self.workflow_revision is None else self.workflow_revision
 
 
 class _KnownInput(_Input, frozen=True, forbid_unknown_fields=True):
@@ -61,7 +67,14 @@ class _Run(msgspec.Struct, frozen=True):
     slug: str | None = None
     status: str | None = None
     workflows: list[msgspec.Raw] | None = None
+    error_messages: list[msgspec.Raw] | None = None
     user: Any = None
+
+
+class _Error(msgspec.Struct, frozen=True):
+    # Of whatever type: only a string explains anything.
+    error_code: msgspec.Raw = msgspec.Raw()
+    message: msgspec.Raw = msgspec.Raw()
 
 
 class _RunCIWorkflowResponse(msgspec.Struct, frozen=True):
@@ -89,9 +102,14 @@ class LegacyAnswer(NamedTuple):
     error_code: str | None = None
 
     @property
+    def is_error(self) -> bool:
+        """Whether it is an error of the service's own."""
+        return self.status >= 400
+
+    @property
     def has_run(self) -> bool:
-        """Whether there is a run that goes on: not an error, and something was to be started."""
-        return self.trigger_status in {"created", "already_exists"}
+        """Whether there is a run, whatever its status."""
+        return self.run is not None
 
 
 # --- the request
@@ -133,7 +151,7 @@ def to_successor(body: bytes, workflow: str) -> SuccessorRequest:
     request = _RunWorkflowsBody(
         workflows=[_Workflow(workflow, values or None)],
         head=revision_to_successor(legacy.revision),
-        config_revision=revision_to_successor(legacy.workflow_revision),
+        config_revision=revision_to_successor(legacy.config_revision),
     )
     return SuccessorRequest(_encode(request), _names(values or ()), _short(ignored))
 
@@ -142,22 +160,34 @@ def _understood(body: bytes) -> tuple[_RunCIBody, list[str]]:
     """A legacy body, and the names of what the withdrawn endpoint never had; most have nothing of that.
 
     Raises:
-        msgspec.DecodeError, RecursionError: it is not what the endpoint took.
+        msgspec.DecodeError, RecursionError, InvalidBody: it is not what the endpoint took.
     """
+    ignored: list[str] = []
     try:
-        return _known_body.decode(body), []
+        legacy: _RunCIBody = _known_body.decode(body)
     except msgspec.ValidationError:
-        legacy, fields = _run_body.decode(body), _object.decode(body)
-    ignored = [name for name in fields if name not in _RunCIBody.__struct_fields__]
+        legacy = _run_body.decode(body)
+        ignored = _ignored(legacy, body)
+    if legacy.workflow_revision is not None and legacy.camel_revision is not None:
+        both = "workflow_revision and workflowRevision are one field: send one of them"
+        raise InvalidBody(
+            f"The body is not what this endpoint takes: {both}, at $.workflowRevision.", at="$.workflowRevision"
+        )
+    return legacy, ignored
+
+
+def _ignored(legacy: _RunCIBody, body: bytes) -> list[str]:
+    fields = _object.decode(body)
+    ignored = [name for name in fields if name not in _RunCIBody.__struct_encode_fields__]
     if legacy.input is not None:
         ignored += [f"input.{name}" for name in _object.decode(fields["input"]) if name != "values"]
-    return legacy, ignored
+    return ignored
 
 
 def revisions(body: bytes) -> list[str]:
     """The revisions that a legacy body names, of those that `to_successor` takes."""
     legacy = _run_body.decode(body.strip() or b"{}")
-    return [revision for revision in (legacy.revision, legacy.workflow_revision) if revision]
+    return [revision for revision in (legacy.revision, legacy.config_revision) if revision]
 
 
 def revision_to_successor(revision: str | None) -> GitRevision | None:
@@ -208,12 +238,11 @@ def _short(names: list[str]) -> list[str]:
 
 # --- the answer
 
-_KNOWN_STATUSES = frozenset(
-    "created prepared processing success failed canceled timeout skipped awaiting_approval rejected".split()
-)
+_ENDED_WELL = frozenset({"success", "skipped"})
 _run = msgspec.json.Decoder(_Run)
 _response = msgspec.json.Decoder(_RunCIWorkflowResponse)
-_error = msgspec.json.Decoder(ErrorBody)
+_error = msgspec.json.Decoder(_Error)
+_string = msgspec.json.Decoder(str)
 
 
 def to_legacy(status: int, body: bytes) -> LegacyAnswer:
@@ -224,7 +253,7 @@ def to_legacy(status: int, body: bytes) -> LegacyAnswer:
         body: the answer's body, its content encoding undone.
 
     Raises:
-        UpstreamError: an error that is not in the schema.
+        UpstreamError: an error that explains nothing.
         InvalidAnswer: neither a run nor an error.
     """
     if 400 <= status <= 599:
@@ -241,7 +270,7 @@ def to_legacy(status: int, body: bytes) -> LegacyAnswer:
         raise InvalidAnswer("The service answered with something that is not a run.") from None
     if not (run.id or run.slug):
         raise InvalidAnswer("The service answered with a run that has neither an id nor a slug.")
-    nothing = run.status in _KNOWN_STATUSES and run.status != "created" and not run.workflows
+    nothing = run.status in _ENDED_WELL and not (run.workflows or run.error_messages)
     trigger_status: TriggerStatus = "nothing_to_start" if nothing else "created"
     user = run.user.get("slug") or run.user.get("id") if isinstance(run.user, dict) else None
     return LegacyAnswer(
@@ -260,9 +289,24 @@ def taken_over(answer: LegacyAnswer) -> LegacyAnswer:
 
 
 def _error_to_legacy(status: int, body: bytes) -> LegacyAnswer:
+    code, message = _explanation(body)
+    if code is None and message is None:
+        raise UpstreamError(status)
+    return LegacyAnswer(status, body, error_code=code)
+
+
+def _explanation(body: bytes) -> tuple[str | None, str | None]:
+    """The code and the message of an error, each None where it is no string."""
     try:
         body.decode()
         error = _error.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise UpstreamError(status) from None
-    return LegacyAnswer(status, body, error_code=error.error_code)
+        return None, None
+    return _text(error.error_code), _text(error.message)
+
+
+def _text(value: msgspec.Raw) -> str | None:
+    try:
+        return _string.decode(value)
+    except msgspec.DecodeError:  # of another type, or absent
+        return None

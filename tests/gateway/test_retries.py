@@ -315,12 +315,20 @@ def test_who_says_anything_else_starts_a_run(
     assert len(upstream.received) == 2
 
 
-NOTHING_STARTED = reply(body=b'{"id":"","slug":"8","status":"success","workflows":[]}')
+@pytest.mark.parametrize("status", ["success", "failed", "prepared", "awaiting_approval", "rejected", "on_holiday"])
+def test_a_lost_run_is_given_to_its_retry_whatever_its_status(upstream: Upstream, proxy: Proxy, status: str) -> None:
+    run = b'{"id":"","slug":"8","status":"%b","workflows":[]}' % status.encode()
+    with lost_call(proxy, upstream, reply(body=run)):
+        pass
+    answer = proxy.call(body=BODY).json()
+    assert (answer["flux_public_id"], answer["trigger_status"]) == ("8", "already_exists")
+    assert len(upstream.received) == 1
+    assert outcomes(proxy) == ["forwarded", "redelivered"]
 
 
-@pytest.mark.parametrize("answer", [reply(409, b'{"error_code":"E"}'), closes(), NOTHING_STARTED])
+@pytest.mark.parametrize("answer", [reply(409, b'{"error_code":"E"}'), reply(503, b'{"message":"E"}'), closes()])
 @pytest.mark.parametrize("meanwhile", [False, True])
-def test_a_retry_of_what_failed_or_started_nothing_is_forwarded(
+def test_a_retry_of_what_failed_is_forwarded(
     upstream: Upstream, pages: tuple[Proxy, Proxy], answer: Script, *, meanwhile: bool
 ) -> None:
     proxy, admin = pages
