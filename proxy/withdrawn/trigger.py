@@ -1,13 +1,16 @@
 """The withdrawn trigger: its body into the successor's, and the successor's answer back (API.md, section 4)."""
 
 import re
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from proxy.errors import InvalidAnswer, InvalidBody, UpstreamError
+from proxy.withdrawn.successor import explanation_in, run_in
 
 TriggerStatus = Literal["created", "already_exists", "nothing_to_start"]
+Hint = Literal["trigger_body"]
 
 NAMES_KEPT = 64
 NAME_LENGTH = 128
@@ -62,21 +65,6 @@ class _RunWorkflowsBody(msgspec.Struct, frozen=True, omit_defaults=True):
     config_revision: GitRevision | None = None
 
 
-class _Run(msgspec.Struct, frozen=True):
-    id: str | None = None
-    slug: str | None = None
-    status: str | None = None
-    workflows: list[msgspec.Raw] | None = None
-    error_messages: list[msgspec.Raw] | None = None
-    user: Any = None
-
-
-class _Error(msgspec.Struct, frozen=True):
-    # Of whatever type: only a string explains anything.
-    error_code: msgspec.Raw = msgspec.Raw()
-    message: msgspec.Raw = msgspec.Raw()
-
-
 class _RunCIWorkflowResponse(msgspec.Struct, frozen=True):
     flux_id: str
     flux_public_id: str
@@ -84,11 +72,16 @@ class _RunCIWorkflowResponse(msgspec.Struct, frozen=True):
 
 
 class SuccessorRequest(NamedTuple):
-    """The body for the successor, and what the caller record says of the legacy one."""
+    """The body for the successor, and what the caller record says of the legacy one.
+
+    Attributes:
+        hint: what its owner should hear besides.
+    """
 
     body: bytes
     inputs: list[str]
     ignored_fields: list[str]
+    hint: Hint | None = None
 
 
 class LegacyAnswer(NamedTuple):
@@ -153,7 +146,7 @@ def to_successor(body: bytes, workflow: str) -> SuccessorRequest:
         head=revision_to_successor(legacy.revision),
         config_revision=revision_to_successor(legacy.config_revision),
     )
-    return SuccessorRequest(_encode(request), _names(values or ()), _short(ignored))
+    return SuccessorRequest(_encode(request), input_names(values or ()), shortened(ignored))
 
 
 def _understood(body: bytes) -> tuple[_RunCIBody, list[str]]:
@@ -217,12 +210,13 @@ def _wrong_type(error: msgspec.ValidationError) -> InvalidBody:
     return InvalidBody(f"The body is not what this endpoint takes: {text} at {place}.", at=place)
 
 
-def _names(items: list[msgspec.Raw] | tuple[()]) -> list[str]:
+def input_names(items: Sequence[msgspec.Raw]) -> list[str]:
+    """The names of inputs, as many as a record holds."""
     named = items[:NAMES_KEPT]
     try:
-        return _short([item.name for item in _items.decode(b"[%b]" % b",".join(named))])
+        return shortened([item.name for item in _items.decode(b"[%b]" % b",".join(named))])
     except (msgspec.DecodeError, RecursionError):  # one of them has none
-        return _short([name for item in named if (name := _name(item)) is not None])
+        return shortened([name for item in named if (name := _name(item)) is not None])
 
 
 def _name(item: msgspec.Raw) -> str | None:
@@ -232,17 +226,15 @@ def _name(item: msgspec.Raw) -> str | None:
         return None
 
 
-def _short(names: list[str]) -> list[str]:
+def shortened(names: Sequence[str]) -> list[str]:
+    """As many names as a record holds, and as much of each."""
     return [name[:NAME_LENGTH] for name in names[:NAMES_KEPT]]
 
 
 # --- the answer
 
 _ENDED_WELL = frozenset({"success", "skipped"})
-_run = msgspec.json.Decoder(_Run)
 _response = msgspec.json.Decoder(_RunCIWorkflowResponse)
-_error = msgspec.json.Decoder(_Error)
-_string = msgspec.json.Decoder(str)
 
 
 def to_legacy(status: int, body: bytes) -> LegacyAnswer:
@@ -263,50 +255,32 @@ def to_legacy(status: int, body: bytes) -> LegacyAnswer:
             f"The service answered with status {status}, which is neither a run nor an error; "
             "the operator of the proxy should check upstream.url."
         )
-    try:
-        body.decode()
-        run = _run.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise InvalidAnswer("The service answered with something that is not a run.") from None
-    if not (run.id or run.slug):
+    run = run_in(body)
+    if run is None:
+        raise InvalidAnswer("The service answered with something that is not a run.")
+    if run.name is None:
         raise InvalidAnswer("The service answered with a run that has neither an id nor a slug.")
     nothing = run.status in _ENDED_WELL and not (run.workflows or run.error_messages)
     trigger_status: TriggerStatus = "nothing_to_start" if nothing else "created"
-    user = run.user.get("slug") or run.user.get("id") if isinstance(run.user, dict) else None
     return LegacyAnswer(
         200,
-        _encode(_RunCIWorkflowResponse(run.id or run.slug or "", run.slug or "", trigger_status)),
-        run=run.slug or run.id,
+        _encode(_RunCIWorkflowResponse(run.id or run.name, run.slug or "", trigger_status)),
+        run=run.name,
         trigger_status=trigger_status,
-        run_user=user if isinstance(user, str) else None,
+        run_user=run.user_name,
     )
 
 
 def taken_over(answer: LegacyAnswer) -> LegacyAnswer:
-    """The same run, for a retry of the call that has started it."""
+    """The same run, for a retry of the call that has started it; one that was not translated stays as it is."""
+    if answer.trigger_status is None:
+        return answer
     run = msgspec.structs.replace(_response.decode(answer.body), trigger_status="already_exists")
     return answer._replace(body=_encode(run), trigger_status=run.trigger_status)
 
 
 def _error_to_legacy(status: int, body: bytes) -> LegacyAnswer:
-    code, message = _explanation(body)
+    code, message = explanation_in(body)
     if code is None and message is None:
         raise UpstreamError(status)
     return LegacyAnswer(status, body, error_code=code)
-
-
-def _explanation(body: bytes) -> tuple[str | None, str | None]:
-    """The code and the message of an error, each None where it is no string."""
-    try:
-        body.decode()
-        error = _error.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None, None
-    return _text(error.error_code), _text(error.message)
-
-
-def _text(value: msgspec.Raw) -> str | None:
-    try:
-        return _string.decode(value)
-    except msgspec.DecodeError:  # of another type, or absent
-        return None
