@@ -102,6 +102,7 @@ class Closeup(msgspec.Struct, gc=False):
 
     inputs: list[str] = []
     ignored_fields: list[str] = []
+    hint: str | None = None
 
 
 class LastCall(msgspec.Struct, gc=False):
