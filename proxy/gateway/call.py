@@ -9,6 +9,7 @@ from urllib.parse import quote_from_bytes
 from starlette.types import Receive, Scope, Send
 
 from proxy import errors
+from proxy.callers.identity import Caller
 from proxy.callers.log import operator
 from proxy.callers.record import SCHEMA, CallRecord
 from proxy.config import Config
@@ -19,6 +20,7 @@ from proxy.gateway.metrics import Metrics
 from proxy.gateway.places import Places
 from proxy.gateway.records import Records
 from proxy.gateway.retries import Retries, key_of
+from proxy.gateway.slashes import Slashes, meant
 from proxy.gateway.terms import InForce, Visit
 from proxy.gateway.upstream import Stream, Upstream
 from proxy.withdrawn import endpoints, run_workflows, trigger
@@ -40,6 +42,7 @@ class Gateway:
         # Each has its own, and its own connections: neither must starve the other.
         self._triggers, self._streams = Places(config.limits.in_flight), Places(config.limits.in_flight)
         self._retries = Retries(config.limits.retry_window, time.monotonic)
+        self._slashes = Slashes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
@@ -127,6 +130,8 @@ class Gateway:
         response = None
         try:
             headers.check(scope["headers"])
+            if b"//" in scope["raw_path"]:
+                self._look_at_slashes(scope)
             await self._relay(scope, receive, answering, scope["target"], close)
         except Gone:
             pass
@@ -139,6 +144,11 @@ class Gateway:
             close()
         if response is not None and answering.status is None:
             await answering.whole(response)
+
+    def _look_at_slashes(self, scope: Scope) -> None:
+        match = meant(scope["method"], scope["raw_path"].decode("latin-1"))
+        if match is not None:
+            self._slashes.name(self._caller(scope, match), f"{scope['method']} {_quoted(scope['raw_path'])}")
 
     async def _relay(
         self,
@@ -175,16 +185,7 @@ class Gateway:
         """A call of which the head is known: until something better is, its record says that it was interrupted."""
         fields: Mapping[bytes, bytes] = scope["fields"]
         now, terms = self._in_force.now(), self._in_force.terms
-        hops = headers.values(scope["headers"], b"x-forwarded-for") if b"x-forwarded-for" in fields else []
-        caller = terms.identity.identify(
-            _peer(scope),
-            [hop.decode("latin-1") for hop in hops],
-            _text(fields.get(b"authorization"), "surrogateescape"),
-            _text(fields.get(b"user-agent")),
-            given_name=_text(fields.get(self._name_header)),
-            repository=match.repository,
-            workflow=_workflow(match),
-        )
+        caller = self._caller(scope, match)
         party = terms.party(caller)
         standing = terms.standing(party, now)
         record = CallRecord(
@@ -210,6 +211,19 @@ class Gateway:
             status=500,
         )
         return Visit(terms, party, standing, record, self._base)
+
+    def _caller(self, scope: Scope, match: endpoints.Match) -> Caller:
+        fields: Mapping[bytes, bytes] = scope["fields"]
+        hops = headers.values(scope["headers"], b"x-forwarded-for") if b"x-forwarded-for" in fields else []
+        return self._in_force.terms.identity.identify(
+            _peer(scope),
+            [hop.decode("latin-1") for hop in hops],
+            _text(fields.get(b"authorization"), "surrogateescape"),
+            _text(fields.get(b"user-agent")),
+            given_name=_text(fields.get(self._name_header)),
+            repository=match.repository,
+            workflow=_workflow(match),
+        )
 
     def _hop(self, scope: Scope) -> headers.Hop:
         peer = _peer(scope)
