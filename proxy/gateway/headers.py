@@ -48,6 +48,14 @@ TRANSLATED: dict[bytes, str] = {
 }
 """Fields that a translated request gets anew besides, and why."""
 
+WHOLE: dict[bytes, str] = {
+    b"content-length": "of the body, which is whole by now",
+    b"transfer-encoding": "as Content-Length",
+    b"accept-encoding": "the answer is to be read here, too",
+    b"x-request-id": "this call's, made where it was absent or unfit",
+}
+"""Fields that a request which starts a run gets anew where its body goes on as it came, and why."""
+
 KEPT_IN_ERROR: dict[bytes, str] = {
     b"retry-after": "when the tool may call again",
     b"www-authenticate": "goes with 401 (RFC 9110, section 11.6.1)",
@@ -105,6 +113,12 @@ def translated(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
         (b"accept-encoding", b"identity"),
         (b"x-request-id", request_id),
     ]
+
+
+def whole(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
+    """The headers of a request whose whole body goes on as it came, but for ``Host`` and the length."""
+    own = [(b"accept-encoding", b"identity"), (b"x-request-id", request_id)]
+    return [*(header for header in forwarded(request, hop) if header[0] not in WHOLE), *own]
 
 
 def answered(answer: Headers) -> list[Header]:

@@ -17,6 +17,9 @@ from proxy.withdrawn.trigger import LegacyAnswer
 MOST_KEPT = 1024
 """Runs, at most, that are kept for a retry; the oldest is given up for a new one."""
 
+MOST_BYTES = 16 << 20
+"""Bytes, at most, of their answers."""
+
 
 def key_of(authorization: bytes, target: bytes, body: bytes) -> bytes:
     """What a call says, in a few bytes that do not give its token away."""
@@ -39,6 +42,7 @@ class Retries:
         self._lost: dict[bytes, list[Try]] = {}
         self._kept: dict[bytes, deque[tuple[float, LegacyAnswer]]] = {}
         self._in_order: deque[tuple[float, bytes]] = deque()
+        self._bytes = 0
 
     def begin(self, key: bytes, when_gone: Callable[[Callable[[], None]], None]) -> "Try":
         """A call has come.
@@ -83,18 +87,24 @@ class Retries:
         until = self._now() + self._window
         self._kept.setdefault(key, deque()).append((until, run))
         self._in_order.append((until, key))
+        self._bytes += len(run.body)
         self._drop()
 
     def _drop(self) -> None:
         now = self._now() if self._in_order else 0
-        while self._in_order and (self._in_order[0][0] <= now or len(self._in_order) > MOST_KEPT):
+        while self._in_order and (self._in_order[0][0] <= now or self._is_full):
             until, key = self._in_order.popleft()
             kept = self._kept.get(key)
             if kept and kept[0][0] == until:  # or else it has been taken
                 self._first_of(kept, key)
 
+    @property
+    def _is_full(self) -> bool:
+        return len(self._in_order) > MOST_KEPT or self._bytes > MOST_BYTES
+
     def _first_of(self, kept: deque[tuple[float, LegacyAnswer]], key: bytes) -> LegacyAnswer:
         _, run = kept.popleft()
+        self._bytes -= len(run.body)
         if not kept:
             del self._kept[key]
         return run

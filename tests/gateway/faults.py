@@ -61,12 +61,12 @@ def wrapped(status: int, started: str) -> Seen:
 
 
 class Fault(NamedTuple):
-    """Something that an upstream does, to four calls at once (`worlds.CALLS`).
+    """Something that an upstream does, to five calls at once (`worlds.CALLS`).
 
     Attributes:
         row: what the README says that the service does.
         making: what it really does.
-        trigger: what the caller of a trigger gets.
+        trigger: what the caller of a trigger gets, and of whatever else starts a run.
         streamed: what others get, to whom answers go as they come; what that of a trigger gets, where it is None.
         read: what a call gets that changes nothing; what others get, where it is None.
         connections: that are made, at most.
@@ -78,8 +78,8 @@ class Fault(NamedTuple):
     trigger: Seen
     streamed: Seen | None = None
     read: Seen | None = None
-    connections: int = 4
-    begun: int = 4
+    connections: int = 5
+    begun: int = 5
 
 
 def in_the_body(row: str, making: Making, seen: Seen) -> Fault:
@@ -218,10 +218,10 @@ FAULTS = {
     "closes in the body": in_the_body(IN_BODY, at_once(closes(SIZED + RUN[:9])), LOST),
     "resets in the body": in_the_body(IN_BODY, at_once(cut(SIZED + RUN[:9])), LOST),
     "closes an idle connection": Fault(
-        IDLE, partial(worlds.closes_when_used_again, closes()), LOST, read=RAN, connections=1, begun=5
+        IDLE, partial(worlds.closes_when_used_again, closes()), LOST, read=RAN, connections=1, begun=6
     ),
     "resets an idle connection": Fault(
-        IDLE, partial(worlds.closes_when_used_again, resets), LOST, read=RAN, connections=1, begun=5
+        IDLE, partial(worlds.closes_when_used_again, resets), LOST, read=RAN, connections=1, begun=6
     ),
     **{f"sends {what}": Fault(NONSENSE, at_once(sends(data)), NO_HTTP) for what, data in GARBAGE.items()},
     **{

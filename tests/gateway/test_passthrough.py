@@ -125,22 +125,11 @@ def check_announced(head: Head, path: bytes) -> None:
     assert b'rel="deprecation"' in link
 
 
-@pytest.mark.parametrize(
-    "segment",
-    [
-        b"release%2Fprod",
-        b"%7Euser",
-        b"~user",
-        b"a;b",
-        b"a;v=1",
-        b"a%3Bb",
-        b"a+b",
-        b"%C3%A9",
-        b"id:5",
-        b"a%25b",
-        b"a'b!",
-    ],
-)
+SLUGS = [b"%7Euser", b"~user", b"a;b", b"a;v=1", b"a%3Bb", b"a+b", b"%C3%A9", b"a'b!"]
+NAMES = [*SLUGS, b"release%2Fprod", b"a%25b", b"id:5"]
+
+
+@pytest.mark.parametrize("segment", SLUGS)
 @pytest.mark.parametrize(
     "query",
     [b"", b"?", b"?page_size=5&page_token=a%2Bb%3D", b"?a=1&a=2&b=&a=1", b"?a;b", b"?x=%zz&?=/../", b"?p=~%7E+%20"],
@@ -150,9 +139,15 @@ def test_segments_and_query_go_to_the_successor_byte_for_byte(hands: ByHand, seg
     assert forwarded(hands, get(path + query)).target == b"/repos" + path + query
 
 
+@pytest.mark.parametrize("segment", NAMES)
+def test_names_go_to_the_successor_byte_for_byte(hands: ByHand, segment: bytes) -> None:
+    path = b"/acme/shop/cicd/logs/7/" + b"/".join([segment] * 3)
+    assert forwarded(hands, get(path)).target == b"/repos" + path
+
+
 def test_the_links_of_odd_segments_are_still_one_url(hands: ByHand) -> None:
-    head, _ = answered(hands, OK, get(b"/a%2Fb/a;b/cicd/runs/%7E"))
-    check_announced(head, b"/a%2Fb/a;b/cicd/runs/%7E")
+    head, _ = answered(hands, OK, get(b"/a%3Bb/a;b/cicd/runs/%7E"))
+    check_announced(head, b"/a%3Bb/a;b/cicd/runs/%7E")
 
 
 @pytest.mark.parametrize(
@@ -160,6 +155,8 @@ def test_the_links_of_odd_segments_are_still_one_url(hands: ByHand) -> None:
     [
         (b"DELETE", b"/repos/id:1"),
         (b"PATCH", b"/issues/id:5"),
+        (b"DELETE", b"/teams/id:42"),
+        (b"PATCH", b"/next/cloud-id:5"),
         (b"GET", b"/users/alice"),
         (b"GET", b"/me/issues"),
         (b"POST", b"/repos/a/b/cicd/runs"),
@@ -262,12 +259,17 @@ def test_a_caller_that_leaves_before_the_answer_does_not_stop_a_call_of_the_sect
     assert (record["outcome"], record["upstream_status"], record["client_gone"]) == ("forwarded", 200, True)
 
 
-def test_a_path_with_a_segment_of_dots_is_refused_and_recorded(hands: ByHand) -> None:
-    caller = hands.caller(get(b"/acme/%2e%2E/cicd/runs", b"X-Request-ID: dots\r\n"))
+@pytest.mark.parametrize("segment", [b"%2e%2E", b"a%2Fb", b"a%00b", b"%C0%AE%C0%AE", b"a%7f", b"%C2%85"])
+@pytest.mark.parametrize(("name", "method", "path"), SECTION)
+def test_a_repository_that_is_no_slug_is_refused_and_recorded(
+    hands: ByHand, name: str, method: bytes, path: bytes, segment: bytes
+) -> None:
+    request_id = b"%b-no-slug-%b" % (name.encode(), segment.replace(b"%", b"-"))
+    caller = hands.caller(get(path.replace(b"shop", segment), b"X-Request-ID: %b\r\n" % request_id, method))
     head, body = caller.answer()
     assert head.status == 400
     assert b'"InvalidPath"' in body
-    assert record_of(hands.proxy, b"dots")["outcome"] == "rejected"
+    assert record_of(hands.proxy, request_id)["outcome"] == "rejected"
 
 
 # --- requests

@@ -29,7 +29,7 @@ class Clock:
 
 
 def a_run(name: str) -> LegacyAnswer:
-    return LegacyAnswer(200, b"", run=name, trigger_status="created")
+    return LegacyAnswer(200, name.encode(), run=name, trigger_status="created")
 
 
 class Callers:
@@ -111,6 +111,16 @@ def test_what_is_kept_is_bounded_and_the_oldest_goes_first(monkeypatch: pytest.M
     assert [callers.retry(name.encode()) for name in ("7", "8", "9")] == [None, "8", "9"]
 
 
+def test_the_answers_that_are_kept_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "MOST_BYTES", 10)
+    callers = Callers()
+    for name in ("1111", "2222", "3333"):
+        callers.lose(name, key=name.encode())
+    assert [callers.retry(name.encode()) for name in ("1111", "2222")] == [None, "2222"]
+    callers.lose("444444", key=b"444444")  # there is room again
+    assert [callers.retry(name.encode()) for name in ("3333", "444444")] == ["3333", "444444"]
+
+
 def test_nothing_stays_behind() -> None:
     callers = Callers()
     for _ in range(3):
@@ -121,7 +131,7 @@ def test_nothing_stays_behind() -> None:
     callers.lose(None)
     callers.retry()
     empty = Retries(60, callers.clock)
-    for name in ("_lost", "_kept", "_in_order"):
+    for name in ("_lost", "_kept", "_in_order", "_bytes"):
         assert getattr(callers.retries, name) == getattr(empty, name), name
 
 
@@ -315,12 +325,20 @@ def test_who_says_anything_else_starts_a_run(
     assert len(upstream.received) == 2
 
 
-NOTHING_STARTED = reply(body=b'{"id":"","slug":"8","status":"success","workflows":[]}')
+@pytest.mark.parametrize("status", ["success", "failed", "prepared", "awaiting_approval", "rejected", "on_holiday"])
+def test_a_lost_run_is_given_to_its_retry_whatever_its_status(upstream: Upstream, proxy: Proxy, status: str) -> None:
+    run = b'{"id":"","slug":"8","status":"%b","workflows":[]}' % status.encode()
+    with lost_call(proxy, upstream, reply(body=run)):
+        pass
+    answer = proxy.call(body=BODY).json()
+    assert (answer["flux_public_id"], answer["trigger_status"]) == ("8", "already_exists")
+    assert len(upstream.received) == 1
+    assert outcomes(proxy) == ["forwarded", "redelivered"]
 
 
-@pytest.mark.parametrize("answer", [reply(409, b'{"error_code":"E"}'), closes(), NOTHING_STARTED])
+@pytest.mark.parametrize("answer", [reply(409, b'{"error_code":"E"}'), reply(503, b'{"message":"E"}'), closes()])
 @pytest.mark.parametrize("meanwhile", [False, True])
-def test_a_retry_of_what_failed_or_started_nothing_is_forwarded(
+def test_a_retry_of_what_failed_is_forwarded(
     upstream: Upstream, pages: tuple[Proxy, Proxy], answer: Script, *, meanwhile: bool
 ) -> None:
     proxy, admin = pages
