@@ -15,6 +15,7 @@ from proxy.config import Config
 from proxy.gateway import headers
 from proxy.gateway.asgi import JSON, Answering, Gone, Response, has_body, made_here, pieces, whole_body
 from proxy.gateway.closing import Closing, Passing, Recording
+from proxy.gateway.delivery import SILENCE, Delivery
 from proxy.gateway.headers import Header
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.places import Places
@@ -40,7 +41,12 @@ class Gateway:
         self._metrics = metrics
         # Each has its own, and its own connections: neither must starve the other.
         self._triggers, self._streams = Places(config.limits.in_flight), Places(config.limits.in_flight)
-        self._retries = Retries(config.limits.retry_window, time.monotonic)
+        self._retries = Retries(
+            config.limits.retry_window,
+            time.monotonic,
+            patience=config.upstream.timeout + 2 * SILENCE,  # no single call takes longer
+            waiting=config.limits.in_flight,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
@@ -58,7 +64,8 @@ class Gateway:
         """The way of a call of a withdrawn endpoint, from its first byte to its last."""
         visit = self._visit(scope, match)
         record = visit.record
-        close = Recording(self._metrics, answering, record, self._records, scope["is_gone"])
+        delivery: Delivery = scope["delivery"]
+        close = Recording(self._metrics, answering, record, self._records, delivery)
         response = None
         try:
             headers.check(scope["headers"])
@@ -71,6 +78,7 @@ class Gateway:
             else:  # of the rest of the section only the path has changed
                 target = successor + scope["target"].removeprefix(scope["raw_path"])
                 await self._relay(scope, receive, answering, target, close, visit=visit)
+                await delivery.settled()
         except Gone:
             pass
         except Exception as problem:
@@ -78,10 +86,17 @@ class Gateway:
         except BaseException:
             close()
             raise
-        await close.beside(others=self._triggers.are_taken)
-        if response is not None and answering.status is None:
-            response.headers.extend(visit.announced())
-            await answering.whole(response)
+        half_closed = close.waits
+        if not half_closed:
+            await close.beside(others=self._triggers.are_taken)
+        try:
+            if response is not None and answering.status is None:
+                response.headers.extend(visit.announced())
+                await answering.whole(response)
+                if half_closed:
+                    await delivery.settled()
+        finally:
+            close()
 
     async def _translated(self, scope: Scope, receive: Receive, close: Recording) -> Response:
         """The trigger: both bodies are translated, unless it is a retry, which takes over the run of its lost try."""
@@ -90,18 +105,19 @@ class Gateway:
         request = trigger.to_successor(legacy, record.workflow or "")
         record.inputs, record.ignored_fields = request.inputs, request.ignored_fields
         key = key_of(scope["fields"].get(b"authorization", b""), scope["target"], legacy)
-        with self._triggers, self._retries.begin(key, scope["when_gone"]) as attempt:
+        with self._retries.begin(key, scope["delivery"]) as attempt:
             run = await attempt.taken_over()
             if run is not None:
                 attempt.run = trigger.taken_over(run)
                 return _delivered(attempt.run, record, "redelivered")
-            close.sent()
-            answer = await self._upstream.post(
-                record.successor or "",
-                headers.translated(scope["headers"], self._hop(scope), record.request_id.encode()),
-                request.body,
-            )
-            close.received()
+            with self._triggers:
+                close.sent()
+                answer = await self._upstream.post(
+                    record.successor or "",
+                    headers.translated(scope["headers"], self._hop(scope), record.request_id.encode()),
+                    request.body,
+                )
+                close.received()
             record.upstream_status = answer.status
             try:
                 legacy_answer = trigger.to_legacy(answer.status, answer.body)
@@ -161,7 +177,7 @@ class Gateway:
             back += visit.announced()
             if headers.first(back, b"x-request-id") is None:
                 back.append(visit.request_id)
-        await answering.streamed(answer.status, back, answer.body, close)
+        await answering.streamed(answer.status, back, answer.body, close.ending)
 
     def _visit(self, scope: Scope, match: endpoints.Match) -> Visit:
         """A call of which the head is known: until something better is, its record says that it was interrupted."""

@@ -24,6 +24,7 @@ from proxy.gateway.app import App
 from proxy.gateway.descriptors import Shortage
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.protocol import Protocol
+from proxy.gateway.tls import Session
 from proxy.values import Address
 
 BACKLOG = 4096
@@ -284,6 +285,8 @@ def _settings(app: ASGIApp, tls: Tls | None) -> uvicorn.Config:
     )
     try:
         settings.load()
+        if settings.ssl is not None:
+            settings.ssl.sslobject_class = Session
     except ssl.SSLError as error:
         raise ServeError(f"tls: the certificate and the key cannot be used: {error.reason or error}") from None
     except OSError as error:
