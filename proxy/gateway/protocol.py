@@ -87,7 +87,7 @@ class Protocol(asyncio.Protocol):
         if self._connected is not None:
             self._connected(self._server[1], 1)
         if self._tls is not None:
-            self._tls.ended = self._tls_ended
+            self._tls.begin(self.transport, self._half_closed)
         elif self._wants_tls:
             self._refuse(errors.InvalidRequest("This port speaks TLS: call it with https."))
 
@@ -96,7 +96,7 @@ class Protocol(asyncio.Protocol):
         if self._connected is not None:
             self._connected(self._server[1], -1)
         if self._tls is not None:
-            self._tls.ended = None  # or both would hold each other
+            self._tls.end()
         self.writable.set()
         self.closed.set()
         for exchange in self._exchanges:
@@ -115,14 +115,8 @@ class Protocol(asyncio.Protocol):
             self._exchanges[-1].keep_alive = False
         return True
 
-    def _tls_ended(self) -> None:
-        """The caller has sent close_notify, after which TLS still takes its answer (RFC 8446, section 6.1)."""
-        if self.transport.is_closing():
-            return
-        if self.eof_received():
-            # With a limit of 0 the socket is read no further: at its end, the event loop would close it at once.
-            cast("Any", self.transport).set_read_buffer_limits(0)
-        else:
+    def _half_closed(self) -> None:
+        if not self.transport.is_closing() and not self.eof_received():
             self.transport.close()
 
     def pause_writing(self) -> None:

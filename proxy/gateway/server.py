@@ -24,7 +24,7 @@ from proxy.gateway.app import App
 from proxy.gateway.descriptors import Shortage
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.protocol import Protocol
-from proxy.gateway.tls import Session
+from proxy.gateway.tls import Context
 from proxy.values import Address
 
 BACKLOG = 4096
@@ -91,10 +91,10 @@ def settle() -> None:
 
 
 @contextlib.contextmanager
-def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5) -> Iterator[None]:
+def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5, tls: Tls | None = None) -> Iterator[None]:
     """Serve an application from a thread while the block runs."""
     settled = threading.Event()
-    server = Server(app, drain, ready=settled.set)
+    server = Server(app, drain, tls=tls, ready=settled.set)
 
     def run() -> None:
         try:
@@ -282,16 +282,22 @@ def _settings(app: ASGIApp, tls: Tls | None) -> uvicorn.Config:
         timeout_keep_alive=KEEPALIVE,
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
+        ssl_context_factory=_context if tls else None,
     )
     try:
         settings.load()
-        if settings.ssl is not None:
-            settings.ssl.sslobject_class = Session
     except ssl.SSLError as error:
         raise ServeError(f"tls: the certificate and the key cannot be used: {error.reason or error}") from None
     except OSError as error:
         raise ServeError(f"tls: {error.filename or 'the certificate'}: {error.strerror}") from None
     return settings
+
+
+def _context(settings: uvicorn.Config, _: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """uvicorn's own context, but of another class."""
+    context = Context(settings.ssl_version)
+    context.load_cert_chain(cast("str", settings.ssl_certfile), settings.ssl_keyfile)
+    return context
 
 
 def bind(key: str, address: Address) -> socket.socket:
