@@ -51,7 +51,7 @@ class Delivery:
         if self.state in {State.DELIVERED, State.LOST}:
             return
         self.state = state
-        for watcher in self._watchers:
+        for watcher in reversed(self._watchers):  # who waits here for the end of a call is told before its retry
             watcher(state)
 
     async def settled(self) -> None:

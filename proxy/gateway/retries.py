@@ -11,7 +11,6 @@ known whether that one has its answer, and takes the run over only where it has 
 import asyncio
 import enum
 import itertools
-import math
 from collections import deque
 from collections.abc import Callable
 from hashlib import blake2b
@@ -43,9 +42,7 @@ class Retries:
         waiting: how many calls may wait at once.
     """
 
-    def __init__(
-        self, window: float, now: Callable[[], float], *, patience: float = math.inf, waiting: int = 1024
-    ) -> None:
+    def __init__(self, window: float, now: Callable[[], float], *, patience: float, waiting: int) -> None:
         self._window = window
         self._now = now
         self.patience, self.places = patience, Places(waiting)
@@ -194,8 +191,14 @@ class Try:
 
     async def bequest(self) -> LegacyAnswer | None:
         """Take over what becomes of this try: its run if it is lost, and nothing where its caller has the answer."""
-        self._heir = asyncio.get_running_loop().create_future()
-        return await self._heir
+        heir: asyncio.Future[LegacyAnswer | None] = asyncio.get_running_loop().create_future()
+        self._heir = heir
+        try:
+            return await heir
+        except asyncio.CancelledError:
+            if not heir.cancelled() and (run := heir.result()) is not None:  # handed over in the same moment
+                self._retries.keep(self.key, run)
+            raise
 
     def _end(self) -> None:
         lost, doubtful = self.state is State.LOST, self.state is not State.UNDER_WAY

@@ -294,7 +294,7 @@ def _settings(app: ASGIApp, tls: Tls | None) -> uvicorn.Config:
 
 
 def _context(settings: uvicorn.Config, _: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-    """uvicorn's own context, but of another class."""
+    """The context that uvicorn makes of these settings, but one of ours."""
     context = Context(settings.ssl_version)
     context.load_cert_chain(cast("str", settings.ssl_certfile), settings.ssl_keyfile)
     return context

@@ -1,7 +1,8 @@
 """What TLS from callers needs beyond asyncio.
 
-A caller may half-close TLS: it sends close_notify, and still reads (RFC 8446, section 6.1). The event loop knows no such
-thing. It closes a connection as soon as reading from TLS gives nothing, or the TCP connection ends, and drops the answer.
+A caller may half-close TLS: it sends close_notify, and still reads (RFC 8446, section 6.1). The event loop knows no
+such thing. It closes a connection as soon as reading from TLS gives nothing, or the TCP connection ends, and drops the
+answer that is still to come.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ class Session(ssl.SSLObject):
 
     incoming: ssl.MemoryBIO
     _transport: Any = None
+    _ended: Callable[[], None] | None = None
 
     def begin(self, transport: asyncio.Transport, ended: Callable[[], None]) -> None:
         """The handshake is done.
@@ -42,16 +44,16 @@ class Session(ssl.SSLObject):
         data = super().read(len, buffer)
         if data:
             return data
-        if self._transport is not None:
+        if self._ended is not None:
             self._stop_reading()
+            asyncio.get_running_loop().call_soon(self._ended)
+            self.end()
         raise ssl.SSLWantReadError
 
     def _stop_reading(self) -> None:
         """Keep the event loop from reading on, to the end of the TCP connection: a byte that stays fills its buffer."""
         self.incoming.write(b"\0")
         self._transport.set_read_buffer_limits(high=1, low=0)
-        asyncio.get_running_loop().call_soon(self._ended)
-        self.end()
 
 
 class Context(ssl.SSLContext):
