@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
+from proxy.gateway import tls as secure
 from proxy.gateway.descriptors import Shortage
 
 BATCH = 64
@@ -24,7 +25,7 @@ class Acceptor:
 
     Args:
         listener: the socket; it is closed with this.
-        protocol: makes what speaks on a connection.
+        protocol: makes what speaks on a connection; where there is TLS, it also gets connections that begin otherwise.
         room: how many more connections there may be.
         shortage: is told of those who have to wait.
         tls: what to show to callers.
@@ -91,7 +92,11 @@ class Acceptor:
         self._pause = self._loop.call_later(PAUSE, self._look)
 
     async def _arrive(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):  # it is gone again, or does not speak TLS
-            await self._loop.connect_accepted_socket(
-                self._protocol, connection, ssl=self._tls, ssl_handshake_timeout=self._handshake
-            )
+        with contextlib.suppress(OSError):  # it is gone again, or does not agree on TLS
+            try:
+                async with asyncio.timeout(self._handshake):
+                    tls = self._tls if self._tls is not None and await secure.is_spoken(connection) else None
+                    await self._loop.connect_accepted_socket(self._protocol, connection, ssl=tls)
+            except BaseException:
+                connection.close()
+                raise

@@ -16,6 +16,7 @@ from proxy.config import Config
 from proxy.gateway import headers, responses
 from proxy.gateway.asgi import Answering, Gone, Response, has_body, made_here, pieces, whole_body
 from proxy.gateway.closing import Closing, Passing, Recording
+from proxy.gateway.delivery import SILENCE, Delivery
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.places import Places
 from proxy.gateway.records import Records
@@ -41,7 +42,12 @@ class Gateway:
         self._metrics = metrics
         # Each has its own, and its own connections: neither must starve the other.
         self._triggers, self._streams = Places(config.limits.in_flight), Places(config.limits.in_flight)
-        self._retries = Retries(config.limits.retry_window, time.monotonic)
+        self._retries = Retries(
+            config.limits.retry_window,
+            time.monotonic,
+            patience=config.upstream.timeout + 2 * SILENCE,  # no single call takes longer
+            waiting=config.limits.in_flight,
+        )
         self._slashes = Slashes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,7 +66,8 @@ class Gateway:
         """The way of a call of a withdrawn endpoint, from its first byte to its last."""
         visit = self._visit(scope, match)
         record = visit.record
-        close = Recording(self._metrics, answering, record, self._records, scope["is_gone"])
+        delivery: Delivery = scope["delivery"]
+        close = Recording(self._metrics, answering, record, self._records, delivery)
         response = None
         try:
             headers.check(scope["headers"])
@@ -75,6 +82,7 @@ class Gateway:
                 response = await self._started(scope, receive, close, target, translates=False)
             else:  # of the rest of the section only the path has changed
                 await self._relay(scope, receive, answering, target, close, visit=visit)
+                await delivery.settled()
         except Gone:
             pass
         except Exception as problem:
@@ -84,10 +92,17 @@ class Gateway:
         except BaseException:
             close()
             raise
-        await close.beside(others=self._triggers.are_taken)
-        if response is not None and answering.status is None:
-            response.headers.extend(visit.announced())
-            await answering.whole(response)
+        half_closed = close.waits
+        if not half_closed:
+            await close.beside(others=self._triggers.are_taken)
+        try:
+            if response is not None and answering.status is None:
+                response.headers.extend(visit.announced())
+                await answering.whole(response)
+                if half_closed:
+                    await delivery.settled()
+        finally:
+            close()
 
     async def _started(
         self, scope: Scope, receive: Receive, close: Recording, target: bytes, *, translates: bool
@@ -109,7 +124,7 @@ class Gateway:
             request = run_workflows.to_successor(legacy)
         record.inputs, record.ignored_fields, record.hint = request.inputs, request.ignored_fields, request.hint
         key = key_of(scope["fields"].get(b"authorization", b""), scope["target"], legacy)
-        with self._triggers, self._retries.begin(key, scope["when_gone"]) as attempt:
+        with self._retries.begin(key, scope["delivery"]) as attempt:
             run = await attempt.taken_over()
             if run is not None:
                 attempt.run = trigger.taken_over(run)
@@ -117,9 +132,10 @@ class Gateway:
             fields = (headers.translated if translates else headers.whole)(
                 scope["headers"], self._hop(scope), record.request_id.encode()
             )
-            close.sent()
-            answer = await self._upstream.post(target, fields, request.body)
-            close.received()
+            with self._triggers:
+                close.sent()
+                answer = await self._upstream.post(target, fields, request.body)
+                close.received()
             record.upstream_status = answer.status
             attempt.run, response = (responses.translated if translates else responses.as_it_came)(answer, record)
             return response
@@ -179,7 +195,7 @@ class Gateway:
             back += visit.announced()
             if headers.first(back, b"x-request-id") is None:
                 back.append(visit.request_id)
-        await answering.streamed(answer.status, back, answer.body, close)
+        await answering.streamed(answer.status, back, answer.body, close.ending)
 
     def _visit(self, scope: Scope, match: endpoints.Match) -> Visit:
         """A call of which the head is known: until something better is, its record says that it was interrupted."""

@@ -18,9 +18,11 @@ from uvicorn.server import ServerState
 
 from proxy import errors
 from proxy.callers.log import operator
-from proxy.gateway.exchange import Exchange, head
+from proxy.gateway.delivery import State, acknowledged
+from proxy.gateway.exchange import Exchange, head, reset
 from proxy.gateway.headers import Header
 from proxy.gateway.request import HEAD_LIMIT, check, escaped, target_of
+from proxy.gateway.tls import Session
 
 AHEAD_LIMIT = 100
 """Requests that a caller may send ahead of their answers."""
@@ -43,8 +45,7 @@ class Protocol(asyncio.Protocol):
 
     An application that puts ``connected`` into its lifespan's state is told of each that begins (1) or ends (-1), after
     the port that it is on. The scope of a call has, beyond what ASGI knows, its ``target`` as it came, the first value
-    of each header in ``fields``, ``is_gone``, which says whether its caller has hung up, and ``when_gone``, which takes
-    what is to be called when it does.
+    of each header in ``fields``, and in ``delivery`` whether its answer reaches the caller.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Protocol(asyncio.Protocol):
         self.app = config.loaded_app
         self.loop = _loop or asyncio.get_running_loop()
         self.keepalive = config.timeout_keep_alive
+        self._wants_tls = config.is_ssl
         self.state = server_state
         self._connected: Callable[[int, int], None] | None = app_state.get("connected")
         self.writable = asyncio.Event()
@@ -79,27 +81,43 @@ class Protocol(asyncio.Protocol):
         self._server = transport.get_extra_info("sockname")[:2]
         peer = transport.get_extra_info("peername")
         self._client = peer[:2] if peer is not None else None  # who has hung up by now has none
-        self._scheme = "https" if transport.get_extra_info("sslcontext") else "http"
+        self._tls: Session | None = transport.get_extra_info("ssl_object")
+        self._scheme = "https" if self._tls is not None else "http"
         self.state.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own protocols only
         if self._connected is not None:
             self._connected(self._server[1], 1)
+        if self._tls is not None:
+            self._tls.begin(self.transport, self._half_closed)
+        elif self._wants_tls:
+            self._refuse(errors.InvalidRequest("This port speaks TLS: call it with https."))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self.state.connections.discard(self)
         if self._connected is not None:
             self._connected(self._server[1], -1)
+        if self._tls is not None:
+            self._tls.end()
         self.writable.set()
         self.closed.set()
         for exchange in self._exchanges:
             exchange.disconnect()
 
     def eof_received(self) -> bool:
-        """Most that get here have hung up, but a caller may also end its side first and wait for its answer."""
+        """The caller has ended its side; what it has asked for before is answered (RFC 9112, section 9.6)."""
         self._ended = True
         if not self._exchanges:
             return False
-        self._exchanges[-1].break_off()
-        return self.transport.can_write_eof()
+        if self._incoming is not None:
+            self._incoming.break_off()
+        for exchange in self._exchanges:
+            exchange.delivery.becomes(State.HALF_CLOSED)
+        if self._refusal is None:
+            self._exchanges[-1].keep_alive = False
+        return True
+
+    def _half_closed(self) -> None:
+        if not self.transport.is_closing() and not self.eof_received():
+            self.transport.close()
 
     def pause_writing(self) -> None:
         self.writable.clear()
@@ -197,7 +215,7 @@ class Protocol(asyncio.Protocol):
         exchange = Exchange(
             self,
             self._scope(method, version),
-            keep_alive=version == "1.1" and self._parser.should_keep_alive(),
+            keep_alive=self._parser.should_keep_alive(),
         )
         if length or chunked:
             exchange.more_body = True
@@ -248,8 +266,24 @@ class Protocol(asyncio.Protocol):
         self._deadline = self.loop.time() + BODY_TIMEOUT
 
     def finished(self, exchange: Exchange) -> None:
-        """Go on after an answer: with a request that was sent ahead, or with waiting for one."""
+        """Go on after an answer, once it is known whether a caller that has half-closed takes it."""
         self.state.total_requests += 1
+        if exchange.delivery.state is State.HALF_CLOSED:
+            self._settling = self.loop.create_task(self._settle(exchange))
+        else:
+            self._go_on(exchange)
+
+    async def _settle(self, exchange: Exchange) -> None:
+        if not exchange.keep_alive and self.transport.can_write_eof():
+            self.transport.write_eof()  # it need not wait for the end of the answers
+        taken = await acknowledged(self.transport)
+        exchange.delivery.becomes(State.DELIVERED if taken else State.LOST)
+        if not taken and not self.transport.is_closing():
+            reset(self.transport)  # its run may go to another caller
+        self._go_on(exchange)
+
+    def _go_on(self, exchange: Exchange) -> None:
+        """Go on with a request that was sent ahead, or with waiting for one."""
         self._exchanges.remove(exchange)
         if self.transport.is_closing():
             return

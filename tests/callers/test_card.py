@@ -147,10 +147,10 @@ REPOSITORY: dict[str, Any] = {
     ("fields", "body", "seen"),
     [(RUNS, {"workflows": [{"name": "x"}]}, '"slug":"1"'), (REPOSITORY, {}, '"slug":"shop"')],
 )
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is missing")
 def test_a_new_call_whose_body_stays_takes_that_from_a_file(
     tmp_path: Path, fields: dict[str, Any], body: Any, seen: str
 ) -> None:
+    program("curl")
     standin, upstream = StandIn(), server.loopback()
     found = made(tmp_path, call(**fields), base="http://{}:{}".format(*upstream.getsockname()))
     shown = card_to_text(found, NOW).partition("becomes\n\n")[2].partition("\n\n")[0]
