@@ -258,14 +258,15 @@ def to_legacy(status: int, body: bytes) -> LegacyAnswer:
     run = run_in(body)
     if run is None:
         raise InvalidAnswer("The service answered with something that is not a run.")
-    if run.name is None:
+    name = run.name
+    if name is None:
         raise InvalidAnswer("The service answered with a run that has neither an id nor a slug.")
     nothing = run.status in _ENDED_WELL and not (run.workflows or run.error_messages)
     trigger_status: TriggerStatus = "nothing_to_start" if nothing else "created"
     return LegacyAnswer(
         200,
-        _encode(_RunCIWorkflowResponse(run.id or run.name, run.slug or "", trigger_status)),
-        run=run.name,
+        _encode(_RunCIWorkflowResponse(run.id or name, run.slug or "", trigger_status)),
+        run=name,
         trigger_status=trigger_status,
         run_user=run.user_name,
     )
