@@ -71,6 +71,7 @@ class Context(ssl.SSLContext):
 async def is_spoken(connection: socket.socket) -> bool:
     """Whether a caller begins with a TLS handshake, or ends without a word. What it sends stays to be read."""
     loop = asyncio.get_running_loop()
+    connection.setblocking(False)
     while True:
         try:
             return connection.recv(1, socket.MSG_PEEK) in {HANDSHAKE, b""}

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import errno
+import shutil
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -338,6 +340,22 @@ def test_an_idle_connection_is_closed_when_its_caller_half_closes(line: Line) ->
         line.sees()
         caller.half_close()
         assert caller.rest().endswith(RUN)
+
+
+TOOLS = {"nc": ("netcat-openbsd", ["-N"], "{0} {1}"), "socat": ("socat", ["-t", "20", "-"], "TCP:{0}:{1}")}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_tool_that_half_closes_has_a_run_for_each_of_its_calls(upstream: Upstream, proxy: Proxy, tool: str) -> None:
+    package, options, address = TOOLS[tool]
+    if shutil.which(tool) is None:
+        pytest.skip(f"needs the Debian package {package}")
+    command = [tool, *options, *address.format(proxy.host, proxy.port).split()]
+    for _ in range(2):
+        ended = subprocess.run(command, input=TRIGGERS, capture_output=True, timeout=20, check=True)
+        assert b'"trigger_status":"created"' in ended.stdout
+    assert recorded(proxy, 2) == [("forwarded", False)] * 2
+    assert len(upstream.received) == 2
 
 
 class Kernel(asyncio.Transport):
