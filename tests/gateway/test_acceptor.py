@@ -11,7 +11,7 @@ import trustme
 from starlette.types import Receive, Scope, Send
 
 from proxy import config
-from proxy.gateway import acceptor, server, tls
+from proxy.gateway import acceptor, server
 from proxy.gateway.acceptor import Acceptor
 from proxy.gateway.app import App
 from proxy.gateway.descriptors import Shortage
@@ -156,7 +156,7 @@ def test_a_caller_that_does_not_agree_on_tls_in_time_is_cut_off() -> None:
         with socket.create_connection(house.address) as caller:  # there is room again
             caller.setblocking(False)
             async with asyncio.timeout(PATIENCE):
-                await asyncio.get_running_loop().sock_sendall(caller, tls.HANDSHAKE + b"GET / HTTP/1.1\r\n\r\n")
+                await asyncio.get_running_loop().sock_sendall(caller, b"\x16\x03\x01\0\x05no hello")
                 while await asyncio.get_running_loop().sock_recv(caller, 100):  # what TLS has to say to that
                     pass
         house.acceptor.close()

@@ -883,7 +883,6 @@ async def _fed(pieces: list[bytes]) -> tuple[Wire, Seen]:
 
 class _settings_of(NamedTuple):  # noqa: N801 - what a protocol reads of uvicorn's settings
     loaded_app: Any
-    is_ssl: bool = False
     timeout_keep_alive: float = 75
 
 

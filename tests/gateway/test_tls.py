@@ -5,7 +5,6 @@ import contextlib
 import http.client
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from proxy.gateway import protocol
+from proxy.gateway.tls import Context
 from tests.gateway.test_acceptor import House, eventually
 from tests.gateway.test_protocol import GET, Caller, caller
 from tests.gateway.test_server import certified
@@ -52,18 +52,18 @@ def place(upstream: Upstream, tmp_path: Path) -> Iterator[Secure]:
         GET,
         f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode(),
         b"DELETE /acme/shop HTTP/1.1\r\nHost: h\r\n\r\n",
-        b"G",
-        b"\r\n",
+        b"CONNECT h:443 HTTP/1.1\r\n\r\n",
         b"SSH-2.0-x\r\n",
-        b"\x80\x2e\x01\x03\x01",
-        b"\0",
+        b"\0" * 9,
     ],
 )
 def test_whoever_speaks_no_tls_is_told_so(upstream: Upstream, place: Secure, sent: bytes) -> None:
     with caller(place.proxy, sent) as connection:
         answer = connection.answer()
+        connection.socket.shutdown(socket.SHUT_WR)
         assert connection.rest() == b""
     assert (answer.status, answer.header("connection")) == (400, "close")
+    assert answer.header("date") is not None
     assert answer.json().keys() == {"error_code", "message", "request_id", "details"}
     assert answer.json()["error_code"] == "InvalidRequest"
     assert answer.json()["message"].startswith("This port speaks TLS: call it with https.")
@@ -72,12 +72,18 @@ def test_whoever_speaks_no_tls_is_told_so(upstream: Upstream, place: Secure, sen
     assert len(upstream.received) == len(place.proxy.records()) == 1
 
 
-def test_a_large_body_does_not_keep_a_caller_from_being_told(place: Secure) -> None:
-    with caller(place.proxy, f"{HEAD}Content-Length: 4000000\r\n\r\n".encode()) as connection:
-        sends = threading.Thread(target=connection.send, args=(b"x" * 4_000_000,))
-        sends.start()
+def test_a_request_that_is_no_tls_is_refused_once_however_it_comes(place: Secure) -> None:
+    with caller(place.proxy) as connection:
+        for byte in GET * 2:
+            connection.send(bytes([byte]))
+        connection.socket.shutdown(socket.SHUT_WR)
         assert connection.answer().status == 400
-        sends.join(20)
+        assert connection.rest() == b""
+
+
+def test_a_large_body_does_not_keep_a_caller_from_being_told(place: Secure) -> None:
+    with caller(place.proxy, f"{HEAD}Content-Length: 4000000\r\n\r\n".encode() + b"x" * 4_000_000) as connection:
+        assert connection.answer().status == 400
 
 
 def test_a_handshake_may_come_byte_by_byte(place: Secure) -> None:
@@ -93,14 +99,15 @@ def test_a_handshake_may_come_byte_by_byte(place: Secure) -> None:
     assert place.serves()
 
 
-@pytest.mark.parametrize("sent", [b"", b"\x16", b"\x16\x03\x01\x02\0\x01"])
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02\0\x01", GET])
 def test_whoever_does_not_come_to_an_agreement_in_time_is_cut_off(
     monkeypatch: pytest.MonkeyPatch, upstream: Upstream, tmp_path: Path, sent: bytes
 ) -> None:
-    with monkeypatch.context() as impatient:
-        impatient.setattr(protocol, "HEAD_TIMEOUT", 0.05)
-        with secure(upstream, tmp_path) as place, caller(place.proxy, sent) as connection:
-            assert connection.rest() == b""
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.05)
+    with secure(upstream, tmp_path) as place, caller(place.proxy, sent) as connection:
+        if sent == GET:
+            assert connection.answer().status == 400
+        assert connection.rest() == b""
 
 
 def test_whoever_leaves_without_a_word_does_no_harm(place: Secure, capfd: pytest.CaptureFixture[str]) -> None:
@@ -113,16 +120,18 @@ def test_whoever_leaves_without_a_word_does_no_harm(place: Secure, capfd: pytest
     assert capfd.readouterr().err == ""
 
 
-def test_whoever_says_nothing_takes_a_place_and_does_not_stop_the_stop(
+def test_whoever_says_nothing_or_the_wrong_thing_takes_a_place(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tls, _ = certified(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = Context(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tls["certificate"], tls["key"])
 
     async def scenario() -> None:
-        house = House(room=1, tls=context)
-        with socket.create_connection(house.address), socket.create_connection(house.address):
+        house = House(room=2, tls=context)
+        with contextlib.ExitStack() as stack:
+            callers = [stack.enter_context(socket.create_connection(house.address)) for _ in range(3)]
+            callers[0].sendall(GET)
             await eventually(lambda: "too many connections" in capsys.readouterr().err)
             house.acceptor.close()
         assert house.faults == []
