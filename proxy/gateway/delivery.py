@@ -56,9 +56,9 @@ class Delivery:
 
     async def settled(self) -> None:
         """Wait until it is known whether a half-closed caller has the answer, which must have been sent."""
-        settled = asyncio.Event()
-        self.watch(lambda state: settled.set() if state is not State.HALF_CLOSED else None)
         if self.state is State.HALF_CLOSED:
+            settled = asyncio.Event()
+            self._watchers.append(lambda _: settled.set())
             await settled.wait()
 
 
@@ -77,12 +77,18 @@ async def acknowledged(transport: asyncio.Transport) -> bool:
         await asyncio.sleep(pause)
         if transport.is_closing():
             return False
-        connection = transport.get_extra_info("socket")
-        in_flight, silence = _TCP_INFO.unpack(connection.getsockopt(socket.SOL_TCP, socket.TCP_INFO, _TCP_INFO.size))
-        if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        in_flight, silence, error = _look(transport.get_extra_info("socket"))
+        if error:
             return False
         if not in_flight:  # what is not sent yet waits for a caller that is slow, but there
             return True
-        if min(loop.time() - started, silence / 1000) > SILENCE:
+        if min(loop.time() - started, silence) > SILENCE:
             return False
         pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _look(connection: socket.socket) -> tuple[int, float, int]:
+    """Segments in flight, seconds since the last acknowledgement, and the error of the socket."""
+    info = connection.getsockopt(socket.SOL_TCP, socket.TCP_INFO, _TCP_INFO.size)
+    in_flight, silence = _TCP_INFO.unpack(info)
+    return in_flight, silence / 1000, connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

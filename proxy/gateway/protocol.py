@@ -270,8 +270,8 @@ class Protocol(asyncio.Protocol):
             self._go_on(exchange)
 
     async def _settle(self, exchange: Exchange) -> None:
-        if not exchange.keep_alive and self.transport.can_write_eof():
-            self.transport.write_eof()  # it need not wait for the end of the answers
+        if not (exchange.keep_alive or self.transport.is_closing()) and self.transport.can_write_eof():
+            self.transport.write_eof()  # the caller need not wait for that
         taken = await acknowledged(self.transport)
         exchange.delivery.becomes(State.DELIVERED if taken else State.LOST)
         if not taken and not self.transport.is_closing():

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import shutil
 import socket
 import ssl
@@ -141,6 +142,14 @@ LINES: dict[str, tuple[type[Plain], ssl.TLSVersion | None]] = {
     "TLS 1.2 and TCP": (Ended, ssl.TLSVersion.TLSv1_2),
     "TLS 1.3 and TCP": (Ended, ssl.TLSVersion.TLSv1_3),
 }
+
+
+@pytest.fixture(autouse=True)
+def silent(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """The proxy has no faults to report, not even of tasks that nobody waits for."""
+    yield
+    gc.collect()
+    assert capfd.readouterr().err == ""
 
 
 @pytest.fixture(params=LINES)
