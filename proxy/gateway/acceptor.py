@@ -10,7 +10,6 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from proxy.gateway import tls as secure
 from proxy.gateway.descriptors import Shortage
 
 BATCH = 64
@@ -25,7 +24,7 @@ class Acceptor:
 
     Args:
         listener: the socket; it is closed with this.
-        protocol: makes what speaks on a connection; where there is TLS, it also gets connections that begin otherwise.
+        protocol: makes what speaks on a connection.
         room: how many more connections there may be.
         shortage: is told of those who have to wait.
         tls: what to show to callers.
@@ -92,11 +91,7 @@ class Acceptor:
         self._pause = self._loop.call_later(PAUSE, self._look)
 
     async def _arrive(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):  # it is gone again, or does not agree on TLS
-            try:
-                async with asyncio.timeout(self._handshake):
-                    tls = self._tls if self._tls is not None and await secure.is_spoken(connection) else None
-                    await self._loop.connect_accepted_socket(self._protocol, connection, ssl=tls)
-            except BaseException:
-                connection.close()
-                raise
+        with contextlib.suppress(OSError):  # it is gone again, or does not speak TLS
+            await self._loop.connect_accepted_socket(
+                self._protocol, connection, ssl=self._tls, ssl_handshake_timeout=self._handshake
+            )

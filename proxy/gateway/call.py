@@ -16,7 +16,7 @@ from proxy.config import Config
 from proxy.gateway import headers, responses
 from proxy.gateway.asgi import Answering, Gone, Response, has_body, made_here, pieces, whole_body
 from proxy.gateway.closing import Closing, Passing, Recording
-from proxy.gateway.delivery import SILENCE, Delivery
+from proxy.gateway.delivery import PATIENCE, Delivery
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.places import Places
 from proxy.gateway.records import Records
@@ -45,7 +45,7 @@ class Gateway:
         self._retries = Retries(
             config.limits.retry_window,
             time.monotonic,
-            patience=config.upstream.timeout + 2 * SILENCE,  # no single call takes longer
+            patience=config.upstream.timeout + 2 * PATIENCE,  # no single call takes longer
             waiting=config.limits.in_flight,
         )
         self._slashes = Slashes()

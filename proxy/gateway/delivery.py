@@ -10,14 +10,14 @@ import socket
 import struct
 from collections.abc import Callable
 
-SILENCE = 5.0
-"""Seconds without any acknowledgement after which the caller of a half-closed connection counts as gone."""
+PATIENCE = 5.0
+"""Seconds for which a half-closed caller is watched; one from which nothing has come by then counts as gone."""
 
 FIRST_LOOK, LONGEST_PAUSE = 0.001, 0.25
 """Seconds between two looks at the socket; each pause is twice as long as the one before."""
 
-_TCP_INFO = struct.Struct("=24xI28xI")
-"""From Linux's ``struct tcp_info``: segments in flight, and milliseconds since the last acknowledgement."""
+_TCP_INFO = struct.Struct("=24xI112xII")
+"""Of Linux's ``struct tcp_info``: segments in flight, segments received so far, and bytes that are not sent yet."""
 
 
 class State(enum.Enum):
@@ -56,9 +56,9 @@ class Delivery:
 
     async def settled(self) -> None:
         """Wait until it is known whether a half-closed caller has the answer, which must have been sent."""
-        settled = asyncio.Event()
-        self.watch(lambda state: settled.set() if state is not State.HALF_CLOSED else None)
         if self.state is State.HALF_CLOSED:
+            settled = asyncio.Event()
+            self._watchers.append(lambda _: settled.set())
             await settled.wait()
 
 
@@ -68,21 +68,26 @@ async def acknowledged(transport: asyncio.Transport) -> bool:
     The event loop reads no further after the end of the input, so a reset shows only here or in the next write.
 
     Returns:
-        True once everything that was sent is acknowledged. False after a reset or a failed write, or where no
-        acknowledgement comes for `SILENCE` seconds.
+        True once everything is acknowledged, and after `PATIENCE` if at least something comes from the other end: it
+        reads slowly. False after a reset or a failed write, and after `PATIENCE` if nothing comes.
     """
     loop = asyncio.get_running_loop()
-    started, pause = loop.time(), FIRST_LOOK
+    until, pause, before = loop.time() + PATIENCE, FIRST_LOOK, None
     while True:
         await asyncio.sleep(pause)
         if transport.is_closing():
             return False
-        connection = transport.get_extra_info("socket")
-        in_flight, silence = _TCP_INFO.unpack(connection.getsockopt(socket.SOL_TCP, socket.TCP_INFO, _TCP_INFO.size))
-        if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            return False
-        if not in_flight:  # what is not sent yet waits for a caller that is slow, but there
-            return True
-        if min(loop.time() - started, silence / 1000) > SILENCE:
-            return False
+        in_flight, received, unsent, error = _look(transport.get_extra_info("socket"))
+        if error or not (in_flight or unsent):
+            return not error
+        before = before or received
+        if loop.time() > until:
+            return received > before
         pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _look(connection: socket.socket) -> tuple[int, int, int, int]:
+    """What `_TCP_INFO` says, and then the error of the socket."""
+    info = connection.getsockopt(socket.SOL_TCP, socket.TCP_INFO, _TCP_INFO.size)
+    in_flight, received, unsent = _TCP_INFO.unpack(info)
+    return in_flight, received, unsent, connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

@@ -4,11 +4,13 @@ import asyncio
 import http
 import socket
 import struct
+import uuid
 from typing import Any, Protocol
 
 from starlette.types import Message, Scope
 from uvicorn.server import ServerState
 
+from proxy import errors
 from proxy.callers.log import operator
 from proxy.gateway.delivery import Delivery, State
 from proxy.gateway.headers import Header, Headers
@@ -217,3 +219,23 @@ def head(status: int, headers: Headers) -> bytes:
     """The bytes of an answer before its body."""
     line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status
     return b"\r\n".join([line, *map(b": ".join, headers), b"", b""])
+
+
+def refusal(error: errors.ProxyError, own: Headers) -> bytes:
+    """A whole answer to what is no request; the connection ends with it.
+
+    Args:
+        error: what is wrong.
+        own: headers of the server's own.
+    """
+    body = error.body(uuid.uuid4().hex, starts_run=True)  # it may have been meant to
+    fields = [
+        *own,
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"proxy-status", error.proxy_status().encode("ascii")),
+        (b"connection", b"close"),
+    ]
+    if isinstance(error, errors.MethodNotAllowed):
+        fields.append((b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
+    return head(error.status, fields) + body

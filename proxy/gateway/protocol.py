@@ -5,7 +5,6 @@ for an upgrade, wait without end for half a request, and take framing that other
 """
 
 import asyncio
-import uuid
 from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
@@ -19,7 +18,7 @@ from uvicorn.server import ServerState
 from proxy import errors
 from proxy.callers.log import operator
 from proxy.gateway.delivery import State, acknowledged
-from proxy.gateway.exchange import Exchange, head, reset
+from proxy.gateway.exchange import Exchange, refusal, reset
 from proxy.gateway.headers import Header
 from proxy.gateway.request import HEAD_LIMIT, check, escaped, target_of
 from proxy.gateway.tls import Session
@@ -58,7 +57,6 @@ class Protocol(asyncio.Protocol):
         self.app = config.loaded_app
         self.loop = _loop or asyncio.get_running_loop()
         self.keepalive = config.timeout_keep_alive
-        self._wants_tls = config.is_ssl
         self.state = server_state
         self._connected: Callable[[int, int], None] | None = app_state.get("connected")
         self.writable = asyncio.Event()
@@ -88,8 +86,6 @@ class Protocol(asyncio.Protocol):
             self._connected(self._server[1], 1)
         if self._tls is not None:
             self._tls.begin(self.transport, self._half_closed)
-        elif self._wants_tls:
-            self._refuse(errors.InvalidRequest("This port speaks TLS: call it with https."))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self.state.connections.discard(self)
@@ -274,8 +270,8 @@ class Protocol(asyncio.Protocol):
             self._go_on(exchange)
 
     async def _settle(self, exchange: Exchange) -> None:
-        if not exchange.keep_alive and self.transport.can_write_eof():
-            self.transport.write_eof()  # it need not wait for the end of the answers
+        if not (exchange.keep_alive or self.transport.is_closing()) and self.transport.can_write_eof():
+            self.transport.write_eof()  # the caller need not wait for that
         taken = await acknowledged(self.transport)
         exchange.delivery.becomes(State.DELIVERED if taken else State.LOST)
         if not taken and not self.transport.is_closing():
@@ -340,17 +336,7 @@ class Protocol(asyncio.Protocol):
         self._refusal = error
         if self._exchanges:
             return
-        body = error.body(uuid.uuid4().hex, starts_run=True)  # it may have been meant to
-        fields = [
-            *self.state.default_headers,
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"proxy-status", error.proxy_status().encode("ascii")),
-            (b"connection", b"close"),
-        ]
-        if isinstance(error, errors.MethodNotAllowed):
-            fields.append((b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
-        self.transport.write(head(error.status, fields) + body)
+        self.transport.write(refusal(error, self.state.default_headers))
         self._close()
 
     def _close(self) -> None:

@@ -74,8 +74,10 @@ class Retries:
 
     def find(self, key: bytes, before: int) -> "Try | None":
         """A try with a key whose caller may be gone, and for which nobody waits, of those before another one."""
+        if key not in self._doubtful:
+            return None
         # Only of those that began earlier: two must not wait for each other.
-        return next((one for one in self._doubtful.get(key, []) if one.number < before and one.is_free), None)
+        return next((one for one in self._doubtful[key] if one.number < before and one.is_free), None)
 
     def remember(self, doubtful: "Try") -> None:
         """The caller of a try may be gone."""

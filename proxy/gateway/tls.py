@@ -1,4 +1,4 @@
-"""What TLS from callers needs beyond asyncio.
+"""What TLS from callers needs beyond asyncio: a half-close, and an answer to those who speak plain HTTP.
 
 A caller may half-close TLS: it sends close_notify, and still reads (RFC 8446, section 6.1). The event loop knows no
 such thing. It closes a connection as soon as reading from TLS gives nothing, or the TCP connection ends, and drops the
@@ -6,21 +6,51 @@ answer that is still to come.
 """
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any, cast
 
-HANDSHAKE = b"\x16"
-"""The first byte of a TLS connection: the content type of a record (RFC 8446, section 5.1)."""
+from proxy import errors
+from proxy.gateway.exchange import refusal
+from proxy.gateway.headers import Header
+
+_NO_TLS = {"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER"}
+"""OpenSSL's reasons where what has come is no record of TLS."""
 
 
 class Session(ssl.SSLObject):
-    """TLS on one connection, which its caller may half-close."""
+    """TLS on one connection, which its caller may half-close.
+
+    Attributes:
+        incoming: what the caller sends.
+        outgoing: what is sent to it.
+    """
 
     incoming: ssl.MemoryBIO
+    outgoing: ssl.MemoryBIO
+    _is_refused = False
     _transport: Any = None
     _ended: Callable[[], None] | None = None
+
+    def do_handshake(self) -> None:
+        """Agree with the caller. One that speaks no TLS is told so, and may stay for as long as a handshake takes.
+
+        Raises:
+            ssl.SSLWantReadError: more must come.
+            ssl.SSLError: there is no agreement.
+        """
+        if self._is_refused:
+            self.incoming.read()
+            raise ssl.SSLWantReadError
+        try:
+            super().do_handshake()
+        except ssl.SSLError as error:
+            if error.reason not in _NO_TLS:
+                raise
+            self._is_refused = True
+            self.outgoing.write(refusal(errors.InvalidRequest("This port speaks TLS: call it with https."), [_date()]))
+            raise ssl.SSLWantReadError from None
 
     def begin(self, transport: asyncio.Transport, ended: Callable[[], None]) -> None:
         """The handshake is done.
@@ -62,22 +92,11 @@ class Context(ssl.SSLContext):
     sslobject_class = Session
 
     def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *args: Any, **kwargs: Any) -> Session:
-        """A session that knows where its input is."""
+        """A session that knows what it reads from and writes to."""
         session = cast("Session", super().wrap_bio(incoming, outgoing, *args, **kwargs))
-        session.incoming = incoming
+        session.incoming, session.outgoing = incoming, outgoing
         return session
 
 
-async def is_spoken(connection: socket.socket) -> bool:
-    """Whether a caller begins with a TLS handshake, or ends without a word. What it sends stays to be read."""
-    loop = asyncio.get_running_loop()
-    while True:
-        try:
-            return connection.recv(1, socket.MSG_PEEK) in {HANDSHAKE, b""}
-        except BlockingIOError:
-            readable = asyncio.Event()
-            loop.add_reader(connection, readable.set)
-            try:
-                await readable.wait()
-            finally:
-                loop.remove_reader(connection)
+def _date() -> Header:
+    return b"date", formatdate(usegmt=True).encode()

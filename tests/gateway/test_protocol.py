@@ -491,6 +491,46 @@ def test_http_1_0_is_answered_and_closed(upstream: Upstream, proxy: Proxy) -> No
     assert answer.header("connection") == "close"
 
 
+KEEP_ALIVE = b"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+
+
+def test_http_1_0_may_keep_its_connection(upstream: Upstream, proxy: Proxy) -> None:
+    with caller(proxy, KEEP_ALIVE) as connection:
+        for request in (KEEP_ALIVE.replace(b"keep-alive", b"Keep-Alive"), b"GET /a HTTP/1.0\r\n\r\n"):
+            answer = connection.answer()
+            assert (answer.body, answer.all("connection")) == (RUN, ["keep-alive"])
+            connection.send(request)
+        answer = connection.answer()
+        assert (answer.body, answer.all("connection"), connection.rest()) == (RUN, ["close"], b"")
+    assert {tuple(request.all("connection")) for request in upstream.received} == {()}
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_http_1_0_keeps_its_connection_after_an_answer_that_has_no_body(
+    upstream: Upstream, proxy: Proxy, status: int
+) -> None:
+    upstream.script = sends(b"HTTP/1.1 %d X\r\n\r\n" % status)
+    with caller(proxy, KEEP_ALIVE * 2 + KEEP_ALIVE.replace(b"GET", b"HEAD")) as connection:
+        answers = [connection.answer(bodiless=True) for _ in range(3)]
+    assert [(answer.status, answer.header("connection")) for answer in answers] == [(status, "keep-alive")] * 3
+
+
+def test_a_trigger_of_http_1_0_may_keep_its_connection(proxy: Proxy) -> None:
+    head = f"POST {TRIGGER} HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{{}}"
+    with caller(proxy, head.encode() * 2) as connection:
+        answers = [connection.answer() for _ in range(2)]
+    assert [(answer.status, answer.header("connection")) for answer in answers] == [(200, "keep-alive")] * 2
+
+
+def test_ab_keeps_its_connections(proxy: Proxy) -> None:
+    if shutil.which("ab") is None:
+        pytest.skip("needs the Debian package apache2-utils")
+    command = ["ab", "-k", "-q", "-n", "50", "-c", "2", f"http://{proxy.host}:{proxy.port}/a"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert re.search(r"Failed requests: +0\n", said), said
+    assert re.search(r"Keep-Alive requests: +50\n", said), said
+
+
 def test_an_answer_that_breaks_off_looks_whole_to_nobody(upstream: Upstream, proxy: Proxy) -> None:
     upstream.script = closes(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
     with caller(proxy, b"GET /a HTTP/1.0\r\n\r\n") as connection, pytest.raises(ConnectionError):
@@ -841,7 +881,6 @@ async def _fed(pieces: list[bytes]) -> tuple[Wire, Seen]:
 
 class _settings_of(NamedTuple):  # noqa: N801 - what a protocol reads of uvicorn's settings
     loaded_app: Any
-    is_ssl: bool = False
     timeout_keep_alive: float = 75
 
 

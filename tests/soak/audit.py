@@ -166,7 +166,7 @@ def _of_record(call: Call, told: Told, evidence: Evidence) -> Iterator[str]:
         yield f"its record says {told.outcome} {told.status}, not {expected}; the upstream {how} it"
     if told.upstream_status is not None and not received:
         yield f"its record says that the upstream answered {told.upstream_status}; it never received it"
-    if told.gone and not call.leaves and call.manner != "half_closes":
+    if told.gone and not call.leaves:
         yield "its record says that its caller was gone"
     if (seen := evidence.seen.get(call.id)) is None:
         return
