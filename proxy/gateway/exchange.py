@@ -11,7 +11,7 @@ from starlette.types import Message, Scope
 from uvicorn.server import ServerState
 
 from proxy.callers.log import operator
-from proxy.gateway.headers import Header, Headers
+from proxy.gateway.headers import Header, Headers, members
 
 BUFFER_LIMIT = 64 << 10
 """Bytes of a request's body that may wait for the application before the connection is read no further."""
@@ -58,8 +58,11 @@ class Exchange:
         self._disconnected = self._broken_off = False
         scope["is_gone"], scope["when_gone"] = self.is_gone, self.when_gone
         self._when_gone: Callable[[], None] | None = None
-        expected = scope["fields"].get(b"expect", b"")
-        self._continue = self._version == "1.1" and expected.lower() == b"100-continue"
+        self._continue = (
+            b"expect" in scope["fields"]
+            and self._version == "1.1"
+            and b"100-continue" in members(scope["headers"], b"expect")
+        )
         self._given_all = False
         self._head: bytes | None = None  # kept until the body's first piece, so that both go in one write
         self._begun = self._ended = self._chunked = False
@@ -195,6 +198,8 @@ class Exchange:
         given = dict(headers)
         bodiless = self._method == "HEAD" or status in _NO_BODY
         own = [header for header in self._connection.state.default_headers if header[0] not in given]
+        if status == 204:  # it has no length (RFC 9110, section 8.6)
+            headers = [header for header in headers if header[0] != b"content-length"]
         if bodiless:
             self._left = 0
         elif b"content-length" in given:

@@ -11,6 +11,9 @@ HEAD_LIMIT = 64 << 10
 HEADERS_LIMIT = 256
 """How many headers a request may have."""
 
+METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+"""The value of ``Allow``. All other methods but CONNECT and TRACE are handed on as well."""
+
 _HOST = re.compile(rb"(?:[\w.~!$&'()*+,;=%-]*|\[[\da-fA-F:.]+\])(?::\d*)?")  # RFC 3986, section 3.2, roughly
 
 

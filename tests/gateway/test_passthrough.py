@@ -608,7 +608,6 @@ def test_an_answer_goes_on_as_it_comes_and_not_when_it_is_whole(hands: ByHand, f
         (b"HEAD", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
         (b"HEAD", b"HTTP/1.1 404 X\r\nContent-Length: 7\r\n\r\n"),
         (b"GET", b"HTTP/1.1 204 X\r\n\r\n"),
-        (b"GET", b"HTTP/1.1 204 X\r\nContent-Length: 0\r\n\r\n"),
         (b"GET", b"HTTP/1.1 304 X\r\n\r\n"),
         (b"GET", b"HTTP/1.1 304 X\r\nContent-Length: 100\r\n\r\n"),
         (b"GET", b"HTTP/1.1 205 X\r\nContent-Length: 0\r\n\r\n"),
