@@ -20,6 +20,7 @@ from proxy.gateway.delivery import PATIENCE, Delivery
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.places import Places
 from proxy.gateway.records import Records
+from proxy.gateway.request import METHODS
 from proxy.gateway.retries import Retries, key_of
 from proxy.gateway.slashes import Slashes, meant
 from proxy.gateway.terms import InForce, Visit
@@ -38,6 +39,7 @@ class Gateway:
         self._base = config.upstream.url
         self._in_force = in_force
         self._name_header = (config.callers.header or "").lower().encode()
+        self._single = headers.SINGLE | {self._name_header}
         self._records = records
         self._metrics = metrics
         # Each has its own, and its own connections: neither must starve the other.
@@ -55,10 +57,12 @@ class Gateway:
         match = endpoints.match(scope["method"], scope["raw_path"].decode("latin-1"))
         answering = Answering(send, scope["method"])
         try:
-            if match is None:
-                await self._pass_through(scope, receive, answering)
-            else:
+            if match is not None:
                 await self._withdrawn(match, scope, receive, answering)
+            elif scope["method"] == "OPTIONS" and headers.ends_here(scope["target"], scope["headers"]):
+                await answering.whole(Response(200, [(b"allow", METHODS)], b""))
+            else:
+                await self._pass_through(scope, receive, answering)
         except Gone:
             pass
 
@@ -70,7 +74,7 @@ class Gateway:
         close = Recording(self._metrics, answering, record, self._records, delivery)
         response = None
         try:
-            headers.check(scope["headers"])
+            headers.check(scope["headers"], scope["fields"], scope["http_version"], self._single)
             record.workflow = match.workflow
             successor = match.successor.encode("latin-1")
             record.successor = _quoted(successor)
@@ -145,7 +149,9 @@ class Gateway:
         close = Passing(self._metrics, answering)
         response = None
         try:
-            headers.check(scope["headers"])
+            headers.check(scope["headers"], scope["fields"], scope["http_version"], headers.CREDENTIALS)
+            if scope["method"] == "OPTIONS" and b"max-forwards" in scope["fields"]:
+                scope["headers"] = headers.one_hop_less(scope["headers"])
             if b"//" in scope["raw_path"]:
                 self._look_at_slashes(scope)
             await self._relay(scope, receive, answering, scope["target"], close)
@@ -178,7 +184,7 @@ class Gateway:
     ) -> None:
         """Hand a call on under a target, and its answer back, both as they come; close it before the end."""
         fields = headers.forwarded(scope["headers"], self._hop(scope))
-        if visit is not None and visit.request_id not in fields:
+        if visit is not None:
             fields = [*(header for header in fields if header[0] != b"x-request-id"), visit.request_id]
         body = pieces(receive) if has_body(scope) else None
         with self._streams:

@@ -13,7 +13,8 @@ from uvicorn.server import ServerState
 from proxy import errors
 from proxy.callers.log import operator
 from proxy.gateway.delivery import Delivery, State
-from proxy.gateway.headers import Header, Headers
+from proxy.gateway.headers import Header, Headers, members
+from proxy.gateway.request import METHODS
 
 BUFFER_LIMIT = 64 << 10
 """Bytes of a request's body that may wait for the application before the connection is read no further."""
@@ -59,8 +60,11 @@ class Exchange:
         self._arrival: asyncio.Future[None] | None = None  # of more of the body, where that is waited for
         self._broken_off = False
         self.delivery = scope["delivery"] = Delivery()
-        expected = scope["fields"].get(b"expect", b"")
-        self._continue = self._version == "1.1" and expected.lower() == b"100-continue"
+        self._continue = (
+            b"expect" in scope["fields"]
+            and self._version == "1.1"
+            and b"100-continue" in members(scope["headers"], b"expect")
+        )
         self._given_all = False
         self._head: bytes | None = None  # kept until the body's first piece, so that both go in one write
         self._begun = self._ended = self._chunked = False
@@ -180,6 +184,8 @@ class Exchange:
         given = dict(headers)
         bodiless = self._method == "HEAD" or status in _NO_BODY
         own = [header for header in self._connection.state.default_headers if header[0] not in given]
+        if status == 204:  # it has no length (RFC 9110, section 8.6)
+            headers = [header for header in headers if header[0] != b"content-length"]
         if bodiless:
             self._left = 0
         elif b"content-length" in given:
@@ -237,5 +243,5 @@ def refusal(error: errors.ProxyError, own: Headers) -> bytes:
         (b"connection", b"close"),
     ]
     if isinstance(error, errors.MethodNotAllowed):
-        fields.append((b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
+        fields.append((b"allow", METHODS))
     return head(error.status, fields) + body

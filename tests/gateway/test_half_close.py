@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import errno
 import gc
-import shutil
 import socket
 import ssl
 import struct
@@ -18,6 +17,7 @@ import pytest
 
 from proxy.gateway import delivery, protocol
 from proxy.gateway.delivery import acknowledged
+from tests.deploy.tools import program
 from tests.gateway.test_server import certified
 from tests.harness import HEAD, RUN, Proxy, Upstream, held, proxy_for, reply, reset_on_close, until
 
@@ -354,15 +354,13 @@ def test_an_idle_connection_is_closed_when_its_caller_half_closes(line: Line) ->
         assert caller.rest().endswith(RUN)
 
 
-TOOLS = {"nc": ("netcat-openbsd", ["-N"], "{0} {1}"), "socat": ("socat", ["-t", "20", "-"], "TCP:{0}:{1}")}
+TOOLS = {"nc": (["-N"], "{0} {1}"), "socat": (["-t", "20", "-"], "TCP:{0}:{1}")}
 
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_a_tool_that_half_closes_has_a_run_for_each_of_its_calls(upstream: Upstream, proxy: Proxy, tool: str) -> None:
-    package, options, address = TOOLS[tool]
-    if shutil.which(tool) is None:
-        pytest.skip(f"needs the Debian package {package}")
-    command = [tool, *options, *address.format(proxy.host, proxy.port).split()]
+    options, address = TOOLS[tool]
+    command = [program(tool), *options, *address.format(proxy.host, proxy.port).split()]
     for _ in range(2):
         ended = subprocess.run(command, input=TRIGGERS, capture_output=True, timeout=20, check=True)
         assert b'"trigger_status":"created"' in ended.stdout
