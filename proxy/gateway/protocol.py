@@ -283,7 +283,6 @@ class Protocol(asyncio.Protocol):
         if self._incoming is not None and not self._parser.should_upgrade():
             self._incoming.feed_end()
             self._incoming = None
-            self._left = 0
 
     # The connection's own
 
