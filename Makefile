@@ -2,6 +2,7 @@
 SHELL := /bin/bash -o pipefail
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/pytest --numprocesses=auto --maxprocesses=4
 INSTALLED := .venv/installed
 CALLS ?= 200000
 SEED ?= 1
@@ -35,10 +36,10 @@ demo: install ## show the main job on four calls, against a stand-in successor
 test test-quick: export PYTHONDONTWRITEBYTECODE :=
 
 test: install ## run the tests
-	$(BIN)/pytest
+	$(PYTEST)
 
 test-quick: install ## run the tests that need no socket and no other program, in half a minute
-	$(BIN)/pytest --quick
+	$(PYTEST) --quick
 
 check: lint types imports test ## lint, types, import direction, tests
 

@@ -3,16 +3,21 @@ import os
 from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from tests import quick
 from tests.harness import Proxy, Upstream, proxy_for
 
-# The same examples in every run: what they find is mended before anybody else can meet it.
-settings.register_profile("repeatable", derandomize=True)
+# The same examples in every run: what they find is mended before anybody else can meet it. A machine may be slow.
+settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("repeatable")
+
+IMAGE = {"tests/deploy/test_compose.py", "tests/deploy/test_container.py"}
+"""Files whose tests run the image, which takes minutes to build."""
 
 EXIT = 60
 """Seconds after the last test in which the run must be over."""
@@ -42,6 +47,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure() -> None:
     # A thread that a test has left behind must not keep the process.
     faulthandler.dump_traceback_later(EXIT, exit=True)
+
+
+class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+    """Gives each process whole files, whose fixtures are made once, and the image to one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "image" if file in IMAGE else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -16,6 +16,7 @@ from proxy.gateway.upstream import ANSWER_LIMIT
 from proxy.withdrawn.current import PUBLISHED
 from tests.gateway.faults import ANSWERS, FAULTS, MOVED, RESTARTED, Seen
 from tests.harness import Upstream, watched
+from tests.sockets import free_port
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -113,10 +114,7 @@ def test_the_translation_that_the_readme_shows_is_the_one_that_comes_out() -> No
 def test_the_five_minutes_lead_to_a_forwarded_call(tmp_path: Path) -> None:
     block = re.search(r"```sh\nmake install\n(.*?)```", README, re.DOTALL)
     assert block is not None
-    ports = server.loopback(), server.loopback()
-    upstream, public = (bound.getsockname()[1] for bound in ports)
-    for bound in ports:
-        bound.close()
+    upstream, public = free_port(), free_port()
     commands = block[1].replace(".venv/bin", str(Path(sys.executable).parent))
     commands = commands.replace("127.0.0.1:9000", f"127.0.0.1:{upstream}").replace(
         "127.0.0.1:8080", f"127.0.0.1:{public}"

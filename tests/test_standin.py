@@ -12,6 +12,7 @@ from proxy.gateway import server
 from proxy.standin.app import StandIn
 from proxy.standin.repositories import artifact
 from tests.processes import running
+from tests.sockets import free_port
 
 Reply = tuple[int, Any]
 
@@ -184,8 +185,7 @@ def test_a_body_of_another_content_type_is_refused(call: Client) -> None:
 
 
 def test_it_can_be_served_alone_and_ends_with_a_signal() -> None:
-    with server.loopback() as free:
-        host, port = free.getsockname()
+    host, port = "127.0.0.1", free_port()
     command = [sys.executable, "-m", "proxy.standin", "--listen", f"{host}:{port}"]
     with running(subprocess.Popen(command, stdout=subprocess.PIPE, text=True)) as process:
         assert process.stdout is not None

@@ -20,6 +20,7 @@ from proxy.gateway.app import App
 from proxy.values import Address
 from tests.harness import Broken, ByHand, Head, Proxy, Upstream, Wire, by_hand, proxy_for, until
 from tests.processes import running
+from tests.sockets import free_port
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -602,8 +603,7 @@ def test_a_trace_goes_through_and_is_in_the_record(hands: ByHand) -> None:
     ("method", "path"), [("GET", "/users/alice"), ("GET", "/o/r/cicd/runs"), ("POST", "/o/r/ci_workflows/w/trigger")]
 )
 def test_a_proxy_that_is_its_own_upstream_says_so_after_one_turn(tmp_path: Path, method: str, path: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with own_upstream(port, tmp_path) as proxy:
         answer = proxy.call(path, b"{}", method=method)
         assert (answer.status, answer.json()["error_code"]) == (508, "LoopDetected")
@@ -1106,8 +1106,7 @@ RESIDENT = 120 << 10  # KiB
 @contextlib.contextmanager
 def serving(upstream: str, folder: Path) -> Iterator[tuple[Proxy, int]]:
     """A proxy in a process of its own, and that process's number."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "proxy.cli", "serve", "--listen", f"127.0.0.1:{port}", "--upstream", upstream]
     given = {**os.environ, "TRIGGER_SHIM__ADMIN": "null", "TRIGGER_SHIM__CALLERS__LOG": str(folder / "callers.jsonl")}
     with running(subprocess.Popen(command, env=given, cwd=folder)) as process:

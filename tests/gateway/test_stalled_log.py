@@ -13,12 +13,12 @@ from typing import IO, Any, cast
 import pytest
 
 from proxy.callers import writer
-from proxy.gateway import server
 from tests.callers.lines import ids, rescued, written
 from tests.disks import ext4
 from tests.gateway.test_server import command, forget_journals
 from tests.harness import Proxy, Upstream, until, watched
 from tests.load import Logged
+from tests.sockets import free_port
 
 STALLS = "trigger-shim: warning: caller log: it stalls; until it goes on, records are written late"
 GOES_ON = re.compile(r"trigger-shim: caller log: it goes on; (\d+) written late")
@@ -149,8 +149,7 @@ def test_a_frozen_file_system_stops_no_call(upstream: Upstream, tmp_path: Path) 
 @contextlib.contextmanager
 def piped(url: str, folder: Path, log: str) -> Iterator[tuple["subprocess.Popen[bytes]", Logged]]:
     """A proxy in a process of its own, with nobody at the other end of its standard output and standard error."""
-    with server.loopback() as public, server.loopback() as admin:
-        ports = [bound.getsockname()[1] for bound in (public, admin)]
+    ports = free_port(), free_port()
     listen, pages = (f"127.0.0.1:{port}" for port in ports)
     callers = {"log": log, "fingerprint_key": "a key that is given"}
     arguments = command(url, folder, listen=listen, admin=pages, callers=callers)

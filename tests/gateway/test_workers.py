@@ -18,6 +18,7 @@ from proxy.gateway.supervisor import LONGEST_PAUSE, STEADY, next_pause
 from tests.gateway.test_server import Serving, command, serving
 from tests.harness import Proxy, Scrape, Upstream, held, until
 from tests.processes import running
+from tests.sockets import free_port
 
 CURRENT = "/repos/acme/shop/cicd/runs"
 
@@ -289,11 +290,9 @@ def test_what_can_be_found_before_a_worker_starts_is_said_once(tmp_path: Path, b
 
 def test_all_workers_make_the_same_fingerprint_of_a_token(upstream: Upstream, tmp_path: Path) -> None:
     log = tmp_path / "out.jsonl"
-    arguments = command(upstream.url, tmp_path, workers=2, listen="127.0.0.1:0", callers={"log": "-"})
-    port = server.loopback()
-    arguments += ["--listen", "{}:{}".format(*port.getsockname())]
-    port.close()
-    proxy = Proxy("127.0.0.1", int(arguments[-1].rpartition(":")[2]), log)
+    port = free_port()
+    arguments = command(upstream.url, tmp_path, workers=2, listen=f"127.0.0.1:{port}", callers={"log": "-"})
+    proxy = Proxy("127.0.0.1", port, log)
     with log.open("wb") as out, running(subprocess.Popen(arguments, stdout=out, stderr=subprocess.PIPE)) as process:
         for pid in until(lambda: workers(proxy, 2)):
             with paused(pid):
