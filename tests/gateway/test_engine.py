@@ -11,7 +11,8 @@ import httpx
 import pytest
 import trustme
 
-from proxy.gateway.connection import BUFFER_LIMIT, HEAD_LIMIT
+from proxy.gateway.answer import HEAD_LIMIT
+from proxy.gateway.connection import BUFFER_LIMIT, State
 from proxy.gateway.engine import Engine
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -373,7 +374,7 @@ def test_an_answer_that_nobody_read_does_not_leave_a_deaf_connection() -> None:
     async def test() -> None:
         async with engine_for(answers(large, OK), max_connections=1) as (engine, _):
             unread = await engine.handle_async_request(httpx.Request("GET", "http://o.example/"))
-            await until(lambda: unread.stream._connection._done)  # type: ignore[union-attr]
+            await until(lambda: unread.stream._connection.state is State.IDLE)  # type: ignore[union-attr]
             await unread.aclose()
             async with asyncio.timeout(5):
                 assert len(await body_of(engine)) in {size, 2}
