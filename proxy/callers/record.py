@@ -35,7 +35,7 @@ class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_
         ignored_fields: fields that the withdrawn endpoint never had.
         duration_ms: of the whole call, until the answer was ready.
         upstream_ms: of the exchange with the successor.
-        client_gone: the caller had hung up before its answer was ready.
+        client_gone: the caller was lost before its answer was ready, or half-closed its connection and did not take it.
     """
 
     schema: int
