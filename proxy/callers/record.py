@@ -36,7 +36,7 @@ class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_
         hint: what its owner should hear: ``trigger_body`` where the body is the trigger's, sent to another endpoint.
         duration_ms: of the whole call, until the answer was ready.
         upstream_ms: of the exchange with the successor.
-        client_gone: the caller had hung up before its answer was ready.
+        client_gone: the caller was lost before its answer was ready, or half-closed its connection and did not take it.
     """
 
     schema: int

@@ -280,6 +280,18 @@ def test_callers_that_half_close_wait_for_one_another_in_turn() -> None:
     in_time(test())
 
 
+def test_a_run_that_is_lost_while_a_retry_waits_for_another_goes_to_that_retry() -> None:
+    async def test() -> None:
+        callers = Callers()
+        first, second = half_closed(callers), half_closed(callers)
+        retry = await waiting(callers.begin())
+        ends(second, "8", State.LOST)
+        ends(first, "7", State.DELIVERED)
+        assert await retry == a_run("8")
+
+    in_time(test())
+
+
 def test_a_retry_that_waits_too_long_is_told_so_and_leaves_the_try_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
         callers = Callers(patience=0.01)
