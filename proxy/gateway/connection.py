@@ -203,16 +203,22 @@ class Connection(asyncio.Protocol):
         async for chunk in body:
             if chunk:
                 self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
-            # A service that refuses an upload answers and closes, so that this write fails with the answer unread.
-            if self.state is State.WAITING and not self.is_quiet:
-                self._read_ahead()
+            if self.state is State.WAITING and self._is_broken:
+                self._read_rest()
                 await asyncio.sleep(0)  # an answer that refuses the rest cancels this
             await self._writable.wait()
         if chunked:
             self._transport.write(b"0\r\n\r\n")
 
-    def _read_ahead(self) -> None:
-        """Read what has arrived, as the loop would: once a write has failed, it reads no more."""
+    @property
+    def _is_broken(self) -> bool:
+        return any(events & select.POLLHUP for _, events in self._poll.poll(0))
+
+    def _read_rest(self) -> None:
+        """Read what arrived before the connection broke: once a write has failed, the loop reads no more.
+
+        A service that refuses an upload answers and closes, so that writing on fails.
+        """
         if self._tls is not None and self._transport.is_closing():  # the descriptor may be another's by now
             return
         with contextlib.suppress(OSError):
