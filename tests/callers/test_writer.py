@@ -11,12 +11,15 @@ from proxy.callers import writer
 from proxy.callers.writer import Done, Writer
 from tests.harness import until
 
-LATE = 20.0
+LATE = 60.0
 """Seconds in which what is bound to come has come."""
+
+SOON = 0.05
+"""Seconds after which a disk that stalls is noticed."""
 
 
 class Disk:
-    """A sink that stalls when it is told to.
+    """A sink that stalls when it is told to, and is not taken to do so before, however busy the machine is.
 
     Attributes:
         lines: what was written.
@@ -28,6 +31,7 @@ class Disk:
         self.lines: list[bytes] = []
         self.error: OSError | None = None
         self.closed = False
+        self._most = LATE
         self._runs = threading.Event()
         self._runs.set()
         self._reached = threading.Event()
@@ -42,7 +46,12 @@ class Disk:
     def close(self) -> None:
         self.closed = True
 
+    def takes_at_most(self, seconds: float) -> None:
+        """What takes longer is a stall from now on."""
+        writer.STALL = self._most = seconds
+
     def stall(self) -> None:
+        writer.STALL = min(SOON, self._most)
         self._reached.clear()
         self._runs.clear()
 
@@ -50,6 +59,7 @@ class Disk:
         assert self._reached.wait(LATE)
 
     def go_on(self) -> None:
+        writer.STALL = self._most
         self._runs.set()
 
 
@@ -81,7 +91,9 @@ class Heard:
 
 
 @pytest.fixture
-def disk() -> Disk:
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    monkeypatch.setattr(writer, "STALL", LATE)
+    monkeypatch.setattr(writer, "FLUSH", LATE)
     return Disk()
 
 
@@ -166,13 +178,23 @@ def test_a_line_that_is_appended_takes_along_what_was_put_before(lines: Writer, 
 
 
 def test_many_lines_that_get_on_are_no_stall(lines: Writer, disk: Disk, heard: Heard) -> None:
-    append = disk.append
+    append, begun, turn = disk.append, threading.Semaphore(0), threading.Semaphore(0)
 
-    def takes_its_time(line: bytes) -> None:
-        threading.Event().wait(writer.STALL / 2)
+    def in_turn(line: bytes) -> None:
+        begun.release()
+        assert turn.acquire(timeout=LATE)
         append(line)
 
-    disk.append = takes_its_time  # type: ignore[method-assign]
+    def one_more(_seconds: float, _most: int) -> list[tuple[int, int]]:
+        """The time of a stall passes, in which one line is written, and the next one begins."""
+        left = len(lines._queue)
+        turn.release()
+        assert left == 1 or begun.acquire(timeout=LATE)
+        until(lambda: len(lines._queue) < left)
+        return []
+
+    disk.append = in_turn  # type: ignore[method-assign]
+    lines._wait = one_more  # type: ignore[assignment]
     for line in numbered(0, 6):
         lines.put(line)
     lines.wait()
@@ -181,8 +203,9 @@ def test_many_lines_that_get_on_are_no_stall(lines: Writer, disk: Disk, heard: H
     assert heard.said == []
 
 
-def test_a_witness_that_takes_its_time_is_no_stall(lines: Writer, heard: Heard) -> None:
-    heard.before_settled = lambda: threading.Event().wait(3 * writer.STALL)
+def test_a_witness_that_takes_its_time_is_no_stall(lines: Writer, disk: Disk, heard: Heard) -> None:
+    disk.takes_at_most(SOON)
+    heard.before_settled = lambda: threading.Event().wait(3 * SOON)
     lines.append(b"1\n")
 
     assert heard.settled_lines == settled(b"1\n")
@@ -190,15 +213,16 @@ def test_a_witness_that_takes_its_time_is_no_stall(lines: Writer, heard: Heard) 
 
 
 def test_a_thread_that_has_to_wait_for_its_turn_is_no_stall(
-    lines: Writer, heard: Heard, monkeypatch: pytest.MonkeyPatch
+    lines: Writer, disk: Disk, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    disk.takes_at_most(SOON)
     lines.append(b"0\n")
     read = os.read
 
     def reads_late(descriptor: int, size: int) -> bytes:
         content = read(descriptor, size)
         if descriptor == lines._go:
-            threading.Event().wait(3 * writer.STALL)
+            threading.Event().wait(3 * SOON)
         return content
 
     monkeypatch.setattr(os, "read", reads_late)
@@ -261,15 +285,13 @@ def test_after_a_stall_lines_are_waited_for_again_and_the_next_stall_is_told_aga
     assert heard.said == ["stalls", "goes on, 2 late"] * 3
 
 
-def test_a_disk_that_is_always_slow_is_waited_for_once_and_told_once(
-    lines: Writer, disk: Disk, heard: Heard, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writer, "STALL", 0.001)
+def test_a_disk_that_is_always_slow_is_waited_for_once_and_told_once(lines: Writer, disk: Disk, heard: Heard) -> None:
+    disk.takes_at_most(0.001)
     for count in range(1, 6):
         disk.stall()
         lines.append(b"slow\n")
         disk.wait_until_it_is_reached()
-        threading.Event().wait(5 * writer.STALL)  # this is what takes so long
+        threading.Event().wait(0.005)  # this is what takes so long
         disk.go_on()
         until(lambda count=count: len(heard.settled_lines) == count)  # type: ignore[misc]
     until(lambda: len(heard.said) == 2)

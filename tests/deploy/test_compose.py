@@ -18,6 +18,8 @@ from tests.deploy.tools import ROOT, adapted, program
 from tests.harness import TRIGGER, until
 from tests.processes import running
 
+pytestmark = pytest.mark.timeout(900)  # the image takes minutes to build
+
 COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
 SETTINGS = config.load(str(FOLDER / "trigger-shim" / "config.yaml"), {})

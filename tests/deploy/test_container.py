@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import yaml
 
 from proxy import __version__, config, health
@@ -16,6 +17,8 @@ from tests.deploy.engine import BIN, DOCKERFILE, FOLDER, IMAGE, Container, Engin
 from tests.deploy.test_compose import SERVICES
 from tests.harness import Proxy, Upstream, held, until
 from tests.sockets import free_port
+
+pytestmark = pytest.mark.timeout(900)  # the image takes minutes to build
 
 TEXT = DOCKERFILE.read_text(encoding="utf-8")
 USER = 65532
