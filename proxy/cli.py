@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
-from proxy import __version__
+from proxy import __version__, signals
 from proxy.commands.status import CommandError, ExitStatus
 
 COMMANDS = ("serve", "health", "check", "lifecycle", "translate", "scan", "callers", "caller", "fingerprint", "demo")
@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     if not words or words[0] not in COMMANDS:
         _exit_without_command(words)
+    if words[0] != "serve":
+        signals.release()
     command = _command(words[0])
     status: int = command.run(_parse(_parser(words[0], command), words[1:]))
     return status

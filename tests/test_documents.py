@@ -10,11 +10,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxy import config
 from proxy.cli import main
-from proxy.gateway.call import asgi
+from proxy.gateway.call import asgi, retries, slashes
+from proxy.gateway.delivery import PATIENCE
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.server import protocol, server
+from proxy.gateway.upstream.upstream import ANSWER_LIMIT
+from proxy.withdrawn.current import PUBLISHED
 from tests.gateway.faults import ANSWERS, FAULTS, MOVED, RESTARTED, Seen
 from tests.harness import Upstream, watched
+from tests.sockets import free_port
 
 ROOT = Path(__file__).parent.parent
 README, RUNNING, WITHDRAWN, SCAN = (
@@ -126,10 +130,7 @@ def test_the_translation_that_the_readme_shows_is_the_one_that_comes_out() -> No
 def test_the_quick_start_leads_to_a_forwarded_call_and_leaves_nothing_behind(tmp_path: Path) -> None:
     block = re.search(r"```sh\nmake install\n(.*?)```", README, re.DOTALL)
     assert block is not None
-    ports = server.loopback(), server.loopback()
-    upstream, public = (bound.getsockname()[1] for bound in ports)
-    for bound in ports:
-        bound.close()
+    upstream, public = free_port(), free_port()
     commands = block[1].replace("$PWD/.venv/bin", str(Path(sys.executable).parent))
     commands = commands.replace("127.0.0.1:9000", f"127.0.0.1:{upstream}").replace(
         "127.0.0.1:8080", f"127.0.0.1:{public}"
@@ -169,6 +170,15 @@ def test_the_limits_that_the_pages_state_are_those_that_hold() -> None:
     assert f"the body of a trigger within {asgi.WHOLE_BODY_TIMEOUT:g} s; " in RUNNING
     assert f"may pause for {protocol.BODY_TIMEOUT:g} s" in RUNNING
     assert f"without a call is closed after {server.KEEPALIVE} s |" in RUNNING
+
+
+def test_the_bounds_and_the_date_that_the_pages_state_are_those_that_hold() -> None:
+    text = " ".join(WITHDRAWN.split())
+    assert f"as published in {PUBLISHED} " in text
+    assert f"each worker names the first {slashes.MOST_NAMED}." in text
+    assert f"at most {retries.MOST_KEPT:,} runs and {retries.MOST_BYTES >> 20} MiB of their answers, " in text
+    assert f"or is silent for {PATIENCE:g} s." in text
+    assert f"The answer may have {ANSWER_LIMIT >> 20} MiB " in text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -11,7 +11,7 @@ import msgspec
 from proxy.callers.identity import CallerSource
 from proxy.errors import Outcome
 from proxy.withdrawn.lifecycle import Phase
-from proxy.withdrawn.trigger import TriggerStatus
+from proxy.withdrawn.trigger import Hint, TriggerStatus
 
 
 class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_defaults=True):
@@ -31,10 +31,11 @@ class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_
         upstream_status: status sent by the successor.
         run: slug of the run.
         inputs: names of the inputs, never their values.
-        ignored_fields: fields of the body that the withdrawn endpoint ignored.
+        ignored_fields: fields of the body that the endpoint ignored.
+        hint: advice for the owner: ``trigger_body`` if the body is a trigger's, sent to another endpoint.
         duration_ms: time from the call's arrival until its response was ready.
         upstream_ms: time that the exchange with the successor took.
-        client_gone: the caller disconnected before its response was ready.
+        client_gone: the caller disconnected before its response was ready, or half-closed and did not read it.
     """
 
     schema: int
@@ -65,6 +66,7 @@ class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_
     trigger_status: TriggerStatus | None = None
     inputs: list[str] = []
     ignored_fields: list[str] = []
+    hint: Hint | None = None
     duration_ms: float | None = None
     upstream_ms: float | None = None
     client_gone: bool = False
@@ -104,6 +106,7 @@ class CallDetail(msgspec.Struct, gc=False):
     run: str | None = None
     inputs: list[str] = []
     ignored_fields: list[str] = []
+    hint: str | None = None
 
 
 class LastCall(msgspec.Struct, gc=False):

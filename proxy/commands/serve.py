@@ -2,11 +2,10 @@
 
 import argparse
 import functools
-import signal
 import sys
 from pathlib import Path
-from typing import NoReturn
 
+from proxy import signals
 from proxy.commands.options import add_config, add_overrides, load_config
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import ConfigError, sources
@@ -23,22 +22,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> ExitStatus:
-    # As PID 1 of a container, a process ignores SIGTERM until it has a handler. The server installs its own only later.
-    signal.signal(signal.SIGTERM, _exit)
-    # Imported here so that the handler comes first, and so that `trigger-shim --help` does not import a server.
+    stop = signals.Stop()
+    # Imported here so that a signal ends the process even now, and so that `trigger-shim --help` imports no server.
     from proxy.gateway.processes import supervisor  # noqa: PLC0415
     from proxy.gateway.server.server import ServeError  # noqa: PLC0415
 
     if options.config is None and Path(sources.DEFAULT_FILE).exists():
         options.config = sources.DEFAULT_FILE  # so that a reload fails if the file is gone
     try:
-        supervisor.serve(functools.partial(load_config, options), announce=sys.stderr.isatty())
+        supervisor.serve(functools.partial(load_config, options), stop, announce=sys.stderr.isatty())
     except ConfigError as error:
         raise CommandError(ExitStatus.USAGE, *error.problems) from None
     except ServeError as error:
         raise CommandError(ExitStatus.FAILED, str(error)) from None
     return ExitStatus.OK
-
-
-def _exit(_signal: int, _frame: object) -> NoReturn:
-    raise SystemExit(ExitStatus.OK)

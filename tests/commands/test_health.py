@@ -16,6 +16,7 @@ from proxy.commands import health
 from tests.commands.running import imported_by
 from tests.gateway.server.test_server import certified, serving
 from tests.harness import Script, Upstream, closes, sends, until, watched
+from tests.sockets import free_port
 
 Ran = tuple[int, str]
 Ask = Callable[..., Ran]
@@ -44,8 +45,7 @@ def found(script: Script) -> Iterator[str]:
 
 
 def free_address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return "{}:{}".format(*taken.getsockname())
+    return f"127.0.0.1:{free_port()}"
 
 
 def test_a_proxy_that_is_ready_is_asked_where_its_admin_pages_are(ask: Ask, upstream: Upstream, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.running import COMMAND, Ran, Run, environment
+from tests.commands.running import COMMAND, Ran, environment
+from tests.processes import running
 
 SECRET = "s3cret-S3cret-s3cret"
 
@@ -22,20 +23,17 @@ def serving(*arguments: str, stderr: int = subprocess.PIPE, **variables: str) ->
     """The command, once it serves: the caller log's first line is the heartbeat of the start."""
     given = environment(TRIGGER_SHIM__CALLERS__LOG='"-"', TRIGGER_SHIM__CALLERS__FINGERPRINT_KEY=SECRET, **variables)
     command = [COMMAND, "serve", *arguments]
-    with subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
-        try:
-            assert process.stdout is not None
-            assert json.loads(process.stdout.readline())["event"] == "heartbeat"
-            yield process
-        finally:
-            process.kill()
+    with running(subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=stderr, text=True)) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["event"] == "heartbeat"
+        yield process
 
 
 def test_serve_says_nothing_where_nobody_looks_and_ends_with_0_when_it_is_stopped() -> None:
     with serving("--listen", "127.0.0.1:0", TRIGGER_SHIM__ADMIN="127.0.0.1:0") as process:
         process.send_signal(signal.SIGTERM)
 
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=60)
 
     assert (process.returncode, err) == (0, "")
 
@@ -54,18 +52,23 @@ def test_serve_tells_a_terminal_where_it_listens_forwards_and_logs() -> None:
 
         process.send_signal(signal.SIGINT)
 
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
     assert "http://127.0.0.1:9" in forwarding
     assert logging.endswith(" -")
     os.close(terminal)
     os.close(inner)
 
 
-def refused_to_serve(*arguments: str, **variables: str) -> str:
+def ran_serve(*arguments: str, **variables: str) -> Ran:
     command = [COMMAND, "serve", "--listen", "127.0.0.1:0", *arguments]
-    ran = subprocess.run(command, env=environment(**variables), capture_output=True, text=True, check=False, timeout=20)
-    assert (ran.returncode, ran.stdout) == (1, "")
-    return Ran(ran.returncode, ran.stdout, ran.stderr).said
+    ran = subprocess.run(command, env=environment(**variables), capture_output=True, text=True, check=False, timeout=60)
+    return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+def refused_to_serve(*arguments: str, **variables: str) -> str:
+    ran = ran_serve(*arguments, **variables)
+    assert (ran.status, ran.out) == (1, "")
+    return ran.said
 
 
 @pytest.mark.parametrize("key", ["listen", "admin"])
@@ -87,8 +90,8 @@ def test_a_caller_log_that_cannot_be_opened_is_said_in_one_line(tmp_path: Path) 
     assert said.startswith("trigger-shim: error: callers.log: ")
 
 
-def test_a_bad_configuration_stops_the_start(run: Run) -> None:
-    ran = run("serve", "--listen", "nowhere")
+def test_a_bad_configuration_stops_the_start() -> None:
+    ran = ran_serve("--listen", "nowhere")
 
     assert (ran.status, ran.out) == (2, "")
     assert ran.said.startswith("trigger-shim: error: listen: ")

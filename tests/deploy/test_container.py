@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import yaml
 
 from proxy import __version__, config
@@ -17,6 +18,8 @@ from tests.deploy.engine import BIN, DOCKERFILE, FOLDER, IMAGE, Container, Engin
 from tests.deploy.test_compose import SERVICES
 from tests.harness import Proxy, Upstream, held, until
 from tests.sockets import free_port
+
+pytestmark = pytest.mark.timeout(900)  # the image takes minutes to build
 
 TEXT = DOCKERFILE.read_text(encoding="utf-8")
 USER = 65532
@@ -74,7 +77,7 @@ def test_the_image_says_what_it_is_and_how_it_is_run(engine: Engine) -> None:
 
 FOUND = """
 import json, os, pathlib, shutil, sys
-import proxy.gateway.supervisor
+import proxy.gateway.processes.supervisor
 specs = [module.__spec__ for module in sys.modules.values() if getattr(module, "__spec__", None)]
 cached = [spec.cached for spec in specs if spec.has_location and spec.cached]
 print(json.dumps({

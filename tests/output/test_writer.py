@@ -12,12 +12,15 @@ from proxy.output.writer import Done, State, Writer
 from tests.harness import until
 from tests.paths import ROOT
 
-LATE = 20.0
+LATE = 60.0
 """Seconds in which what is bound to come has come."""
+
+SOON = 0.05
+"""Seconds after which a disk that stalls is noticed."""
 
 
 class Disk:
-    """A sink that stalls when it is told to.
+    """A sink that stalls when it is told to, and is not taken to do so before, however busy the machine is.
 
     Attributes:
         lines: what was written.
@@ -29,6 +32,7 @@ class Disk:
         self.lines: list[bytes] = []
         self.error: OSError | None = None
         self.closed = False
+        self._most = LATE
         self._runs = threading.Event()
         self._runs.set()
         self._reached = threading.Event()
@@ -43,7 +47,12 @@ class Disk:
     def close(self) -> None:
         self.closed = True
 
+    def takes_at_most(self, seconds: float) -> None:
+        """What takes longer is a stall from now on."""
+        writer.STALL = self._most = seconds
+
     def stall(self) -> None:
+        writer.STALL = min(SOON, self._most)
         self._reached.clear()
         self._runs.clear()
 
@@ -51,6 +60,7 @@ class Disk:
         assert self._reached.wait(LATE)
 
     def go_on(self) -> None:
+        writer.STALL = self._most
         self._runs.set()
 
 
@@ -82,7 +92,9 @@ class Told:
 
 
 @pytest.fixture
-def disk() -> Disk:
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    monkeypatch.setattr(writer, "STALL", LATE)
+    monkeypatch.setattr(writer, "FLUSH", LATE)
     return Disk()
 
 
@@ -167,13 +179,23 @@ def test_a_line_that_is_appended_takes_along_what_was_put_before(lines: Writer, 
 
 
 def test_many_lines_that_get_on_are_no_stall(lines: Writer, disk: Disk, told: Told) -> None:
-    append = disk.append
+    append, begun, turn = disk.append, threading.Semaphore(0), threading.Semaphore(0)
 
-    def takes_its_time(line: bytes) -> None:
-        threading.Event().wait(writer.STALL / 2)
+    def in_turn(line: bytes) -> None:
+        begun.release()
+        assert turn.acquire(timeout=LATE)
         append(line)
 
-    disk.append = takes_its_time  # type: ignore[method-assign]
+    def one_more(_seconds: float, _most: int) -> list[tuple[int, int]]:
+        """The time of a stall passes, in which one line is written, and the next one begins."""
+        left = len(lines._queue)
+        turn.release()
+        assert left == 1 or begun.acquire(timeout=LATE)
+        until(lambda: len(lines._queue) < left)
+        return []
+
+    disk.append = in_turn  # type: ignore[method-assign]
+    lines._wait = one_more  # type: ignore[assignment]
     for line in numbered(0, 6):
         lines.put(line)
     lines.wait()
@@ -182,8 +204,9 @@ def test_many_lines_that_get_on_are_no_stall(lines: Writer, disk: Disk, told: To
     assert told.said == []
 
 
-def test_an_observer_that_takes_its_time_is_no_stall(lines: Writer, told: Told) -> None:
-    told.before_written = lambda: threading.Event().wait(3 * writer.STALL)
+def test_an_observer_that_takes_its_time_is_no_stall(lines: Writer, disk: Disk, told: Told) -> None:
+    disk.takes_at_most(SOON)
+    told.before_written = lambda: threading.Event().wait(3 * SOON)
     lines.append(b"1\n")
 
     assert told.written == fine(b"1\n")
@@ -191,15 +214,16 @@ def test_an_observer_that_takes_its_time_is_no_stall(lines: Writer, told: Told) 
 
 
 def test_a_thread_that_has_to_wait_for_its_turn_is_no_stall(
-    lines: Writer, told: Told, monkeypatch: pytest.MonkeyPatch
+    lines: Writer, disk: Disk, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    disk.takes_at_most(SOON)
     lines.append(b"0\n")
     read = os.read
 
     def reads_late(descriptor: int, size: int) -> bytes:
         content = read(descriptor, size)
         if descriptor == lines._work_event:
-            threading.Event().wait(3 * writer.STALL)
+            threading.Event().wait(3 * SOON)
         return content
 
     monkeypatch.setattr(os, "read", reads_late)
@@ -262,15 +286,13 @@ def test_after_a_stall_lines_are_waited_for_again_and_the_next_stall_is_told_aga
     assert told.said == ["stall", "recovery, 2 late"] * 3
 
 
-def test_a_disk_that_is_always_slow_is_waited_for_once_and_told_once(
-    lines: Writer, disk: Disk, told: Told, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writer, "STALL", 0.001)
+def test_a_disk_that_is_always_slow_is_waited_for_once_and_told_once(lines: Writer, disk: Disk, told: Told) -> None:
+    disk.takes_at_most(0.001)
     for count in range(1, 6):
         disk.stall()
         lines.append(b"slow\n")
         disk.wait_until_it_is_reached()
-        threading.Event().wait(5 * writer.STALL)  # this is what takes so long
+        threading.Event().wait(0.005)  # this is what takes so long
         disk.go_on()
         until(lambda count=count: len(told.written) == count)  # type: ignore[misc]
     until(lambda: len(told.said) == 2)

@@ -26,6 +26,7 @@ from proxy.gateway.processes.reload import Reload, needing_restart
 from tests.gateway.processes.test_supervisor import is_alive, paused, workers
 from tests.gateway.server.test_server import Serving, command, serving
 from tests.harness import TRIGGER, Answer, Proxy, Scrape, Upstream, held, until
+from tests.processes import running
 
 READ = "trigger-shim: configuration read again: "
 REFUSED = "trigger-shim: error: reload refused: "
@@ -63,7 +64,7 @@ class Reloading:
     def said(self, verdict: str = "trigger-shim: ", count: int = 1) -> list[str]:
         """Lines on standard error, up to so many that begin so and say how a reload went."""
         while sum(line.startswith((READ, REFUSED)) and line.startswith(verdict) for line in self._lines()) < count:
-            self._read(20)
+            self._read(60)
         lines = self._lines()
         self._said = self._said.rpartition(b"\n")[2]
         return lines
@@ -317,15 +318,12 @@ def test_a_bad_file_leaves_the_policy_in_force_and_says_why(upstream: Upstream, 
 def test_the_default_file_is_missed_when_it_is_gone(upstream: Upstream, tmp_path: Path) -> None:
     arguments = command(upstream.url, tmp_path, lifecycle=ENDED)[: -len(["--config", "file"])]
     log = tmp_path / "callers.jsonl"
-    with subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            until(lambda: log.exists() and b'"start"' in log.read_bytes())
-            (tmp_path / "config.yaml").unlink()
-            process.send_signal(signal.SIGHUP)
-            assert process.stderr is not None
-            assert process.stderr.readline().startswith(f"{REFUSED}config.yaml: No such file or directory")
-        finally:
-            process.terminate()
+    with running(subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True)) as process:
+        until(lambda: log.exists() and b'"start"' in log.read_bytes())
+        (tmp_path / "config.yaml").unlink()
+        process.send_signal(signal.SIGHUP)
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith(f"{REFUSED}config.yaml: No such file or directory")
 
 
 @one_and_several
@@ -449,16 +447,13 @@ def test_a_signal_before_it_serves_is_not_lost(upstream: Upstream, tmp_path: Pat
     arguments = command(upstream.url, tmp_path)
     content = (tmp_path / "config.yaml").read_text()
     pipe = Pipe(tmp_path / "config.yaml")
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            with pipe.being_read(content):
-                process.send_signal(signal.SIGHUP)
-            with pipe.being_read(f"{content}lifecycle: {{sunset: 2043-01-01}}\n"):
-                pass
-            assert process.stderr is not None
-            assert process.stderr.readline() == f"{READ}0 known callers, sunset 2043-01-01\n"
-        finally:
-            process.terminate()
+    with running(subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)) as process:
+        with pipe.being_read(content):
+            process.send_signal(signal.SIGHUP)
+        with pipe.being_read(f"{content}lifecycle: {{sunset: 2043-01-01}}\n"):
+            pass
+        assert process.stderr is not None
+        assert process.stderr.readline() == f"{READ}0 known callers, sunset 2043-01-01\n"
 
 
 @one_and_several
