@@ -1,10 +1,10 @@
-"""The error schema, and every error that the proxy itself answers with.
+"""The error schema, and every error that the proxy itself responds with.
 
-The tree, with the status and the outcome that goes into the caller record:
+The tree, with the status and the outcome in the caller record:
 
     ProxyError
     ├─ Rejected            the call itself is wrong                rejected
-    │  ├─ InvalidRequest   400  not a request as RFC 9112 has it
+    │  ├─ InvalidRequest   400  not a valid request (RFC 9112)
     │  ├─ MethodNotAllowed 405
     │  ├─ RequestTimeout   408
     │  ├─ HeadersTooLarge  431
@@ -12,16 +12,16 @@ The tree, with the status and the outcome that goes into the caller record:
     │  ├─ InvalidBody      400
     │  ├─ BodyTooLarge     413
     │  ├─ UpgradeRefused   501  WebSocket
-    │  └─ LoopDetected     508  the call has been here already
-    ├─ Withdrawn           410  for this caller, for good          gone
-    ├─ BrownedOut          410  for this caller, for a while       brownout
+    │  └─ LoopDetected     508  the call has been here before
+    ├─ Withdrawn           410  refused permanently                gone
+    ├─ BrownedOut          410  refused for a while                brownout
     ├─ Overloaded          503                                     overloaded
     ├─ Unreachable         502  no connection was made             unreachable
-    ├─ Timeout             504  sent, and no answer in time        timeout
-    ├─ ConnectionLost      502  sent, and the connection broke     upstream_error
-    ├─ InvalidAnswer       502  answered with what is no answer    upstream_error
-    ├─ UpstreamError       as answered, wrapped in the schema      upstream_error
-    └─ InternalError       500  the proxy's own fault              interrupted
+    ├─ Timeout             504  sent, no response in time          timeout
+    ├─ ConnectionLost      502  sent, then disconnected            upstream_error
+    ├─ InvalidAnswer       502  the response is not usable         upstream_error
+    ├─ UpstreamError       as sent, wrapped in the schema          upstream_error
+    └─ InternalError       500  a bug in the proxy                 interrupted
 """
 
 from typing import ClassVar, Literal
@@ -29,7 +29,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 PROXY = "trigger-shim"
-"""How the proxy names itself to other machines: in ``Proxy-Status``."""
+"""The proxy's name in ``Proxy-Status`` and in its own messages."""
 
 RunStarted = Literal["no", "yes", "unknown"]
 Outcome = Literal[
@@ -54,27 +54,27 @@ _ADVICE: dict[RunStarted, str] = {
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
-    """The body of every 4xx and 5xx answer (API.md, section 3)."""
+    """The body of an error of the proxy's own: it has all that the schema has (API.md, section 3)."""
 
     error_code: str
-    message: str = ""
-    request_id: str = ""
-    details: dict[str, str] | None = None
+    message: str
+    request_id: str
+    details: dict[str, str]
 
 
 class ProxyError(Exception):
-    """An answer that the proxy makes itself.
+    """A response that the proxy makes itself.
 
     Attributes:
-        message: what happened, and what to do, for the owner of the calling tool.
+        message: what happened and what to do, for the owner of the calling tool.
         details: the schema's ``details``, without ``run_started``.
-        status: HTTP status of the answer.
+        status: HTTP status of the response.
         code: the schema's ``error_code``.
-        outcome: what the caller record says became of the call.
+        outcome: the outcome in the caller record.
         run_started: whether the successor may have started a run.
         proxy_error: the error type of ``Proxy-Status`` (RFC 9209, section 2.3).
-        upstream_status: the status of an answer that was begun and could not be used.
-        retry_after: seconds after which the caller may try again.
+        upstream_status: the status of a response that began but could not be used.
+        retry_after: seconds until the caller may try again.
     """
 
     status: int
@@ -100,11 +100,11 @@ class ProxyError(Exception):
         self.details = details
 
     def body(self, request_id: str, *, starts_run: bool = False) -> bytes:
-        """The answer's body in the error schema.
+        """The response body in the error schema.
 
         Args:
             request_id: of the call.
-            starts_run: the call would have started a run, so the body must say whether it did (API.md, section 3).
+            starts_run: the call starts a run, so the body must say whether it did (API.md, section 3).
         """
         message, details = self.message, self.details
         if starts_run:
@@ -118,7 +118,7 @@ class ProxyError(Exception):
 
 
 class Rejected(ProxyError):
-    """The call is wrong; nothing was forwarded."""
+    """The call is not valid; nothing was forwarded."""
 
     status = 400
     outcome = "rejected"
@@ -126,60 +126,60 @@ class Rejected(ProxyError):
 
 
 class InvalidRequest(Rejected):
-    """Not a request as RFC 9112 has it, or one that could be read in two ways."""
+    """Not a valid request (RFC 9112), or one with ambiguous framing."""
 
     code = "InvalidRequest"
 
 
 class MethodNotAllowed(Rejected):
-    """A method that no proxy of this kind serves."""
+    """A method that the proxy does not support, such as ``CONNECT``."""
 
     status = 405
     code = "MethodNotAllowed"
 
 
 class RequestTimeout(Rejected):
-    """The request did not come in whole in time."""
+    """The request did not arrive in time."""
 
     status = 408
     code = "RequestTimeout"
 
 
 class HeadersTooLarge(Rejected):
-    """The head of the request is over the limit."""
+    """The request line and the headers are larger than the limit."""
 
     status = 431
     code = "HeadersTooLarge"
 
 
 class InvalidPath(Rejected):
-    """A segment of the path cannot be what it stands for."""
+    """A segment of the path is not valid."""
 
     code = "InvalidPath"
 
 
 class InvalidBody(Rejected):
-    """The body is not what the withdrawn endpoint took."""
+    """The body is not one that the withdrawn endpoint accepted."""
 
     code = "InvalidBody"
 
 
 class BodyTooLarge(Rejected):
-    """The body is over ``limits.body``."""
+    """The body is larger than ``limits.body``."""
 
     status = 413
     code = "BodyTooLarge"
 
 
 class UpgradeRefused(Rejected):
-    """A WebSocket: the API has none, and the proxy carries none."""
+    """A WebSocket, which the API does not use and the proxy does not support."""
 
     status = 501
     code = "UpgradeRefused"
 
 
 class LoopDetected(Rejected):
-    """The call has been through this proxy already: its upstream leads back to it."""
+    """The call has passed through this proxy before: the upstream leads back to it."""
 
     status = 508
     code = "LoopDetected"
@@ -187,7 +187,7 @@ class LoopDetected(Rejected):
 
 
 class Withdrawn(ProxyError):
-    """The caller may not go on with the withdrawn endpoint."""
+    """The caller may not use the withdrawn endpoint any more."""
 
     status = 410
     code = "EndpointWithdrawn"
@@ -196,7 +196,7 @@ class Withdrawn(ProxyError):
 
 
 class BrownedOut(ProxyError):
-    """It may not for a while: a planned short failure, so that somebody notices."""
+    """The caller may not use it for a while: a planned short failure, so that somebody notices."""
 
     status = 410
     code = "EndpointBrownout"
@@ -205,7 +205,7 @@ class BrownedOut(ProxyError):
 
 
 class Overloaded(ProxyError):
-    """As many calls as ``limits.in_flight`` allows are under way."""
+    """There are already ``limits.in_flight`` calls in progress."""
 
     status = 503
     code = "Overloaded"
@@ -215,7 +215,7 @@ class Overloaded(ProxyError):
 
 
 class Unreachable(ProxyError):
-    """No connection to the successor was made, so nothing was sent."""
+    """The proxy could not connect to the service, so nothing was sent."""
 
     status = 502
     code = "UpstreamUnreachable"
@@ -224,7 +224,7 @@ class Unreachable(ProxyError):
 
 
 class Timeout(ProxyError):
-    """The call was sent, and no answer came within ``upstream.timeout``."""
+    """The call was sent, but there was no response within ``upstream.timeout``."""
 
     status = 504
     code = "UpstreamTimeout"
@@ -244,7 +244,7 @@ class ConnectionLost(ProxyError):
 
 
 class InvalidAnswer(ProxyError):
-    """The successor answered with something that is neither a run nor an error."""
+    """The service responded with something that is neither a run nor an error."""
 
     status = 502
     code = "UpstreamInvalidAnswer"
@@ -254,7 +254,7 @@ class InvalidAnswer(ProxyError):
 
 
 class UpstreamError(ProxyError):
-    """An error answer that is not in the schema, from a load balancer say, wrapped in it."""
+    """An error answer that explains nothing, from a load balancer say, wrapped in the schema."""
 
     code = "UpstreamError"
     outcome = "upstream_error"
@@ -269,12 +269,12 @@ class UpstreamError(ProxyError):
         self.status = status
 
     def proxy_status(self) -> str:
-        """No error of the proxy's own: only the status that came in (RFC 9209, section 2.1.4)."""
+        """The status that was received; it is not an error of the proxy (RFC 9209, section 2.1.4)."""
         return f"{PROXY}; received-status={self.status}"
 
 
 class InternalError(ProxyError):
-    """The proxy itself failed."""
+    """A bug in the proxy."""
 
     status = 500
     code = "ProxyInternalError"

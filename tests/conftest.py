@@ -1,11 +1,26 @@
+import faulthandler
 import os
+from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
+from tests import quick
 from tests.harness import Proxy, Upstream, proxy_for
+
+# The same examples in every run: what they find is mended before anybody else can meet it. A machine may be slow.
+settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("repeatable")
+
+IMAGE = {"tests/deploy/test_compose.py", "tests/deploy/test_container.py"}
+"""Files whose tests run the image, which takes minutes to build."""
+
+EXIT = 60
+"""Seconds after the last test in which the run must be over."""
 
 
 @pytest.fixture
@@ -20,15 +35,49 @@ def proxy(upstream: Upstream, tmp_path: Path) -> Iterator[Proxy]:
         yield running
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="leave out the tests that use a socket or another program")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--quick"):
+        config.pluginmanager.register(quick)
+
+
+def pytest_unconfigure() -> None:
+    # A thread that a test has left behind must not keep the process.
+    faulthandler.dump_traceback_later(EXIT, exit=True)
+
+
+class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+    """Gives each process whole files, whose fixtures are made once, and the image to one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "image" if file in IMAGE else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Where everything is installed, a skipped test is one that was lost."""
     report = yield
-    if report.skipped and os.environ.get("CI") == "true":
+    if report.skipped and os.environ.get("CI") == "true" and reason(report) != quick.REASON:
         report.outcome = "failed"
     return report
 
 
-# The same examples in every run: what they find is mended before anybody else can meet it.
-settings.register_profile("repeatable", derandomize=True)
-settings.load_profile("repeatable")
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what is missing here, a line each, instead of a line for each place that misses it."""
+    for why, count in sorted(Counter(map(reason, terminalreporter.getreports("skipped"))).items()):
+        terminalreporter.write_line(f"skipped {count} test{'s' * (count != 1)}: {why}")
+
+
+def reason(report: pytest.TestReport) -> str:
+    """Why a test was skipped."""
+    assert isinstance(report.longrepr, tuple)
+    return report.longrepr[2].removeprefix("Skipped: ").partition("\n")[0]

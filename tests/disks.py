@@ -6,14 +6,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.deploy.tools import program
+from tests.deploy.tools import lack, program
 
 
 def _ask_for_root() -> None:
     if os.geteuid() != 0:
-        pytest.skip("only root can mount a disk")
+        lack("only root can mount a disk", "sudo make test")
 
 
 @contextlib.contextmanager
@@ -23,7 +21,7 @@ def mounted(folder: Path, *options: str) -> Iterator[None]:
     folder.mkdir(exist_ok=True)
     done = subprocess.run(["mount", *options, str(folder)], check=False, capture_output=True, text=True)
     if done.returncode:
-        pytest.skip(f"not even root can mount a disk here: {done.stderr.strip()}")
+        lack("not even root can mount a disk here", "give the container CAP_SYS_ADMIN")
     try:
         yield
     finally:
@@ -59,7 +57,7 @@ class Ext4:
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
-        fsfreeze = program("fsfreeze", "util-linux")
+        fsfreeze = program("fsfreeze")
         subprocess.run([fsfreeze, "--freeze", str(self._folder)], check=True)
         try:
             yield
@@ -74,6 +72,6 @@ def ext4(folder: Path) -> Iterator[Ext4]:
     image = folder.with_name(f"{folder.name}.ext4")
     with image.open("wb") as file:
         file.truncate(8 << 20)
-    subprocess.run([program("mkfs.ext4", "e2fsprogs"), "-q", str(image)], check=True)
+    subprocess.run([program("mkfs.ext4"), "-q", str(image)], check=True)
     with mounted(folder, "-o", "loop", str(image)):
         yield Ext4(folder)

@@ -14,6 +14,7 @@ import yaml
 
 from tests.deploy.tools import program
 from tests.harness import Proxy, until
+from tests.processes import running
 from tests.sockets import free_port
 
 JOB = "shim"
@@ -78,19 +79,16 @@ def scraping(admin: Proxy, folder: Path, *rule_files: Path) -> Iterator[Promethe
     (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
     port = free_port()
     command = [
-        program("prometheus", "prometheus"),
+        program("prometheus"),
         f"--config.file={folder / 'prometheus.yml'}",
         f"--web.listen-address=127.0.0.1:{port}",
         f"--storage.tsdb.path={folder / 'tsdb'}",
         "--log.level=error",
     ]
-    with subprocess.Popen(command) as process:
-        try:
-            prometheus = Prometheus(port)
-            until(lambda: _answers(prometheus))
-            yield prometheus
-        finally:
-            process.terminate()
+    with running(subprocess.Popen(command)):
+        prometheus = Prometheus(port)
+        until(lambda: _answers(prometheus))
+        yield prometheus
 
 
 def _answers(prometheus: Prometheus) -> bool:

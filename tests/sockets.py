@@ -1,6 +1,7 @@
 """Free ports, and which process has which connections."""
 
 import contextlib
+import secrets
 import socket
 from pathlib import Path
 
@@ -8,10 +9,17 @@ ESTABLISHED = "01"
 
 
 def free_port() -> int:
-    """A port of the loopback interface on which nobody listens, for a program that cannot choose one itself."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-    return port
+    """A port of the loopback interface on which nobody listens, for a program that cannot choose one itself.
+
+    It is none of those that the system hands out: somebody else could get such a one before the program has it, and who
+    connects to it meanwhile could reach itself.
+    """
+    chosen = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    first = max(int(chosen[0]), 4096)
+    while True:
+        port = secrets.choice(range(first // 2, first))
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def accepted(pid: int, port: int) -> int:

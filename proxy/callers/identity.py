@@ -6,11 +6,12 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from proxy.callers.record import CallerSource
 from proxy.withdrawn import lifecycle
 
+CallerSource = Literal["known", "header", "token", "address"]
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Callers choose these texts, so the cache holds only short ones.
@@ -189,7 +190,7 @@ def _name(rule: Rule | None, attributes: CallAttributes, declared_name: str) -> 
     return where or "unknown", "address"
 
 
-def policy_subject(name: str, rule: Rule | None, *, has_record: bool) -> lifecycle.Party:
+def policy_subject(name: str, rule: Rule | None, *, has_record: bool) -> lifecycle.PolicySubject:
     """A caller as the policy sees it.
 
     Args:
@@ -198,9 +199,9 @@ def policy_subject(name: str, rule: Rule | None, *, has_record: bool) -> lifecyc
         has_record: whether the log has a call from before the freeze.
     """
     if rule is None:
-        return lifecycle.Party(name, is_new=not has_record)
+        return lifecycle.PolicySubject(name, is_new=not has_record)
     is_new = not (has_record or rule.exempt_from_freeze)
-    return lifecycle.Party(name, rule.owner, rule.migrated, rule.extension, is_new)
+    return lifecycle.PolicySubject(name, rule.owner, rule.migrated, rule.extension, is_new)
 
 
 def first_match(rules: Iterable[Rule], attributes: CallAttributes) -> Rule | None:

@@ -8,11 +8,10 @@ from typing import Literal
 
 import msgspec
 
+from proxy.callers.identity import CallerSource
 from proxy.errors import Outcome
 from proxy.withdrawn.lifecycle import Phase
-from proxy.withdrawn.trigger import TriggerStatus
-
-CallerSource = Literal["known", "header", "token", "address"]
+from proxy.withdrawn.trigger import Hint, TriggerStatus
 
 
 class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_defaults=True):
@@ -32,10 +31,11 @@ class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_
         upstream_status: status sent by the successor.
         run: slug of the run.
         inputs: names of the inputs, never their values.
-        ignored_fields: fields of the body that the withdrawn endpoint ignored.
+        ignored_fields: fields of the body that the endpoint ignored.
+        hint: advice for the owner: ``trigger_body`` if the body is a trigger's, sent to another endpoint.
         duration_ms: time from the call's arrival until its response was ready.
         upstream_ms: time that the exchange with the successor took.
-        client_gone: the caller disconnected before its response was ready.
+        client_gone: the caller disconnected before its response was ready, or half-closed and did not read it.
     """
 
     schema: int
@@ -66,6 +66,7 @@ class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_
     trigger_status: TriggerStatus | None = None
     inputs: list[str] = []
     ignored_fields: list[str] = []
+    hint: Hint | None = None
     duration_ms: float | None = None
     upstream_ms: float | None = None
     client_gone: bool = False
@@ -105,6 +106,7 @@ class CallDetail(msgspec.Struct, gc=False):
     run: str | None = None
     inputs: list[str] = []
     ignored_fields: list[str] = []
+    hint: str | None = None
 
 
 class LastCall(msgspec.Struct, gc=False):

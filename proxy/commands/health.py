@@ -1,48 +1,66 @@
-"""Asks the running proxy whether it is ready, as a probe of a container does."""
+"""Asks the running proxy whether it is ready, for the health check of a container."""
 
+import argparse
 import contextlib
 import ipaddress
 import re
 import socket
 import time
 
-from proxy.config import Config, ConfigError
+from proxy.commands.options import add_config, add_overrides, require_config
+from proxy.commands.status import CommandError, ExitStatus
+from proxy.config import Config
 from proxy.config.values import Address
 
-PATIENCE = 3.0
-"""Seconds for the whole of the question."""
+SUMMARY = "ask the running proxy whether it is ready, for health probes"
+EPILOG = """\
+exit status:
+  0  the proxy is ready
+  1  it is not ready, or does not answer
+  2  the configuration or the command line is wrong
 
-_LONGEST_LINE = 4096
+example:
+  trigger-shim health --config config.yaml"""
+
+TIMEOUT = 3.0
+"""Seconds for connecting, sending and receiving together."""
+
+_MAX_LINE = 4096
 
 
-class NotReady(Exception):
-    """The proxy is not ready, or there is none; the message says why."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    add_overrides(parser)
 
 
-def ask(settings: Config) -> None:
-    """Return if the proxy with this configuration is ready.
-
-    Raises:
-        NotReady: it is not.
-        ConfigError: the configuration does not say where to ask.
-    """
-    key, listener = ("listen", settings.listen) if settings.admin is None else ("admin", settings.admin)
-    if listener.port == 0:
-        raise ConfigError([f"{key}: port 0 is another one at each start; write one that can be asked"])
-    where, path = _reachable(listener), "/-/readyz" if key == "listen" else "/readyz"
+def run(options: argparse.Namespace) -> ExitStatus:
+    settings = require_config(options)
+    where, path = _readiness_page(settings)
     url = f"{'http' if settings.tls is None else 'https'}://{where}{path}"
     try:
-        line = _first_line(where, path, tls=settings.tls is not None)
+        line = _status_line(where, path, tls=settings.tls is not None)
     except TimeoutError:
-        raise NotReady(f"{url}: no answer within {PATIENCE:g} s") from None
+        problem: str | None = f"no answer within {TIMEOUT:g} s"
     except OSError as error:
-        raise NotReady(f"{url}: {error.strerror or 'cannot be asked'}") from None
-    if problem := _problem(line):
-        raise NotReady(f"{url}: {problem}")
+        problem = error.strerror or "cannot connect"
+    else:
+        problem = _problem_with(line)
+    if problem is not None:
+        raise CommandError(ExitStatus.FAILED, f"{url}: {problem}")
+    return ExitStatus.OK
 
 
-def _reachable(listener: Address) -> Address:
-    """Where a listener can be called; one on all addresses can be called on that of the loopback interface."""
+def _readiness_page(settings: Config) -> tuple[Address, str]:
+    """Return the address and the path of the page that says whether the proxy is ready."""
+    key, listener = ("listen", settings.listen) if settings.admin is None else ("admin", settings.admin)
+    if listener.port == 0:
+        problem = f"{key}: port 0 is a different port at each start; set a fixed port"
+        raise CommandError(ExitStatus.USAGE, problem)
+    return _connectable(listener), "/-/readyz" if key == "listen" else "/readyz"
+
+
+def _connectable(listener: Address) -> Address:
+    """Return an address to connect to: for a listener on all addresses, the loopback address."""
     with contextlib.suppress(ValueError):
         host = ipaddress.ip_address(listener.host)
         if host.is_unspecified:
@@ -50,50 +68,50 @@ def _reachable(listener: Address) -> Address:
     return listener
 
 
-def _first_line(where: Address, path: str, *, tls: bool) -> bytes:
-    """The first line of the answer, or as much of it as there is.
+def _status_line(where: Address, path: str, *, tls: bool) -> bytes:
+    """Request a page, and return the first line of the answer, or as much of it as there is.
 
-    No HTTP client of the standard library bounds the whole of an exchange, and each costs more than the question.
+    The HTTP clients of the standard library have no time limit for a whole exchange, and are slow to import.
 
     Raises:
-        OSError: there is none, or not in time.
+        OSError: there is no answer, or not in time.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     with contextlib.ExitStack() as stack:
-        connection = stack.enter_context(socket.create_connection(where, PATIENCE))
+        connection = stack.enter_context(socket.create_connection(where, TIMEOUT))
         if tls:
-            connection.settimeout(_left(deadline))
-            connection = stack.enter_context(_secured(connection))
+            connection.settimeout(_remaining(deadline))
+            connection = stack.enter_context(_with_tls(connection))
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         answer = b""
-        while b"\r\n" not in answer and len(answer) < _LONGEST_LINE:
-            connection.settimeout(_left(deadline))
-            if not (piece := connection.recv(_LONGEST_LINE)):
+        while b"\r\n" not in answer and len(answer) < _MAX_LINE:
+            connection.settimeout(_remaining(deadline))
+            if not (piece := connection.recv(_MAX_LINE)):
                 break
             answer += piece
     return answer.partition(b"\r\n")[0]
 
 
-def _left(deadline: float) -> float:
-    return max(deadline - time.monotonic(), 0.001)  # 0 would mean: do not wait, and tell it by another error
+def _remaining(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0.001)  # 0 would make the socket non-blocking
 
 
-def _secured(connection: socket.socket) -> socket.socket:
-    import ssl  # noqa: PLC0415 - few need it, and each probe would wait for it
+def _with_tls(connection: socket.socket) -> socket.socket:
+    import ssl  # noqa: PLC0415 - slow to import, and few configurations have TLS
 
-    # The certificate has the name that callers use, not this address, and may be of an authority that only they trust.
-    # Nothing secret is asked or told, and no restart mends a certificate that has expired.
+    # The certificate is for the name that callers use, not for this address, and its authority may be one that only
+    # they trust. Nothing secret is exchanged, and a restart would not fix an expired certificate.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context.wrap_socket(connection)
 
 
-def _problem(line: bytes) -> str | None:
-    """What the first line of an answer says against the proxy's being ready."""
+def _problem_with(line: bytes) -> str | None:
+    """Return why an answer does not come from a proxy that is ready, or None if it does."""
     if not line:
-        return "the connection ended without an answer"
+        return "the connection was closed without an answer"
     answered = re.match(rb"HTTP/1\.1 (\d{3}) ", line)
     if answered is None:
-        return "answered something that is no HTTP"
+        return "the answer is not HTTP"
     status = int(answered[1])
-    return {200: None, 503: "not ready"}.get(status, f"answered {status}, as no trigger-shim does")
+    return {200: None, 503: "not ready"}.get(status, f"answered {status}, which trigger-shim never does")

@@ -1,49 +1,66 @@
-"""The command that finds calls of the withdrawn endpoints in files."""
+"""Finds calls of the withdrawn endpoints in files."""
 
+import argparse
 import io
 import sys
-from collections.abc import Sequence
 from typing import TextIO
 
 from proxy import config
+from proxy.commands.options import add_format
+from proxy.commands.status import ExitStatus
 from proxy.output import terminal
 from proxy.output.diagnostics import operator
 from proxy.scan import render
 from proxy.scan.walk import Scan
 
-CLEAN, FAILED, FOUND = 0, 1, 2
-"""Exit statuses: a gate must tell a call that was found from a wrong command line, so that one is 1."""
+SUMMARY = "find calls of the withdrawn endpoints in files"
+EPILOG = """\
+Skips files that git ignores, symbolic links, binary files, and, inside folders,
+files over 5 MiB.
+
+exit status:
+  0  no calls found
+  1  a path cannot be read, or the command line is wrong
+  2  calls found
+
+examples:
+  trigger-shim scan .
+  trigger-shim scan --format sarif .gitlab-ci.yml scripts > withdrawn.sarif"""
+USAGE_STATUS = ExitStatus.FAILED
 
 
-def run(paths: Sequence[str], form: str) -> int:
-    """Examine files, print what was found, say what was examined, and return the exit status.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", metavar="PATH", help="a file, or a folder to search")
+    add_format(parser, "table", "json", "markdown", "sarif")
 
-    Args:
-        paths: of files and folders.
-        form: ``table``, ``json``, ``markdown`` or ``sarif``.
-    """
+
+def run(options: argparse.Namespace) -> ExitStatus:
     scan = Scan()
-    scan.examine(paths)
+    scan.examine(options.files)
     try:
-        _print(scan, form, sys.stdout)
-    except BrokenPipeError:  # the status is what a gate asks for, however much its reader took
+        _print(scan, options.format, sys.stdout)
+    except BrokenPipeError:  # whoever reads only the first lines still needs the status
         terminal.stop_printing()
     operator.info(render.examined(scan))
+    for warning in scan.warnings:
+        operator.warning(render.readable(warning))
     for problem in scan.problems:
         operator.error(render.readable(problem))
-    return FAILED if scan.problems else FOUND if scan.found else CLEAN
+    if scan.problems:
+        return ExitStatus.FAILED
+    return ExitStatus.FOUND if scan.found else ExitStatus.OK
 
 
-def _print(scan: Scan, form: str, out: TextIO) -> None:
-    if isinstance(out, io.TextIOWrapper):  # its encoding may have no place for what a file holds
+def _print(scan: Scan, output_format: str, out: TextIO) -> None:
+    if isinstance(out, io.TextIOWrapper):  # its encoding may lack characters of a file
         out.reconfigure(errors="backslashreplace")
-    match form:
+    match output_format:
         case "json":
             render.as_json(scan, out)
         case "markdown":
             render.markdown(scan, out)
         case "sarif":
-            render.sarif(scan, out, config.Lifecycle().policy.documentation or "")
+            render.sarif(scan, out, config.Config().lifecycle.documentation or "")
         case _:
             render.table(scan, out)
     out.flush()

@@ -1,4 +1,4 @@
-"""The command that turns a legacy body, or a ``curl`` line, into the new request: its options, and what it prints."""
+"""Translates a legacy request for the successor, or a run of the successor back."""
 
 import argparse
 import sys
@@ -7,36 +7,44 @@ from pathlib import Path
 import msgspec
 
 from proxy import config
+from proxy.commands.status import CommandError, ExitStatus
 from proxy.errors import ProxyError
 from proxy.output.diagnostics import operator
 from proxy.withdrawn import curl, replacement, trigger
 
+SUMMARY = "translate a legacy body or curl command into a successor request"
+EPILOG = """\
+examples:
+  echo '{"revision": "tags:v1.0.0"}' | trigger-shim translate --path /acme/shop/ci_workflows/build/trigger
+  trigger-shim translate --curl old-call.sh"""
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `translate`."""
-    parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="what to read; - is standard input")
-    parser.add_argument("--path", metavar="PATH", help="the path that a body was sent to")
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file", nargs="?", default="-", metavar="FILE", help="file to read (default: -, standard input)"
+    )
+    parser.add_argument("--path", metavar="PATH", help="path that the legacy body was sent to")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--curl", action="store_true", help="print a curl command line, to paste into the old script")
-    form.add_argument("--response", action="store_true", help="read a run, and print its legacy answer")
+    form.add_argument("--curl", action="store_true", help="print a curl command to paste into the legacy script")
+    form.add_argument("--response", action="store_true", help="read a run, and print the legacy answer for it")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Translate what there is to read, and return the exit status."""
-    try:
-        text = (sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()).decode()
-    except OSError as error:
-        operator.error(f"{options.file}: {error.strerror}")
-        return 2
-    except UnicodeDecodeError:
-        operator.error(f"{options.file}: not UTF-8")
-        return 2
+def run(options: argparse.Namespace) -> ExitStatus:
+    text = _read(options.file)
     try:
         print(_to_legacy(text) if options.response else _to_successor(text, options))
     except (ProxyError, curl.CurlError) as error:
-        operator.error(_readable(str(error)))
-        return 1
-    return 0
+        raise CommandError(ExitStatus.FAILED, _with_dollars(str(error))) from None
+    return ExitStatus.OK
+
+
+def _read(file: str) -> str:
+    try:
+        return (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).decode()
+    except OSError as error:
+        raise CommandError(ExitStatus.USAGE, f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise CommandError(ExitStatus.USAGE, f"{file}: not UTF-8") from None
 
 
 def _to_legacy(text: str) -> str:
@@ -49,14 +57,14 @@ def _to_successor(text: str, options: argparse.Namespace) -> str:
     else:
         call, notes = replacement.of_body(text, config.Upstream().url, options.path)
     for note in notes:
-        operator.warning(_readable(note))
+        operator.warning(_with_dollars(note))
     if options.curl:
         return curl.write(call)
-    operator.info(_readable(f"to be sent with {call.method} {call.url}"))
-    return _readable(_indented(call.body.encode()))
+    operator.info(_with_dollars(f"send it with {call.method} {call.url}"))
+    return _with_dollars(_indented(call.body.encode()))
 
 
-def _readable(text: str) -> str:
+def _with_dollars(text: str) -> str:
     return text.replace(curl.LITERAL_DOLLAR, "$")
 
 

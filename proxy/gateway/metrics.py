@@ -24,7 +24,7 @@ from proxy.callers.report.policy_effect import refusal_dates
 from proxy.config import Config
 from proxy.errors import Outcome
 from proxy.withdrawn.endpoints import ENDPOINTS
-from proxy.withdrawn.lifecycle import Party
+from proxy.withdrawn.lifecycle import PolicySubject
 
 NO_ENDPOINT = "pass_through"
 """The endpoint of every call that is of no withdrawn one."""
@@ -253,9 +253,9 @@ class _Facts(Collector):
         self._process = ProcessCollector(pid=lambda: process, registry=None)
 
     def know(self, config: Config) -> None:
-        self._policy = config.lifecycle.policy
-        known = (policy_subject(known.name, known.rule, has_record=True) for known in config.callers.known)
-        self._ends = refusal_dates(self._policy, (Party(OTHER), *known))
+        self._policy = config.lifecycle
+        known = (policy_subject(known.name, known, has_record=True) for known in config.callers.known)
+        self._ends = refusal_dates(self._policy, (PolicySubject(OTHER), *known))
 
     def collect(self) -> Iterable[Metric]:
         build = GaugeMetricFamily(

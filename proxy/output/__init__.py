@@ -1,1 +1,1 @@
-"""What writes to terminals, standard error and log files."""
+"""Writes to terminals, standard error and log files."""

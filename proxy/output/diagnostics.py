@@ -1,17 +1,33 @@
 """What the operator should know: a line each on standard error."""
 
+import functools
 from typing import Any
-
-import structlog
 
 from proxy.errors import PROXY
 from proxy.output.stderr import StandardError
 
 
-def _line(_logger: Any, method: str, event: structlog.typing.EventDict) -> bytes:
+def _line(_logger: Any, method: str, event: Any) -> bytes:
     level = "" if method == "info" else f"{method}: "
     return f"{PROXY}: {level}{event['event']}\n".encode("utf-8", "backslashreplace")
 
 
-operator: Any = structlog.wrap_logger(StandardError(), processors=[_line], wrapper_class=structlog.BoundLogger)
+_stderr = StandardError()
+
+
+@functools.cache
+def _logger() -> Any:
+    import structlog  # noqa: PLC0415 - it takes longer to import than most commands take to run
+
+    return structlog.wrap_logger(_stderr, processors=[_line], wrapper_class=structlog.BoundLogger)
+
+
+class _Diagnostics:
+    """The logger, made when the first line is written."""
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(_logger(), method)
+
+
+operator: Any = _Diagnostics()
 """What the operator should know, a line each on standard error."""

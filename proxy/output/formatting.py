@@ -1,4 +1,4 @@
-"""How a report says times, shares and trends, and shows text that somebody else has written."""
+"""Formats times, shares, trends, and untrusted text for reports."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 def duration(seconds: float) -> str:
-    """In the two largest units: ``3d 4h``."""
+    """Format seconds in the two largest units: ``3d 4h``."""
     rest, parts = round(seconds), []
     for name, size in _UNITS:
         if rest >= size:
@@ -18,7 +18,7 @@ def duration(seconds: float) -> str:
 
 
 def interval(seconds: float | None) -> str:
-    """The usual interval of a caller; a dash where it cannot be said."""
+    """The typical time between calls; a dash if it is unknown."""
     return duration(seconds) if seconds is not None else "-"
 
 
@@ -33,22 +33,22 @@ def day(moment: datetime) -> str:
 
 
 def moment(time: datetime) -> str:
-    """A time to the minute, or to the second where it has any."""
+    """A time to the minute, or to the second if the seconds are not zero."""
     return f"{time:%Y-%m-%d %H:%M:%S}" if time.second else minute(time)
 
 
 def date(time: datetime) -> str:
-    """A time in UTC: the day alone where it is midnight."""
+    """A time in UTC; only the day if it is midnight."""
     return day(time) if (time.hour, time.minute, time.second) == (0, 0, 0) else moment(time)
 
 
 def instant(time: datetime) -> str:
-    """A time in UTC that says so."""
+    """A time with ``UTC`` behind it."""
     return f"{moment(time)} UTC"
 
 
 def percent(share: float) -> str:
-    """A share, so that neither some is told as none nor less than all as all."""
+    """A share; only none is shown as 0%, and only all as 100%."""
     if 0 < share < 0.001:
         return "<0.1%"
     if 0.999 < share < 1:
@@ -57,14 +57,14 @@ def percent(share: float) -> str:
 
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-"""For `sparkline`, lowest first."""
+"""Characters for `sparkline`, lowest first."""
 
 ASCII_BLOCKS = ".:-=+*#@"
-"""The same, for a terminal that has no others."""
+"""The same for terminals without Unicode."""
 
 
 def sparkline(values: Sequence[int], width: int, blocks: str = BLOCKS) -> str:
-    """A trend, the newest value last: a character for each of up to `width` stretches, and a space for nothing."""
+    """Draw a trend with up to `width` characters, the newest value last; a space stands for zero."""
     size = -(-len(values) // width) or 1
     padded = [0] * (-len(values) % size) + list(values)
     sums = [sum(padded[start : start + size]) for start in range(0, len(padded), size)]
@@ -72,24 +72,24 @@ def sparkline(values: Sequence[int], width: int, blocks: str = BLOCKS) -> str:
     return "".join(blocks[-(-value * len(blocks) // top) - 1] if value else " " for value in sums)
 
 
-def many(count: int, what: str) -> str:
-    """So many of a thing."""
+def pluralize(count: int, what: str) -> str:
+    """A count and its noun: ``1 call``, ``2 calls``."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-def named(names: Sequence[str], most: int = 10) -> str:
-    """Names of somebody else, the first of them."""
+def join_names(names: Sequence[str], most: int = 10) -> str:
+    """The first of some untrusted names, and how many more there are."""
     more = [f"and {len(names) - most} more"] if len(names) > most else []
     return ", ".join([shortened(printable(name)) for name in names[:most]] + more)
 
 
 def shortened(text: str, length: int = 80) -> str:
-    """A text that may be long, in a sentence."""
+    """Cut text that may be too long for a sentence."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def printable(text: str) -> str:
-    """Text of somebody else on one line: what could move a cursor or turn a line around is written as JSON would."""
+    """Untrusted text on one line: control and bidirectional characters are escaped as in JSON."""
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 
@@ -97,13 +97,13 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]#|~])")
 
 
 def markdown(text: str) -> str:
-    """Text as it stands in Markdown."""
+    """Escape text for Markdown."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKUP.sub(r"\\\1", text)
 
 
-def listed(counts: Iterable[tuple[str, int]], most: int = 10) -> str:
-    """Values with how often each came, the most frequent of them."""
+def format_counts(counts: Iterable[tuple[str, int]], most: int = 10) -> str:
+    """The most frequent values, with their counts."""
     ordered = sorted(counts, key=lambda pair: (-pair[1], pair[0]))
     more = [f"and {len(ordered) - most} more"] if len(ordered) > most else []
     return ", ".join([f"{printable(value)} ({count})" for value, count in ordered[:most]] + more)

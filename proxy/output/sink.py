@@ -1,4 +1,4 @@
-"""Where lines go: each whole, with one ``write``."""
+"""Where lines go: each is written whole, with a single ``write``."""
 
 import contextlib
 import fcntl
@@ -17,43 +17,43 @@ class Sink(Protocol):
         """Write one line.
 
         Raises:
-            OSError: it was not written whole.
+            OSError: it was not written in full.
         """
 
     def close(self) -> None:
-        """Take no more."""
+        """Take no more lines."""
 
 
 class Descriptor:
-    """Takes lines for a descriptor, which stays open."""
+    """Writes lines to a file descriptor that stays open."""
 
     _descriptor = -1
     _torn = False
-    _takes_turns = False
+    _is_shared = False
 
     def append(self, line: bytes) -> None:
         """Write one line.
 
         Raises:
-            OSError: it was not written whole.
+            OSError: it was not written in full.
         """
-        if self._torn:  # the disk was full in the middle of a line: do not glue this one to the fragment
+        if self._torn:  # the last line was cut off: do not append this one to the fragment
             line = b"\n" + line
-        written = self._in_turn(line) if self._takes_turns else os.write(self._descriptor, line)
+        written = self._write_locked(line) if self._is_shared else os.write(self._descriptor, line)
         self._torn = written < len(line)
         if self._torn:
             raise OSError(f"{written} of {len(line)} bytes written")
 
     def close(self) -> None:
-        """Take no more."""
+        """Take no more lines."""
 
     def _use(self, descriptor: int) -> None:
         self._descriptor = descriptor
         kind = os.fstat(descriptor).st_mode
-        # A line that does not fit into a pipe goes there bit by bit, and another worker's would get in between.
-        self._takes_turns = (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)) and _can_be_locked(descriptor)
+        # A line that does not fit into a pipe is written in parts, and other workers' lines would get in between.
+        self._is_shared = (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)) and _can_be_locked(descriptor)
 
-    def _in_turn(self, line: bytes) -> int:
+    def _write_locked(self, line: bytes) -> int:
         fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
         try:
             return os.write(self._descriptor, line)
@@ -70,10 +70,10 @@ def _can_be_locked(descriptor: int) -> bool:
 
 
 class StandardOutput(Descriptor):
-    """The caller log of a container: lines to standard output, which somebody else keeps.
+    """The caller log of a container, whose runtime keeps standard output.
 
     Raises:
-        OSError: on construction, where it is closed.
+        OSError: on construction, if standard output is closed.
     """
 
     def __init__(self) -> None:
@@ -81,29 +81,29 @@ class StandardOutput(Descriptor):
 
 
 class AppendedFile(Descriptor):
-    """A file that grows by lines, and may be renamed away at any time.
+    """A file that lines are appended to, and that may be rotated at any time.
 
     Raises:
-        OSError: on construction, where the file cannot be opened for appending.
+        OSError: on construction, if the file cannot be opened for appending.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = str(path)  # os.stat takes it twice as fast
+        self._path = str(path)  # os.stat is twice as fast with a str
         self._open()
-        self._doubtful = True  # whether it ends with a whole line
+        self._may_end_in_fragment = True
 
     def append(self, line: bytes) -> None:
-        """Write one line, to a new file where the last one was renamed away.
+        """Write one line, to a new file if the last one was renamed or deleted.
 
         Raises:
-            OSError: it was not written whole.
+            OSError: it was not written in full.
         """
         self._follow_rotation()
-        if self._doubtful:
-            self._torn = self._ends_in_a_fragment()
-        self._doubtful = True
+        if self._may_end_in_fragment:
+            self._torn = self._ends_in_fragment()
+        self._may_end_in_fragment = True
         super().append(line)
-        self._doubtful = False
+        self._may_end_in_fragment = False
 
     def close(self) -> None:
         """Close the descriptor."""
@@ -117,18 +117,18 @@ class AppendedFile(Descriptor):
         self._use(descriptor)
         status = os.fstat(descriptor)
         self._identity = (status.st_dev, status.st_ino)
-        self._doubtful = False
+        self._may_end_in_fragment = False
 
     def _follow_rotation(self) -> None:
         try:
-            status = os.stat(self._path)  # noqa: PTH116 - half the time of Path.stat, on every call
+            status = os.stat(self._path)  # noqa: PTH116 - twice as fast as Path.stat
         except FileNotFoundError:
             self._open()
         else:
             if (status.st_dev, status.st_ino) != self._identity:
                 self._open()
 
-    def _ends_in_a_fragment(self) -> bool:
+    def _ends_in_fragment(self) -> bool:
         while True:
             status = os.fstat(self._descriptor)
             if not stat.S_ISREG(status.st_mode):
@@ -136,8 +136,8 @@ class AppendedFile(Descriptor):
             size = status.st_size
             if size == 0 or os.pread(self._descriptor, 1, size - 1) == b"\n":
                 return False
-            # Another worker may be in the middle of a line. Most file systems have this wait until it is not; where one
-            # does not, an empty line may come between the two.
+            # Another worker may be in the middle of a line. On most file systems this call waits until it is done; on
+            # the others there may be an empty line between the two.
             with contextlib.suppress(OSError):
                 os.lseek(self._descriptor, size - 1, os.SEEK_DATA)
             if os.fstat(self._descriptor).st_size == size:

@@ -1,4 +1,4 @@
-"""Standard error: it may be full, closed or read by nobody, and no call is hurt."""
+"""Standard error, which may be full, closed or unread: no call waits for it or fails because of it."""
 
 import asyncio
 import atexit
@@ -12,20 +12,20 @@ from proxy.output.writer import Done, Writer
 
 
 class StandardError:
-    """Takes lines for standard error. Who must not wait has them written from a thread of their own."""
+    """Takes lines for standard error, and writes them from a thread of its own where nobody may be blocked."""
 
     def __init__(self) -> None:
         self._stream = _Stream()
         self._writer: Writer | None = None
-        self._turn, self._counting = threading.Lock(), threading.Lock()
+        self._append_lock, self._count_lock = threading.Lock(), threading.Lock()
         self._lost = 0
         atexit.register(self._close)
 
     def append(self, line: bytes) -> None:
-        """Write a line; where that does not work it is lost."""
-        with self._turn:
-            if self._writer is None and not _may_wait():
-                with contextlib.suppress(OSError):  # no descriptors are left
+        """Write a line; it is lost if that fails."""
+        with self._append_lock:
+            if self._writer is None and not _may_block():
+                with contextlib.suppress(OSError):  # no file descriptors are left
                     self._writer = Writer(self._stream, self)
             if self._writer is not None:
                 self._writer.append(line)
@@ -35,31 +35,31 @@ class StandardError:
 
     info = warning = error = append
 
-    def settled(self, _line: bytes, _done: Done | None, problem: str | None) -> None:
-        """Hear of the writer that a line is written, or is lost."""
+    def on_written(self, _line: bytes, _done: Done | None, problem: str | None) -> None:
+        """Count a line that was lost."""
         if problem is not None:
-            with self._counting:
+            with self._count_lock:
                 self._lost += 1
 
-    def stalls(self) -> None:
-        """Hear of the writer that nobody waits for it: there is nowhere to say so."""
+    def on_stall(self) -> None:
+        """Do nothing: there is nowhere to report it."""
 
-    def goes_on(self, _late: int) -> None:
-        """Hear of the writer that everything is written, and say what is not."""
-        with self._counting:
+    def on_recovery(self, _late: int) -> None:
+        """Report how many lines were lost."""
+        with self._count_lock:
             lost, self._lost = self._lost, 0
         if lost:
             with contextlib.suppress(OSError):
-                self._stream.append(f"{PROXY}: warning: standard error stalled, and lost lines: {lost}\n".encode())
+                self._stream.append(f"{PROXY}: warning: standard error stalled, lines lost: {lost}\n".encode())
 
     def _close(self) -> None:
-        with self._turn:
+        with self._append_lock:
             if self._writer is not None:
                 self._writer.close()
 
 
-def _may_wait() -> bool:
-    """Whether nobody but the operator is kept waiting here: not by a loop, nor by a thread beside it."""
+def _may_block() -> bool:
+    """Whether blocking is acceptable in this thread: it is the main one, and runs no event loop."""
     if threading.current_thread() is not threading.main_thread():
         return False
     try:
@@ -76,7 +76,7 @@ class _Stream(Descriptor):
         """Write one line.
 
         Raises:
-            OSError: it was not written whole: standard error is full, closed, or was never there.
+            OSError: it was not written in full: standard error is full, closed or missing.
         """
         try:
             descriptor = sys.stderr.fileno()
@@ -89,7 +89,7 @@ class _Stream(Descriptor):
 
 
 def _print(line: bytes) -> None:
-    """Write to what has no descriptor."""
+    """Write to a standard error that has no file descriptor."""
     try:
         sys.stderr.write(line.decode())
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What a terminal shows: tables that fit it, colours only there, and a progress bar."""
+"""Tables that fit the terminal, colours, and a progress bar."""
 
 import contextlib
 import os
@@ -16,20 +16,20 @@ from rich.text import Text
 from proxy.output.formatting import ASCII_BLOCKS, BLOCKS
 
 _GAP = 2
-"""Characters between two columns of a table without rules."""
+"""Spaces between the columns of a table without rules."""
 
 SOON = 1.0
-"""Seconds after which somebody who waits wants to see something move."""
+"""Seconds of waiting after which progress is shown."""
 
 _UNLIMITED = 100_000
 _NAME_WIDTH = 24
 
 
 class Title(NamedTuple):
-    """The head of a column.
+    """The heading of a column.
 
     Attributes:
-        is_number: its cells end below one another.
+        is_number: align the column to the right.
     """
 
     text: str
@@ -37,39 +37,39 @@ class Title(NamedTuple):
 
 
 Styled = Sequence[tuple[str, str]]
-"""Pieces of text, each with its style (as rich names them); a style shows on a terminal only."""
+"""Pieces of text, each with a rich style; styles show only on a terminal."""
 
 
-def columns(out: TextIO) -> int:
-    """How many characters a line may have: as many as the terminal has columns, or more than there are."""
+def width(out: TextIO) -> int:
+    """How many characters a line may have: the width of the terminal, or no limit elsewhere."""
     return Console(file=out).width if out.isatty() else _UNLIMITED
 
 
 def blocks(out: TextIO) -> str:
-    """The characters for a sparkline that a stream can take."""
+    """The characters for a sparkline that the stream can encode."""
     return BLOCKS if "utf" in (out.encoding or "").lower() else ASCII_BLOCKS
 
 
 def without_room(texts: Mapping[str, Sequence[str]], dispensable: Iterable[str], width: int) -> set[str]:
-    """The columns that must go before a name is cut too short to be told from another.
+    """Choose the columns to drop, so that the names in the first column are not cut too short.
 
     Args:
         texts: the cells of each column, by its title; names are in the first one.
-        dispensable: titles, the first one to go first.
-        width: characters that there are.
+        dispensable: titles of columns that may be dropped, the first one first.
+        width: how many characters a line may have.
     """
     needed = {title: max(map(cell_len, [title, *cells])) + _GAP for title, cells in texts.items()}
     name = next(iter(texts))
     needed[name] = min(needed[name], _NAME_WIDTH)
-    gone: set[str] = set()
+    dropped: set[str] = set()
     for title in dispensable:
         if sum(needed.values()) > width and needed.pop(title, None) is not None:
-            gone.add(title)
-    return gone
+            dropped.add(title)
+    return dropped
 
 
 def show_table(out: TextIO, titles: Iterable[Title], rows: Iterable[Sequence[Styled]]) -> None:
-    """Print a table, a line a row; where a terminal is too narrow, its cells are cut."""
+    """Print a table with one line per row; cells are cut if the terminal is too narrow."""
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
     for title in titles:
         table.add_column(title.text, justify="right" if title.is_number else "left", no_wrap=True, overflow="ellipsis")
@@ -77,7 +77,7 @@ def show_table(out: TextIO, titles: Iterable[Title], rows: Iterable[Sequence[Sty
 
 
 def show_ruled_table(out: TextIO, titles: Iterable[str], rows: Iterable[Sequence[Styled]]) -> None:
-    """Print a table with rules, whose cells take as many lines as they need."""
+    """Print a table with rules between the rows; cells are wrapped."""
     table = Table(box=box.HEAVY_HEAD, show_lines=True, header_style="")
     for title in titles:
         table.add_column(title, overflow="fold")
@@ -85,7 +85,7 @@ def show_ruled_table(out: TextIO, titles: Iterable[str], rows: Iterable[Sequence
 
 
 def show_line(out: TextIO, line: str, style: str = "") -> None:
-    """Print a line, or as many as it takes on a terminal."""
+    """Print a line, wrapped on a terminal."""
     _print(out, Text(line, style))
 
 
@@ -96,20 +96,20 @@ def _show(out: TextIO, table: Table, rows: Iterable[Sequence[Styled]]) -> None:
 
 
 def _print(out: TextIO, what: Table | Text) -> None:
-    console = Console(file=out, width=columns(out), highlight=False, emoji=False)
+    console = Console(file=out, width=width(out), highlight=False, emoji=False)
     with console.capture() as printed:
         console.print(what)
     out.write("".join(f"{line.rstrip()}\n" for line in printed.get().split("\n")[:-1]))
 
 
 def stop_printing() -> None:
-    """Leave a pipe whose reader has enough."""
+    """Discard further output, after the reader of a pipe has closed it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 @contextlib.contextmanager
 def progress(size: int) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error for so many bytes, from the first second on, where that is a terminal."""
+    """Show a progress bar for `size` bytes on standard error, after the first second, if that is a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda _: None

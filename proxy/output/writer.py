@@ -1,5 +1,6 @@
-"""Appends lines from a thread of its own, so that a disk that stalls stops nobody else."""
+"""Appends lines from a thread of its own, so that a stalled disk blocks nobody else."""
 
+import enum
 import os
 import select
 import sys
@@ -12,191 +13,210 @@ from typing import Protocol
 from proxy.output.sink import Sink
 
 STALL = 0.05
-"""Seconds for which whoever appends waits until the line is written."""
+"""Seconds that a caller of `Writer.append` waits for its line to be written."""
 
 FLUSH = 2.0
-"""Seconds in which, at the end, what still waits may be written."""
+"""Seconds that `Writer.close` waits for the lines that are left."""
 
 LINES = 10_000
-"""How many lines may wait."""
+"""How many lines may be queued."""
 
 BYTES = 8 << 20
-"""How many bytes they may have."""
+"""How many bytes may be queued."""
 
 Done = Callable[[], None]
 
-_TURNS = range(10)  # neither a busy machine that lets the thread wait is a stall, nor many lines that get on
+# Waiting this many times STALL is no stall while lines are written, or while the thread waits for a processor.
+_TURNS = range(10)
 
-_WAKE = (1).to_bytes(8, sys.byteorder)  # what an eventfd is written
+_WAKE = (1).to_bytes(8, sys.byteorder)  # what is written to an eventfd
 
 
-class Witness(Protocol):
-    """Hears what becomes of the lines, from whichever thread finds out."""
+class State(enum.Enum):
+    """What a writer does with the next line."""
 
-    def settled(self, line: bytes, done: Done | None, problem: str | None) -> None:
-        """A line is written, or will never be; said once of each.
+    NEW = "starts the thread, then writes it synchronously"
+    SYNCHRONOUS = "waits until it is written"
+    STALLED = "queues it; the observer was told"
+    SLOW = "queues it; the queue is empty, but the last write was slow"
+    CLOSED = "refuses it; the thread writes what is left"
+    ABANDONED = "refuses it; the thread hangs in a write"
+
+
+class Observer(Protocol):
+    """Is told what happens to the lines, from either thread."""
+
+    def on_written(self, line: bytes, done: Done | None, problem: str | None) -> None:
+        """Called once per line, after it was written or failed.
 
         Args:
             line: as it was appended.
             done: what it was appended with.
-            problem: why it could not be written; None where it was.
+            problem: why it could not be written; None if it was written.
         """
 
-    def stalls(self) -> None:
-        """A line takes longer than `STALL`: from now on nobody waits."""
+    def on_stall(self) -> None:
+        """Called when a line takes longer than `STALL`; from now on lines are queued."""
 
-    def goes_on(self, late: int) -> None:
-        """Everything is written, so many lines of it late."""
+    def on_recovery(self, late: int) -> None:
+        """Called when the queue is empty again; `late` lines were written late."""
 
 
 class Writer:
-    """Appends lines to a sink in their order, each before whoever appends it goes on, while that takes no time.
+    """Appends lines to a sink in order: synchronously, unless the disk stalls.
 
-    The sink belongs to a thread, which begins with the first line: nothing tells beforehand whether a write to a file
-    will wait. Two eventfds wake the two sides: they are written to without the interpreter's lock, so that who wakes up
-    need not wait for that, too, as with a lock or a queue.
+    A thread owns the sink, as nothing tells beforehand whether a write to a file will block. It starts with the first
+    line. Two eventfds wake the two sides: unlike a lock or a queue, they are written without the interpreter's lock,
+    which the side that wakes up would have to wait for.
 
     Args:
         sink: where the lines go; closed at the end.
-        witness: hears what becomes of them.
+        observer: is told what happens to the lines.
+
+    Attributes:
+        state: what happens to the next line.
 
     Raises:
-        OSError: on construction, where no descriptors are left.
+        OSError: on construction, if no file descriptors are left.
     """
 
-    def __init__(self, sink: Sink, witness: Witness) -> None:
+    def __init__(self, sink: Sink, observer: Observer) -> None:
+        self.state = State.NEW
         self._sink = sink
-        self._witness = witness
+        self._observer = observer
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._go, self._back = os.eventfd(0), os.eventfd(0)
+        self._work_event, self._done_event = os.eventfd(0), os.eventfd(0)
         self._poll = select.epoll()
-        self._poll.register(self._back, select.EPOLLIN | select.EPOLLET)  # each write to it is told once, unread
+        # Edge-triggered: each write is seen once, although nobody reads it.
+        self._poll.register(self._done_event, select.EPOLLIN | select.EPOLLET)
         self._wait = self._poll.poll
-        self._queue: deque[tuple[bytes, Done | None]] = deque()  # the first is being written
-        self._came = self._went = 0  # bytes; each is counted by one thread
-        self._late = 0
-        self._writing, self._took = False, 0.0
-        self._prompt = False  # the thread is there, and keeps up
-        self._told = self._closed = self._given_up = False
+        self._queue: deque[tuple[bytes, Done | None]] = deque()  # the first line is the one being written
+        self._bytes_in = self._bytes_out = 0  # each is counted by one thread only
+        self._late = 0  # lines that a stall has delayed
+        self._is_writing, self._last_write_took = False, 0.0
 
     def append(self, line: bytes, done: Done | None = None) -> None:
-        """Hand a line over, and wait for it as `wait` does; not for two threads at once.
+        """Queue a line and wait for it as `wait` does. Only one thread may call this at a time.
 
         Args:
             line: with its newline.
-            done: goes to the witness with it.
+            done: passed to the observer with it.
         """
         self.put(line, done)
         self.wait()
 
     def put(self, line: bytes, done: Done | None = None) -> None:
-        """Hand a line over that `wait` is called for soon: for many lines, the thread is woken once."""
-        if not self._prompt:
-            self._keep(line, done)
+        """Queue a line for the next `wait`, so that the thread is woken once for many lines."""
+        if self.state is not State.SYNCHRONOUS:
+            self._enqueue(line, done)
             return
         self._queue.append((line, done))
-        self._came += len(line)
+        self._bytes_in += len(line)
 
     def wait(self) -> None:
-        """Have everything written, unless it stalls."""
+        """Wait until every line is written, unless the disk stalls."""
         queue = self._queue
-        if not (self._prompt and queue):
+        if self.state is not State.SYNCHRONOUS or not queue:
             return
-        os.write(self._go, _WAKE)
+        os.write(self._work_event, _WAKE)
         for _ in _TURNS:
             left = len(queue)
             if not left:
                 return
-            if not self._wait(STALL, 1) and self._writing and len(queue) == left:
+            if not self._wait(STALL, 1) and self._is_writing and len(queue) == left:
                 break
         self._fall_behind()
 
     def close(self) -> None:
-        """Write what waits, in no more than `FLUSH`; what is left then is settled as it is."""
-        if self._closed:
+        """Write the lines that are left, for up to `FLUSH` seconds, and report the others as failed."""
+        if self.state in {State.CLOSED, State.ABANDONED}:
             return
         with self._lock:
-            self._prompt, self._closed = False, True
+            self.state = State.CLOSED
         if self._thread is not None:
-            os.write(self._go, _WAKE)
+            os.write(self._work_event, _WAKE)
             self._thread.join(FLUSH)
             if self._thread.is_alive():
-                self._give_up()
+                self._abandon()
                 return
         self._sink.close()
         self._poll.close()
-        os.close(self._go)
-        os.close(self._back)
+        os.close(self._work_event)
+        os.close(self._done_event)
 
-    def _give_up(self) -> None:
-        """Leave the thread to itself, with what it is at."""
+    def _abandon(self) -> None:
+        """Leave the thread, and the line that it is writing, to itself."""
         with self._lock:
-            self._given_up, self._told = True, False
+            self.state, self._late = State.ABANDONED, 0
         for line, done in self._queue:
-            self._witness.settled(line, done, "it stalls")
+            self._observer.on_written(line, done, "it stalls")
 
-    def _keep(self, line: bytes, done: Done | None) -> None:
-        """Have a line wait behind others, or begin with it."""
-        if self._closed:
-            self._witness.settled(line, done, "it is closed")
-        elif self._thread is None:
-            self._begin(line, done)
-        elif len(self._queue) >= LINES or self._came - self._went + len(line) > BYTES:
-            self._witness.settled(line, done, "it stalls, and too much waits already")
+    def _enqueue(self, line: bytes, done: Done | None) -> None:
+        """Queue a line without waiting for it, unless it is the first one."""
+        if self.state in {State.CLOSED, State.ABANDONED}:
+            self._observer.on_written(line, done, "it is closed")
+        elif self.state is State.NEW:
+            self._start(line, done)
+        elif len(self._queue) >= LINES or self._bytes_in - self._bytes_out + len(line) > BYTES:
+            self._observer.on_written(line, done, "it stalls, and the queue is full")
         else:
-            self._late += 1
+            self._late += self.state is State.STALLED
             self._queue.append((line, done))
-            self._came += len(line)
-            os.write(self._go, _WAKE)
+            self._bytes_in += len(line)
+            os.write(self._work_event, _WAKE)
 
-    def _begin(self, line: bytes, done: Done | None) -> None:
+    def _start(self, line: bytes, done: Done | None) -> None:
         thread = threading.Thread(target=self._run, name="writer", daemon=True)
         try:
             thread.start()
-        except RuntimeError as error:  # there may be no more threads
-            self._witness.settled(line, done, str(error))
+        except RuntimeError as error:  # the system allows no more threads
+            self._observer.on_written(line, done, str(error))
             return
-        self._thread, self._prompt = thread, True
+        self._thread, self.state = thread, State.SYNCHRONOUS
         self.put(line, done)
 
     def _fall_behind(self) -> None:
-        self._prompt = False  # before the look at the queue: the thread empties it first, and looks at this afterwards
+        # Set before looking at the queue: the thread empties the queue first, and looks at the state afterwards.
+        self.state = State.SLOW
         with self._lock:
             if self._queue:
-                self._told, self._late = True, len(self._queue)
-                self._witness.stalls()
+                self.state, self._late = State.STALLED, len(self._queue)
+                self._observer.on_stall()
             else:
-                self._prompt = True
+                self.state = State.SYNCHRONOUS
+
+    # --- in the thread
 
     def _run(self) -> None:
         over = False
         while not over:
-            os.read(self._go, 8)
-            while self._queue and not self._given_up:
+            os.read(self._work_event, 8)
+            while self._queue and self.state is not State.ABANDONED:
                 self._write(*self._queue[0])
-            os.write(self._back, _WAKE)
-            over = not self._prompt and self._catch_up()
+            os.write(self._done_event, _WAKE)
+            over = self.state is not State.SYNCHRONOUS and self._catch_up()
 
     def _write(self, line: bytes, done: Done | None) -> None:
         problem = None
-        self._writing, began = True, time.monotonic()
+        self._is_writing, began = True, time.monotonic()
         try:
             self._sink.append(line)
         except OSError as error:
             problem = error.strerror or str(error)
-        self._writing, self._took = False, time.monotonic() - began
+        self._is_writing, self._last_write_took = False, time.monotonic() - began
         with self._lock:
-            if not self._given_up:
-                self._went += len(line)
-                self._witness.settled(line, done, problem)
+            if self.state is not State.ABANDONED:
+                self._bytes_out += len(line)
+                self._observer.on_written(line, done, problem)
                 self._queue.popleft()
 
     def _catch_up(self) -> bool:
-        """Nothing waits any more. Returns whether nothing will."""
+        """Go on after the queue was emptied. Returns whether the thread may end."""
         with self._lock:
-            self._prompt = self._took < STALL and not self._closed
-            if self._told:
-                self._told = False
-                self._witness.goes_on(self._late)
-            return self._closed and (self._given_up or not self._queue)
+            if self.state not in {State.CLOSED, State.ABANDONED}:
+                self.state = State.SYNCHRONOUS if self._last_write_took < STALL else State.SLOW
+            late, self._late = self._late, 0
+            if late:
+                self._observer.on_recovery(late)
+            return self.state is State.ABANDONED or (self.state is State.CLOSED and not self._queue)

@@ -1,4 +1,4 @@
-"""The HTTP methods that stand near a call in a text."""
+"""Finds the HTTP method near a call in a text."""
 
 import re
 from bisect import bisect_right
@@ -17,7 +17,7 @@ _AROUND = 300
 
 
 class Methods:
-    """The methods that stand in a text. Everything is read once, however many calls there are."""
+    """The methods in a text, which is searched once, however many calls there are."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -31,13 +31,13 @@ class Methods:
         ]
 
     def on_line(self, start: int, end: int) -> str | None:
-        """The nearest method on the line of a call, lines that continue it included."""
+        """The nearest method on the line of a call and on the lines that continue it."""
         if not self._start <= start < self._end:
             self._start, self._end = self._line(start)
         return self._nearest(start, end, self._start, self._end)
 
     def near(self, start: int, end: int) -> str | None:
-        """The same, or else the nearest one around, up to the next empty lines."""
+        """The same, or else the nearest method between the empty lines around the call."""
         if method := self.on_line(start, end):
             return method
         if _CURL.search(self._text, max(self._start, start - _AROUND), start):

@@ -1,4 +1,4 @@
-"""Which paths and names in a text are withdrawn endpoints, and what these have become: text in, findings out."""
+"""Finds calls of withdrawn endpoints in a text, and the successor of each."""
 
 import re
 from bisect import bisect_left
@@ -7,26 +7,27 @@ from typing import NamedTuple
 
 from proxy.scan.expressions import Expression, Part, Segment, lists, paths, regions
 from proxy.scan.methods import Methods
-from proxy.withdrawn.endpoints import CURRENT, ENDPOINTS, Endpoint
+from proxy.withdrawn.current import FIRST_SEGMENTS, ID_PREFIX
+from proxy.withdrawn.endpoints import ENDPOINTS, Endpoint
 
 HOST = "api.sourcecraft.tech"
-"""Where the service is (API.md)."""
+"""The host of the service (API.md)."""
 
 SDK = {
     "runWorkflow": ("trigger", "runWorkflows"),
     "runWorkflowByID": ("trigger_by_id", "runWorkflowsByID"),
 }
-"""Method names of the client library: the endpoint that each calls, and the name of its successor."""
+"""Methods of the client library: the endpoint that each calls, and the method that replaces it."""
 
 
 class Finding(NamedTuple):
     """One place where a withdrawn endpoint is called.
 
     Attributes:
-        line, column: where it begins, counted from 1; a column is a character.
+        line, column: where it begins, counted from 1; columns count characters.
         endpoint: name of the endpoint, as in the caller record.
-        found: the text, its white space folded.
-        replacement: method and path of the successor, with the segments as they stand in the text.
+        found: the text, with white space collapsed.
+        replacement: method and path of the successor, with the segments as they are written in the text.
     """
 
     line: int
@@ -44,7 +45,7 @@ class _Hit(NamedTuple):
 
 
 class _Shape(NamedTuple):
-    """An endpoint's path in segments; `key` is the first that tells it from others."""
+    """The path of an endpoint in segments; `key` is the index of the first one that identifies it."""
 
     endpoint: Endpoint
     segments: tuple[str, ...]
@@ -52,7 +53,7 @@ class _Shape(NamedTuple):
 
 
 def find(text: str) -> list[Finding]:
-    """Every call of a withdrawn endpoint in a text, in its order."""
+    """Find all calls of withdrawn endpoints in a text, in order."""
     if not any(word in text for word in _WORDS):
         return []
     hits = {hit.start: hit for hit in [*_calls(text), *_names(text)]}
@@ -70,7 +71,8 @@ def _finding(text: str, breaks: Sequence[int], hit: _Hit) -> Finding:
 # --- the table of endpoints, in segments
 
 _BY_NAME = {endpoint.name: endpoint for endpoint in ENDPOINTS}
-_OWNED = frozenset(CURRENT.split("|"))
+_OWNED = frozenset(FIRST_SEGMENTS)
+_BY_ID = re.compile(ID_PREFIX)
 
 
 def _shapes() -> Iterator[_Shape]:
@@ -86,7 +88,7 @@ _KEYS = frozenset(shape.segments[shape.key] for shape in _SHAPES)
 _REPOSITORY = {endpoint.method: endpoint for endpoint in ENDPOINTS if endpoint.path == "/{org}/{repo}"}
 
 _WORDS = (*_KEYS, *SDK, HOST)
-"""A text without any of them is done with at once."""
+"""A text without any of these has no calls."""
 _KEY = re.compile(rf"(?:{'|'.join(sorted(_KEYS))})(?=\\?[/\"'`])")
 _IN_LIST = re.compile(rf"[\"'`](?:{'|'.join(sorted(_KEYS))})[\"'`]")
 _SDK_NAME = re.compile(r"(?<![\w$])runWorkflow(?:ByI[Dd])?(?![\w$])")
@@ -116,11 +118,11 @@ def _hits(text: str, expression: Expression, methods: Methods) -> Iterator[_Hit]
 
 
 class _Call(NamedTuple):
-    """An expression, and where in it the path begins.
+    """An expression, and where the path begins in it.
 
     Attributes:
-        first: index of the first segment that is not the address of the service.
-        is_based: whether an address stands before it.
+        first: index of the first segment after the address of the service.
+        is_based: whether an address comes before the path.
     """
 
     expression: Expression
@@ -129,7 +131,7 @@ class _Call(NamedTuple):
 
     @classmethod
     def of(cls, expression: Expression) -> "_Call":
-        """Tell the address from the path."""
+        """Separate the address from the path."""
         if expression.authority is not None:
             return cls(expression, 0, is_based=True)
         if expression.is_rooted or not _is_address(expression.segments[0]):
@@ -138,12 +140,12 @@ class _Call(NamedTuple):
 
     @property
     def is_service(self) -> bool:
-        """Whether it names the service's own host."""
+        """Whether the host is that of the service."""
         address = self.expression.authority or (self.expression.segments[0] if self.first else None)
         return address is not None and address.text.rpartition("@")[2].partition(":")[0] == HOST
 
     def before(self, key: int) -> tuple[Segment, ...]:
-        """The segments of the path up to one."""
+        """The segments of the path before one."""
         return self.expression.segments[self.first : key]
 
 
@@ -162,7 +164,7 @@ def _is_address(segment: Segment) -> bool:
 
 
 def _below(text: str, call: _Call, key: int, methods: Methods) -> _Hit | None:
-    """The call of an endpoint whose path has its telling segment here."""
+    """The call whose key segment is at an index, if it is one."""
     word = call.expression.segments[key].word
     fitting = [shape for shape in _SHAPES if shape.segments[shape.key] == word and _fits(shape, call, key)]
     exact = [shape for shape in fitting if _length(shape, call, key) == len(shape.segments) - shape.key]
@@ -189,7 +191,7 @@ def _fits(shape: _Shape, call: _Call, key: int) -> bool:
 
 
 def _length(shape: _Shape, call: _Call, key: int) -> int:
-    """How many segments there are from the telling one on; text on the next line may be another path."""
+    """How many segments there are from the key on; text on the next line may be another path."""
     whole = len(shape.segments) - shape.key
     return whole if key + whole in call.expression.ends else len(call.expression.segments) - key
 
@@ -201,6 +203,7 @@ def _fits_head(wanted: Sequence[str], before: Sequence[Segment]) -> bool:
     prefix = before[:-2]
     return not (
         any(segment.text in _OWNED for segment in organization)
+        or (len(before) > 1 and _BY_ID.match(before[-1].text))
         or (prefix and prefix[-1].word == "repos")
         or any(segment.text.startswith(".") for segment in before)
     )
@@ -213,14 +216,14 @@ def _is_id(segment: Segment) -> bool:
     return segment.is_dynamic or bool(_ID.match(segment.text))
 
 
-# --- what else has such a path
+# --- similar paths that are not calls
 
 _FOLDERS = frozenset("bin etc home lib media mnt opt proc root run srv sys tmp usr var Users Volumes".split())
 _REPOS = re.compile("repos(?![a-z])", re.IGNORECASE)
 
 
 def _is_withdrawn(call: _Call, key: int, method: Callable[[], str | None]) -> bool:
-    """Whether ``…/cicd/…`` is no successor, whose prefix a variable may hold, no file and no import."""
+    """Whether ``…/cicd/…`` is neither a successor, a file nor an import; a variable may hold ``/repos``."""
     before = call.before(key)
     if len(before) < 2 or any(part.is_dynamic and _REPOS.search(part.text) for part in _parts(call, key)):
         return False
@@ -246,7 +249,7 @@ def _parts(call: _Call, key: int) -> Iterator[Part]:
 
 
 def _successor(shape: _Shape, call: _Call, key: int) -> str:
-    """Method and path of the successor; a segment that the text does not show keeps its name in the table."""
+    """Method and path of the successor; segments that are not in the text keep their placeholders."""
     shown = _segments(shape, call, key)
     words = [shown.get(word, word) for word in shape.endpoint.successor.split("/")[1:]]
     return f"{shape.endpoint.method} /" + "/".join(word for word in words if word)
@@ -260,7 +263,7 @@ def _segments(shape: _Shape, call: _Call, key: int) -> dict[str, str]:
     if len(before) == 1 and call.before(key)[0].is_dynamic:
         before.append("")  # one variable holds both
     after += [""] * (len(tail) - len(after))
-    # From the right, since of the two before the telling segment the nearer one is the repository.
+    # From the right: the segment next to the key is the repository.
     pairs = [*zip(reversed(head), reversed(before), strict=False), *zip(tail, after, strict=True)]
     return {word: text for word, text in pairs if "{" in word}
 
@@ -276,9 +279,9 @@ def _slashed(text: str, start: int) -> int:
 
 
 def _repository(text: str, call: _Call, methods: Methods) -> _Hit | None:
-    """A change of a repository itself, which only its method tells from current calls."""
+    """A call of a repository itself, which only differs from current calls by its method."""
     path = call.before(len(call.expression.segments))
-    if len(path) != 2 or path[0].text in _OWNED:
+    if len(path) != 2 or path[0].text in _OWNED or _BY_ID.match(path[1].text):
         return None
     start, end = _slashed(text, path[0].start), path[-1].end
     endpoint = _REPOSITORY.get(methods.on_line(start, end) or "")

@@ -1,4 +1,4 @@
-"""Findings as a table, JSON, Markdown or SARIF; in each, what a terminal would act on is escaped."""
+"""Writes findings as a table, JSON, Markdown or SARIF, with control characters escaped."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from proxy import __version__
 from proxy.output import terminal
-from proxy.output.formatting import many, printable
+from proxy.output.formatting import pluralize, printable
 from proxy.scan.walk import Located, Scan
 from proxy.withdrawn.endpoints import ENDPOINTS
 
@@ -19,13 +19,13 @@ _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sa
 
 
 def examined(scan: Scan) -> str:
-    """What was examined and what was left out, in a line."""
+    """Say in one line what was examined and what was left out."""
     left_out = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in scan.left_out.items())
-    return f"examined {many(scan.files, 'file')} in {many(scan.folders, 'folder')}; left out: {left_out}"
+    return f"examined {pluralize(scan.files, 'file')} in {pluralize(scan.folders, 'folder')}; left out: {left_out}"
 
 
 def readable(text: str) -> str:
-    """A text in which every character that does not print is spelled out; bytes of no encoding included."""
+    """Escape characters that are not printable, including bytes that could not be decoded."""
     return "".join(char if char.isprintable() else _spelled(char) for char in text)
 
 
@@ -39,7 +39,7 @@ def _spelled(char: str) -> str:
 
 
 def table(scan: Scan, stream: TextIO) -> None:
-    """Write the findings as a table that fits the terminal, or, to anything else, as a line each, never cut."""
+    """Write a table that fits the terminal; elsewhere, one line per finding, never cut."""
     if stream.isatty():
         _boxed(scan.found, stream)
         return
@@ -49,7 +49,7 @@ def table(scan: Scan, stream: TextIO) -> None:
 
 
 def _boxed(found: Iterable[Located], stream: TextIO) -> None:
-    # Two columns, so that there is room for a path on a narrow terminal, too.
+    # Two columns leave room for a path on a narrow terminal.
     rows = [
         (
             [(f"{readable(file)}:{finding.line}:{finding.column}\n", "cyan"), (finding.endpoint, "")],
@@ -58,7 +58,7 @@ def _boxed(found: Iterable[Located], stream: TextIO) -> None:
         for file, finding in found
     ]
     if rows:
-        terminal.show_ruled_table(stream, ("where", "found, and the replacement"), rows)
+        terminal.show_ruled_table(stream, ("where", "found, and replacement"), rows)
 
 
 def markdown(scan: Scan, stream: TextIO) -> None:
@@ -71,7 +71,7 @@ def markdown(scan: Scan, stream: TextIO) -> None:
 
 
 def _code(text: str) -> str:
-    """A code span (CommonMark 6.1), in which only the bars are still the table's."""
+    """A code span (CommonMark 6.1); in a table, bars need an escape even there."""
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     space = " " if "`" in text else ""
     return f"{fence}{space}{text}{space}{fence}".replace("|", "\\|")
@@ -81,19 +81,19 @@ def _code(text: str) -> str:
 
 
 def as_json(scan: Scan, stream: TextIO) -> None:
-    """Write an object with ``examined``, counts by name, and ``findings``, the fields of `Finding` and the file."""
+    """Write an object with ``examined`` (counts by name) and ``findings`` (file, and the fields of `Finding`)."""
     counts = {"files": scan.files, "folders": scan.folders, **scan.left_out}
     findings = [{"file": _name(file), **finding._asdict()} for file, finding in scan.found]
     _write({"examined": counts, "findings": findings}, stream)
 
 
 def sarif(scan: Scan, stream: TextIO, documentation: str) -> None:
-    """Write a log of SARIF 2.1.0, with what code scanning services ask for beyond its schema.
+    """Write SARIF 2.1.0, with what code scanning services require beyond its schema.
 
     Args:
         scan: what was found.
         stream: where to write.
-        documentation: address of the page that explains the withdrawal.
+        documentation: URL of the page that explains the withdrawal.
     """
     driver = {
         "name": "trigger-shim",
@@ -129,9 +129,9 @@ def _results(found: Iterable[Located]) -> list[dict[str, Any]]:
             "ruleId": finding.endpoint,
             "ruleIndex": rules.index(finding.endpoint),
             "level": "error",
-            "message": {"text": f"{finding.found} is withdrawn. Instead: {finding.replacement}"},
+            "message": {"text": f"{finding.found} is withdrawn. Use {finding.replacement} instead."},
             "locations": [{"physicalLocation": _location(file, finding.line, finding.column)}],
-            # Without it an alert would be a new one whenever its line moves.
+            # Without a fingerprint, an alert counts as new whenever its line moves.
             "partialFingerprints": {
                 "primaryLocationLineHash": f"{key.hexdigest()[:16]}:{occurrences[key.hexdigest()]}"
             },
@@ -146,7 +146,7 @@ def _location(file: str, line: int, column: int) -> dict[str, Any]:
 
 
 def _name(file: str) -> str:
-    """A file's name for JSON, which has no place for bytes of no encoding."""
+    """A file name for JSON, which cannot hold bytes that were not decoded."""
     return os.fsencode(file).decode("utf-8", "backslashreplace")
 
 

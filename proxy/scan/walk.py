@@ -1,4 +1,4 @@
-"""From paths on the command line to the texts in them: what is examined, and what is left out."""
+"""Examines files and folders that are named on the command line."""
 
 import os
 import stat
@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.scan.ignore import Ignore
+from proxy.scan.ignored import GitError, ignored, repository_of
 from proxy.scan.patterns import Finding, find
 
 LARGEST = 5 * 1024 * 1024
-"""Size in bytes up to which a file that only its folder was named of is examined."""
+"""The largest file that is examined in a folder, in bytes. A file that is named may be larger."""
 
 _ENCODINGS = (
     (b"\xff\xfe\x00\x00", "utf-32"),
@@ -22,7 +22,7 @@ _ENCODINGS = (
 
 
 class Located(NamedTuple):
-    """A finding and the file that it is in, as the command line leads to it."""
+    """A finding and its file; the path begins as it was named on the command line."""
 
     file: str
     finding: Finding
@@ -32,76 +32,81 @@ class Scan:
     """One pass over files and folders.
 
     Attributes:
-        found: in the order of the files.
-        problems: what was named and could not be examined, a sentence each.
+        found: the findings, in the order of the files.
+        problems: one sentence for each named path that could not be examined.
+        warnings: one sentence for each repository whose ignored files are unknown.
         files, folders: how many were examined.
-        ignored, binary, too_large, unreadable, links: how many entries were left out, and why. A folder that is
-            ignored is one entry. A link is not followed: what it leads to has a place of its own, or lies outside.
+        left_out: how many entries were left out, by reason. An ignored folder is one entry. Links are not followed:
+            the target is examined where it is, or it lies outside.
     """
 
     def __init__(self) -> None:
         self.found: list[Located] = []
         self.problems: list[str] = []
+        self.warnings: list[str] = []
         self.files = self.folders = 0
-        self.ignored = self.binary = self.too_large = self.unreadable = self.links = 0
+        self.left_out = dict.fromkeys(("ignored", "binary", "too_large", "unreadable", "links"), 0)
         self._seen: set[Path] = set()
-
-    @property
-    def left_out(self) -> dict[str, int]:
-        """How many entries were left out, by reason."""
-        return {
-            "ignored": self.ignored,
-            "binary": self.binary,
-            "too_large": self.too_large,
-            "unreadable": self.unreadable,
-            "links": self.links,
-        }
+        self._repositories: set[Path] = set()
+        self._ignored: set[Path] = set()
 
     def examine(self, paths: Iterable[str]) -> None:
-        """Examine files, and everything below folders."""
+        """Examine files, and all files in folders."""
         for name in paths:
             try:
                 self._named(name)
-            except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+            except (OSError, ValueError) as error:  # ValueError: the name contains a NUL
                 reason = error.strerror if isinstance(error, OSError) else None
                 self.problems.append(f"{name}: {reason or error}")
 
     def _named(self, name: str) -> None:
         path = Path(name)
         if path.is_dir():
-            next(path.iterdir(), None)  # here an error is one of the caller's
+            next(path.iterdir(), None)  # an error here is reported as a problem
             self._walk(path)
         elif self._is_new(Path(os.path.realpath(path))):
             self._text(name, path.read_bytes())
 
     def _walk(self, top: Path) -> None:
-        # By hand and not by recursion: a tree can be deeper than the interpreter's stack.
+        # Not recursive: a tree can be deeper than the interpreter's stack.
         real = top.resolve()
-        stack = [(top, real, Ignore.above(real))]
+        if (repository := repository_of(real)) is not None:
+            self._ask_git(repository)
+        stack = [(top, real)]
         while stack:
-            folder, place, ignore = stack.pop()
+            folder, place = stack.pop()
             if not self._is_new(place):
                 continue
             try:
                 entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
             except OSError:
-                self.unreadable += 1
+                self.left_out["unreadable"] += 1
                 continue
             self.folders += 1
-            ignore = ignore.within(place)
-            below = [*self._entries(folder, place, entries, ignore)]
-            stack += [(path, place / path.name, ignore) for path in reversed(below)]
+            if any(entry.name == ".git" for entry in entries):
+                self._ask_git(place)
+            below = [*self._entries(folder, place, entries)]
+            stack += [(path, place / path.name) for path in reversed(below)]
 
-    def _entries(self, folder: Path, place: Path, entries: list[os.DirEntry[str]], ignore: Ignore) -> Iterator[Path]:
-        """Examine the files of a folder; the folders in it are handed back."""
+    def _ask_git(self, repository: Path) -> None:
+        if repository in self._repositories:
+            return
+        self._repositories.add(repository)
+        try:
+            self._ignored |= ignored(repository)
+        except GitError as error:
+            self.warnings.append(f"{repository}: {error}; files that it ignores are examined, too")
+
+    def _entries(self, folder: Path, place: Path, entries: list[os.DirEntry[str]]) -> Iterator[Path]:
+        """Examine the files of a folder, and yield the folders in it."""
         for entry in entries:
             is_folder = entry.is_dir(follow_symlinks=False)
             if entry.name == ".git":
                 continue
-            if ignore.leaves_out(place / entry.name, is_folder=is_folder):
-                self.ignored += 1
+            if place / entry.name in self._ignored:
+                self.left_out["ignored"] += 1
             elif entry.is_symlink():
-                self.links += 1
+                self.left_out["links"] += 1
             elif is_folder:
                 yield folder / entry.name
             elif entry.is_file(follow_symlinks=False):
@@ -113,12 +118,12 @@ class Scan:
         try:
             content = _read(path)
         except OSError:
-            self.unreadable += 1
+            self.left_out["unreadable"] += 1
             return
         if content is None:
-            self.too_large += 1
+            self.left_out["too_large"] += 1
         elif _is_binary(content):
-            self.binary += 1
+            self.left_out["binary"] += 1
         elif self._is_new(place):
             self._text(str(path), content)
 
@@ -127,7 +132,7 @@ class Scan:
         self.found += [Located(os.path.normpath(name), finding) for finding in find(decode(content))]
 
     def _is_new(self, place: Path) -> bool:
-        """Whether a folder or a text has not been examined yet; `place` is where it really is."""
+        """Whether a file or folder was not examined before; `place` is its real path."""
         if place in self._seen:
             return False
         self._seen.add(place)
@@ -135,7 +140,7 @@ class Scan:
 
 
 def decode(content: bytes) -> str:
-    """The text of a file: by its byte order mark or else as UTF-8, what is wrong in it replaced."""
+    """Decode a file by its byte order mark, or as UTF-8; invalid bytes are replaced."""
     encoding = next(name for mark, name in _ENCODINGS if content.startswith(mark))
     return content.decode(encoding, "replace")
 
@@ -146,7 +151,7 @@ def _is_binary(content: bytes) -> bool:
 
 
 def _read(path: Path) -> bytes | None:
-    """What a file holds, or None where that is too much. It may have become a pipe or grown since it was listed."""
+    """Read a file; None if it is too large. It may have become a pipe, or grown, since it was listed."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -1,7 +1,7 @@
 """The successor's API in memory, for the demo and the tests; `serve` never uses it.
 
-It knows the repository ``acme/shop``, whose ID is 42, takes any token, and refuses whatever the published schema does
-not have. Withdrawn endpoints get 410, so that a proxy that only passes through is caught.
+It has one repository, ``acme/shop`` with ID 42, accepts any token, and refuses what is not in the published schema.
+Withdrawn endpoints respond with 410, so that a proxy that only passes calls through is noticed.
 
 ``python -m proxy.standin --listen 127.0.0.1:9000`` serves it alone.
 """

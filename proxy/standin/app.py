@@ -1,4 +1,4 @@
-"""The stand-in as an application."""
+"""The stand-in as an ASGI application."""
 
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote
@@ -17,12 +17,12 @@ class StandIn:
     """The ASGI application.
 
     Args:
-        users: whose a token is; all others are alice's.
+        users: the user of each token; other tokens belong to alice.
 
     Attributes:
         received: every request, oldest first.
-        answers: status and body of the answer to each.
-        repositories: those that exist, or did.
+        answers: status and body of the response to each.
+        repositories: including deleted ones.
     """
 
     def __init__(self, users: Mapping[str, str] | None = None) -> None:
@@ -33,11 +33,11 @@ class StandIn:
 
     @property
     def runs(self) -> list[Run]:
-        """Every run that was started."""
+        """All runs that were started."""
         return [run for repository in self.repositories for run in repository.runs]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or the lifespan."""
+        """Respond to a request, or to the lifespan events."""
         if scope["type"] == "lifespan":
             for _ in range(2):
                 message = await receive()
@@ -50,8 +50,7 @@ class StandIn:
         try:
             answer = self._answer(got)
         except Refused as error:
-            body = {"error_code": error.code, "message": error.message, "request_id": "stand-in", "details": {}}
-            answer = JSONResponse(body, error.status)
+            answer = JSONResponse(error.body(), error.status)
         self.answers.append(f"{answer.status_code} {bytes(answer.body).decode(errors='replace')}")
         await answer(scope, receive, send)
 

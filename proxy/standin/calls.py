@@ -1,7 +1,7 @@
-"""A request to the stand-in, and what is read of it."""
+"""Reads requests to the stand-in."""
 
 import re
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Received(NamedTuple):
-    """A request as it came in."""
+    """A request as it was received."""
 
     method: str
     path: str
@@ -20,16 +20,21 @@ class Received(NamedTuple):
     query: str
 
     def header(self, name: str) -> str:
-        """A header by its name in lower case; empty where it is absent."""
+        """The value of a header, by its name in lower case; empty if it is missing."""
         return dict(self.headers).get(name.encode(), b"").decode("latin-1")
 
 
 class Refused(Exception):
-    """An answer in the error schema."""
+    """An error response in the error schema. The service may leave any field out; `details` has any shape."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, details: Any = None) -> None:
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code, self.message, self.details = status, code, message, details
+
+    def body(self) -> dict[str, Any]:
+        """The answer's body."""
+        body = {"error_code": self.code, "message": self.message, "request_id": "stand-in"}
+        return body if self.details is None else {**body, "details": self.details}
 
 
 class Call(NamedTuple):
@@ -42,10 +47,10 @@ class Call(NamedTuple):
     user: str
 
     def body(self, kind: type[T]) -> T:
-        """What was sent.
+        """Decode the body.
 
         Raises:
-            Refused: it is not JSON of that kind.
+            Refused: it is not JSON of this type.
         """
         if self.got.header("content-type") != "application/json":
             raise Refused(415, "InvalidArgument", "Send application/json.")
@@ -55,10 +60,10 @@ class Call(NamedTuple):
             raise wrong(str(error)) from None
 
     def run(self) -> Run:
-        """The run that the path names.
+        """The run in the path.
 
         Raises:
-            Refused: there is none.
+            Refused: it does not exist.
         """
         for run in self.repository.runs:
             if run.slug == self.segments["run"]:
@@ -66,10 +71,10 @@ class Call(NamedTuple):
         raise missing(f"run {self.segments['run']}")
 
     def cube(self) -> Run:
-        """The run with the cube that the path names.
+        """The run with the cube in the path.
 
         Raises:
-            Refused: there is none.
+            Refused: one of them does not exist.
         """
         run = self.run()
         if self.segments["workflow"] not in run.names or (self.segments["task"], self.segments["cube"]) != (TASK, CUBE):
@@ -77,31 +82,31 @@ class Call(NamedTuple):
         return run
 
     def number(self, name: str, default: int) -> int:
-        """A number of the query, 1 or more.
+        """A number in the query, at least 1.
 
         Raises:
-            Refused: it is none.
+            Refused: it is not one.
         """
         text = self.query.get(name, "") or str(default)
         if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
-            raise wrong(f"{name} is a number of 1 or more.")
+            raise wrong(f"{name} must be a number, at least 1.")
         return int(text)
 
-    def silent(self) -> None:
-        """Check that `silent` is a boolean; it changes nothing.
+    def check_silent(self) -> None:
+        """Check that `silent` is a boolean; it has no effect.
 
         Raises:
-            Refused: it is none.
+            Refused: it is not one.
         """
         if self.query.get("silent", "false") not in {"true", "false"}:
-            raise wrong("silent is true or false.")
+            raise wrong("silent must be true or false.")
 
 
 def wrong(message: str) -> Refused:
-    """That something in the request is wrong."""
-    return Refused(400, "InvalidArgument", message)
+    """The error for a wrong request."""
+    return Refused(400, "InvalidArgument", message, {"violations": [{"description": message}]})
 
 
 def missing(what: str) -> Refused:
-    """That something does not exist."""
+    """The error for something that does not exist."""
     return Refused(404, "NotFound", f"There is no {what}.")

@@ -1,4 +1,4 @@
-"""The successor's endpoints, as its OpenAPI document has them."""
+"""The successor's endpoints, as in its OpenAPI document."""
 
 import re
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Workflow(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RunWorkflowsBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What starts a run (API.md, section 2)."""
+    """The body that starts a run (API.md, section 2)."""
 
     workflows: list[Workflow] = []
     head: GitRevision | None = None
@@ -38,7 +38,7 @@ class RunWorkflowsBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class UpdateRepositoryBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What may be changed of a repository."""
+    """The properties of a repository that can be changed."""
 
     description: str | None = None
 
@@ -47,9 +47,9 @@ def _start_run(call: Call) -> Response:
     body = call.body(RunWorkflowsBody)
     for revision in (body.head, body.config_revision):
         if revision is not None and sum(map(bool, (revision.branch, revision.tag, revision.commit))) != 1:
-            raise wrong("A revision has exactly one of branch, tag, commit.")
+            raise wrong("A revision must have exactly one of branch, tag and commit.")
     run = call.repository.start([workflow.name for workflow in body.workflows], call.user)
-    return JSONResponse(run.seen())
+    return JSONResponse(run.show())
 
 
 def _list_runs(call: Call) -> Response:
@@ -57,15 +57,15 @@ def _list_runs(call: Call) -> Response:
     start = _offset(call.query.get("page_token", ""))
     end = start + size
     token = _page_token(end) if end < len(newest) else ""
-    return JSONResponse({"runs": [run.seen() for run in newest[start:end]], "next_page_token": token})
+    return JSONResponse({"runs": [run.show() for run in newest[start:end]], "next_page_token": token})
 
 
 def _get_run(call: Call) -> Response:
-    return JSONResponse(call.run().seen())
+    return JSONResponse(call.run().show())
 
 
 def _get_workflow(call: Call) -> Response:
-    for workflow in call.run().seen()["workflows"]:
+    for workflow in call.run().show()["workflows"]:
         if workflow["slug"] == call.segments["workflow"]:
             return JSONResponse(workflow)
     raise missing("such workflow in the run")
@@ -83,7 +83,7 @@ def _get_artifacts(call: Call) -> Response:
     run = call.cube()
     if not run.ended:
         return JSONResponse({"artifacts": []})
-    # An API behind a proxy names itself as its caller knows it.
+    # An API behind a proxy uses the host name that its caller used.
     host = call.got.header("x-forwarded-host") or call.got.header("host")
     scheme = call.got.header("x-forwarded-proto") or "http"
     url = f"{scheme}://{host}/downloads/{quote(run.slug, safe='')}/shop.gz"
@@ -93,7 +93,7 @@ def _get_artifacts(call: Call) -> Response:
 
 
 def _update_repository(call: Call) -> Response:
-    call.silent()
+    call.check_silent()
     body = call.body(UpdateRepositoryBody)
     if body.description is not None:
         call.repository.description = body.description
@@ -107,7 +107,7 @@ def _update_repository(call: Call) -> Response:
 
 
 def _delete_repository(call: Call) -> Response:
-    call.silent()
+    call.check_silent()
     call.repository.deleted = True
     return Response(status_code=204)
 
@@ -132,7 +132,7 @@ DOWNLOAD = re.compile("/downloads/(?P<run>[^/]+)/shop.gz")
 
 
 def _page_token(offset: int) -> str:
-    # With + and =, which mean something else in a query unless they are encoded.
+    # With + and =, which must be encoded in a query.
     return f"+{offset}="
 
 
@@ -141,5 +141,5 @@ def _offset(token: str) -> int:
         return 0
     found = re.fullmatch(r"\+(\d{1,9})=", token, re.ASCII)
     if found is None:
-        raise wrong("page_token is none that was given out.")
+        raise wrong("page_token is not valid.")
     return int(found[1])

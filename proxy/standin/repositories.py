@@ -1,4 +1,4 @@
-"""What the stand-in holds: repositories, and their runs."""
+"""The repositories of the stand-in, and their runs."""
 
 import gzip
 import hashlib
@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 REPOSITORIES = {"acme/shop": "42"}
-"""Slugs and IDs of the repositories that exist at first."""
+"""Slugs and IDs of the initial repositories."""
 
 NOTHING_TO_START = "nothing"
-"""The name of a workflow that does not exist in the configuration: its run ends at once, with no workflow in it."""
+"""A workflow that does not exist: its run ends immediately and has no workflows."""
 
 TASK, CUBE = "compile", "main"
-"""The one task of every workflow, and the one cube of that."""
+"""The only task of every workflow, and its only cube."""
 
 _STATUSES = ("created", "prepared", "processing", "success")
 
 
 class Run:
-    """A run that gets one step further each time it is looked at."""
+    """A run that advances by one step each time it is shown."""
 
     def __init__(self, slug: str, names: list[str], user: str) -> None:
         self.slug = slug
@@ -29,16 +29,16 @@ class Run:
 
     @property
     def status(self) -> str:
-        """How far it is."""
+        """Its current status."""
         return _STATUSES[self._step]
 
     @property
     def ended(self) -> bool:
-        """Whether it will get no further."""
+        """Whether it has its final status."""
         return self._step == len(_STATUSES) - 1
 
-    def seen(self) -> dict[str, Any]:
-        """The run as it is now, in the published schema; the next look finds it further."""
+    def show(self) -> dict[str, Any]:
+        """The run in the published schema; afterwards it advances by one step."""
         shown = {
             "id": "",
             "slug": self.slug,
@@ -53,7 +53,7 @@ class Run:
         return shown
 
     def workflow(self, name: str) -> dict[str, Any]:
-        """One of its workflows, down to the cubes."""
+        """One of its workflows, with its tasks and cubes."""
         cube = {"id": "", "slug": CUBE, "status": self.status}
         task = {"id": "", "slug": TASK, "status": self.status, "cubes": [cube]}
         return {"id": "", "slug": name, "status": self.status, "tasks": [task]}
@@ -76,6 +76,6 @@ class Repository:
 
 
 def artifact(run: str) -> bytes:
-    """What the one artifact of a run holds: so many bytes that they come in several pieces, and no text."""
+    """The only artifact of a run: binary, and large enough to arrive in several pieces."""
     noise = hashlib.shake_256(run.encode()).digest(256 << 10)
     return gzip.compress(f"built by run {run}\n".encode() + noise, mtime=0)

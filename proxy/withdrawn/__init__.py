@@ -1,1 +1,1 @@
-"""What the withdrawn API was: pure, no I/O."""
+"""The withdrawn API: its endpoints, bodies and phases. Pure, without I/O."""

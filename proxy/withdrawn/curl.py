@@ -1,11 +1,11 @@
-"""Reads and writes ``curl`` command lines, as they stand in scripts."""
+"""Reads and writes ``curl`` command lines in shell syntax."""
 
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 LITERAL_DOLLAR = "\ue000"
-"""Stands for a ``$`` that the shell would not expand, in words read from a command line."""
+"""Replaces a ``$`` that the shell would not expand, in words read from a command line."""
 
 _WITH_VALUE = {
     "-X": "method", "--request": "method",
@@ -29,7 +29,7 @@ class CurlError(ValueError):
 
 
 class Curl(NamedTuple):
-    """What a ``curl`` command line would send; a ``$`` that the shell would expand is still one."""
+    """The request of a ``curl`` command line; a ``$`` in it is one that the shell would expand."""
 
     method: str
     url: str
@@ -42,10 +42,10 @@ class Curl(NamedTuple):
 
 
 def parse(text: str) -> Curl:
-    """Read a command line, its continuation lines and a shell prompt before it included.
+    """Read a command line, with its continuation lines and a leading shell prompt.
 
     Raises:
-        CurlError: it is not a ``curl`` command line, or one that takes its body from somewhere else.
+        CurlError: it is not a ``curl`` command line, or its body is elsewhere, in a file for example.
     """
     words = list(_words(text.strip().removeprefix("$ ")))
     if not words or words[0] != "curl":
@@ -66,11 +66,11 @@ def parse(text: str) -> Curl:
             case "user":
                 raise CurlError("--user sends a password; the service takes 'Authorization: Bearer TOKEN'")
             case "data" | "json" if value.startswith("@"):
-                raise CurlError(f"the body is in the file {value[1:]}: give that file instead of the command line")
+                raise CurlError(f"the body is in the file {value[1:]}: pass that file instead of the command line")
             case _:
                 data.append(value)
     if not url:
-        raise CurlError("the command line names no URL")
+        raise CurlError("the command line has no URL")
     return Curl(method or ("POST" if data else "GET"), url, tuple(headers), "&".join(data))
 
 
@@ -79,7 +79,7 @@ def _options(words: list[str]) -> Iterator[tuple[str, str]]:
     for word in rest:
         name, value = _split(word)
         if name in _UNUSABLE:
-            raise CurlError(f"{name} is not supported: give the body itself with --data")
+            raise CurlError(f"{name} is not supported: write the body itself with --data")
         if name not in _WITH_VALUE and name not in _VALUE_DROPPED:
             if not word.startswith("-"):
                 yield "url", word
@@ -87,13 +87,13 @@ def _options(words: list[str]) -> Iterator[tuple[str, str]]:
         if value is None:
             value = next(rest, None)
         if value is None:
-            raise CurlError(f"{name} lacks its value")
+            raise CurlError(f"{name} has no value")
         if name in _WITH_VALUE:
             yield _WITH_VALUE[name], value
 
 
 def _split(word: str) -> tuple[str, str | None]:
-    """``-sXPOST`` and ``-d{}`` carry their value in the same word, after any flags without one."""
+    """Split words such as ``-sXPOST`` and ``-d{}``, whose value follows the option directly."""
     if word.startswith("--") or not word.startswith("-"):
         return word, None
     for index in range(1, len(word)):
@@ -104,7 +104,7 @@ def _split(word: str) -> tuple[str, str | None]:
 
 
 def _words(text: str) -> Iterator[str]:
-    """Split as a POSIX shell does, up to the end of the command, expanding nothing."""
+    """Split like a POSIX shell, up to the end of the command, without expansion."""
     word, started, index = "", False, 0
     while index < len(text):
         char = text[index]
@@ -162,7 +162,7 @@ def _double_quoted(text: str, index: int) -> tuple[str, int]:
 
 
 def quote(word: str) -> str:
-    """A word for a POSIX shell that expands just those ``$`` that were not literal."""
+    """Quote a word for a POSIX shell, which must expand only a ``$`` that is not literal."""
     if "$" in word:
         escaped = re.sub(r'([\\"`])', r"\\\1", word).replace(LITERAL_DOLLAR, r"\$")
         return f'"{escaped}"'
@@ -171,7 +171,7 @@ def quote(word: str) -> str:
 
 
 def write(call: Curl) -> str:
-    """The command line for a call, an argument a line, ready to paste into a script."""
+    """Write a call as a command line with one argument per line, ready to paste into a script."""
     parts = [f"curl -X {quote(call.method)} {quote(call.url)}"]
     parts += [f"-H {quote(f'{name}: {value}')}" for name, value in call.headers]
     if call.body:

@@ -1,6 +1,6 @@
-"""How far the withdrawal has come for a caller, and the headers that announce its end.
+"""Decides which phase a caller is in and whether it is refused, and builds the headers that announce the end.
 
-Pure: what time it is, is an argument. A boundary belongs to what comes after it.
+Pure: the time is an argument. A boundary belongs to the later phase.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ class Policy(NamedTuple):
 
     Attributes:
         brownouts: planned short failures.
-        freeze: who is new after this is refused.
+        freeze: new callers are refused from then on.
     """
 
     deprecated: datetime | None = None
@@ -31,12 +31,12 @@ class Policy(NamedTuple):
     freeze: datetime | None = None
 
 
-class Party(NamedTuple):
+class PolicySubject(NamedTuple):
     """A caller, as the policy sees it.
 
     Attributes:
-        migrated: from when on it is refused, for it has moved.
-        extension: until when it may go on past the sunset.
+        migrated: when it has moved; it is refused from then on.
+        extension: until when it may call, past the sunset.
         is_new: it has no record from before the freeze.
     """
 
@@ -48,63 +48,63 @@ class Party(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why a caller may not go on.
+    """Why a caller is refused.
 
     Attributes:
-        until: when it may again; None for never.
+        until: when the refusal ends; None if it is permanent.
     """
 
     reason: Reason
     until: datetime | None = None
 
 
-class Standing(NamedTuple):
-    """How far it has come for a caller, and whether it is refused."""
+class Decision(NamedTuple):
+    """The phase that a caller is in, and why it is refused, if it is."""
 
     phase: Phase
     refusal: Refusal | None = None
 
 
-def standing(policy: Policy, party: Party, now: datetime) -> Standing:
-    """How a caller stands at a time, which has a zone."""
-    if party.migrated is not None and now >= party.migrated:
-        return Standing("sunset", Refusal("migrated"))
-    end = sunset_of(policy, party)
+def decide(policy: Policy, subject: PolicySubject, now: datetime) -> Decision:
+    """Decide about a caller at a time, which needs a time zone."""
+    if subject.migrated is not None and now >= subject.migrated:
+        return Decision("sunset", Refusal("migrated"))
+    end = sunset_for(policy, subject)
     if end is not None and now >= end:
-        return Standing("sunset", Refusal("sunset"))
+        return Decision("sunset", Refusal("sunset"))
     phase: Phase = "deprecated" if policy.deprecated is not None and now >= policy.deprecated else "announced"
-    if policy.freeze is not None and now >= policy.freeze and party.is_new:
-        return Standing(phase, Refusal("frozen"))
-    ends = [window.end for window in _open(policy, party, now)] if policy.brownouts else []
-    return Standing("brownout", Refusal("brownout", max(ends))) if ends else Standing(phase)
+    if policy.freeze is not None and now >= policy.freeze and subject.is_new:
+        return Decision(phase, Refusal("frozen"))
+    ends = [window.end for window in _open_windows(policy, subject, now)] if policy.brownouts else []
+    return Decision("brownout", Refusal("brownout", max(ends))) if ends else Decision(phase)
 
 
-def sunset_of(policy: Policy, party: Party) -> datetime | None:
-    """When the withdrawn API ends for a caller: at the sunset, or at its extension."""
-    if policy.sunset is None or party.extension is None:
+def sunset_for(policy: Policy, subject: PolicySubject) -> datetime | None:
+    """When the withdrawn API ends for a caller: at the sunset, or after its extension."""
+    if policy.sunset is None or subject.extension is None:
         return policy.sunset
-    return max(policy.sunset, party.extension)
+    return max(policy.sunset, subject.extension)
 
 
-def end_of(policy: Policy, party: Party) -> datetime | None:
-    """From when on a caller is refused, new or not: once it has migrated, or from its sunset on; None for never."""
-    ends = (party.migrated, sunset_of(policy, party))
+def refused_from(policy: Policy, subject: PolicySubject) -> datetime | None:
+    """From when on a caller is permanently refused even if it is not new; None if it never is."""
+    ends = (subject.migrated, sunset_for(policy, subject))
     return min((end for end in ends if end is not None), default=None)
 
 
-def _open(policy: Policy, party: Party, now: datetime) -> Iterator[Window]:
+def _open_windows(policy: Policy, subject: PolicySubject, now: datetime) -> Iterator[Window]:
     for brownout in policy.brownouts:
         window = brownout.windows.at(now)
-        if window is not None and brownout.hits(party.name, party.owner):
+        if window is not None and brownout.affects(subject.name, subject.owner):
             yield window
 
 
 # --- the headers
 
 
-def announcement(policy: Policy, party: Party) -> Headers:
-    """What announces the end to a caller: ``Deprecation`` (RFC 9745) and ``Sunset`` (RFC 8594)."""
-    headers, end = [], sunset_of(policy, party)
+def announcement(policy: Policy, subject: PolicySubject) -> Headers:
+    """The headers that announce the end to a caller: ``Deprecation`` (RFC 9745) and ``Sunset`` (RFC 8594)."""
+    headers, end = [], sunset_for(policy, subject)
     if policy.deprecated is not None:
         headers.append((b"deprecation", b"@%d" % int(policy.deprecated.timestamp())))
     if end is not None:
@@ -116,8 +116,8 @@ def links(policy: Policy, successor: str | None) -> Headers:
     """``Link`` (RFC 8288) to this caller's own successor (RFC 5829) and to the documentation (RFC 9745).
 
     Args:
-        policy: the dates and the page.
-        successor: absolute URL of the successor, or None where the call names none.
+        policy: with the documentation page.
+        successor: absolute URL of the successor, or None if the call has none.
     """
     targets = []
     if successor is not None:
@@ -127,19 +127,19 @@ def links(policy: Policy, successor: str | None) -> Headers:
     return [(b"link", ", ".join(targets).encode("ascii"))] if targets else []
 
 
-# --- what is to come
+# --- planned changes
 
 Kind = Literal["deprecated", "freeze", "brownout", "sunset", "migrated", "extension"]
 
 
 class Change(NamedTuple):
-    """Something that changes for somebody.
+    """A planned change of the policy, or for one caller.
 
     Attributes:
-        at: when.
-        kind: what begins then; `extension` is the end of one.
+        at: when it happens.
+        kind: what begins then; for `extension`, what ends.
         until: the end of a brownout.
-        brownout: which one.
+        brownout: which brownout begins.
     """
 
     at: datetime
@@ -148,8 +148,8 @@ class Change(NamedTuple):
     brownout: Brownout | None = None
 
 
-def changes(policy: Policy, after: datetime, most: int) -> list[Change]:
-    """The next changes of the policy itself, the next one first."""
+def planned_changes(policy: Policy, after: datetime, most: int) -> list[Change]:
+    """Up to `most` next changes of the policy, the next one first."""
     dates: list[tuple[datetime | None, Kind]] = [
         (policy.deprecated, "deprecated"),
         (policy.freeze, "freeze"),
@@ -164,21 +164,21 @@ def changes(policy: Policy, after: datetime, most: int) -> list[Change]:
     return sorted(coming, key=lambda change: change.at)[:most]
 
 
-def next_change(policy: Policy, party: Party, after: datetime) -> Change | None:
-    """What comes next for a caller; None where nothing does, or where it is refused for good."""
-    refusal = standing(policy, party, after).refusal
+def next_change(policy: Policy, subject: PolicySubject, after: datetime) -> Change | None:
+    """The next change for a caller; None if there is none, or if it is permanently refused."""
+    refusal = decide(policy, subject, after).refusal
     if refusal is not None and refusal.until is None:
         return None
-    end = sunset_of(policy, party)
+    end = sunset_for(policy, subject)
     dates: list[tuple[datetime | None, Kind]] = [
-        (party.migrated, "migrated"),
+        (subject.migrated, "migrated"),
         (end, "sunset" if end == policy.sunset else "extension"),
         (policy.deprecated, "deprecated"),
-        (policy.freeze if party.is_new else None, "freeze"),
+        (policy.freeze if subject.is_new else None, "freeze"),
     ]
     coming = [Change(at, kind) for at, kind in dates if at is not None and at > after]
     for brownout in policy.brownouts:
-        window = next(brownout.windows.after(after), None) if brownout.hits(party.name, party.owner) else None
+        window = next(brownout.windows.after(after), None) if brownout.affects(subject.name, subject.owner) else None
         if window is not None:
             coming.append(Change(window.begin, "brownout", window.end, brownout))
     return min(coming, key=lambda change: change.at, default=None)

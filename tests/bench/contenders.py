@@ -91,7 +91,7 @@ class Contender(NamedTuple):
 def nginx(template: str, place: Place) -> list[str]:
     """The command that runs nginx as a template has it."""
     values = {**place._asdict(), "log": place.log, "peers": PEERS, "run": json.dumps(RUN)}
-    return [program("nginx", "nginx-light"), "-e", "stderr", "-c", str(filled(template, place.folder, **values))]
+    return [program("nginx"), "-e", "stderr", "-c", str(filled(template, place.folder, **values))]
 
 
 def shim(place: Place, workers: int = 1) -> list[str]:

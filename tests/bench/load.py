@@ -66,7 +66,7 @@ class Load:
 
     def __init__(self, folder: Path, cores: Sequence[int]) -> None:
         script = filled("trigger.lua", folder, path=PATH, authorization=AUTHORIZATION, body=BODY)
-        self._command = on(cores, [program("wrk", "wrk"), "-t1", "--timeout", "30s", "-s", str(script)])
+        self._command = on(cores, [program("wrk"), "-t1", "--timeout", "30s", "-s", str(script)])
 
     def drive(self, port: int, connections: int, seconds: int, halfway: Callable[[], None] | None = None) -> Sample:
         """Call a proxy for some seconds, over so many connections.

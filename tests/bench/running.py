@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests.deploy.tools import packages
+
 PATIENCE = 30.0
 """Seconds in which a program serves, or ends."""
 
@@ -18,11 +20,11 @@ TICKS = os.sysconf("SC_CLK_TCK")
 """How many of a process's units of time there are in a second."""
 
 
-def program(name: str, package: str) -> str:
+def program(name: str) -> str:
     """The path of a program; without it, the benchmark ends and names the package."""
     found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
     if found is None:
-        sys.exit(f"{name} is not installed: apt-get install {package}")
+        sys.exit(f"{name} is not installed: apt-get install {packages()[name]}")
     return found
 
 

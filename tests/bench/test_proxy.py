@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 
 from tests.bench import contenders
-from tests.bench.contenders import LEGACY_RUN, RUN, SUBJECT, SUCCESSOR_BODY, Contender, check, peers
-from tests.deploy.tools import ROOT, program
+from tests.bench.contenders import LEGACY_RUN, NJS, RUN, SUBJECT, SUCCESSOR_BODY, Contender, check, peers
+from tests.deploy.tools import ROOT, lack, program
 from tests.harness import until
+from tests.processes import running
 
 CORES = sorted(os.sched_getaffinity(0))
 
 
 def contender(name: str) -> Contender:
-    program("nginx", "nginx-light")
-    found = [one for one in [SUBJECT, *peers()] if one.name == name]
-    if not found:
-        pytest.skip(f"{name} is not here: apt-get install libnginx-mod-http-js")
-    return found[0]
+    program("nginx")
+    if name == "njs":
+        program(str(NJS))
+    return next(one for one in [SUBJECT, *peers()] if one.name == name)
 
 
 @pytest.mark.parametrize("name", ["trigger-shim", "plain", "njs", "bare"])
@@ -58,11 +58,8 @@ def test_a_peer_that_is_not_there_is_named_and_left_out(
 def bench(folder: Path, **environment: str) -> Iterator["subprocess.Popen[str]"]:
     command = [sys.executable, "-m", "tests.bench.proxy", "--rounds=1", "--seconds=60", "--connections=4"]
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), **environment}
-    with subprocess.Popen(command, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    with running(subprocess.Popen(command, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True)) as process:
+        yield process
 
 
 def left_in(folder: Path) -> list[str]:
@@ -75,17 +72,18 @@ def left_in(folder: Path) -> list[str]:
     return found
 
 
-@pytest.mark.skipif(len(CORES) < 2, reason="it needs two cores")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_nothing_is_left_of_it_where_a_signal_ends_it(tmp_path: Path, number: signal.Signals) -> None:
-    for name, package in (("nginx", "nginx-light"), ("wrk", "wrk")):
-        program(name, package)
+    if len(CORES) < 2:
+        lack("the benchmark needs two cores", "make test where there are two")
+    for name in ("nginx", "wrk"):
+        program(name)
     with bench(tmp_path) as process:
         assert process.stderr is not None
         until(lambda: "round 1" in process.stderr.readline())  # type: ignore[union-attr]
         until(lambda: any("-d60s" in command for command in left_in(tmp_path)))
         process.send_signal(number)
-        said = process.communicate(timeout=20)[1]
+        said = process.communicate(timeout=60)[1]
     assert process.returncode in {1, 130}
     assert "Traceback" not in said
     assert left_in(tmp_path) == []
@@ -94,7 +92,7 @@ def test_nothing_is_left_of_it_where_a_signal_ends_it(tmp_path: Path, number: si
 
 def test_a_program_that_it_needs_is_named(tmp_path: Path) -> None:
     with bench(tmp_path, PATH=str(tmp_path)) as process:
-        said = process.communicate(timeout=20)[1]
+        said = process.communicate(timeout=60)[1]
     if not re.fullmatch(r"(wrk|nginx) is not installed: apt-get install (wrk|nginx-light)\n", said):
         pytest.fail(said)
     assert process.returncode == 1

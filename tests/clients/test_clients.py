@@ -1,7 +1,6 @@
 """Legacy tools, each a script that knows one base URL, with the clients that are really out there."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 from proxy.gateway.server import server
 from proxy.standin.app import StandIn
 from tests.contract.world import world
+from tests.deploy.tools import program
 from tests.harness import proxy_for
 
 FOLDER = Path(__file__).parent
@@ -20,25 +20,24 @@ SECTION = {"list_runs", "trigger", "trigger_by_id", "get_run", "get_workflow", "
 
 
 class Tool(NamedTuple):
-    """A script, what runs it, the program that it needs, and the Debian package that has that."""
+    """A script, what runs it, and the program that it needs besides Python."""
 
     script: str
     command: str
     user_agent: str
-    needs: str
-    package: str
+    needs: str | None = None
 
 
-JAVA = Tool("Legacy.java", "java", "Java-http-client/", "java", "default-jdk-headless")
-NODE = Tool("legacy.mjs", "node", "node", "node", "nodejs")
-CURL = Tool("legacy.sh", "sh", "curl/", "curl", "curl")
-REQUESTS = Tool("legacy_requests.py", sys.executable, "python-requests/", sys.executable, "python3")
-RETRY = Tool("legacy_retry.py", sys.executable, "Go-http-client/1.1", sys.executable, "python3")
+JAVA = Tool("Legacy.java", "java", "Java-http-client/", "java")
+NODE = Tool("legacy.mjs", "node", "node", "node")
+CURL = Tool("legacy.sh", "sh", "curl/", "curl")
+REQUESTS = Tool("legacy_requests.py", sys.executable, "python-requests/")
+RETRY = Tool("legacy_retry.py", sys.executable, "Go-http-client/1.1")
 
 
 def started(tool: Tool, base: str) -> "subprocess.Popen[str]":
-    if shutil.which(tool.needs) is None:
-        pytest.skip(f"needs the Debian package {tool.package}")
+    if tool.needs is not None:
+        program(tool.needs)
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     return subprocess.Popen(
         [tool.command, str(FOLDER / tool.script), base],

@@ -13,8 +13,10 @@ import yaml
 
 from proxy.cli import main
 from proxy.commands import health
+from tests.commands.running import imported_by
 from tests.gateway.server.test_server import certified, serving
 from tests.harness import Script, Upstream, closes, sends, until, watched
+from tests.sockets import free_port
 
 Ran = tuple[int, str]
 Ask = Callable[..., Ran]
@@ -43,8 +45,7 @@ def found(script: Script) -> Iterator[str]:
 
 
 def free_address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return "{}:{}".format(*taken.getsockname())
+    return f"127.0.0.1:{free_port()}"
 
 
 def test_a_proxy_that_is_ready_is_asked_where_its_admin_pages_are(ask: Ask, upstream: Upstream, tmp_path: Path) -> None:
@@ -66,6 +67,15 @@ def test_the_environment_overrides_the_file_here_too(
     with watched(upstream.url, tmp_path) as (_, admin):
         monkeypatch.setenv("TRIGGER_SHIM__ADMIN", f"127.0.0.1:{admin.port}")
         assert ask(admin="127.0.0.1:1") == (0, "")
+
+
+def test_nothing_slow_is_imported_to_ask(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    with found(sends(b"HTTP/1.1 200 OK\r\n\r\n")) as address:
+        file.write_text(yaml.safe_dump({"admin": address}))
+        imported = imported_by("health", "--config", str(file))
+    assert "proxy.config" in imported
+    assert not {"asyncio", "httpx", "jinja2", "msgspec", "rich", "ssl", "starlette", "structlog", "uvicorn"} & imported
 
 
 @pytest.mark.parametrize(("wildcard", "loopback"), [("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]")])
@@ -120,12 +130,12 @@ def test_where_nobody_listens_that_is_said(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        (sends(b"HTTP/1.1 404 Not Found\r\n\r\n"), "answered 404, as no trigger-shim does"),
-        (sends(b"HTTP/1.1 2000 OK\r\n\r\n"), "answered something that is no HTTP"),
-        (sends(b"220 mail.example ESMTP\r\n"), "answered something that is no HTTP"),
-        (closes(b"HTTP/1.1 20"), "answered something that is no HTTP"),
-        (closes(), "the connection ended without an answer"),
-        (sends(b"\x1b[31m" * 2000), "answered something that is no HTTP"),
+        (sends(b"HTTP/1.1 404 Not Found\r\n\r\n"), "answered 404, which trigger-shim never does"),
+        (sends(b"HTTP/1.1 2000 OK\r\n\r\n"), "the answer is not HTTP"),
+        (sends(b"220 mail.example ESMTP\r\n"), "the answer is not HTTP"),
+        (closes(b"HTTP/1.1 20"), "the answer is not HTTP"),
+        (closes(), "the connection was closed without an answer"),
+        (sends(b"\x1b[31m" * 2000), "the answer is not HTTP"),
     ],
 )
 def test_somebody_else_is_not_taken_for_the_proxy(ask: Ask, script: Script, why: str) -> None:
@@ -140,7 +150,7 @@ def drips(connection: socket.socket) -> None:
 
 
 def test_an_answer_that_only_drips_is_not_waited_for(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "PATIENCE", 0.2)
+    monkeypatch.setattr(health, "TIMEOUT", 0.2)
     with found(drips) as address:
         assert ask(admin=address) == (1, f"trigger-shim: error: http://{address}/readyz: no answer within 0.2 s\n")
 
@@ -149,7 +159,7 @@ def test_an_answer_that_only_drips_is_not_waited_for(ask: Ask, monkeypatch: pyte
 def test_somebody_who_accepts_and_never_answers_is_not_waited_for(
     ask: Ask, scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "PATIENCE", 0.2)
+    monkeypatch.setattr(health, "TIMEOUT", 0.2)
     tls = certified(tmp_path)[0] if scheme == "https" else None
     with socket.create_server(("127.0.0.1", 0)) as silent:
         admin = "{}:{}".format(*silent.getsockname())

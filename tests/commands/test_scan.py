@@ -104,3 +104,13 @@ def test_a_terminal_gets_a_table(environment: dict[str, str], colored: bool) -> 
     assert "ci.sh:1:18" in shown
     assert "│" in shown
     assert ("\x1b[" in shown) is colored
+
+
+def test_a_warning_says_where_git_could_not_say_what_it_ignores(folder: Path) -> None:
+    (folder / ".git").mkdir()
+
+    ran = scan(".", PATH=str(folder))
+
+    assert (ran.returncode, ran.stdout) == (2, LINE)
+    warning = f"trigger-shim: warning: {folder}: git is not installed; files that it ignores are examined, too"
+    assert ran.stderr.splitlines()[1] == warning

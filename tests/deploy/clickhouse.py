@@ -17,9 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.deploy.tools import DEPLOY
+from tests.deploy.tools import DEPLOY, lack
+from tests.processes import running
 
 SCHEMA = DEPLOY / "logs" / "clickhouse.sql"
 
@@ -72,16 +71,14 @@ class ClickHouse:
 def clickhouse(folder: Path) -> Iterator[ClickHouse]:
     """The engine with the schema of deploy/; a test that needs it is skipped where it is not installed."""
     if importlib.util.find_spec("chdb") is None:
-        pytest.skip("chdb is not installed: make engines")
+        lack("chdb is not installed", "make engines")
     command = [sys.executable, "-m", "tests.deploy.clickhouse", str(folder)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with running(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)) as process:
         server = ClickHouse(process)
         for statement in statements(SCHEMA.read_text(encoding="utf-8")):
             server.query(statement)
         server.query("SYSTEM STOP TTL MERGES trigger_shim.log")  # or what tests have written would be gone some day
         yield server
-        assert process.stdin is not None
-        process.stdin.close()
 
 
 def statements(script: str) -> list[str]:

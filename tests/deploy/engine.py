@@ -14,10 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
-
 from proxy import __version__
-from tests.deploy.tools import DEPLOY, program
+from tests.deploy.tools import DEPLOY, lack, program
 from tests.harness import until
 
 FOLDER = DEPLOY / "container"
@@ -91,13 +89,13 @@ class Engine:
 
     def __init__(self, folder: Path) -> None:
         if os.environ.get("CI") != "true":
-            pytest.skip("images are made of packages that are fetched: only 'bash .ci/run', or CI=true, does that")
+            lack("images are made of packages that are fetched", "bash .ci/run")
         if os.geteuid() != 0:
-            pytest.skip("images are built and run here by root alone")
-        self.podman = program("podman", "podman")
-        self._buildah = program("buildah", "buildah")
-        program("crun", "crun")
-        self._mmdebstrap = program("mmdebstrap", "mmdebstrap")
+            lack("images are built and run here by root alone", "sudo bash .ci/run")
+        self.podman = program("podman")
+        self._buildah = program("buildah")
+        program("crun")
+        self._mmdebstrap = program("mmdebstrap")
         self.folder = folder
         _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
         (folder / "storage.conf").write_text(STORAGE.format(folder=folder))

@@ -41,7 +41,7 @@ class Manifests:
     """
 
     def __init__(self, folder: Path = FOLDER) -> None:
-        command = [program("kubectl", "kubernetes-client"), "kustomize", str(folder)]
+        command = [program("kubectl"), "kustomize", str(folder)]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")  # it may say that something is deprecated
         self.all: list[Object] = list(yaml.safe_load_all(done.stdout))

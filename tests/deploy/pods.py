@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from proxy.gateway.server import server
 from tests.deploy.manifests import Manifests
 from tests.deploy.tools import ROOT, program
 from tests.gateway.server.test_server import forget_journals
 from tests.harness import Answer, Proxy, until
+from tests.sockets import free_port
 
 
 @dataclass
@@ -90,13 +90,13 @@ def confined(manifests: Manifests, folder: Path, memory: Path) -> Runtime:
         "mount -o remount,bind,ro /",
         'exec "$@"',
     ]
-    namespace = [program("unshare", "util-linux"), "--mount", "sh", "-c", " && ".join(steps), "sh"]
+    namespace = [program("unshare"), "--mount", "sh", "-c", " && ".join(steps), "sh"]
     user = [f"--reuid={who['runAsUser']}", f"--regid={who['runAsGroup']}", "--clear-groups"]
     user += ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
     libraries = f"/mnt/{Path(sysconfig.get_path('purelib')).relative_to(ROOT)}"
     interpreter = f"/srv/{Path(sys.executable).resolve().relative_to(sys.base_prefix)}"
     python = ["env", f"PYTHONPATH=/mnt:{libraries}", "LD_LIBRARY_PATH=/srv/lib", interpreter, "-P", "-m", "proxy"]
-    return Runtime([*namespace, program("setpriv", "util-linux"), *user, *python], "/media/config.yaml")
+    return Runtime([*namespace, program("setpriv"), *user, *python], "/media/config.yaml")
 
 
 @dataclass
@@ -117,10 +117,7 @@ class Pod:
     def __post_init__(self) -> None:
         self.folder.mkdir(exist_ok=True)
         (self.folder / "config.yaml").write_text(self.manifests.config)
-        bound = {number: server.loopback() for number in self.manifests.ports.values()}
-        self.here = {number: listener.getsockname()[1] for number, listener in bound.items()}
-        for listener in bound.values():
-            listener.close()
+        self.here = {number: free_port() for number in self.manifests.ports.values()}
         values = yaml.safe_load(self.manifests.config)
         for key in ("listen", "admin"):  # on loopback alone, and on ports that nobody has
             number = int(values[key].rpartition(":")[2])

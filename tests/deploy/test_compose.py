@@ -16,6 +16,9 @@ from proxy.gateway.server.server import GRACE
 from tests.deploy.engine import BIN, FOLDER, IMAGE, ONE_HIERARCHY, Engine, Made
 from tests.deploy.tools import ROOT, adapted, program
 from tests.harness import TRIGGER, until
+from tests.processes import running
+
+pytestmark = pytest.mark.timeout(900)  # the image takes minutes to build
 
 COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -68,7 +71,7 @@ def test_the_variables_of_the_compose_file_are_those_of_the_proxy() -> None:
 def test_prometheus_takes_its_configuration_and_finds_the_proxy(tmp_path: Path) -> None:
     rules = {"  - rules.yaml": f"  - {ROOT / 'deploy' / 'monitoring' / 'rules.yaml'}"}
     (file := tmp_path / "prometheus.yml").write_text(adapted(FOLDER / "prometheus.yml", rules))
-    command = [program("promtool", "prometheus"), "check", "config", str(file)]
+    command = [program("promtool"), "check", "config", str(file)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert SETTINGS.admin is not None
@@ -113,7 +116,7 @@ class Composed:
     """
 
     def __init__(self, engine: Engine, file: Path, inside: int) -> None:
-        docker = program("docker-compose", "docker-compose")
+        docker = program("docker-compose")
         self._compose = [docker, "--project-name=trigger-shim", f"--file={file}"]
         self._enter = ["nsenter", f"--target={inside}", "--mount", "--net"]
         self._podman = engine.podman
@@ -128,14 +131,13 @@ class Composed:
     def up(self, *services: str) -> Iterator[None]:
         """Have services run; those that they depend on are built already."""
         serve = [*self._enter, self._podman, "system", "service", "--time=0", f"unix://{self._socket}"]
-        with subprocess.Popen(serve, env=self._environment, stderr=subprocess.DEVNULL) as service:
+        with running(subprocess.Popen(serve, env=self._environment, stderr=subprocess.DEVNULL)):
             try:
                 until(self._socket.exists)
                 self.compose("up", "--detach", "--no-build", *services)
                 yield
             finally:
                 self.compose("down", "--volumes")
-                service.terminate()
 
     def compose(self, *arguments: str) -> str:
         """What a command of docker-compose prints, which must work."""
@@ -162,8 +164,7 @@ class Composed:
 def composed(engine: Engine, tmp_path: Path) -> Iterator[Composed]:
     """Ready to run, with Debian's Prometheus in its place, and no way to anywhere."""
     for helper in ("netavark", "aardvark-dns"):
-        if not (HELPERS / helper).exists():
-            pytest.skip(f"{helper} is not installed: apt-get install {helper}")
+        program(str(HELPERS / helper))
     engine.make(SERVICES["prometheus"]["image"], PROMETHEUS)
     deploy = Path(shutil.copytree(ROOT / "deploy", tmp_path / "deploy"))
     tmp_path.chmod(0o755)
@@ -175,7 +176,7 @@ def composed(engine: Engine, tmp_path: Path) -> Iterator[Composed]:
     settings.write_text(settings.read_text() + 'upstream: {url: "http://127.0.0.1:9"}\n')
     (folder / "prometheus.yml").write_text(adapted(FOLDER / "prometheus.yml", {"15s": "1s"}))
     apart = ["unshare", "--mount", "--net", "sh", "-c", ONE_HIERARCHY, "sh", "sh", "-c", STAYS]
-    with subprocess.Popen(apart, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as inside:
+    with running(subprocess.Popen(apart, stdin=subprocess.PIPE, stdout=subprocess.PIPE)) as inside:
         assert inside.stdout is not None
         assert inside.stdout.readline() == b"\n"
         yield Composed(engine, folder / "compose.yaml", inside.pid)

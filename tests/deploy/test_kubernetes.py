@@ -208,7 +208,7 @@ def test_the_secret_that_the_readme_makes_is_the_one_that_the_pods_want(manifest
     made_up = command.replace("$(openssl rand -hex 32)", SECRET)
     assert made_up != command
     arguments = [*shlex.split(made_up)[1:], "--dry-run=client", "--output=yaml"]
-    secret = yaml.safe_load(subprocess.check_output([program("kubectl", "kubernetes-client"), *arguments]))
+    secret = yaml.safe_load(subprocess.check_output([program("kubectl"), *arguments]))
     [variable] = manifests.container["env"]
     wanted = variable["valueFrom"]["secretKeyRef"]
     assert secret["metadata"]["name"] == wanted["name"]
@@ -218,7 +218,7 @@ def test_the_secret_that_the_readme_makes_is_the_one_that_the_pods_want(manifest
 
 
 def kubectl_minor() -> int:
-    command = [program("kubectl", "kubernetes-client"), "version", "--client", "--output=json"]
+    command = [program("kubectl"), "version", "--client", "--output=json"]
     return int(json.loads(subprocess.check_output(command))["clientVersion"]["minor"].rstrip("+"))
 
 

@@ -43,7 +43,7 @@ class Rotation:
 
     def _ran(self) -> bool:
         state = str(self._log.with_name("rotation.state"))
-        command = [program("logrotate", "logrotate"), "--force", "--state", state, str(self._settings)]
+        command = [program("logrotate"), "--force", "--state", state, str(self._settings)]
         ran = subprocess.run(command, check=False, capture_output=True, text=True)
         assert ran.returncode == 0 or "already exists, skipping rotation" in ran.stderr, ran.stderr
         return ran.returncode == 0

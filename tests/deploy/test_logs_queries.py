@@ -100,7 +100,9 @@ def calls(draw: st.DrawFn) -> list[CallRecord]:
 
 
 ENDS = st.integers(1, 24 * 120).map(lambda hours: BEGIN + HOUR * hours)
-THOROUGHLY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+THOROUGHLY = settings(
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 def ship(store: ClickHouse, vector: Vector, *records: Record) -> None:

@@ -38,7 +38,7 @@ def after_troubles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[S
 
 
 def promtool(*arguments: str) -> str:
-    ran = subprocess.run([program("promtool", "prometheus"), *arguments], check=False, capture_output=True, text=True)
+    ran = subprocess.run([program("promtool"), *arguments], check=False, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
 

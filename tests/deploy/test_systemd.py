@@ -6,7 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from proxy import cli, config
+from proxy import config
+from proxy.commands.status import ExitStatus
 from proxy.gateway.processes.supervisor import PATIENCE
 from proxy.gateway.server.server import GRACE
 from tests.deploy.tools import DEPLOY, adapted, program
@@ -39,14 +40,14 @@ def _here(folder: Path) -> str:
 
 
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
-    command = [program("systemd-analyze", "systemd"), "verify", "--man=no", _here(tmp_path)]
+    command = [program("systemd-analyze"), "verify", "--man=no", _here(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     # It warns of a key that it does not know, and its status is 0 all the same.
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
 def test_what_the_unit_leaves_open_is_less_than_2_of_10(tmp_path: Path) -> None:
-    command = [program("systemd-analyze", "systemd"), "security", "--offline=true", "--no-pager", _here(tmp_path)]
+    command = [program("systemd-analyze"), "security", "--offline=true", "--no-pager", _here(tmp_path)]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = re.search(r"Overall exposure level for trigger-shim\.service: ([\d.]+)", text)
     assert found is not None, text
@@ -70,7 +71,7 @@ def test_there_are_files_enough_for_all_the_calls_that_may_be_under_way() -> Non
 
 def test_a_wrong_configuration_is_not_tried_again() -> None:
     assert SERVICE["Restart"] == "on-failure"
-    assert int(SERVICE["RestartPreventExitStatus"]) == cli.USAGE
+    assert int(SERVICE["RestartPreventExitStatus"]) == ExitStatus.USAGE
 
 
 def test_the_log_lies_where_the_service_may_write_and_its_group_may_read() -> None:
@@ -93,7 +94,7 @@ def test_the_secret_is_one_that_the_configuration_knows() -> None:
 
 def test_the_user_and_the_group_of_the_unit_are_made(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
-    command = [program("systemd-sysusers", "systemd"), f"--root={tmp_path}", str(FOLDER / "sysusers.conf")]
+    command = [program("systemd-sysusers"), f"--root={tmp_path}", str(FOLDER / "sysusers.conf")]
     subprocess.run(command, check=True, capture_output=True)
     for kind, file in (("User", "passwd"), ("Group", "group")):
         [made] = (tmp_path / "etc" / file).read_text().splitlines()

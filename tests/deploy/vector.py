@@ -6,10 +6,9 @@ import importlib.util
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-import pytest
 import yaml
 
-from tests.deploy.tools import DEPLOY
+from tests.deploy.tools import DEPLOY, lack
 
 FILE = DEPLOY / "logs" / "vector.yaml"
 CONFIG: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
@@ -34,7 +33,7 @@ class Vector:
 
     def __init__(self) -> None:
         if importlib.util.find_spec("vrl_python") is None:
-            pytest.skip("vrl-python is not installed: make engines")
+            lack("vrl-python is not installed", "make engines")
         self._run = importlib.import_module("vrl_python").VRLRuntime().execute
         transforms = CONFIG["transforms"]
         # A line's bytes come in and go out as base64, since Python's strings cannot hold them all.

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.deploy.tools import lack
 from tests.gateway.processes.test_supervisor import workers
 from tests.gateway.server.test_server import Serving, certified, serving
 from tests.harness import HEAD, Answer, Proxy, Scrape, Upstream, held, until
@@ -103,7 +104,7 @@ def many_files() -> Iterator[None]:
 def needs(descriptors: int) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most < descriptors:
-        pytest.skip(f"the hard limit of descriptors is {most}, and {descriptors} are needed")
+        lack(f"a process may have only {most} descriptors", f"ulimit -Hn {descriptors}")
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.callers.log.journal import journal_prefix, memory_folder
 from tests.gateway.server.test_server import serving
 from tests.gateway.worlds import CALLS
 from tests.harness import Scrape, Upstream, held, until
@@ -80,10 +81,10 @@ def busy_workers(parent: int) -> list[int]:
 
 
 def test_nothing_of_it_is_left_after_a_clean_end(upstream: Upstream, tmp_path: Path) -> None:
-    shared = Path("/dev/shm")  # noqa: S108
-    before = set(shared.glob("trigger-shim-*"))
     with serving(upstream.url, tmp_path) as running:
+        journals = f"{journal_prefix(str(running.proxy.log), '')}*"
         assert running.call().answer() is not None
+        assert len(list(Path(memory_folder()).glob(journals))) == 1
         running.signal(signal.SIGTERM)
         assert running.exit_status() == 0
-    assert {path for path in set(shared.glob("trigger-shim-*")) - before if path.stat().st_uid == os.geteuid()} == set()
+    assert list(Path(memory_folder()).glob(journals)) == []

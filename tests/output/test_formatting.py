@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from proxy.output.formatting import (
     ASCII_BLOCKS,
     duration,
+    format_counts,
     interval,
-    listed,
     minute,
     percent,
     printable,
@@ -111,7 +111,7 @@ def test_printable_text_is_printable_and_one_line(text: str) -> None:
 def test_values_are_listed_by_how_often_they_came() -> None:
     counts = {"b": 2, "a": 2, "c": 5, "d\n": 1, "e": 1}
 
-    assert listed(counts.items(), most=4) == "c (5), a (2), b (2), d\\u000a (1), and 1 more"
+    assert format_counts(counts.items(), most=4) == "c (5), a (2), b (2), d\\u000a (1), and 1 more"
 
 
 def test_a_long_text_is_shortened() -> None:

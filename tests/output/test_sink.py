@@ -14,6 +14,7 @@ from tests.callers.lines import request_ids, written
 from tests.callers.processes import WRITERS, run_together
 from tests.disks import small_disk
 from tests.paths import ROOT
+from tests.processes import running
 
 
 def line(request_id: str, **fields: str) -> bytes:
@@ -151,7 +152,7 @@ def write_many_to_a_pipe(path: str, writer: int, together: Barrier) -> None:
 def test_processes_that_share_a_pipe_tear_no_line_though_the_pipe_is_smaller(path: Path, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with path.open("wb") as copy, subprocess.Popen(["cat", str(pipe)], stdout=copy) as reader:
+    with path.open("wb") as copy, running(subprocess.Popen(["cat", str(pipe)], stdout=copy)) as reader:
         run_together(write_many_to_a_pipe, str(pipe))
         assert reader.wait(60) == 0
 

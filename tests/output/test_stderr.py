@@ -2,12 +2,14 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from proxy.output.diagnostics import operator
 from tests.paths import ROOT
+from tests.processes import running
 
 LINES = 3000
 MANY = f"""
@@ -24,18 +26,20 @@ async def many():
         assert input() == "go on"
 """
 
-WARNING = re.compile(r"trigger-shim: warning: standard error stalled, and lost lines: (\d+)")
+WARNING = re.compile(r"trigger-shim: warning: standard error stalled, lines lost: (\d+)")
 LINE = re.compile(r"trigger-shim: error: (\d{4})x{200}")
 
 
-def started(program: str, *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
+def started(program: str, *arguments: str) -> AbstractContextManager["subprocess.Popen[str]"]:
+    return running(
+        subprocess.Popen(
+            [sys.executable, "-c", program, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
     )
 
 

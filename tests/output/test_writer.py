@@ -8,16 +8,19 @@ from pathlib import Path
 import pytest
 
 from proxy.output import writer
-from proxy.output.writer import Done, Writer
+from proxy.output.writer import Done, State, Writer
 from tests.harness import until
 from tests.paths import ROOT
 
-LATE = 20.0
+LATE = 60.0
 """Seconds in which what is bound to come has come."""
+
+SOON = 0.05
+"""Seconds after which a disk that stalls is noticed."""
 
 
 class Disk:
-    """A sink that stalls when it is told to.
+    """A sink that stalls when it is told to, and is not taken to do so before, however busy the machine is.
 
     Attributes:
         lines: what was written.
@@ -29,6 +32,7 @@ class Disk:
         self.lines: list[bytes] = []
         self.error: OSError | None = None
         self.closed = False
+        self._most = LATE
         self._runs = threading.Event()
         self._runs.set()
         self._reached = threading.Event()
@@ -43,7 +47,12 @@ class Disk:
     def close(self) -> None:
         self.closed = True
 
+    def takes_at_most(self, seconds: float) -> None:
+        """What takes longer is a stall from now on."""
+        writer.STALL = self._most = seconds
+
     def stall(self) -> None:
+        writer.STALL = min(SOON, self._most)
         self._reached.clear()
         self._runs.clear()
 
@@ -51,49 +60,52 @@ class Disk:
         assert self._reached.wait(LATE)
 
     def go_on(self) -> None:
+        writer.STALL = self._most
         self._runs.set()
 
 
-class Heard:
-    """What a witness heard.
+class Told:
+    """What an observer was told.
 
     Attributes:
-        settled_lines: each with the problem that it had.
+        written: each with the problem that it had.
         said: on the stall.
-        before_settled: called with each line that is settled.
+        before_written: called before each of these lines is recorded.
     """
 
     def __init__(self) -> None:
-        self.settled_lines: list[tuple[bytes, str | None]] = []
+        self.written: list[tuple[bytes, str | None]] = []
         self.said: list[str] = []
-        self.before_settled: Callable[[], object] = lambda: None
+        self.before_written: Callable[[], object] = lambda: None
 
-    def settled(self, line: bytes, done: Done | None, problem: str | None) -> None:
-        self.before_settled()
-        self.settled_lines.append((line, problem))
+    def on_written(self, line: bytes, done: Done | None, problem: str | None) -> None:
+        self.before_written()
+        self.written.append((line, problem))
         if done is not None:
             done()
 
-    def stalls(self) -> None:
-        self.said.append("stalls")
+    def on_stall(self) -> None:
+        self.said.append("stall")
 
-    def goes_on(self, late: int) -> None:
-        self.said.append(f"goes on, {late} late")
+    def on_recovery(self, late: int) -> None:
+        self.said.append(f"recovery, {late} late")
 
 
 @pytest.fixture
-def disk() -> Disk:
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    monkeypatch.setattr(writer, "STALL", LATE)
+    monkeypatch.setattr(writer, "FLUSH", LATE)
     return Disk()
 
 
 @pytest.fixture
-def heard() -> Heard:
-    return Heard()
+def told() -> Told:
+    return Told()
 
 
 @pytest.fixture
-def lines(disk: Disk, heard: Heard) -> Iterator[Writer]:
-    opened = Writer(disk, heard)
+def lines(disk: Disk, told: Told) -> Iterator[Writer]:
+    opened = Writer(disk, told)
     yield opened
     disk.go_on()
     opened.close()
@@ -103,23 +115,23 @@ def numbered(first: int, end: int) -> list[bytes]:
     return [b"%d\n" % number for number in range(first, end)]
 
 
-def settled(*lines: bytes) -> list[tuple[bytes, str | None]]:
+def fine(*lines: bytes) -> list[tuple[bytes, str | None]]:
     return [(line, None) for line in lines]
 
 
 # --- while the disk keeps up
 
 
-def test_each_line_is_written_and_settled_before_append_returns(lines: Writer, disk: Disk, heard: Heard) -> None:
+def test_each_line_is_written_and_told_before_append_returns(lines: Writer, disk: Disk, told: Told) -> None:
     for count, line in enumerate(numbered(0, 50), 1):
         lines.append(line)
-        assert (len(disk.lines), len(heard.settled_lines)) == (count, count)
+        assert (len(disk.lines), len(told.written)) == (count, count)
 
     assert disk.lines == numbered(0, 50)
-    assert heard.settled_lines == settled(*numbered(0, 50))
+    assert told.written == fine(*numbered(0, 50))
 
 
-def test_a_line_that_cannot_be_written_is_settled_with_the_reason(lines: Writer, disk: Disk, heard: Heard) -> None:
+def test_a_line_that_cannot_be_written_is_called_with_the_reason(lines: Writer, disk: Disk, told: Told) -> None:
     disk.error = OSError(28, "No space left on device")
     lines.append(b"1\n")
     disk.error = OSError("3 of 5 bytes written")
@@ -127,24 +139,24 @@ def test_a_line_that_cannot_be_written_is_settled_with_the_reason(lines: Writer,
     disk.error = None
     lines.append(b"3\n")
 
-    assert heard.settled_lines == [
+    assert told.written == [
         (b"1\n", "No space left on device"),
         (b"2\n", "3 of 5 bytes written"),
         (b"3\n", None),
     ]
 
 
-def test_a_line_is_settled_with_what_it_was_appended_with(lines: Writer) -> None:
-    settled_with: list[int] = []
-    lines.append(b"1\n", lambda: settled_with.append(1))
+def test_a_line_is_called_with_what_it_was_appended_with(lines: Writer) -> None:
+    called_with: list[int] = []
+    lines.append(b"1\n", lambda: called_with.append(1))
     lines.append(b"2\n")
-    lines.append(b"3\n", lambda: settled_with.append(3))
+    lines.append(b"3\n", lambda: called_with.append(3))
 
-    assert settled_with == [1, 3]
+    assert called_with == [1, 3]
 
 
 def test_lines_that_are_put_are_written_in_order_when_they_are_waited_for(
-    lines: Writer, disk: Disk, heard: Heard
+    lines: Writer, disk: Disk, told: Told
 ) -> None:
     lines.append(b"0\n")
     for line in numbered(1, 50):
@@ -153,7 +165,7 @@ def test_lines_that_are_put_are_written_in_order_when_they_are_waited_for(
 
     lines.wait()
     assert disk.lines == numbered(0, 50)
-    assert heard.settled_lines == settled(*numbered(0, 50))
+    assert told.written == fine(*numbered(0, 50))
     lines.append(b"50\n")
     assert disk.lines == numbered(0, 51)
 
@@ -166,153 +178,187 @@ def test_a_line_that_is_appended_takes_along_what_was_put_before(lines: Writer, 
     assert disk.lines == numbered(0, 2)
 
 
-def test_many_lines_that_get_on_are_no_stall(lines: Writer, disk: Disk, heard: Heard) -> None:
-    append = disk.append
+def test_many_lines_that_get_on_are_no_stall(lines: Writer, disk: Disk, told: Told) -> None:
+    append, begun, turn = disk.append, threading.Semaphore(0), threading.Semaphore(0)
 
-    def takes_its_time(line: bytes) -> None:
-        threading.Event().wait(writer.STALL / 2)
+    def in_turn(line: bytes) -> None:
+        begun.release()
+        assert turn.acquire(timeout=LATE)
         append(line)
 
-    disk.append = takes_its_time  # type: ignore[method-assign]
+    def one_more(_seconds: float, _most: int) -> list[tuple[int, int]]:
+        """The time of a stall passes, in which one line is written, and the next one begins."""
+        left = len(lines._queue)
+        turn.release()
+        assert left == 1 or begun.acquire(timeout=LATE)
+        until(lambda: len(lines._queue) < left)
+        return []
+
+    disk.append = in_turn  # type: ignore[method-assign]
+    lines._wait = one_more  # type: ignore[assignment]
     for line in numbered(0, 6):
         lines.put(line)
     lines.wait()
 
     assert disk.lines == numbered(0, 6)
-    assert heard.said == []
+    assert told.said == []
 
 
-def test_a_witness_that_takes_its_time_is_no_stall(lines: Writer, heard: Heard) -> None:
-    heard.before_settled = lambda: threading.Event().wait(3 * writer.STALL)
+def test_an_observer_that_takes_its_time_is_no_stall(lines: Writer, disk: Disk, told: Told) -> None:
+    disk.takes_at_most(SOON)
+    told.before_written = lambda: threading.Event().wait(3 * SOON)
     lines.append(b"1\n")
 
-    assert heard.settled_lines == settled(b"1\n")
-    assert heard.said == []
+    assert told.written == fine(b"1\n")
+    assert told.said == []
 
 
 def test_a_thread_that_has_to_wait_for_its_turn_is_no_stall(
-    lines: Writer, heard: Heard, monkeypatch: pytest.MonkeyPatch
+    lines: Writer, disk: Disk, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    disk.takes_at_most(SOON)
     lines.append(b"0\n")
     read = os.read
 
     def reads_late(descriptor: int, size: int) -> bytes:
         content = read(descriptor, size)
-        if descriptor == lines._go:
-            threading.Event().wait(3 * writer.STALL)
+        if descriptor == lines._work_event:
+            threading.Event().wait(3 * SOON)
         return content
 
     monkeypatch.setattr(os, "read", reads_late)
     for line in numbered(1, 3):
         lines.append(line)
 
-    assert heard.settled_lines == settled(*numbered(0, 3))
-    assert heard.said == []
+    assert told.written == fine(*numbered(0, 3))
+    assert told.said == []
 
 
 # --- while it stalls
 
 
 def test_a_stall_stops_nobody_and_every_line_is_written_in_order_when_it_is_over(
-    lines: Writer, disk: Disk, heard: Heard
+    lines: Writer, disk: Disk, told: Told
 ) -> None:
     lines.append(b"0\n")
     disk.stall()
     for line in numbered(1, 1001):
         lines.append(line)  # a thousand times STALL would be a minute
     assert disk.lines == [b"0\n"]
-    assert heard.said == ["stalls"]
+    assert told.said == ["stall"]
 
     disk.go_on()
-    until(lambda: len(heard.said) == 2)
-    assert heard.said == ["stalls", "goes on, 1000 late"]
+    until(lambda: len(told.said) == 2)
+    assert told.said == ["stall", "recovery, 1000 late"]
     assert disk.lines == numbered(0, 1001)
-    assert heard.settled_lines == settled(*numbered(0, 1001))
+    assert told.written == fine(*numbered(0, 1001))
 
 
-def test_lines_that_were_put_when_it_stalls_are_written_late(lines: Writer, disk: Disk, heard: Heard) -> None:
+def test_lines_that_were_put_when_it_stalls_are_written_late(lines: Writer, disk: Disk, told: Told) -> None:
     disk.stall()
     for line in numbered(0, 3):
         lines.put(line)
     lines.wait()
     lines.put(b"3\n")
     lines.wait()
-    assert heard.said == ["stalls"]
+    assert told.said == ["stall"]
 
     disk.go_on()
-    until(lambda: len(heard.said) == 2)
-    assert heard.said == ["stalls", "goes on, 4 late"]
+    until(lambda: len(told.said) == 2)
+    assert told.said == ["stall", "recovery, 4 late"]
     assert disk.lines == numbered(0, 4)
 
 
 def test_after_a_stall_lines_are_waited_for_again_and_the_next_stall_is_told_again(
-    lines: Writer, disk: Disk, heard: Heard
+    lines: Writer, disk: Disk, told: Told
 ) -> None:
     for stall in range(3):
         disk.stall()
         lines.append(b"late\n")
         lines.append(b"later\n")
         disk.go_on()
-        until(lambda stall=stall: len(heard.said) == 2 * stall + 2)  # type: ignore[misc]
+        until(lambda stall=stall: len(told.said) == 2 * stall + 2)  # type: ignore[misc]
         for _ in range(20):
             lines.append(b"prompt\n")
             assert disk.lines[-1] == b"prompt\n"
             disk.lines.clear()
 
-    assert heard.said == ["stalls", "goes on, 2 late"] * 3
+    assert told.said == ["stall", "recovery, 2 late"] * 3
 
 
-def test_a_disk_that_is_always_slow_is_waited_for_once_and_told_once(
-    lines: Writer, disk: Disk, heard: Heard, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writer, "STALL", 0.001)
+def test_a_disk_that_is_always_slow_is_waited_for_once_and_told_once(lines: Writer, disk: Disk, told: Told) -> None:
+    disk.takes_at_most(0.001)
     for count in range(1, 6):
         disk.stall()
         lines.append(b"slow\n")
         disk.wait_until_it_is_reached()
-        threading.Event().wait(5 * writer.STALL)  # this is what takes so long
+        threading.Event().wait(0.005)  # this is what takes so long
         disk.go_on()
-        until(lambda count=count: len(heard.settled_lines) == count)  # type: ignore[misc]
-    until(lambda: len(heard.said) == 2)
+        until(lambda count=count: len(told.written) == count)  # type: ignore[misc]
+    until(lambda: len(told.said) == 2)
 
-    assert heard.said == ["stalls", "goes on, 1 late"]
+    assert told.said == ["stall", "recovery, 1 late"]
 
 
 @pytest.mark.parametrize(("limit", "most"), [("LINES", 4), ("BYTES", 8)])
-def test_what_waits_is_bounded_and_what_is_more_is_settled_at_once(
-    lines: Writer, disk: Disk, heard: Heard, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+def test_what_waits_is_bounded_and_what_is_more_fails_at_once(
+    lines: Writer, disk: Disk, told: Told, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
 ) -> None:
     monkeypatch.setattr(writer, limit, most)
     for round_ in range(2):  # there is as much room again afterwards
         disk.stall()
         for line in numbered(0, 6):
             lines.append(line)
-        assert heard.settled_lines == [(line, "it stalls, and too much waits already") for line in numbered(4, 6)]
+        assert told.written == [(line, "it stalls, and the queue is full") for line in numbered(4, 6)]
 
         disk.go_on()
-        until(lambda round_=round_: len(heard.said) == 2 * round_ + 2)  # type: ignore[misc]
+        until(lambda round_=round_: len(told.said) == 2 * round_ + 2)  # type: ignore[misc]
         assert disk.lines == numbered(0, 4)
-        assert heard.settled_lines[2:] == settled(*numbered(0, 4))
+        assert told.written[2:] == fine(*numbered(0, 4))
         disk.lines.clear()
-        heard.settled_lines.clear()
+        told.written.clear()
 
 
-def test_lines_that_fail_after_a_stall_are_settled_with_the_reason(lines: Writer, disk: Disk, heard: Heard) -> None:
+def test_lines_that_fail_after_a_stall_are_called_with_the_reason(lines: Writer, disk: Disk, told: Told) -> None:
     disk.stall()
     for line in numbered(0, 3):
         lines.append(line)
     disk.error = OSError(28, "No space left on device")
     disk.go_on()
-    until(lambda: len(heard.said) == 2)
+    until(lambda: len(told.said) == 2)
 
-    assert heard.settled_lines == [(line, "No space left on device") for line in numbered(0, 3)]
+    assert told.written == [(line, "No space left on device") for line in numbered(0, 3)]
+
+
+def test_the_state_of_a_writer_says_what_happens_to_the_next_line(disk: Disk, told: Told) -> None:
+    lines = Writer(disk, told)
+    states = [lines.state]
+    lines.append(b"0\n")
+    states.append(lines.state)
+    disk.stall()
+    lines.append(b"1\n")
+    lines.append(b"2\n")
+    states.append(lines.state)
+    disk.go_on()
+    until(lambda: len(told.said) == 2)
+    lines.append(b"3\n")
+    states.append(lines.state)
+    lines.close()
+
+    assert [*states, lines.state] == [
+        State.NEW,
+        State.SYNCHRONOUS,
+        State.STALLED,
+        State.SYNCHRONOUS,
+        State.CLOSED,
+    ]
 
 
 # --- the end
 
 
-def test_the_end_waits_until_all_is_written(disk: Disk, heard: Heard) -> None:
-    lines = Writer(disk, heard)
+def test_the_end_waits_until_all_is_written(disk: Disk, told: Told) -> None:
+    lines = Writer(disk, told)
     disk.stall()
     for line in numbered(0, 5):
         lines.append(line)
@@ -320,45 +366,46 @@ def test_the_end_waits_until_all_is_written(disk: Disk, heard: Heard) -> None:
     lines.close()
 
     assert disk.lines == numbered(0, 5)
-    assert heard.settled_lines == settled(*numbered(0, 5))
+    assert told.written == fine(*numbered(0, 5))
     assert disk.closed
 
 
-def test_the_end_does_not_wait_for_ever_and_settles_what_is_left_once(
-    disk: Disk, heard: Heard, monkeypatch: pytest.MonkeyPatch
+def test_the_end_does_not_wait_for_ever_and_fails_what_is_left_once(
+    disk: Disk, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "FLUSH", 0.05)
-    lines = Writer(disk, heard)
+    lines = Writer(disk, told)
     disk.stall()
     for line in numbered(0, 3):
         lines.append(line)
     lines.close()
+    assert lines.state is State.ABANDONED
     assert disk.lines == []
-    assert heard.settled_lines == [(line, "it stalls") for line in numbered(0, 3)]
+    assert told.written == [(line, "it stalls") for line in numbered(0, 3)]
 
     disk.go_on()
     assert lines._thread is not None
     lines._thread.join(LATE)
     assert disk.lines == [b"0\n"]  # which was on its way
-    assert len(heard.settled_lines) == 3
-    assert heard.said == ["stalls"]
+    assert len(told.written) == 3
+    assert told.said == ["stall"]
 
 
-def test_after_the_end_a_line_is_refused(disk: Disk, heard: Heard) -> None:
-    lines = Writer(disk, heard)
+def test_after_the_end_a_line_is_refused(disk: Disk, told: Told) -> None:
+    lines = Writer(disk, told)
     lines.append(b"0\n")
     lines.close()
     lines.append(b"1\n")
     lines.close()
 
     assert disk.lines == [b"0\n"]
-    assert heard.settled_lines == [(b"0\n", None), (b"1\n", "it is closed")]
+    assert told.written == [(b"0\n", None), (b"1\n", "it is closed")]
 
 
-def test_there_is_a_thread_only_from_the_first_line_to_the_end(disk: Disk, heard: Heard) -> None:
+def test_there_is_a_thread_only_from_the_first_line_to_the_end(disk: Disk, told: Told) -> None:
     before = threading.active_count()
-    Writer(disk, heard).close()
-    lines = Writer(disk, heard)
+    Writer(disk, told).close()
+    lines = Writer(disk, told)
     assert threading.active_count() == before
     lines.append(b"0\n")
     assert threading.active_count() == before + 1
@@ -366,8 +413,8 @@ def test_there_is_a_thread_only_from_the_first_line_to_the_end(disk: Disk, heard
     assert threading.active_count() == before
 
 
-def test_without_a_thread_a_line_is_settled_with_the_reason_and_the_next_one_tries_again(
-    lines: Writer, disk: Disk, heard: Heard, monkeypatch: pytest.MonkeyPatch
+def test_without_a_thread_a_line_is_called_with_the_reason_and_the_next_one_tries_again(
+    lines: Writer, disk: Disk, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuses(_self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -377,7 +424,7 @@ def test_without_a_thread_a_line_is_settled_with_the_reason_and_the_next_one_tri
         lines.append(b"0\n")
     lines.append(b"1\n")
 
-    assert heard.settled_lines == [(b"0\n", "can't start new thread"), (b"1\n", None)]
+    assert told.written == [(b"0\n", "can't start new thread"), (b"1\n", None)]
     assert disk.lines == [b"1\n"]
 
 

@@ -27,7 +27,7 @@ UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]")
 
 def scan_of(*names: str, found: str = "/$ORG/shop/ci_workflows/x/trigger") -> Scan:
     scan = Scan()
-    scan.files, scan.folders, scan.binary = len(names), 1, 2
+    scan.files, scan.folders, scan.left_out["binary"] = len(names), 1, 2
     finding = Finding(3, 7, "trigger", found, f"POST /repos/{found}")
     scan.found = [Located(name, finding) for name in names]
     return scan

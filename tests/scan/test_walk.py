@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.scan.walk import LARGEST, Scan, decode
+from tests.scan.repositories import run_git
 
 CALL = "/acme/shop/ci_workflows/build/trigger"
 
@@ -51,8 +52,8 @@ def test_nothing_is_examined_twice(folder: Path) -> None:
 
 
 def test_what_is_left_out_is_counted(folder: Path) -> None:
-    (folder / ".git").mkdir()
-    (folder / ".git" / "config").write_text(CALL)
+    run_git(folder, "init", "-q")
+    (folder / ".git" / "description").write_text(CALL)
     (folder / ".gitignore").write_text("out/\n*.log\n")
     (folder / "out").mkdir()
     (folder / "out" / "a").write_text(CALL)
@@ -71,6 +72,7 @@ def test_what_is_left_out_is_counted(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x.log", "binary", "large", "link"])
 def test_a_file_that_is_named_is_examined_whatever_it_is(folder: Path, name: str) -> None:
+    run_git(folder, "init", "-q")
     (folder / ".gitignore").write_text("*.log\n")
     (folder / "x.log").write_text(CALL)
     (folder / "binary").write_bytes(b"\0" + CALL.encode())
@@ -87,7 +89,7 @@ def test_links_lead_nowhere(folder: Path, tmp_path_factory: pytest.TempPathFacto
     (folder / "out").symlink_to(outside)
     (folder / "dangling").symlink_to("nowhere")
 
-    assert (files(examined(".")), examined(".").links) == ([], 3)
+    assert (files(examined(".")), examined(".").left_out["links"]) == ([], 3)
     assert files(examined("out")) == ["out/secret"]
 
 
@@ -131,8 +133,8 @@ def test_what_cannot_be_read_is_counted_in_a_folder_and_a_problem_where_it_is_na
     with unprivileged():
         walked, named = examined("."), examined("secret", "shut", "open")
 
-    assert (files(walked), walked.unreadable, walked.problems) == (["open"], 2, [])
-    assert (files(named), named.unreadable) == (["open"], 0)
+    assert (files(walked), walked.left_out["unreadable"], walked.problems) == (["open"], 2, [])
+    assert (files(named), named.left_out["unreadable"]) == (["open"], 0)
     assert named.problems == ["secret: Permission denied", "shut: Permission denied"]
 
 

@@ -16,6 +16,7 @@ import msgspec
 from proxy.callers.log.journal import journal_prefix, memory_folder
 from tests.gateway.server.test_server import Serving, serving
 from tests.harness import Scrape
+from tests.processes import running
 from tests.soak import audit
 from tests.soak.audit import Evidence
 from tests.soak.callers import CALLERS, Load
@@ -73,12 +74,9 @@ class Result(NamedTuple):
 def upstream(account: Path) -> Iterator[str]:
     """An upstream of its own process, and its URL; afterwards it has written its account."""
     command = [sys.executable, "-m", "tests.soak.upstream", str(account)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with running(subprocess.Popen(command, stdout=subprocess.PIPE)) as process:
         assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.terminate()
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
 
 
 def soak(order: Order, folder: Path, progress: Callable[[int], None] = lambda _: None) -> Result:

@@ -13,7 +13,7 @@ import pytest
 from tests.paths import ROOT
 from tests.system.month import END
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "proxy/callers/README.md").read_text(encoding="utf-8")
 SHOWN = re.findall(r"^\$ (trigger-shim callers?.*)\n((?:.*\n)*?)```", README, re.MULTILINE)
 
 

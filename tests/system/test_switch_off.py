@@ -17,8 +17,8 @@ from proxy.gateway.server import server
 from tests.paths import ROOT
 from tests.system.month import END, KEY
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-PART = README.partition("\n### Phases and dates\n")[2]
+README = (ROOT / "proxy/withdrawn/README.md").read_text(encoding="utf-8")
+PART = README.partition("\n## Phases and dates\n")[2]
 SHOWN = re.findall(r"^\$ (trigger-shim (?:check|lifecycle).*)\n((?:.*\n)*?)```", PART, re.MULTILINE)
 POLICY = re.findall(r"```yaml\n(.*?)```", PART, re.DOTALL)[0]
 REFUSAL = re.findall(r"```http\n(.*?)```", PART, re.DOTALL)[0]
@@ -39,8 +39,8 @@ def at_the_end(folder: Path, command: str) -> str:
     then = f"datetime.fromisoformat({END.isoformat()!r})"
     tool.write_text(
         f"#!{sys.executable}\nimport sys\nfrom datetime import datetime\nfrom proxy import cli\n"
-        "from proxy.commands import reports\n"
-        f"reports.now = lambda: {then}\nsys.exit(cli.main())\n"
+        "from proxy.commands import log_options\n"
+        f"log_options.now = lambda: {then}\nsys.exit(cli.main())\n"
     )
     tool.chmod(0o755)
     variables = {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.withdrawn.brownouts import Brownout, Once, Recurring, Window, problem_of
+from proxy.withdrawn.brownouts import Brownout, Once, Recurring, Window, cron_problem
 
 TICK = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)
@@ -135,14 +135,14 @@ def test_a_clock_that_steps_back_sees_the_same_windows_again() -> None:
 def test_a_brownout_hits_whom_it_names_by_name_or_owner_but_those_it_spares(
     callers: tuple[str, ...], exempt: tuple[str, ...], name: str, owner: str | None, hits: bool
 ) -> None:
-    assert Brownout(ONCE, callers, exempt).hits(name, owner) is hits
+    assert Brownout(ONCE, callers, exempt).affects(name, owner) is hits
 
 
 @pytest.mark.parametrize("cron", ["0 12 * * MON", "*/5 * * * *", "0 0 1 JAN *", "30 0 12 * * MON", "0 0 29 2 *"])
 def test_a_cron_expression_that_can_be_used_has_no_problem(cron: str) -> None:
-    assert problem_of(cron) is None
+    assert cron_problem(cron) is None
 
 
 @pytest.mark.parametrize("cron", ["", "x", "0 12 * *", "61 * * * *", "0 0 30 2 *", "@daily", "* * */20 * 1L"])
 def test_what_is_wrong_with_a_cron_expression_is_said(cron: str) -> None:
-    assert problem_of(cron)
+    assert cron_problem(cron)

@@ -7,18 +7,18 @@ from hypothesis import strategies as st
 
 from proxy.withdrawn.brownouts import Brownout, Once, Recurring, Window
 from proxy.withdrawn.lifecycle import (
+    Decision,
     Headers,
-    Party,
     Phase,
     Policy,
+    PolicySubject,
     Refusal,
-    Standing,
     announcement,
-    changes,
+    decide,
     links,
     next_change,
-    standing,
-    sunset_of,
+    planned_changes,
+    sunset_for,
 )
 
 DEPRECATED = datetime(2025, 12, 1, tzinfo=UTC)
@@ -29,11 +29,11 @@ PAGE = "https://docs.example/moving?to=runs&from=trigger"
 SUCCESSOR = "https://api.example/repos/acme/shop,2;a/cicd/runs"
 
 POLICY = Policy(DEPRECATED, SUNSET, PAGE)
-WHO = Party("nightly", "team-a")
+WHO = PolicySubject("nightly", "team-a")
 
 
 def phase(policy: Policy, now: datetime) -> Phase:
-    return standing(policy, WHO, now).phase
+    return decide(policy, WHO, now).phase
 
 
 def announced(policy: Policy) -> Headers:
@@ -95,56 +95,58 @@ REFUSING = POLICY._replace(freeze=FREEZE, brownouts=(Brownout(Once(DARK)),))
 
 
 @pytest.mark.parametrize(
-    ("party", "now", "expected"),
+    ("subject", "now", "expected"),
     [
-        (WHO, DARK.begin - TICK, Standing("deprecated")),
-        (WHO, DARK.begin, Standing("brownout", Refusal("brownout", DARK.end))),
-        (WHO, DARK.end - TICK, Standing("brownout", Refusal("brownout", DARK.end))),
-        (WHO, DARK.end, Standing("deprecated")),
-        (WHO, SUNSET - TICK, Standing("deprecated")),
-        (WHO, SUNSET, Standing("sunset", Refusal("sunset"))),
-        (WHO._replace(extension=LATER), SUNSET, Standing("deprecated")),
-        (WHO._replace(extension=LATER), LATER - TICK, Standing("deprecated")),
-        (WHO._replace(extension=LATER), LATER, Standing("sunset", Refusal("sunset"))),
-        (WHO._replace(migrated=MOVED), MOVED - TICK, Standing("deprecated")),
-        (WHO._replace(migrated=MOVED), MOVED, Standing("sunset", Refusal("migrated"))),
-        (WHO._replace(migrated=MOVED, extension=LATER), SUNSET, Standing("sunset", Refusal("migrated"))),
-        (WHO._replace(is_new=True), FREEZE - TICK, Standing("deprecated")),
-        (WHO._replace(is_new=True), FREEZE, Standing("deprecated", Refusal("frozen"))),
-        (WHO._replace(is_new=True), DARK.begin, Standing("deprecated", Refusal("frozen"))),
-        (WHO._replace(is_new=True), SUNSET, Standing("sunset", Refusal("sunset"))),
-        (WHO._replace(extension=LATER, is_new=True), SUNSET, Standing("deprecated", Refusal("frozen"))),
+        (WHO, DARK.begin - TICK, Decision("deprecated")),
+        (WHO, DARK.begin, Decision("brownout", Refusal("brownout", DARK.end))),
+        (WHO, DARK.end - TICK, Decision("brownout", Refusal("brownout", DARK.end))),
+        (WHO, DARK.end, Decision("deprecated")),
+        (WHO, SUNSET - TICK, Decision("deprecated")),
+        (WHO, SUNSET, Decision("sunset", Refusal("sunset"))),
+        (WHO._replace(extension=LATER), SUNSET, Decision("deprecated")),
+        (WHO._replace(extension=LATER), LATER - TICK, Decision("deprecated")),
+        (WHO._replace(extension=LATER), LATER, Decision("sunset", Refusal("sunset"))),
+        (WHO._replace(migrated=MOVED), MOVED - TICK, Decision("deprecated")),
+        (WHO._replace(migrated=MOVED), MOVED, Decision("sunset", Refusal("migrated"))),
+        (WHO._replace(migrated=MOVED, extension=LATER), SUNSET, Decision("sunset", Refusal("migrated"))),
+        (WHO._replace(is_new=True), FREEZE - TICK, Decision("deprecated")),
+        (WHO._replace(is_new=True), FREEZE, Decision("deprecated", Refusal("frozen"))),
+        (WHO._replace(is_new=True), DARK.begin, Decision("deprecated", Refusal("frozen"))),
+        (WHO._replace(is_new=True), SUNSET, Decision("sunset", Refusal("sunset"))),
+        (WHO._replace(extension=LATER, is_new=True), SUNSET, Decision("deprecated", Refusal("frozen"))),
     ],
 )
-def test_how_a_caller_stands_on_either_side_of_each_boundary(party: Party, now: datetime, expected: Standing) -> None:
-    assert standing(REFUSING, party, now) == expected
+def test_the_decision_on_either_side_of_each_boundary(
+    subject: PolicySubject, now: datetime, expected: Decision
+) -> None:
+    assert decide(REFUSING, subject, now) == expected
 
 
 def test_the_sunset_ends_a_window_that_lasts_beyond_it() -> None:
     over = Window(SUNSET - timedelta(hours=1), SUNSET + timedelta(hours=1))
     policy = POLICY._replace(brownouts=(Brownout(Once(over)),))
 
-    assert standing(policy, WHO, SUNSET - TICK) == Standing("brownout", Refusal("brownout", over.end))
-    assert standing(policy, WHO, SUNSET) == Standing("sunset", Refusal("sunset"))
-    assert standing(policy, WHO._replace(extension=LATER), SUNSET).phase == "brownout"
+    assert decide(policy, WHO, SUNSET - TICK) == Decision("brownout", Refusal("brownout", over.end))
+    assert decide(policy, WHO, SUNSET) == Decision("sunset", Refusal("sunset"))
+    assert decide(policy, WHO._replace(extension=LATER), SUNSET).phase == "brownout"
 
 
 def test_of_windows_that_overlap_the_longer_one_counts() -> None:
     longer = Window(DARK.begin + timedelta(minutes=30), DARK.end + timedelta(minutes=30))
     policy = POLICY._replace(brownouts=(Brownout(Once(longer)), Brownout(Once(DARK))))
 
-    assert standing(policy, WHO, DARK.end - TICK).refusal == Refusal("brownout", longer.end)
+    assert decide(policy, WHO, DARK.end - TICK).refusal == Refusal("brownout", longer.end)
 
 
 def test_a_window_for_somebody_else_is_none() -> None:
     policy = POLICY._replace(brownouts=(Brownout(Once(DARK), ("weekly",)), Brownout(Once(DARK), (), ("team-a",))))
 
-    assert standing(policy, WHO, DARK.begin) == Standing("deprecated")
-    assert standing(policy, Party("weekly"), DARK.begin).phase == "brownout"
+    assert decide(policy, WHO, DARK.begin) == Decision("deprecated")
+    assert decide(policy, PolicySubject("weekly"), DARK.begin).phase == "brownout"
 
 
 def test_an_extension_without_a_sunset_changes_nothing() -> None:
-    assert sunset_of(POLICY._replace(sunset=None), WHO._replace(extension=LATER)) is None
+    assert sunset_for(POLICY._replace(sunset=None), WHO._replace(extension=LATER)) is None
 
 
 def test_an_extension_is_announced_to_whom_it_is_for() -> None:
@@ -158,7 +160,7 @@ def test_an_extension_is_announced_to_whom_it_is_for() -> None:
 def test_the_next_changes_come_in_their_order() -> None:
     weekly = Brownout(Recurring("0 12 * * MON", timedelta(minutes=10), UTC))
     policy = REFUSING._replace(brownouts=(weekly, *REFUSING.brownouts))
-    found = changes(policy, datetime(2026, 1, 12, 12, tzinfo=UTC), 4)
+    found = planned_changes(policy, datetime(2026, 1, 12, 12, tzinfo=UTC), 4)
 
     assert [(change.kind, change.at.date().isoformat()) for change in found] == [
         ("freeze", "2026-01-15"),
@@ -167,12 +169,12 @@ def test_the_next_changes_come_in_their_order() -> None:
         ("brownout", "2026-02-01"),
     ]
     assert (found[3].until, found[3].brownout) == (DARK.end, REFUSING.brownouts[0])
-    assert [change.kind for change in changes(REFUSING, DARK.begin, 9)] == ["sunset"]
-    assert changes(REFUSING, SUNSET, 9) == []
+    assert [change.kind for change in planned_changes(REFUSING, DARK.begin, 9)] == ["sunset"]
+    assert planned_changes(REFUSING, SUNSET, 9) == []
 
 
 @pytest.mark.parametrize(
-    ("party", "after", "kind", "at"),
+    ("subject", "after", "kind", "at"),
     [
         (WHO, DEPRECATED - TICK, "deprecated", DEPRECATED),
         (WHO, DEPRECATED, "brownout", DARK.begin),
@@ -182,19 +184,19 @@ def test_the_next_changes_come_in_their_order() -> None:
         (WHO._replace(is_new=True), DEPRECATED, "freeze", FREEZE),
     ],
 )
-def test_what_comes_next_for_a_caller(party: Party, after: datetime, kind: str, at: datetime) -> None:
-    change = next_change(REFUSING, party, after)
+def test_what_comes_next_for_a_caller(subject: PolicySubject, after: datetime, kind: str, at: datetime) -> None:
+    change = next_change(REFUSING, subject, after)
 
     assert change is not None
     assert (change.kind, change.at) == (kind, at)
 
 
 @pytest.mark.parametrize(
-    ("party", "after"),
+    ("subject", "after"),
     [(WHO, SUNSET), (WHO._replace(migrated=MOVED), MOVED), (WHO._replace(is_new=True), FREEZE)],
 )
-def test_for_who_is_refused_for_good_nothing_comes(party: Party, after: datetime) -> None:
-    assert next_change(REFUSING, party, after) is None
+def test_for_who_is_refused_for_good_nothing_comes(subject: PolicySubject, after: datetime) -> None:
+    assert next_change(REFUSING, subject, after) is None
 
 
 def test_what_hits_somebody_else_does_not_come_for_a_caller() -> None:

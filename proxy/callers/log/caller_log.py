@@ -61,7 +61,7 @@ class CallerLog:
         """Write all queued records and close the file. Later records go to standard error."""
         self._writer.close()
 
-    def settled(self, line: bytes, done: Done | None, problem: str | None) -> None:
+    def on_written(self, line: bytes, done: Done | None, problem: str | None) -> None:
         """Called by the writer once per line, after it was written or failed."""
         if problem is not None:
             operator.error(f"caller log: {problem}; the record: {line.decode().rstrip()}")
@@ -72,11 +72,11 @@ class CallerLog:
         except Exception as fault:  # an exception here would end the writer's thread
             operator.error(f"a fault of the proxy itself, after a record: {type(fault).__name__}")
 
-    def stalls(self) -> None:
+    def on_stall(self) -> None:
         """Called by the writer when the disk stalls, so that calls no longer wait for it."""
         operator.warning("caller log: the disk stalls; until it recovers, records are written late")
 
-    def goes_on(self, late: int) -> None:
+    def on_recovery(self, late: int) -> None:
         """Called by the writer when it has caught up after a stall."""
         operator.info(f"caller log: the disk has recovered; {late} records were written late")
 

@@ -13,7 +13,7 @@ from proxy.callers.report.analysis import Analysis
 from proxy.callers.report.rhythm import State
 from proxy.withdrawn import lifecycle
 from proxy.withdrawn.brownouts import Brownout
-from proxy.withdrawn.lifecycle import Change, Kind, Party, Phase, Policy, Reason
+from proxy.withdrawn.lifecycle import Change, Kind, Phase, Policy, PolicySubject, Reason
 
 CHANGES = 5
 """How many changes are shown."""
@@ -29,7 +29,7 @@ class CallerStatus(NamedTuple):
         last_seen: None if it is not in the log.
     """
 
-    party: Party
+    party: PolicySubject
     state: State | None = None
     last_seen: datetime | None = None
 
@@ -82,7 +82,7 @@ def caller_statuses(
 
 def current_phase(policy: Policy, callers: Sequence[CallerStatus], now: datetime) -> CurrentPhase:
     """The phase at a time, without the individual dates of callers."""
-    phase = lifecycle.standing(policy._replace(brownouts=()), Party(""), now).phase
+    phase = lifecycle.decide(policy._replace(brownouts=()), PolicySubject(""), now).phase
     dates: dict[Phase, datetime | None] = {"deprecated": policy.deprecated, "sunset": policy.sunset}
     windows = [(brownout, window) for brownout in policy.brownouts if (window := brownout.windows.at(now)) is not None]
     changes = [Change(window.begin, "brownout", window.end, brownout) for brownout, window in windows]
@@ -98,7 +98,7 @@ def forecast(
     """The next changes in order of time, including those for individual callers."""
     common = [
         with_affected(policy, callers, change, change.at)
-        for change in lifecycle.changes(policy, now, most)
+        for change in lifecycle.planned_changes(policy, now, most)
         if not _is_over(policy, change, callers, change.at)
     ]
     changes = [*common, *_individual_changes(policy, callers, now)]
@@ -117,8 +117,8 @@ def last_end(policy: Policy, brownout: Brownout, callers: Iterable[CallerStatus]
     """When the last of the callers that a brownout is for reaches its sunset; None if there is no sunset."""
     if policy.sunset is None:
         return None
-    parties = [caller.party for caller in callers if brownout.hits(caller.party.name, caller.party.owner)]
-    ends = [lifecycle.sunset_of(policy, party) for party in parties]
+    parties = [caller.party for caller in callers if brownout.affects(caller.party.name, caller.party.owner)]
+    ends = [lifecycle.sunset_for(policy, party) for party in parties]
     return max([policy.sunset, *(end for end in ends if end is not None)])
 
 
@@ -127,7 +127,7 @@ def _individual_changes(policy: Policy, callers: Sequence[CallerStatus], now: da
     dated: dict[tuple[datetime, Kind], list[CallerStatus]] = {}
     for caller in callers:
         party = caller.party
-        end = lifecycle.sunset_of(policy, party)
+        end = lifecycle.sunset_for(policy, party)
         dates: list[tuple[datetime | None, Kind]] = [(party.migrated, "migrated")]
         dates += [(end, "extension")] if end != policy.sunset else []
         for at, kind in dates:
@@ -144,16 +144,16 @@ def with_affected(policy: Policy, callers: Iterable[CallerStatus], change: Chang
 _REASONS: dict[Kind, Reason] = {"freeze": "frozen", "sunset": "sunset", "migrated": "migrated", "extension": "sunset"}
 
 
-def _affects(policy: Policy, party: Party, change: Change, at: datetime) -> bool:
+def _affects(policy: Policy, party: PolicySubject, change: Change, at: datetime) -> bool:
     """Whether a change affects a caller. Callers that were permanently refused before are not affected."""
-    if change.brownout is not None and not change.brownout.hits(party.name, party.owner):
+    if change.brownout is not None and not change.brownout.affects(party.name, party.owner):
         return False
     if _permanent_refusal(policy, party, at - _TICK) is not None:
         return False
     return _permanent_refusal(policy, party, at) == _REASONS.get(change.kind)
 
 
-def _permanent_refusal(policy: Policy, party: Party, at: datetime) -> Reason | None:
+def _permanent_refusal(policy: Policy, party: PolicySubject, at: datetime) -> Reason | None:
     """Why a caller is permanently refused at a time, if it is."""
-    refusal = lifecycle.standing(policy._replace(brownouts=()), party, at).refusal
+    refusal = lifecycle.decide(policy._replace(brownouts=()), party, at).refusal
     return refusal.reason if refusal is not None else None

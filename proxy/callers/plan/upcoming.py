@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 
 from proxy.callers.plan.forecast import CallerStatus, CurrentPhase, UpcomingChange
-from proxy.output.formatting import duration, instant, moment, named
+from proxy.output.formatting import duration, instant, join_names, moment
 from proxy.withdrawn.brownouts import Recurring
 from proxy.withdrawn.lifecycle import Change, Kind
 
@@ -79,5 +79,5 @@ def _names(affected: Iterable[CallerStatus], *, has_log: bool) -> str:
             calling.append(name)
     in_log = calling + retired
     if has_log and not in_log:
-        return f"nobody in the log; {named(silent, NAMES)}" if silent else "nobody in the log"
-    return named(in_log + silent, NAMES) if in_log or silent else "no known caller"
+        return f"nobody in the log; {join_names(silent, NAMES)}" if silent else "nobody in the log"
+    return join_names(in_log + silent, NAMES) if in_log or silent else "no known caller"

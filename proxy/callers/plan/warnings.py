@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from proxy.callers.identity import Rule
 from proxy.callers.plan.forecast import CallerStatus, last_end, with_affected
-from proxy.output.formatting import duration, instant, named, printable
+from proxy.output.formatting import duration, instant, join_names, printable
 from proxy.withdrawn.brownouts import Brownout, Once
 from proxy.withdrawn.lifecycle import Change, Policy
 
@@ -50,7 +50,7 @@ def _windows(policy: Policy, callers: Sequence[CallerStatus], now: datetime) -> 
         elif window.begin <= now + SOON:
             change = Change(window.begin, "brownout", window.end, brownout)
             affected = with_affected(policy, callers, change, window.begin).affected
-            names = named([caller.party.name for caller in affected]) if affected else "nobody"
+            names = join_names([caller.party.name for caller in affected]) if affected else "nobody"
             away = duration((window.begin - now).total_seconds())
             when = f"begins in {away}, at {instant(window.begin)}, and ends at {instant(window.end)}"
             yield f"{where}: {when}; affects {names}"
@@ -61,7 +61,7 @@ def _globs(policy: Policy, callers: Sequence[CallerStatus]) -> Iterator[str]:
         for key, globs in (("callers", brownout.callers), ("except", brownout.exempt)):
             for glob in globs:
                 only = Brownout(brownout.windows, (glob,))
-                if not any(only.hits(caller.party.name, caller.party.owner) for caller in callers):
+                if not any(only.affects(caller.party.name, caller.party.owner) for caller in callers):
                     where = f"lifecycle.brownouts[{index}].{key}"
                     yield f"{where}: '{printable(glob)}' matches no caller in the log or in callers.known"
 

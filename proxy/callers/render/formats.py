@@ -18,10 +18,10 @@ from proxy.output.formatting import (
     BLOCKS,
     duration,
     interval,
-    many,
     markdown,
     minute,
     percent,
+    pluralize,
     printable,
     shortened,
     sparkline,
@@ -84,7 +84,7 @@ def conclusion(report: CallerReport) -> list[str]:
     ]
     more = len(report.reasons) - REASONS
     return [
-        f"{report.retired} of {many(len(report.callers), 'caller')} retired. {RETIRED}",
+        f"{report.retired} of {pluralize(len(report.callers), 'caller')} retired. {RETIRED}",
         f"The log covers {percent(report.coverage.share)} of {minute(begin)} to {minute(end)} UTC."
         + (f" Gaps, in which calls may be missing: {', '.join(gaps[:REASONS])}." if gaps else ""),
         f"Verdict: {VERDICTS[report.verdict]}{_earliest(report)}",
@@ -117,7 +117,7 @@ def show_table(report: CallerReport, rows: Sequence[Row], out: TextIO) -> None:
     shown = columns(report, terminal.blocks(out))
     texts = {column.title: [column.text(row) for row in rows] for column in shown}
     empty = ["next"] if set(texts.get("next", ())) <= {"-"} else []
-    gone = terminal.without_room(texts, [_DISPENSABLE[0], *empty, *_DISPENSABLE[1:]], terminal.columns(out))
+    gone = terminal.without_room(texts, [_DISPENSABLE[0], *empty, *_DISPENSABLE[1:]], terminal.width(out))
     shown = [column for column in shown if column.title not in gone]
     titles = (terminal.Title(column.title, column.is_number) for column in shown)
     terminal.show_table(out, titles, ([[(column.text(row), _style(column, row))] for column in shown] for row in rows))
@@ -235,5 +235,5 @@ def to_markdown(report: CallerReport, rows: Sequence[Row], read: ReadCounts) -> 
 
 def reading(read: ReadCounts) -> str:
     """What was read, as a sentence."""
-    what = f"{many(read.calls, 'call')} and {many(read.heartbeats, 'heartbeat')} in {many(read.files, 'file')}"
-    return f"Read {what}; skipped {many(read.skipped, 'line')}."
+    records = f"{pluralize(read.calls, 'call')} and {pluralize(read.heartbeats, 'heartbeat')}"
+    return f"Read {records} in {pluralize(read.files, 'file')}; skipped {pluralize(read.skipped, 'line')}."

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from proxy.callers.report.detail import Detail, Use
 from proxy.callers.report.rows import Row
 from proxy.errors import InvalidBody, InvalidPath
-from proxy.output.formatting import date, interval, listed, minute
+from proxy.output.formatting import date, format_counts, interval, minute
 from proxy.withdrawn import curl, replacement
 from proxy.withdrawn.endpoints import ENDPOINTS
 
@@ -21,6 +21,7 @@ class RequiredChange(NamedTuple):
         legacy: method and path of the legacy call.
         request: the new call as a ``curl`` command; None if the legacy call is invalid and has never worked.
         notes: notes on the new call, a sentence each.
+        hint: hint in the record of the last call.
     """
 
     endpoint: str
@@ -28,6 +29,12 @@ class RequiredChange(NamedTuple):
     calls: int
     request: str | None
     notes: list[str]
+    hint: str | None
+
+    @property
+    def is_move(self) -> bool:
+        """Whether only the path changes."""
+        return self.endpoint not in _TRIGGERS and self.hint is None
 
 
 class CallerProfile(NamedTuple):
@@ -78,11 +85,23 @@ class CallerProfile(NamedTuple):
         warnings = []
         if self.row.error_share == 1:
             warnings.append("All its calls fail. Migrating will not fix that.")
-        if ignored := self.detail.counts["ignored_fields"]:
-            fields = listed(ignored.items())
+        counts = self.detail.counts
+        if misplaced := counts["trigger_fields"]:
+            fields = format_counts(misplaced.items())
+            warnings.append(
+                f"It sends the body of a trigger to POST /{{org}}/{{repo}}/cicd/runs, which ignores {fields}, so they"
+                " never reached a run. The response has no flux_id."
+            )
+        if ignored := counts["ignored_fields"] - misplaced:
+            fields = format_counts(ignored.items())
+            advice = (
+                ""
+                if _TRIGGERS.isdisjoint(self.row.counts["endpoints"])
+                else " If they are needed, send them in values."
+            )
             warnings.append(
                 f"It sends {fields}, which the withdrawn endpoint has always ignored, so they never reached a run."
-                " If they are needed, send them in values."
+                f"{advice}"
             )
         return warnings
 
@@ -96,7 +115,7 @@ class CallerProfile(NamedTuple):
         """What applies to all changes, in sentences."""
         return [
             *(_TRIGGER if any(change.endpoint in _TRIGGERS for change in self.changes) else []),
-            *(_OTHERS if any(change.endpoint not in _TRIGGERS for change in self.changes) else []),
+            *(_OTHERS if any(change.is_move for change in self.changes) else []),
         ]
 
 
@@ -125,9 +144,9 @@ def make_profile(row: Row, detail: Detail, base: str) -> CallerProfile:
 
 
 def _change(endpoint: str, use: Use, base: str) -> RequiredChange:
-    method, path = use.method, use.path
+    method, path, hint = use.method, use.path, use.hint
     try:
-        new = replacement.of_recorded(method, path, use.inputs, base)
+        new = replacement.of_recorded(method, path, use.inputs, base, hint)
     except (curl.CurlError, InvalidPath, InvalidBody) as wrong:
-        return RequiredChange(endpoint, f"{method} {path}", use.calls, None, [str(wrong)])
-    return RequiredChange(endpoint, f"{method} {path}", use.calls, curl.write(new.call), new.notes)
+        return RequiredChange(endpoint, f"{method} {path}", use.calls, None, [str(wrong)], hint)
+    return RequiredChange(endpoint, f"{method} {path}", use.calls, curl.write(new.call), new.notes, hint)

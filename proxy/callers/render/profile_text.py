@@ -5,7 +5,7 @@ from datetime import datetime
 
 from proxy.callers.record import LastCall
 from proxy.callers.render.profile import CallerProfile, RequiredChange
-from proxy.output.formatting import BLOCKS, listed, many, markdown, minute, percent, printable, sparkline
+from proxy.output.formatting import BLOCKS, format_counts, markdown, minute, percent, pluralize, printable, sparkline
 
 _TREND_WIDTH = 60
 UNKNOWN = "unknown; add it to callers.known"
@@ -71,18 +71,18 @@ def _facts(profile: CallerProfile, blocks: str) -> Iterator[tuple[str, str]]:
     )
     yield "trend", sparkline(row.by_day, _TREND_WIDTH, blocks)
     for title, counts in profile.counts:
-        yield title, listed(counts.items())
+        yield title, format_counts(counts.items())
 
 
 def _change(change: RequiredChange) -> Iterator[str]:
-    yield f"  {printable(change.legacy)}  ({change.endpoint}, {many(change.calls, 'call')}) becomes"
+    yield f"  {printable(change.legacy)}  ({change.endpoint}, {pluralize(change.calls, 'call')}) becomes"
     yield ""
     yield from (f"    {line}" for line in _request(change))
     yield ""
 
 
 def _fenced(change: RequiredChange) -> Iterator[str]:
-    yield f"{_code(change.legacy)} ({change.endpoint}, {many(change.calls, 'call')}) becomes"
+    yield f"{_code(change.legacy)} ({change.endpoint}, {pluralize(change.calls, 'call')}) becomes"
     yield ""
     yield "```sh"
     yield from (line.replace("```", "` ` `") for line in _request(change))

@@ -10,7 +10,7 @@ from proxy.callers.report.detail import Detail
 from proxy.callers.report.policy_effect import policy_effects, policy_subjects
 from proxy.callers.report.reader import Progress, Reader
 from proxy.callers.report.report import CallerReport, make_report
-from proxy.withdrawn.lifecycle import Party, Policy
+from proxy.withdrawn.lifecycle import Policy, PolicySubject
 
 
 class ReadCounts(NamedTuple):
@@ -40,7 +40,7 @@ class Analysis(NamedTuple):
     report: CallerReport
     details: dict[str, Detail]
     read: ReadCounts
-    subjects: Mapping[str, Party]
+    subjects: Mapping[str, PolicySubject]
     matched_rules: frozenset[Rule]
     covers_freeze: bool
 

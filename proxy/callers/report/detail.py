@@ -17,7 +17,7 @@ OTHERS = "(others)"
 _MAX_VALUES = 1000
 """How many different values of a kind are counted: a caller could make up any number of them."""
 
-_COUNTED = ("tokens", "addresses", "errors", "ignored_fields")
+_COUNTED = ("tokens", "addresses", "errors", "ignored_fields", "trigger_fields")
 
 _detail = msgspec.json.Decoder(CallDetail).decode
 _last_call = msgspec.json.Decoder(LastCall).decode
@@ -29,12 +29,14 @@ class Use(msgspec.Struct):
     Attributes:
         method: method of the last call.
         path: raw path of the last call.
+        hint: hint of the last call.
         inputs: names of all inputs, in the order in which they appeared.
     """
 
     last_seen: datetime
     method: str
     path: str
+    hint: str | None
     calls: int = 0
     inputs: dict[str, None] = {}
 
@@ -44,7 +46,8 @@ class Detail:
 
     Attributes:
         counts: calls by fingerprint of the token, by client address, by error (status and code), and by each field that
-            the withdrawn endpoint ignored.
+            the endpoint ignored. The trigger fields are those of them in a trigger's body that was sent to another
+            endpoint.
         uses: by endpoint, repository and workflow.
     """
 
@@ -69,6 +72,8 @@ class Detail:
             _count(self.counts[kind], value)
         for name in detail.ignored_fields:
             _count(self.counts["ignored_fields"], name)
+            if detail.hint == "trigger_body":
+                _count(self.counts["trigger_fields"], name)
         self._add_use(call, detail)
         if len(self._last) < LAST_CALLS:
             heapq.heappush(self._last, (call.ts, line))
@@ -81,10 +86,11 @@ class Detail:
         if use is None:
             if len(self.uses) >= _MAX_VALUES:
                 return
-            use = self.uses[key] = Use(call.ts, detail.method, detail.path)
+            use = self.uses[key] = Use(call.ts, detail.method, detail.path, detail.hint)
         use.calls += 1
         if call.ts >= use.last_seen:
-            use.last_seen, use.method, use.path = call.ts, detail.method, detail.path
+            use.last_seen = call.ts
+            use.method, use.path, use.hint = detail.method, detail.path, detail.hint
         if detail.inputs and len(use.inputs) < _MAX_VALUES:
             use.inputs.update(dict.fromkeys(detail.inputs))
 

@@ -11,7 +11,7 @@ from proxy.callers import identity
 from proxy.callers.report.tally import Tally
 from proxy.output.formatting import date
 from proxy.withdrawn import lifecycle
-from proxy.withdrawn.lifecycle import Change, Party, Policy, Reason, Refusal
+from proxy.withdrawn.lifecycle import Change, Policy, PolicySubject, Reason, Refusal
 
 
 class PolicyEffect(NamedTuple):
@@ -42,34 +42,34 @@ class PolicyEffect(NamedTuple):
         return f"{self.next_change.kind} {date(self.next_change.at)}" if self.next_change is not None else "-"
 
 
-def policy_effect(policy: Policy, party: Party, now: datetime) -> PolicyEffect:
+def policy_effect(policy: Policy, party: PolicySubject, now: datetime) -> PolicyEffect:
     """What the policy means for a caller."""
-    refusal = lifecycle.standing(policy, party, now).refusal
-    ends = [lifecycle.end_of(policy, party), policy.freeze if party.is_new else None]
+    refusal = lifecycle.decide(policy, party, now).refusal
+    ends = [lifecycle.refused_from(policy, party), policy.freeze if party.is_new else None]
     refused_from = min((end for end in ends if end is not None), default=None)
     return PolicyEffect(refusal, refused_from, lifecycle.next_change(policy, party, now))
 
 
-def policy_effects(policy: Policy, parties: Mapping[str, Party], now: datetime) -> dict[str, PolicyEffect]:
+def policy_effects(policy: Policy, parties: Mapping[str, PolicySubject], now: datetime) -> dict[str, PolicyEffect]:
     """What the policy means for each of many callers, by name."""
     effects: dict[str, PolicyEffect] = {}
     computed: dict[Any, PolicyEffect] = {}
     for name, party in parties.items():
         # There can be very many callers, but few different effects.
-        hit = tuple(brownout.hits(party.name, party.owner) for brownout in policy.brownouts)
+        hit = tuple(brownout.affects(party.name, party.owner) for brownout in policy.brownouts)
         key = (hit, party.migrated, party.extension, party.is_new)
         effects[name] = computed[key] = computed.get(key) or policy_effect(policy, party, now)
     return effects
 
 
-def refusal_dates(policy: Policy, parties: Iterable[Party]) -> dict[str, datetime]:
+def refusal_dates(policy: Policy, parties: Iterable[PolicySubject]) -> dict[str, datetime]:
     """When each caller is refused permanently, by name; without callers that never are.
 
     If several parties have one name, the last date counts.
     """
     dates: dict[str, datetime | None] = {}
     for party in parties:
-        end = lifecycle.end_of(policy, party)
+        end = lifecycle.refused_from(policy, party)
         before = dates.get(party.name, end)
         dates[party.name] = max(before, end) if before is not None and end is not None else None
     return {name: end for name, end in dates.items() if end is not None}
@@ -82,14 +82,14 @@ def combine(effects: Sequence[PolicyEffect]) -> PolicyEffect:
     return PolicyEffect(refusal, next_change=min(changes, key=lambda change: change.at, default=None))
 
 
-def policy_subjects(tallies: Iterable[Tally], before_freeze: frozenset[str] | None) -> Mapping[str, Party]:
+def policy_subjects(tallies: Iterable[Tally], before_freeze: frozenset[str] | None) -> Mapping[str, PolicySubject]:
     """The callers of a log as the policy sees them, by name.
 
     Args:
         tallies: the tallies of all callers.
         before_freeze: names of the callers from before the freeze (`Aggregator.callers_before_freeze`).
     """
-    parties: dict[str, Party] = {}
+    parties: dict[str, PolicySubject] = {}
     for tally in tallies:
         has_record = before_freeze is None or tally.caller in before_freeze
         parties.setdefault(tally.caller, identity.policy_subject(tally.caller, tally.rule, has_record=has_record))

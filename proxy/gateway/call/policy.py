@@ -18,7 +18,7 @@ from proxy.callers.report.reader import Reader
 from proxy.config import Config
 from proxy.output.diagnostics import operator
 from proxy.withdrawn import endpoints, lifecycle
-from proxy.withdrawn.lifecycle import Headers, Party, Reason, Refusal, Standing
+from proxy.withdrawn.lifecycle import Decision, Headers, PolicySubject, Reason, Refusal
 
 Clock = Callable[[], datetime]
 
@@ -39,9 +39,9 @@ class Terms:
     """
 
     def __init__(self, config: Config, key: bytes) -> None:
-        self._rules = [known.rule for known in config.callers.known]
+        self._rules = config.callers.known
         self._log = config.callers.log
-        self._policy = config.lifecycle.policy
+        self._policy = config.lifecycle
         self._announcements: dict[datetime | None, Headers] = {}
         self.had_record: frozenset[str] | None = None
         self._has_asked = False
@@ -52,23 +52,23 @@ class Terms:
         """Who has no record from before this is refused after it."""
         return self._policy.freeze
 
-    def party(self, caller: Caller) -> Party:
+    def party(self, caller: Caller) -> PolicySubject:
         """A caller, as the policy sees it."""
         has_record = self.had_record is None or caller.name in self.had_record
         return identity.policy_subject(caller.name, caller.rule, has_record=has_record)
 
-    def standing(self, party: Party, now: datetime) -> Standing:
+    def decide(self, party: PolicySubject, now: datetime) -> Decision:
         """How a caller stands."""
-        return lifecycle.standing(self._policy, party, now)
+        return lifecycle.decide(self._policy, party, now)
 
-    def announced(self, party: Party, successor: str | None) -> Headers:
+    def announced(self, party: PolicySubject, successor: str | None) -> Headers:
         """The headers that announce the end to a caller.
 
         Args:
             party: who calls.
             successor: absolute URL of what it should call, or None where its own call names none.
         """
-        end = lifecycle.sunset_of(self._policy, party)
+        end = lifecycle.sunset_for(self._policy, party)
         if end not in self._announcements:
             self._announcements[end] = lifecycle.announcement(self._policy, party)
         return [*self._announcements[end], *lifecycle.links(self._policy, successor)]
@@ -160,8 +160,8 @@ class Visit(NamedTuple):
     """
 
     terms: Terms
-    party: Party
-    standing: Standing
+    party: PolicySubject
+    decision: Decision
     record: CallRecord
     base: str
 
@@ -185,8 +185,8 @@ class Visit(NamedTuple):
         Raises:
             errors.Withdrawn, errors.BrownedOut: it may not, for good or for a while.
         """
-        if self.standing.refusal is not None:
-            raise self._refused(self.standing.refusal)
+        if self.decision.refusal is not None:
+            raise self._refused(self.decision.refusal)
 
     def _refused(self, refusal: Refusal) -> errors.ProxyError:
         details = {"successor": self.successor or ""}

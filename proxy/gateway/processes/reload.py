@@ -15,11 +15,6 @@ from proxy.gateway.processes import service_manager as notify
 from proxy.output.diagnostics import operator
 
 
-def hold() -> None:
-    """Keep SIGHUP waiting, in this process and those that it starts: otherwise it would end them."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-
-
 class Reload:
     """Reloads, one after the other; a signal that comes in the middle of one leads to another.
 

@@ -3,26 +3,27 @@
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import os
 import signal
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
 from proxy.callers.log.files import STDOUT
 from proxy.callers.log.fingerprint_key import fingerprint_key
 from proxy.config import Config, ConfigError
-from proxy.config.values import Secret
 from proxy.gateway import child, metrics
 from proxy.gateway.app import App
 from proxy.gateway.processes import service_manager as notify
-from proxy.gateway.processes.reload import Reload, hold
+from proxy.gateway.processes.reload import Reload
 from proxy.gateway.processes.start import application
 from proxy.gateway.processes.worker import Order, Report, Work
 from proxy.gateway.server import descriptors, server
 from proxy.gateway.server.server import GRACE, Listeners, ServeError
 from proxy.output.diagnostics import operator
+from proxy.signals import Stop
 
 STEADY = 10.0
 """Seconds after which a worker that dies is replaced at once."""
@@ -35,25 +36,25 @@ PATIENCE = 5.0
 reload wait."""
 
 
-def serve(load: Callable[[], Config], announce: bool) -> None:
+def serve(load: Callable[[], Config], stop: Stop, announce: bool) -> None:
     """Run until a signal ends it: the first once the calls under way have ended, the second at once.
 
     Args:
         load: reads the whole configuration, now and on every SIGHUP.
+        stop: hears the signals that end it. SIGHUP is held, too.
         announce: say on standard error where it listens, forwards and logs.
 
     Raises:
         ConfigError: the configuration cannot be used.
         ServeError: a port, the caller log or the certificate cannot be opened, or workers do not start or end.
     """
-    hold()
     descriptors.raise_limit()
     read = load()
     config = _with_one_key(read)
     listeners = server.listen(config)
     counts = metrics.Metrics(config)
     app = application(config, listeners, counts)
-    alone = _Alone(app, config, Reload(load, read, config, app.adopt, counts.reloads))
+    alone = _Alone(app, config, Reload(load, read, config, app.adopt, counts.reloads), stop)
     if announce:
         _announce(config, listeners)
     if problem := descriptors.too_few(config):
@@ -64,10 +65,7 @@ def serve(load: Callable[[], Config], announce: bool) -> None:
         return
     app.close()  # it was made to find what is wrong here, where one line says so
     try:
-        with metrics.shared_folder() as folder:
-            supervisor = _Supervisor(config, listeners, folder)
-            reloads = metrics.reloads_of_all(folder)
-            asyncio.run(supervisor.run(Reload(load, read, config, supervisor.adopt, reloads)))
+        asyncio.run(_Supervisor(config, listeners).run(load, read, stop))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise ServeError(f"workers: {where}{error.strerror or type(error).__name__}") from None
@@ -77,7 +75,7 @@ def _with_one_key(config: Config) -> Config:
     """The same, but where each worker would make up a key of its own, with a made-up one."""
     if config.workers == 1 or config.callers.log != STDOUT or config.callers.fingerprint_key is not None:
         return config
-    key = Secret(fingerprint_key(None, STDOUT).hex())
+    key = fingerprint_key(None, STDOUT).hex()
     return dataclasses.replace(config, callers=dataclasses.replace(config.callers, fingerprint_key=key))
 
 
@@ -93,7 +91,7 @@ def _announce(config: Config, listeners: Listeners) -> None:
 class _Alone(server.Server):
     """The only process that serves."""
 
-    def __init__(self, app: App, config: Config, reload: Reload) -> None:
+    def __init__(self, app: App, config: Config, reload: Reload, stop: Stop) -> None:
         limits = config.limits
         super().__init__(
             app,
@@ -106,6 +104,12 @@ class _Alone(server.Server):
         )
         self._app = app
         self._reload = reload
+        self._signalled = stop
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        self._signalled.call(functools.partial(asyncio.get_running_loop().call_soon_threadsafe, self.stop))
+        yield
 
     def _serves(self) -> None:
         self._reload.begin()
@@ -196,28 +200,37 @@ class _Worker:
 class _Supervisor:
     """Starts workers, replaces those that die, and ends them."""
 
-    def __init__(self, config: Config, listeners: Listeners, folder: str) -> None:
+    _folder: str
+    _reload: Reload
+
+    def __init__(self, config: Config, listeners: Listeners) -> None:
         self._config = config
         self._listeners = listeners
-        self._folder = folder
         self._workers: dict[int, _Worker] = {}
         self._stopping = asyncio.Event()
         self._to_come: int = config.workers
         self._killed = 0
 
-    async def run(self, reload: Reload) -> None:
+    async def run(self, load: Callable[[], Config], read: Config, stop: Stop) -> None:
         """Keep the workers running until a signal ends them.
 
         Args:
-            reload: is ended with them.
+            load: reads the whole configuration.
+            read: what it read at the start.
+            stop: hears the signals.
 
         Raises:
+            OSError: there is no place for what the workers count.
             ServeError: one cannot start, or had to be killed.
         """
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop, reload)
-        reload.begin()
+        stop.call(functools.partial(asyncio.get_running_loop().call_soon_threadsafe, self._stop))
+        with metrics.shared_folder() as self._folder:
+            reloads = metrics.reloads_of_all(self._folder)
+            self._reload = Reload(load, read, self._config, self.adopt, reloads)
+            self._reload.begin()
+            await self._keep_all()
+
+    async def _keep_all(self) -> None:
         try:
             await asyncio.gather(*(self._keep(slot) for slot in range(self._config.workers)))
         finally:  # one that did not start leaves the others
@@ -287,7 +300,7 @@ class _Supervisor:
         sockets = tuple(bound.fileno() for bound in self._listeners.sockets)
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *child.command("proxy.gateway.worker", str(theirs.fileno())),
+                *child.command("proxy.gateway.processes.worker", str(theirs.fileno())),
                 stdin=DEVNULL,
                 pass_fds=(theirs.fileno(), *sockets),
                 process_group=0,  # Ctrl-C is for the supervisor
@@ -297,8 +310,8 @@ class _Supervisor:
             ours.send(tuple(Work(self._config, slot, self._folder, sockets)))
         return _Worker(process, ours)
 
-    def _stop(self, reload: Reload) -> None:
-        reload.end()
+    def _stop(self) -> None:
+        self._reload.end()
         order: Order = "end" if self._stopping.is_set() else "drain"
         self._stopping.set()
         notify.stopping()

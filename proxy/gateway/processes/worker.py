@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import os
 import shutil
-import signal
 import socket
 import sys
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import Any, Literal, NamedTuple
 
+from proxy import signals
 from proxy.config import Config
 from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
@@ -75,8 +75,9 @@ class _Worker(Server):
     def capture_signals(self) -> Iterator[None]:
         # A service manager may signal every process of the service, beside the supervisor's order: that is one stop.
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in signals.STOP:
             loop.add_signal_handler(number, self.drain)
+        signals.release(signals.STOP)
         loop.add_reader(self._channel.fileno(), self._ordered)
         yield
 

@@ -5,7 +5,6 @@ import contextlib
 import gc
 import logging
 import math
-import signal
 import socket
 import ssl
 import threading
@@ -22,6 +21,7 @@ from proxy.gateway.server import protocol
 from proxy.gateway.server.acceptor import BATCH, Acceptor
 from proxy.gateway.server.descriptors import Shortage
 from proxy.gateway.server.protocol import Protocol
+from proxy.gateway.server.tls import Context
 from proxy.output.diagnostics import operator
 
 BACKLOG = 4096
@@ -71,10 +71,10 @@ def settle() -> None:
 
 
 @contextlib.contextmanager
-def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5) -> Iterator[None]:
+def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5, tls: Tls | None = None) -> Iterator[None]:
     """Serve an application from a thread while the block runs."""
     settled = threading.Event()
-    server = Server(app, drain, ready=settled.set)
+    server = Server(app, drain, tls=tls, ready=settled.set)
 
     def run() -> None:
         try:
@@ -226,9 +226,6 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         # uvicorn's own raises the signal again after a clean stop, and the exit status would not be 0.
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(number, self.stop)
         yield
 
 
@@ -262,6 +259,7 @@ def _settings(app: ASGIApp, tls: Tls | None) -> uvicorn.Config:
         timeout_keep_alive=KEEPALIVE,
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
+        ssl_context_factory=_context if tls else None,
     )
     try:
         settings.load()
@@ -270,6 +268,13 @@ def _settings(app: ASGIApp, tls: Tls | None) -> uvicorn.Config:
     except OSError as error:
         raise ServeError(f"tls: {error.filename or 'the certificate'}: {error.strerror}") from None
     return settings
+
+
+def _context(settings: uvicorn.Config, _: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """The context that uvicorn makes of these settings, but one of ours."""
+    context = Context(settings.ssl_version)
+    context.load_cert_chain(cast("str", settings.ssl_certfile), settings.ssl_keyfile)
+    return context
 
 
 def bind(key: str, address: Address) -> socket.socket:

@@ -222,6 +222,6 @@ def test_the_journal_survives_kill_9(log: Path, folder: Path) -> None:
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     line = msgspec.json.encode(a_record(1)).decode()
-    end = subprocess.run([sys.executable, "-c", script, str(folder), name(log), line], check=False, timeout=20)
+    end = subprocess.run([sys.executable, "-c", script, str(folder), name(log), line], check=False, timeout=60)
     assert end.returncode == -9
     assert found(log) == ["id-1"]

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from proxy.callers.plan.forecast import CallerStatus
-from proxy.withdrawn.lifecycle import Party
+from proxy.withdrawn.lifecycle import PolicySubject
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -14,11 +14,11 @@ def status(
     name: str, owner: str | None = None, *, migrated: datetime | None = None, extension: datetime | None = None
 ) -> CallerStatus:
     """An active caller."""
-    return CallerStatus(Party(name, owner, migrated, extension), "active", NOW - DAY)
+    return CallerStatus(PolicySubject(name, owner, migrated, extension), "active", NOW - DAY)
 
 
 NIGHTLY, SMOKE = status("nightly", owner="team-a"), status("smoke")
 MOVED = status("moved", migrated=NOW - DAY)
 LATE = status("late", extension=SUNSET + 30 * DAY)
-NEW = CallerStatus(Party("new", is_new=True))
+NEW = CallerStatus(PolicySubject("new", is_new=True))
 EVERYBODY = [NIGHTLY, SMOKE, MOVED, LATE, NEW]

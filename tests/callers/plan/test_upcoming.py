@@ -6,7 +6,7 @@ import pytest
 from proxy.callers.plan.forecast import CallerStatus, current_phase, forecast
 from proxy.callers.plan.upcoming import upcoming_lines
 from proxy.withdrawn.brownouts import Brownout, Recurring
-from proxy.withdrawn.lifecycle import Party, Policy
+from proxy.withdrawn.lifecycle import Policy, PolicySubject
 from tests.callers.plan.statuses import DAY, EVERYBODY, HOUR, NEW, NIGHTLY, NOW, SMOKE, SUNSET, status
 from tests.callers.policies import once
 
@@ -57,7 +57,7 @@ def test_zones_with_the_same_time_are_shown_once(zone: ZoneInfo, clocks: str) ->
         ([NEW], True, "nobody in the log; new (never called)"),
         ([NEW], False, "new"),
         ([NEW, NIGHTLY], True, "nightly, new (never called)"),
-        ([CallerStatus(Party("gone"), "retired", NOW), SMOKE], True, "smoke, gone (retired)"),
+        ([CallerStatus(PolicySubject("gone"), "retired", NOW), SMOKE], True, "smoke, gone (retired)"),
         ([status(letter) for letter in "abcdefghij"], True, "a, b, c, d, e, f, g, h, i, j"),
         ([status(letter) for letter in "abcdefghijkl"], True, "a, b, c, d, e, f, g, h, i, j, and 2 more"),
         ([status("a\n\x1b[31m# b")], True, "a\\u000a\\u001b[31m# b"),

@@ -3,14 +3,14 @@
 import base64
 import contextlib
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+
+from tests.deploy.tools import program
 
 _FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run"
@@ -66,16 +66,14 @@ class Browser:
 @contextlib.contextmanager
 def browser(folder: Path) -> Iterator[Browser]:
     """A browser that keeps its files in a folder; a test that has none is skipped."""
-    programs = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
-    if None in programs.values():
-        pytest.skip("needs the Debian packages chromium and chromium-driver")
+    chromedriver = program("chromedriver")
     options = webdriver.ChromeOptions()
-    options.binary_location = programs["chromium"] or ""
+    options.binary_location = program("chromium")
     for flag in (*_FLAGS, f"--user-data-dir={folder}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     # With its path given, Selenium does not look for a driver to download.
-    driver = webdriver.Chrome(options=options, service=Service(programs["chromedriver"]))
+    driver = webdriver.Chrome(options=options, service=Service(chromedriver))
     try:
         yield Browser(driver)
     finally:

@@ -106,7 +106,7 @@ def test_a_new_request_can_be_copied_byte_for_byte(tmp_path: Path) -> None:
 def test_an_invalid_call_has_a_reason_instead_of_a_request(tmp_path: Path) -> None:
     (section,) = by_class(read(page(tmp_path, [call("a", DAY, path="/nowhere")])), "caller")
     assert not list(section.iter("pre"))
-    assert "POST /nowhere is none of the withdrawn endpoints" in text_of(section)
+    assert "POST /nowhere is not a withdrawn endpoint" in text_of(section)
 
 
 def test_groups_have_no_sections(tmp_path: Path) -> None:

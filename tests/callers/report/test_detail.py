@@ -26,6 +26,7 @@ def test_addresses_tokens_errors_and_ignored_fields_are_counted(tmp_path: Path) 
         "tokens": {"0123456789ab": 1},
         "errors": {"404 NotFound": 1, "410 gone": 1},
         "ignored_fields": {"inputs": 2, "input.value": 1},
+        "trigger_fields": {},
     }
 
 

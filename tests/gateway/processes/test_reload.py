@@ -26,6 +26,7 @@ from proxy.gateway.processes.reload import Reload, needing_restart
 from tests.gateway.processes.test_supervisor import is_alive, paused, workers
 from tests.gateway.server.test_server import Serving, command, serving
 from tests.harness import TRIGGER, Answer, Proxy, Scrape, Upstream, held, until
+from tests.processes import running
 
 READ = "trigger-shim: configuration read again: "
 REFUSED = "trigger-shim: error: reload refused: "
@@ -63,7 +64,7 @@ class Reloading:
     def said(self, verdict: str = "trigger-shim: ", count: int = 1) -> list[str]:
         """Lines on standard error, up to so many that begin so and say how a reload went."""
         while sum(line.startswith((READ, REFUSED)) and line.startswith(verdict) for line in self._lines()) < count:
-            self._read(20)
+            self._read(60)
         lines = self._lines()
         self._said = self._said.rpartition(b"\n")[2]
         return lines
@@ -317,15 +318,12 @@ def test_a_bad_file_leaves_the_policy_in_force_and_says_why(upstream: Upstream, 
 def test_the_default_file_is_missed_when_it_is_gone(upstream: Upstream, tmp_path: Path) -> None:
     arguments = command(upstream.url, tmp_path, lifecycle=ENDED)[: -len(["--config", "file"])]
     log = tmp_path / "callers.jsonl"
-    with subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            until(lambda: log.exists() and b'"start"' in log.read_bytes())
-            (tmp_path / "config.yaml").unlink()
-            process.send_signal(signal.SIGHUP)
-            assert process.stderr is not None
-            assert process.stderr.readline().startswith(f"{REFUSED}config.yaml: No such file or directory")
-        finally:
-            process.terminate()
+    with running(subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True)) as process:
+        until(lambda: log.exists() and b'"start"' in log.read_bytes())
+        (tmp_path / "config.yaml").unlink()
+        process.send_signal(signal.SIGHUP)
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith(f"{REFUSED}config.yaml: No such file or directory")
 
 
 @one_and_several
@@ -449,16 +447,13 @@ def test_a_signal_before_it_serves_is_not_lost(upstream: Upstream, tmp_path: Pat
     arguments = command(upstream.url, tmp_path)
     content = (tmp_path / "config.yaml").read_text()
     pipe = Pipe(tmp_path / "config.yaml")
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            with pipe.being_read(content):
-                process.send_signal(signal.SIGHUP)
-            with pipe.being_read(f"{content}lifecycle: {{sunset: 2043-01-01}}\n"):
-                pass
-            assert process.stderr is not None
-            assert process.stderr.readline() == f"{READ}0 known callers, sunset 2043-01-01\n"
-        finally:
-            process.terminate()
+    with running(subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)) as process:
+        with pipe.being_read(content):
+            process.send_signal(signal.SIGHUP)
+        with pipe.being_read(f"{content}lifecycle: {{sunset: 2043-01-01}}\n"):
+            pass
+        assert process.stderr is not None
+        assert process.stderr.readline() == f"{READ}0 known callers, sunset 2043-01-01\n"
 
 
 @one_and_several
@@ -515,7 +510,7 @@ def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     found = tmp_path / "gate"
     found.touch()
     (tmp_path / "sitecustomize.py").write_text(
-        "import os, pathlib, sys, time\nif 'proxy.gateway.worker' in sys.orig_argv:\n"
+        "import os, pathlib, sys, time\nif 'proxy.gateway.processes.worker' in sys.orig_argv:\n"
         f"    while not pathlib.Path({str(found)!r}).exists():\n"
         f"        pathlib.Path({str(tmp_path)!r}, f'{{os.getpid()}}.waits').touch()\n        time.sleep(0.01)\n"
     )
@@ -616,7 +611,7 @@ def settings(log: Path, freeze: datetime | None) -> Config:
 def refuses_new_ones(in_force: InForce, now: datetime) -> bool:
     terms = in_force.terms
     party = terms.party(Caller("new", "token", None, "new", None, None, None))
-    return terms.standing(party, now).refusal is not None
+    return terms.decide(party, now).refusal is not None
 
 
 HEARTBEAT = '{"event":"heartbeat","schema":1,"ts":"2020-01-01T00:00:00Z","at":"start","interval":60,"instance":"a:1"}\n'

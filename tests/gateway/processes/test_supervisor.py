@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from proxy.gateway.processes.supervisor import LONGEST_PAUSE, STEADY, next_pause
 from proxy.gateway.server import server
 from tests.gateway.server.test_server import Serving, command, serving
 from tests.harness import Proxy, Scrape, Upstream, held, until
+from tests.processes import running
+from tests.sockets import free_port
 
 CURRENT = "/repos/acme/shop/cicd/runs"
 
@@ -160,17 +162,29 @@ def test_a_worker_that_has_only_just_made_its_files_does_not_break_a_scrape(upst
         assert sum(Scrape(running.admin).calls().values()) == 1
 
 
-def test_ctrl_c_while_the_workers_start_is_a_clean_stop(tmp_path: Path) -> None:
+def by_ctrl_c(supervisor: int, _workers: list[int]) -> None:
+    os.killpg(supervisor, signal.SIGINT)  # as a terminal does, to all that run in it
+
+
+def by_a_manager_that_signals_all(supervisor: int, workers: list[int]) -> None:
+    for pid in (*workers, supervisor):
+        os.kill(pid, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("stop", [by_ctrl_c, by_a_manager_that_signals_all])
+def test_a_signal_while_the_workers_start_is_a_clean_stop(
+    tmp_path: Path, stop: Callable[[int, list[int]], None]
+) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "import os, pathlib, sys, time\nif 'proxy.gateway.worker' in sys.orig_argv:\n"
+        "import os, pathlib, sys, time\nif 'proxy.gateway.processes.worker' in sys.orig_argv:\n"
         f"    pathlib.Path({str(tmp_path)!r}, f'{{os.getpid()}}.started').touch()\n    time.sleep(0.3)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     arguments = command("http://upstream.example", tmp_path, workers=2)
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE, process_group=0, env=environment) as process:
-        until(lambda: len(list(tmp_path.glob("*.started"))) == 2)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all that run in it
-        assert process.communicate(timeout=20)[1] == b""
+    with running(subprocess.Popen(arguments, stderr=subprocess.PIPE, process_group=0, env=environment)) as process:
+        files = until(lambda: len(found := list(tmp_path.glob("*.started"))) == 2 and found)
+        stop(process.pid, [int(file.stem) for file in files])
+        assert process.communicate(timeout=60)[1] == b""
         assert process.returncode == 0
 
 
@@ -244,13 +258,13 @@ def test_a_worker_that_does_not_end_in_time_is_killed(upstream: Upstream, tmp_pa
 
 def ended(arguments: list[str], **environment: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        arguments, capture_output=True, text=True, timeout=20, check=False, env={**os.environ, **environment}
+        arguments, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment}
     )
 
 
 def test_a_worker_that_cannot_start_ends_the_whole(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "import os, sys\nif 'proxy.gateway.worker' in sys.orig_argv:\n    os._exit(3)\n"
+        "import os, sys\nif 'proxy.gateway.processes.worker' in sys.orig_argv:\n    os._exit(3)\n"
     )
     end = ended(command("http://upstream.example", tmp_path, workers=2), PYTHONPATH=str(tmp_path))
     assert (end.returncode, end.stdout) == (1, "")
@@ -276,19 +290,15 @@ def test_what_can_be_found_before_a_worker_starts_is_said_once(tmp_path: Path, b
 
 def test_all_workers_make_the_same_fingerprint_of_a_token(upstream: Upstream, tmp_path: Path) -> None:
     log = tmp_path / "out.jsonl"
-    arguments = command(upstream.url, tmp_path, workers=2, listen="127.0.0.1:0", callers={"log": "-"})
-    port = server.loopback()
-    arguments += ["--listen", "{}:{}".format(*port.getsockname())]
-    port.close()
-    proxy = Proxy("127.0.0.1", int(arguments[-1].rpartition(":")[2]), log)
-    with log.open("wb") as out, subprocess.Popen(arguments, stdout=out, stderr=subprocess.PIPE) as process:
-        try:
-            for pid in until(lambda: workers(proxy, 2)):
-                with paused(pid):
-                    assert proxy.call().status == 200
-        finally:
-            process.terminate()
-            errors = process.communicate(timeout=20)[1].decode()
+    port = free_port()
+    arguments = command(upstream.url, tmp_path, workers=2, listen=f"127.0.0.1:{port}", callers={"log": "-"})
+    proxy = Proxy("127.0.0.1", port, log)
+    with log.open("wb") as out, running(subprocess.Popen(arguments, stdout=out, stderr=subprocess.PIPE)) as process:
+        for pid in until(lambda: workers(proxy, 2)):
+            with paused(pid):
+                assert proxy.call().status == 200
+        process.terminate()
+        errors = process.communicate(timeout=60)[1].decode()
     assert len({record["token"] for record in proxy.records()}) == 1
     assert len(proxy.records()) == 2
     assert [line for line in errors.splitlines() if "fingerprint_key" in line] == errors.splitlines()
@@ -328,11 +338,11 @@ def test_a_worker_without_a_supervisor_ends(tmp_path: Path) -> None:
     os.close(theirs)
     try:
         end = subprocess.run(
-            [sys.executable, "-m", "proxy.gateway.worker", str(ours)],
+            [sys.executable, "-m", "proxy.gateway.processes.worker", str(ours)],
             pass_fds=(ours,),
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
             check=False,
             cwd=tmp_path,
         )

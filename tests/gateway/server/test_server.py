@@ -25,6 +25,7 @@ from proxy.gateway.server import protocol, server
 from proxy.gateway.server.server import ServeError
 from tests.gateway.server.test_protocol import Caller, has_read
 from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, held, proxy_for, reset_on_close, until
+from tests.processes import running
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Serving:
         until(self._is_deaf)
 
     def exit_status(self) -> int:
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def _is_deaf(self) -> bool:
         try:
@@ -75,7 +76,7 @@ class Calling(threading.Thread):
             self._answer = self._proxy.call()
 
     def answer(self) -> Answer | None:
-        self.join(20)
+        self.join(60)
         assert not self.is_alive()
         return self._answer
 
@@ -151,10 +152,11 @@ def test_on_a_terminal_three_lines_say_what_is_served(upstream: Upstream, tmp_pa
 
 def test_elsewhere_nothing_is_said_unless_it_is_wrong(upstream: Upstream, tmp_path: Path) -> None:
     log = tmp_path / "callers.jsonl"
-    with subprocess.Popen(command(upstream.url, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    arguments = command(upstream.url, tmp_path)
+    with running(subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)) as process:
         until(lambda: log.exists() and b'"start"' in log.read_bytes())
         process.terminate()
-        assert process.communicate(timeout=20) == (b"", b"")
+        assert process.communicate(timeout=60) == (b"", b"")
     assert process.returncode == 0
     assert [json.loads(line)["at"] for line in log.read_text().splitlines()] == ["start", "stop"]
 
@@ -254,25 +256,6 @@ def test_a_call_whose_caller_has_left_is_waited_for_too(upstream: Upstream, tmp_
         assert [record["outcome"] for record in running.proxy.records()] == ["forwarded"]
 
 
-def test_a_signal_while_it_starts_ends_it_too(tmp_path: Path) -> None:
-    file = tmp_path / "config.yaml"
-    os.mkfifo(file)  # it waits for what is in it
-    arguments = [sys.executable, "-m", "proxy", "serve", "--config", str(file)]
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE) as starting:
-        writer = until(lambda: opened_by_somebody(file))
-        starting.send_signal(signal.SIGTERM)
-        _, said = starting.communicate(timeout=20)
-        os.close(writer)
-    assert (starting.returncode, said) == (0, b"")
-
-
-def opened_by_somebody(pipe: Path) -> int | None:
-    try:
-        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-    except OSError:  # there is no reader
-        return None
-
-
 def test_idle_and_half_sent_requests_do_not_hold_up_the_stop(upstream: Upstream, tmp_path: Path) -> None:
     with contextlib.ExitStack() as callers:
         with proxy_for(upstream.url, tmp_path) as proxy:
@@ -332,7 +315,7 @@ def test_a_port_in_use_is_named(upstream: Upstream, tmp_path: Path) -> None:
     with server.loopback() as taken:
         address = "{}:{}".format(*taken.getsockname())
         arguments = command(upstream.url, tmp_path, listen=address)
-        ended = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
+        ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == f"trigger-shim: error: listen: {address}: Address already in use\n"
 
@@ -357,8 +340,7 @@ def test_https_is_served_where_a_certificate_is_given(upstream: Upstream, tmp_pa
             assert raw.makefile("rb").read().startswith(b"HTTP/1.1 400 ")
         with running.proxy.connect() as plain:  # by mistake
             plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
-            with contextlib.suppress(ConnectionError):
-                plain.makefile("rb").read()
+            assert plain.makefile("rb").read().startswith(b"HTTP/1.1 400 ")
         running.signal(signal.SIGTERM)
         assert running.exit_status() == 0
     assert upstream.received[0].all("x-forwarded-proto") == ["https"]
@@ -368,7 +350,7 @@ def test_a_certificate_that_cannot_be_used_stops_the_start(tmp_path: Path) -> No
     broken = tmp_path / "certificate.pem"
     broken.write_text("nonsense")
     arguments = command("http://upstream.example", tmp_path, tls={"certificate": str(broken), "key": str(broken)})
-    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode != 0
     [line] = ended.stderr.splitlines()
     assert line.startswith("trigger-shim: error: tls: ")
@@ -377,7 +359,7 @@ def test_a_certificate_that_cannot_be_used_stops_the_start(tmp_path: Path) -> No
 def test_a_log_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     arguments = command("http://upstream.example", tmp_path, callers={"log": str(tmp_path / "file" / "callers.jsonl")})
-    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
     [line] = ended.stderr.splitlines()
     assert line.startswith(f"trigger-shim: error: callers.log: {tmp_path / 'file'}")

@@ -6,7 +6,6 @@ import httpx
 import pytest
 
 from proxy import config, errors
-from proxy.config.values import Seconds, Url
 from proxy.gateway.upstream.upstream import Answer, Upstream
 from tests.harness import RUN, proxy_for
 from tests.harness import Upstream as RealUpstream
@@ -20,11 +19,11 @@ def subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
 
 
 def upstream_with(transport: httpx.AsyncBaseTransport, timeout: float) -> Upstream:
-    return Upstream(config.Upstream(url=Url("http://upstream.example/base"), timeout=Seconds(timeout)), transport)
+    return Upstream(config.Upstream(url="http://upstream.example/base", timeout=timeout), transport)
 
 
 def post(transport: httpx.AsyncBaseTransport, timeout: float = 60) -> Answer:
-    return asyncio.run(upstream_with(transport, timeout).post("/repos/a/b/cicd/runs", [], b"{}"))
+    return asyncio.run(upstream_with(transport, timeout).post(b"/repos/a/b/cicd/runs", [], b"{}"))
 
 
 def stream(

@@ -1,0 +1,49 @@
+"""Shows everything about one caller."""
+
+import argparse
+import sys
+
+from proxy.callers.log.files import NoLog
+from proxy.callers.render import formats
+from proxy.callers.render import profile_text as text
+from proxy.callers.render.profile import make_profile
+from proxy.commands.log_options import add_logs, add_period, read_logs, unknown_caller
+from proxy.commands.options import add_config, add_format, require_config
+from proxy.commands.status import CommandError, ExitStatus
+from proxy.output import terminal
+
+SUMMARY = "show everything about one caller, and how to replace its calls"
+EPILOG = """\
+example:
+  trigger-shim caller nightly --format markdown"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    parser.add_argument("name", metavar="NAME", help="name of the caller, as `trigger-shim callers` shows it")
+    add_logs(parser)
+    add_period(parser)
+    add_format(parser, "text", "json", "markdown")
+
+
+def run(options: argparse.Namespace) -> ExitStatus:
+    config = require_config(options)
+    try:
+        analysis = read_logs(
+            config, options.files, since=options.since, until=options.until, wants_detail=options.name.__eq__
+        )
+    except NoLog as problem:
+        raise CommandError(ExitStatus.USAGE, str(problem)) from None
+    row = next((row for row in analysis.report.callers if row.name == options.name), None)
+    if row is None:
+        raise unknown_caller(options.name, "in the log", [row.name for row in analysis.report.callers])
+    as_of = analysis.report.now
+    found = make_profile(row, analysis.details[row.name], config.upstream.url)
+    match options.format:
+        case "text":
+            print(text.profile_to_text(found, as_of, terminal.blocks(sys.stdout)), end="")
+        case "json":
+            print(formats.profile_to_json(found))
+        case "markdown":
+            print(text.profile_to_markdown(found, as_of), end="")
+    return ExitStatus.OK

@@ -1,0 +1,49 @@
+"""Validates the configuration, and shows what it will do and to whom."""
+
+import argparse
+
+from proxy.callers.log.files import NoLog
+from proxy.callers.plan.forecast import caller_statuses, current_phase, forecast
+from proxy.callers.plan.upcoming import upcoming_lines
+from proxy.callers.plan.warnings import policy_warnings
+from proxy.commands import log_options
+from proxy.commands.options import add_config, add_overrides, require_config
+from proxy.commands.status import ExitStatus
+from proxy.config import render
+from proxy.output.diagnostics import operator
+from proxy.output.formatting import printable
+
+SUMMARY = "validate the configuration, and show what it will do and to whom"
+EPILOG = """\
+Prints the effective configuration, with secrets masked, and the next changes as
+comments.
+
+example:
+  trigger-shim check --config config.yaml"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    add_overrides(parser)
+    parser.add_argument("--no-log", action="store_true", help="do not read the caller log, which can take a while")
+
+
+def run(options: argparse.Namespace) -> ExitStatus:
+    config = require_config(options)
+    print(render(config), end="")
+    policy, rules, now = config.lifecycle, config.callers.known, log_options.now()
+    analysis, reason = None, "the log was not read"
+    if not options.no_log:
+        try:
+            analysis = log_options.read_logs(config)
+        except NoLog as problem:
+            reason = str(problem).partition(": name")[0]
+    found = caller_statuses(analysis, rules, policy, now)
+    has_log = analysis is not None
+    coming = upcoming_lines(current_phase(policy, found, now), forecast(policy, found, now), now, None, has_log=has_log)
+    for line in (*([] if has_log else [f"{reason}: only the callers in callers.known are listed"]), *coming):
+        print(f"# {printable(line)}")
+    matched = analysis.matched_rules if analysis is not None and analysis.read.calls else None
+    for warning in policy_warnings(policy, rules, found, now, matched):
+        operator.warning(warning)
+    return ExitStatus.OK

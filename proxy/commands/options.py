@@ -1,0 +1,52 @@
+"""The options that several commands share. Those of the caller log are in `log_options`."""
+
+import argparse
+import os
+from typing import Any
+
+from proxy.commands.status import CommandError, ExitStatus
+from proxy.config import Config, ConfigError, load
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add ``--config``."""
+    parser.add_argument(
+        "--config", metavar="FILE", help="configuration file (default: config.yaml in the working folder, if it exists)"
+    )
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Add ``--listen`` and ``--upstream``, which override the file and the environment."""
+    parser.add_argument("--listen", metavar="HOST:PORT", help="where callers connect; overrides `listen`")
+    parser.add_argument("--upstream", metavar="URL", help="where calls are forwarded; overrides `upstream.url`")
+
+
+def add_format(parser: argparse.ArgumentParser, *formats: str) -> None:
+    """Add ``--format``. The first format is the default."""
+    parser.add_argument("--format", choices=formats, default=formats[0], help="output format (default: %(default)s)")
+
+
+def load_config(options: argparse.Namespace) -> Config:
+    """Load the configuration from the file, the environment and the options.
+
+    Raises:
+        ConfigError: the configuration is not valid.
+    """
+    overrides: dict[str, Any] = {}
+    if getattr(options, "listen", None) is not None:
+        overrides["listen"] = options.listen
+    if getattr(options, "upstream", None) is not None:
+        overrides["upstream"] = {"url": options.upstream}
+    return load(options.config, os.environ, overrides)
+
+
+def require_config(options: argparse.Namespace) -> Config:
+    """Load the configuration, or end the command.
+
+    Raises:
+        CommandError: the configuration is not valid.
+    """
+    try:
+        return load_config(options)
+    except ConfigError as error:
+        raise CommandError(ExitStatus.USAGE, *error.problems) from None

@@ -1,0 +1,350 @@
+import csv
+import gzip
+import io
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from proxy.callers.record import Record
+from tests.callers.lines import DAY, NOW, beats, call, log
+from tests.commands.running import Run, on_a_terminal, plain
+from tests.commands.samples import LOG, POLICY, RULES, UNTIL, nightly, rows
+from tests.paths import ROOT
+from tests.system.test_golden_logs import GOLDEN
+
+
+def test_the_table_says_who_whose_how_often_and_whether_it_is_over(run: Run, file: str) -> None:
+    ran = run("callers", *UNTIL, file)
+
+    assert ran.status == 0
+    titles, first, second, third = rows(ran.out)
+    assert titles == ["caller", "owner", "user", "calls", "trend", "last seen", "interval", "errors", "state"]
+    assert first[:4] == ["nightly", "team-a", "alice", "40"]
+    assert first[5:] == ["2026-11-23 00:00", "1d", "0%", "active"]
+    assert second[:4] == ["10.1.2.3 curl/8", "-", "-", "29"]
+    assert second[-2:] == ["100%", "active"]
+    assert third[:4] == ["moved", "team-b", "bob", "21"]
+    assert third[-1] == "retired"
+    assert ran.out.partition("\n\n")[2].splitlines() == [
+        "1 of 3 callers retired. A caller is retired after a silence of three times its longest pause, but at least 14"
+        " days, or 62 if its rhythm is not known.",
+        "The log covers 100% of 2026-10-15 00:00 to 2026-11-24 00:00 UTC.",
+        "Verdict: not yet; 2026-12-07 00:00 at the earliest, if nobody calls again (the last caller is nightly)",
+        "  nightly of team-a is active: last call 2026-11-23 00:00; retired on 2026-12-07 if it never calls again",
+        "  10.1.2.3 curl/8 is active: last call 2026-11-22 00:00, and all its calls fail;"
+        " retired on 2026-12-06 if it never calls again",
+    ]
+    assert ran.said == "trigger-shim: Read 90 calls and 41 heartbeats in 1 file; skipped 0 lines.\n"
+
+
+def test_a_plain_table_is_not_cut_and_has_no_colour(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(log(call(caller="x" * 400)))
+    ran = run("callers", *UNTIL, "log")
+
+    assert "x" * 400 in ran.out
+    assert "\x1b" not in ran.out
+    assert all(line == line.rstrip() for line in ran.out.splitlines())
+
+
+def test_many_reasons_are_cut_for_people_only(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(log(*(call(caller=f"c{number}") for number in range(12))))
+
+    assert run("callers", *UNTIL, "log").out.endswith("\n  and 2 more\n")
+    assert len(json.loads(run("callers", *UNTIL, "--format", "json", "log").out)["reasons"]) == 12
+
+
+def test_json_is_what_the_readme_says(run: Run, file: str) -> None:
+    ran = run("callers", *UNTIL, "--format", "json", file)
+    report = json.loads(ran.out)
+
+    assert list(report) == [
+        "generated_at", "verdict", "reasons", "safe_at", "coverage", "read", "total", "retired", "callers",
+    ]  # fmt: skip
+    assert (report["verdict"], report["total"], report["retired"]) == ("not_yet", 3, 1)
+    assert report["coverage"] == {
+        "share": 1.0, "since": "2026-10-15T00:00:00Z", "until": "2026-11-24T00:00:00Z", "gaps": [],
+    }  # fmt: skip
+    assert report["read"] == {"files": 1, "calls": 90, "heartbeats": 41, "skipped": 0}
+    nightly = report["callers"][0]
+    assert nightly.pop("by_day") == [1] * 40 + [0]
+    assert nightly == {
+        "caller": "nightly",
+        "source": "known",
+        "owner": "team-a",
+        "contact": None,
+        "user": "alice",
+        "users": ["alice"],
+        "calls": 40,
+        "first_seen": "2026-10-15T00:00:00Z",
+        "last_seen": "2026-11-23T00:00:00Z",
+        "interval": 86400.0,
+        "error_share": 0.0,
+        "state": "active",
+        "retired_at": "2026-12-07T00:00:00Z",
+        "endpoints": {"trigger": 40},
+        "repositories": {"acme/shop": 40},
+        "workflows": {"build": 40},
+        "agents": {"(none)": 40},
+        "outcomes": {"forwarded": 40},
+        "replacements": {"POST /repos/acme/shop/cicd/runs": 40},
+        "next": None,
+        "refused": None,
+    }
+
+
+def test_json_of_groups_names_them_for_what_they_are(run: Run, file: str) -> None:
+    report = json.loads(run("callers", *UNTIL, "--format", "json", "--by", "owner", file).out)
+
+    assert "callers" not in report
+    assert [(row["owner"], row["callers"], row["state"]) for row in report["owners"]] == [
+        ("team-a", 1, "active"),
+        ("(none)", 1, "active"),
+        ("team-b", 1, "retired"),
+    ]
+
+
+def test_csv_has_a_line_a_row_in_units_for_machines(run: Run, file: str) -> None:
+    [first, *_] = csv.DictReader(io.StringIO(run("callers", *UNTIL, "--format", "csv", file).out))
+
+    assert first == {
+        "caller": "nightly",
+        "callers": "1",
+        "owner": "team-a",
+        "contact": "",
+        "user": "alice",
+        "calls": "40",
+        "first_seen": "2026-10-15T00:00:00Z",
+        "last_seen": "2026-11-23T00:00:00Z",
+        "interval": "86400.0",
+        "error_share": "0.0",
+        "state": "active",
+        "retired_at": "2026-12-07T00:00:00Z",
+        "next_at": "",
+        "next_kind": "",
+    }
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
+def test_what_callers_have_written_stays_text(run: Run, form: str) -> None:
+    ran = run("callers", *UNTIL, "--format", form, str(GOLDEN / "hostile" / "callers.jsonl"))
+
+    assert ran.status == 0
+    if form == "csv":
+        cells = [cell for row in csv.reader(io.StringIO(ran.out)) for cell in row]
+        assert not [cell for cell in cells if cell[:1] in set("=+-@\t\r")]
+        return
+    assert all(line.isprintable() for line in ran.out.split("\n")), form
+    if form == "markdown":
+        table = [line for line in ran.out.splitlines() if line.startswith("| ")]
+        assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {10}
+        assert not re.search(r"<script|(?<!\\)[`*_\[]", ran.out)
+
+
+def test_markdown_has_the_table_and_the_verdict(run: Run, file: str) -> None:
+    out = run("callers", *UNTIL, "--format", "markdown", file).out
+
+    assert out.splitlines()[0].startswith("| caller | owner | user | calls |")
+    assert "| nightly | team-a | alice | 40 |" in out
+    assert "\n- Verdict: not yet; 2026-12-07 00:00 at the earliest" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (("--state", "retired"), ["moved"]),
+        (("--state", "retired", "--state", "active"), ["nightly", "10.1.2.3 curl/8", "moved"]),
+        (("--sort", "name"), ["10.1.2.3 curl/8", "moved", "nightly"]),
+        (("--sort", "calls"), ["nightly", "10.1.2.3 curl/8", "moved"]),
+        (("--sort", "errors"), ["10.1.2.3 curl/8", "nightly", "moved"]),
+        (("--sort", "last_seen"), ["nightly", "10.1.2.3 curl/8", "moved"]),
+        (("--sort", "first_seen"), ["nightly", "moved", "10.1.2.3 curl/8"]),
+        (("--sort", "name", "--limit", "1"), ["10.1.2.3 curl/8"]),
+        (("--since", "2026-11-10"), ["nightly", "10.1.2.3 curl/8"]),
+        (("--since", "2026-11-22T12:00:00+03:00"), ["nightly"]),
+    ],
+)
+def test_rows_are_chosen_and_sorted(run: Run, file: str, options: tuple[str, ...], names: list[str]) -> None:
+    report = json.loads(run("callers", *UNTIL, "--format", "json", *options, file).out)
+
+    assert [row["caller"] for row in report["callers"]] == names
+    assert report["total"] == (3 if "--since" not in options else len(names))
+
+
+def test_a_length_of_time_counts_back_from_now(run: Run, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    (tmp_path / "log").write_bytes(log(call(now - timedelta(hours=3), "late"), call(now - timedelta(days=8), "early")))
+
+    def names(*options: str) -> set[str]:
+        return {row["caller"] for row in json.loads(run("callers", "--format", "json", *options, "log").out)["callers"]}
+
+    assert names("--since", "1w") == {"late"}
+    assert names("--until", "12h") == {"early"}
+    assert names() == {"late", "early"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--since", "yesterday"),
+        ("--since", "5"),
+        ("--limit", "0"),
+        ("--by", "colour"),
+        ("--state", "gone"),
+        ("--fail-if-active", "soon"),
+    ],
+)
+def test_a_wrong_option_exits_2_and_says_what_to_write(run: Run, file: str, arguments: tuple[str, str]) -> None:
+    ran = run("callers", *arguments, file)
+
+    assert (ran.status, ran.out) == (2, "")
+    assert arguments[0] in ran.err.splitlines()[-1]
+
+
+def test_without_files_the_configured_log_is_read_with_its_rotated_siblings(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "callers.jsonl").write_bytes(log(*nightly(2, 1)))
+    (tmp_path / "logs" / "callers.jsonl.1.gz").write_bytes(gzip.compress(log(*nightly(4, 3))))
+    (tmp_path / "other.jsonl").write_bytes(log(*nightly(9, 5)))
+
+    assert rows(run("callers").out)[1][3] == "4"
+    (tmp_path / "config.yaml").write_text("callers: {log: other.jsonl}")
+    assert rows(run("callers").out)[1][3] == "5"
+
+
+def test_an_export_can_be_piped_in(run: Run) -> None:
+    assert rows(run("callers", "-", stdin=log(*nightly(4, 1))).out)[1][3] == "4"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "logs/callers.jsonl: there is no log yet"),
+        (("gone.jsonl",), "gone.jsonl: No such file or directory"),
+    ],
+)
+def test_where_there_is_no_log_one_line_says_so(run: Run, arguments: tuple[str, ...], says: str) -> None:
+    ran = run("callers", *arguments)
+
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.said.startswith(f"trigger-shim: error: {says}")
+
+
+def test_rules_of_the_configuration_name_the_callers(run: Run, tmp_path: Path) -> None:
+    known = {"name": "sync", "owner": "team-c", "contact": "c@acme.example", "repository": "acme/*", "agent": "curl/*"}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"callers": {"known": [known]}}))
+    (tmp_path / "log").write_bytes(log(call(caller="10.1.2.3 curl/8", caller_source="address", user_agent="curl/8")))
+    [row] = json.loads(run("callers", *UNTIL, "--format", "json", "log").out)["callers"]
+
+    assert (row["caller"], row["source"], row["owner"], row["contact"]) == ("sync", "known", "team-c", "c@acme.example")
+
+
+# --- the gate
+
+
+@pytest.mark.parametrize(
+    ("records", "status"),
+    [
+        ([*beats(NOW - 40 * DAY), *nightly(40, 14)], 1),
+        ([*beats(NOW - 40 * DAY), *nightly(40, 15)], 0),
+        (nightly(40, 15), 3),
+        ([], 3),
+    ],
+    ids=["somebody", "nobody", "no heartbeats", "nothing"],
+)
+def test_the_gate_of_the_final_removal(run: Run, tmp_path: Path, records: list[Record], status: int) -> None:
+    (tmp_path / "log").write_bytes(log(*records))
+    assert run("callers", *UNTIL, "--fail-if-active", "14d", "log").status == status
+
+
+def test_the_gate_stays_shut_where_there_is_no_log(run: Run) -> None:
+    ran = run("callers", "--fail-if-active", "14d")
+
+    assert ran.status == 3
+    assert ran.said.startswith("trigger-shim: error: ")
+
+
+def test_the_gate_works_with_every_form(run: Run, file: str) -> None:
+    for form in ("json", "csv", "markdown"):
+        assert run("callers", *UNTIL, "--fail-if-active", "14d", "--format", form, file).status == 1
+
+
+@pytest.mark.parametrize("columns", [60, 80, 140])
+def test_on_a_terminal_the_table_fits_and_has_colours(file: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    shown = on_a_terminal(["callers", *UNTIL, file], columns)
+
+    assert re.search(r"\x1b\[1;31mactive *\x1b\[0m", shown)
+    assert max(len(line) for line in plain(shown) if not line.startswith("trigger-shim: ")) <= columns
+    assert any(re.fullmatch(r"nightly .*active *", line) for line in plain(shown))
+
+
+def test_no_color_is_honoured(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    shown = on_a_terminal(["callers", *UNTIL, file], 100, {"NO_COLOR": "1"})
+
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", shown)
+
+
+def test_a_terminal_without_unicode_gets_a_trend_all_the_same(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    shown = on_a_terminal(["callers", *UNTIL, file], 140, {"LANG": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"})
+
+    assert "@@@@" in shown
+    assert shown.isascii()
+
+
+# --- with a policy
+
+
+@pytest.mark.usefixtures("fixed_time")
+def test_callers_has_a_column_for_what_comes_next(run: Run, planned: Any) -> None:
+    planned(POLICY, *RULES, records=LOG)
+
+    titles, *found = rows(run("callers").out)
+
+    assert titles[-2:] == ["state", "next"]
+    assert {row[0]: row[-1] for row in found} == {
+        "nightly": "brownout 2026-12-01 10:00",
+        "smoke": "sunset 2027-01-01",
+        "moved": "refused",
+    }
+
+
+@pytest.mark.usefixtures("fixed_time")
+def test_the_gate_does_not_wait_for_who_is_refused(run: Run, planned: Any) -> None:
+    gone = [call(NOW - days * DAY, status=410, outcome="gone") for days in (4, 3, 2, 1)]
+    records = [*beats(NOW - 40 * DAY), *nightly(40, 5), *gone]
+    planned({"sunset": "2026-11-20"}, records=records)
+    assert run("callers", "--fail-if-active", "14d").status == 0
+
+    planned({}, records=records)
+    assert run("callers", "--fail-if-active", "14d").status == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "callers", "titles"),
+    [
+        (140, "nightly", {"trend", "interval", "next"}),
+        (108, "nightly", {"interval", "errors", "user", "next"}),
+        (80, "nightly", {"next"}),
+        (60, "nightly", set()),
+        (76, "zzz", {"interval", "errors", "user", "owner"}),
+    ],
+)
+def test_a_narrow_terminal_does_without_the_plans_before_it_cuts_names(
+    planned: Any, columns: int, callers: str, titles: set[str]
+) -> None:
+    window = {"from": "2126-12-01T10:00:00Z", "to": "2126-12-01T10:10:00Z", "callers": callers}
+    planned({"brownouts": [window]}, records=[*LOG, *([call(NOW - 2 * DAY, "zzz")] if callers == "zzz" else [])])
+
+    options = ["--state", "active", "--sort", "calls", "--limit", "1", "--until", "2026-11-24"]
+    shown = plain(on_a_terminal(["callers", *options], columns))
+
+    assert titles <= set(shown[0].split())
+    assert ("next" in shown[0]) is ("next" in titles)
+    assert max(map(len, shown[:2])) <= columns
