@@ -1,6 +1,7 @@
 """What the owner of a caller must know: what it calls, and the new call for each."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from proxy.callers.report.detail import Detail, Use
@@ -82,28 +83,22 @@ class CallerProfile(NamedTuple):
     @property
     def warnings(self) -> list[str]:
         """Problems that the new call alone does not solve, a sentence or two each."""
-        warnings = []
-        if self.row.error_share == 1:
-            warnings.append("All its calls fail. Migrating will not fix that.")
-        counts = self.detail.counts
-        if misplaced := counts["trigger_fields"]:
-            fields = format_counts(misplaced.items())
-            warnings.append(
-                f"It sends the body of a trigger to POST /{{org}}/{{repo}}/cicd/runs, which ignores {fields}, so they"
-                " never reached a run. The response has no flux_id."
+        failing = ["All its calls fail. Migrating will not fix that."] if self.row.error_share == 1 else []
+        return [*failing, *self._field_warnings()]
+
+    def _field_warnings(self) -> Iterator[str]:
+        misplaced = self.detail.counts["trigger_fields"]
+        if misplaced:
+            yield (
+                f"It sends the body of a trigger to POST /{{org}}/{{repo}}/cicd/runs, which ignores"
+                f" {format_counts(misplaced.items())}, so they never reached a run. The response has no flux_id."
             )
-        if ignored := counts["ignored_fields"] - misplaced:
-            fields = format_counts(ignored.items())
-            advice = (
-                ""
-                if _TRIGGERS.isdisjoint(self.row.counts["endpoints"])
-                else " If they are needed, send them in values."
+        if ignored := self.detail.counts["ignored_fields"] - misplaced:
+            calls_trigger = not _TRIGGERS.isdisjoint(self.row.counts["endpoints"])
+            yield (
+                f"It sends {format_counts(ignored.items())}, which the withdrawn endpoint has always ignored, so they"
+                f" never reached a run.{' If they are needed, send them in values.' if calls_trigger else ''}"
             )
-            warnings.append(
-                f"It sends {fields}, which the withdrawn endpoint has always ignored, so they never reached a run."
-                f"{advice}"
-            )
-        return warnings
 
     @property
     def heading(self) -> str:

@@ -3,6 +3,7 @@
 Pure.
 """
 
+import copy
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -161,7 +162,7 @@ def _activity(tally: Tally, coverage: Coverage) -> _Activity:
 
 def _merged(tallies: list[Tally]) -> Tally:
     first, *others = tallies
-    whole = first.copy() if others else first
+    whole = copy.deepcopy(first) if others else first
     for other in others:
         whole.merge(other)
     return whole

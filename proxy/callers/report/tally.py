@@ -1,6 +1,5 @@
 """Counts of calls, by caller and by what they have in common."""
 
-import copy
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -97,10 +96,6 @@ class Tally:
     last_refused: datetime | None = None
     users: dict[str, datetime] = field(default_factory=dict)
     counts: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in COUNTED})
-
-    def copy(self) -> "Tally":
-        """A deep copy."""
-        return copy.deepcopy(self)
 
     def add(self, key: CallKey, calls: int, first: datetime, last: datetime) -> None:
         """Count calls with the same key, except their hours.
