@@ -206,7 +206,7 @@ def one_hop_less(request: Headers) -> list[Header]:
     """
     given = values(request, b"max-forwards")
     if len(given) != 1 or not _HOPS.fullmatch(given[0]):
-        raise errors.InvalidRequest("A call has one Max-Forwards, of up to nine digits.")
+        raise errors.InvalidRequest("Max-Forwards must be sent once, with up to nine digits.")
     left = (b"max-forwards", b"%d" % (int(given[0]) - 1))
     return [left if header[0] == left[0] else header for header in request]
 

@@ -1,6 +1,6 @@
-"""What the current API owns: a path that begins like this is never a withdrawn one (API.md, section 5).
+"""Paths that belong to the current API: a path that begins with one of these is never withdrawn (API.md, section 5).
 
-The API grows, so this list ages. To renew it, change the names and the date here and in ``deploy/nginx``.
+The API grows, so this list gets old. To renew it, change the names and the date here and in ``deploy/nginx``.
 """
 
 PUBLISHED = "November 2026"
@@ -20,5 +20,5 @@ def _spelled(text: str) -> str:
 ID_PREFIX = f"(?i:(?:{_spelled('cloud-')})?{_spelled('id:')})"
 """A regular expression for ``id:`` and ``cloud-id:``, in any case, each character percent-encoded or not.
 
-A second segment that begins so is never a repository's slug, whatever stands before it.
+A second segment that begins with it is never a repository's slug, whatever the first segment is.
 """

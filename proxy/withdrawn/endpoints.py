@@ -78,7 +78,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DOTS = re.compile(r"\.\.?(?:;.*)?", re.DOTALL)
 _ENDS_SEGMENT = re.compile(r"[/\\?#]")
 _DECODINGS = 4
-"""How often a name may be percent-encoded: more is nobody's."""
+"""How often a name may be percent-encoded; nobody encodes more often."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _is_slug(text: str) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    """Whether a name, which may hold a slash or a percent sign, leads nowhere else however often it is decoded."""
+    """Whether a name, which may contain ``/`` or ``%``, cannot lead to another path however often it is decoded."""
     raw = text.encode("latin-1", "replace")
     for _ in range(_DECODINGS):
         decoded = _decoded(raw)
@@ -141,7 +141,7 @@ def _is_name(text: str) -> bool:
 
 
 def _decoded(raw: bytes) -> str | None:
-    """A segment, percent-decoded once; None where it is not UTF-8 or has control characters."""
+    """A segment, percent-decoded once; None if it is not UTF-8 or has control characters."""
     try:
         text = unquote_to_bytes(raw).decode()  # refuses overlong forms, too
     except UnicodeDecodeError:
@@ -155,7 +155,7 @@ _FITS = {
     "task": _is_name,
     "cube": _is_name,
 }
-"""What a segment must be that is no slug."""
+"""Checks for segments that are not slugs."""
 
 
 def _pattern(path: str) -> re.Pattern[str]:

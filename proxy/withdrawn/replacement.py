@@ -99,20 +99,21 @@ def of_recorded(method: str, path: str, inputs: Iterable[str], base: str, hint: 
 
 
 def _moved(call: Curl, hint: str | None) -> Replacement:
-    """The call of an endpoint of which only the path has changed, with what goes into its body."""
+    """The new call for an endpoint of which only the path has changed."""
     if call.method not in {"POST", "PATCH"}:
         return Replacement(call, [])
     call = call._replace(headers=(*call.headers, _JSON))
     if hint == "trigger_body":
         body = trigger.to_successor(b'{"revision": "BRANCH"}', "WORKFLOW").body.decode()
         return Replacement(call._replace(body=body), [_TRIGGER_BODY])
-    note = f"{_BODY_FILE} holds the body that it sends today, which stays as it is"
+    note = f"{_BODY_FILE} stands for the body that the tool sends today; it does not change"
     return Replacement(call._replace(body=f"@{_BODY_FILE}"), [note])
 
 
 _TRIGGER_BODY = (
-    "it sends the body of the withdrawn trigger, which this endpoint ignores: revision has become head,"
-    " workflow_revision config_revision, and workflow_slug the name of a workflow; the answer has slug, and no flux_id"
+    "it sends the body of the withdrawn trigger, which this endpoint ignores: revision is now head,"
+    " workflow_revision is config_revision, and workflow_slug is the name of a workflow;"
+    " the response has slug, and no flux_id"
 )
 
 

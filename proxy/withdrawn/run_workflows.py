@@ -1,6 +1,6 @@
 """The withdrawn ``POST /{org}/{repo}/cicd/runs``: the same call under a new path (API.md, section 5).
 
-Both bodies go on as they came, right or wrong. They are read for the caller record alone, and for retries.
+Both bodies are passed on unchanged, even if they are wrong. They are read for the caller record and for retries.
 """
 
 import msgspec
@@ -8,9 +8,9 @@ import msgspec
 from proxy.withdrawn.successor import explanation_in, run_in
 from proxy.withdrawn.trigger import LegacyResponse, SuccessorRequest, input_names, shortened
 
-# In both spellings, as a protobuf gateway takes them.
+# In both spellings that a protobuf gateway accepts.
 _KNOWN = frozenset({"head", "config_revision", "configRevision", "workflows", "shared"})
-# What clients of the trigger send to it, be it right or wrong.
+# Fields that clients of the trigger send, whether it accepted them or not.
 _OF_THE_TRIGGER = frozenset({"revision", "workflow_revision", "workflowRevision", "input", "inputs", "workflow_slug"})
 
 
@@ -23,7 +23,7 @@ _workflows = msgspec.json.Decoder(list[_Workflow] | None)
 
 
 def to_successor(body: bytes) -> SuccessorRequest:
-    """The same body, with what the caller record says of it; nothing is raised."""
+    """The same body, with what the caller record needs from it. Never raises."""
     try:
         body.decode()
         fields = _object.decode(body)
@@ -48,11 +48,11 @@ def _workflows_in(fields: dict[str, msgspec.Raw]) -> list[_Workflow]:
 
 
 def to_legacy(status: int, body: bytes) -> LegacyResponse:
-    """The same answer, with what the caller record says of it; nothing is raised.
+    """The same response, with what the caller record needs from it. Never raises.
 
     Args:
-        status: HTTP status of the answer.
-        body: the answer's body, its content encoding undone.
+        status: of the response.
+        body: of the response, without content encoding.
     """
     if status >= 400:
         return LegacyResponse(status, body, error_code=explanation_in(body).code)

@@ -1,4 +1,4 @@
-"""What the successor's answers say: a run (API.md, section 2), or an error (section 3)."""
+"""Reads the successor's responses: a run (API.md, section 2), or an error (section 3)."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A run, as far as anybody here reads it."""
+    """The fields of a run that the proxy reads."""
 
     id: str | None = None
     slug: str | None = None
@@ -17,25 +17,25 @@ class Run(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str | None:
-        """Its slug, or its ID where it has none; None where it has neither, and is no run."""
+        """Its slug, or its ID if it has no slug; None if it has neither, and so is not a run."""
         return self.slug or self.id or None
 
     @property
     def user_name(self) -> str | None:
-        """Whose token started it."""
+        """The owner of the token that started it."""
         user = self.user.get("slug") or self.user.get("id") if isinstance(self.user, dict) else None
         return user if isinstance(user, str) else None
 
 
 class Explanation(NamedTuple):
-    """What an error says, each part None where it is absent or no string."""
+    """The texts of an error; each is None if it is missing or not a string."""
 
     code: str | None = None
     message: str | None = None
 
 
 class _Error(msgspec.Struct, frozen=True):
-    # Of whatever type: only a string explains anything.
+    # Other types are allowed, and ignored.
     error_code: msgspec.Raw = msgspec.Raw()
     message: msgspec.Raw = msgspec.Raw()
 
@@ -46,7 +46,7 @@ _string = msgspec.json.Decoder(str)
 
 
 def run_in(body: bytes) -> Run | None:
-    """The run in the body of an answer; None where that is something else."""
+    """The run in the body of a response; None if it is something else."""
     try:
         body.decode()
         return _run.decode(body)
@@ -55,7 +55,7 @@ def run_in(body: bytes) -> Run | None:
 
 
 def explanation_in(body: bytes) -> Explanation:
-    """What the body of an error answer says; nothing where it is no JSON object."""
+    """The texts in the body of an error response; both are None if it is not a JSON object."""
     try:
         body.decode()
         error = _error.decode(body)

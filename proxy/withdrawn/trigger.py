@@ -162,7 +162,7 @@ def _understood(body: bytes) -> tuple[_RunCIBody, list[str]]:
         legacy = _run_body.decode(body)
         ignored = _ignored(legacy, body)
     if legacy.workflow_revision is not None and legacy.camel_revision is not None:
-        both = "workflow_revision and workflowRevision are one field: send one of them"
+        both = "workflow_revision and workflowRevision are the same field, so send only one"
         raise InvalidBody(
             f"The body is not what this endpoint takes: {both}, at $.workflowRevision.", at="$.workflowRevision"
         )

@@ -188,7 +188,7 @@ class Try:
                 with self._retries.places:
                     return await self._inherited(earlier)
         except TimeoutError:
-            raise errors.Overloaded("Calls that say the same are still under way.") from None
+            raise errors.Overloaded("Earlier calls with the same token, path and body are still in progress.") from None
 
     def _earlier(self) -> "Try | None":
         return self._retries.find(self.key, self.number)

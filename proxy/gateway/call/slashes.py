@@ -1,4 +1,4 @@
-"""Names tools whose base URL ends in a slash: they call ``//org/repo/…``, which is none of the withdrawn paths."""
+"""Warns of tools whose base URL ends in a slash: they call ``//org/repo/…``, which matches no withdrawn endpoint."""
 
 import re
 
@@ -8,11 +8,11 @@ from proxy.output.formatting import printable, shortened
 from proxy.withdrawn import endpoints
 
 MOST_NAMED = 64
-"""Callers that are named, at most: strangers can make up any number."""
+"""How many callers are named at most, because strangers can make up any number of them."""
 
 
 def meant(method: str, path: str) -> endpoints.Match | None:
-    """The withdrawn call that a path with empty segments would be without them, if any.
+    """The withdrawn endpoint that a path matches without its empty segments, if any.
 
     Args:
         method: as it came, in upper case.
@@ -22,13 +22,13 @@ def meant(method: str, path: str) -> endpoints.Match | None:
 
 
 class Slashes:
-    """Tells the operator of such tools, once each."""
+    """Warns the operator of such tools, once each."""
 
     def __init__(self) -> None:
         self._named: set[str] = set()
 
     def name(self, caller: Caller, call: str) -> None:
-        """Tell of a caller, unless that is done.
+        """Warn of a caller, unless it was named before.
 
         Args:
             caller: who it is.
@@ -40,7 +40,7 @@ class Slashes:
         agent = f" ({_shown(caller.user_agent)})" if caller.user_agent and caller.source != "address" else ""
         operator.warning(
             f"{_shown(caller.name)}{agent} calls {_shown(call)}, which passes through untranslated: "
-            "take the slash off the end of its base URL"
+            "remove the slash at the end of its base URL"
         )
 
 

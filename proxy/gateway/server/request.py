@@ -52,14 +52,14 @@ def check(version: str, size: int, headers: Headers, told: Mapping[bytes, bytes]
         _check_repeated(headers)
     host = told.get(b"host", b"" if version == "1.0" else None)
     if host is None or not _is_authority(host):
-        raise errors.InvalidRequest("A request names its host in the Host header.")
+        raise errors.InvalidRequest("The Host header is missing or invalid.")
     return _framing(version, told.get(b"content-length"), told.get(b"transfer-encoding"))
 
 
 def _check_repeated(headers: Headers) -> None:
     for name in (b"host", b"content-length", b"transfer-encoding"):
         if len(values(headers, name)) > 1:
-            raise errors.InvalidRequest(f"A request has one {name.decode().title()} header.")
+            raise errors.InvalidRequest(f"The {name.decode().title()} header is repeated.")
 
 
 @functools.lru_cache(64)  # of 64 KiB at most; the same few hosts come again and again
@@ -81,7 +81,7 @@ def _framing(version: str, length: bytes | None, coding: bytes | None) -> tuple[
     if coding is not None and (coding.lower() != b"chunked" or length is not None or version == "1.0"):
         raise errors.InvalidRequest("The only transfer coding is chunked, without Content-Length.")
     if length is not None and len(length) > LENGTH_DIGITS:
-        raise errors.InvalidRequest(f"A Content-Length has at most {LENGTH_DIGITS} digits.")
+        raise errors.InvalidRequest(f"Content-Length has more than {LENGTH_DIGITS} digits.")
     return int(length or 0), coding is not None
 
 
@@ -102,7 +102,7 @@ def target_of(method: str, raw: bytes) -> tuple[bytes, bytes, bytes]:
         rest = raw.partition(b"://")[2]
         cut = min((index for mark in b"/?" if (index := rest.find(mark)) >= 0), default=len(rest))
         if rest[:cut].startswith(b":") or not cut or not _is_authority(rest[:cut]):
-            raise errors.InvalidRequest("The target of the request names no host.")
+            raise errors.InvalidRequest("The target of the request has no valid host.")
         target = rest[cut:] if rest[cut : cut + 1] == b"/" else b"/" + rest[cut:]
     if not target.startswith(b"/") or b"#" in target:
         raise errors.InvalidRequest("The target of the request is no path.")

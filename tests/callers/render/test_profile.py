@@ -109,7 +109,7 @@ def test_a_new_call_whose_body_is_unchanged_reads_it_from_a_file(
         ran = pasted(shown, tmp_path)
 
     assert seen in ran.stdout, ran.stderr
-    assert "# BODY.json holds the body that it sends today, which stays as it is" in shown
+    assert "# BODY.json stands for the body that the tool sends today; it does not change" in shown
     assert standin.received[0].header("content-type") == "application/json"
 
 
@@ -141,8 +141,7 @@ def test_the_body_of_a_trigger_sent_to_another_endpoint_is_explained(
     assert change.hint == "trigger_body"
     assert (change.request or "").endswith("""-d '{"workflows":[{"name":"WORKFLOW"}],"head":{"branch":"BRANCH"}}'""")
     assert (
-        "    # it sends the body of the withdrawn trigger, which this endpoint ignores: revision has become head,"
-        in told
+        "    # it sends the body of the withdrawn trigger, which this endpoint ignores: revision is now head," in told
     )
     assert "only the path changes" not in told
     assert '"hint": "trigger_body"' in profile_to_json(found)

@@ -47,7 +47,7 @@ def test_a_call_with_an_empty_segment_goes_on_untouched_and_its_tool_is_named_on
     assert line.startswith("trigger-shim: warning: token:")
     assert line.endswith(
         f" (legacy-ci/1.0) calls {method} {path}, which passes through untranslated: "
-        "take the slash off the end of its base URL"
+        "remove the slash at the end of its base URL"
     )
     assert "secret-token" not in line
 
