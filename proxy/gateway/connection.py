@@ -202,13 +202,16 @@ class Connection(asyncio.Protocol):
     async def _send_body(self, body: AsyncIterable[bytes], *, chunked: bool) -> None:
         async for chunk in body:
             if chunk:
-                self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
-            if self.state is State.WAITING and self._is_broken:
-                self._read_rest()
-                await asyncio.sleep(0)  # an answer that refuses the rest cancels this
-            await self._writable.wait()
+                await self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
         if chunked:
-            self._transport.write(b"0\r\n\r\n")
+            await self._write(b"0\r\n\r\n")
+
+    async def _write(self, piece: bytes) -> None:
+        self._transport.write(piece)
+        if self.state is State.WAITING and self._is_broken:
+            self._read_rest()
+            await asyncio.sleep(0)  # an answer that refuses the rest cancels the upload here
+        await self._writable.wait()
 
     @property
     def _is_broken(self) -> bool:
