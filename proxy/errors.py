@@ -54,12 +54,12 @@ _ADVICE: dict[RunStarted, str] = {
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
-    """The body of every 4xx and 5xx answer (API.md, section 3)."""
+    """The body of an error of the proxy's own: it has all that the schema has (API.md, section 3)."""
 
     error_code: str
-    message: str = ""
-    request_id: str = ""
-    details: dict[str, str] | None = None
+    message: str
+    request_id: str
+    details: dict[str, str]
 
 
 class ProxyError(Exception):
@@ -254,7 +254,7 @@ class InvalidAnswer(ProxyError):
 
 
 class UpstreamError(ProxyError):
-    """An error answer that is not in the schema, from a load balancer say, wrapped in it."""
+    """An error answer that explains nothing, from a load balancer say, wrapped in the schema."""
 
     code = "UpstreamError"
     outcome = "upstream_error"

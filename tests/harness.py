@@ -250,7 +250,8 @@ def proxy_for(url: str, folder: Path, now: Clock | None = None, **sections: Any)
     public = server.loopback()
     host, port = public.getsockname()
     settings = config.load(None, {}, values)
-    with server.background(App(settings, now=now) if now is not None else App(settings), public):
+    app = App(settings, now=now) if now is not None else App(settings)
+    with server.background(app, public, tls=settings.tls):
         yield Proxy(host, port, log)
 
 

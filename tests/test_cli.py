@@ -309,12 +309,20 @@ def test_a_curl_command_line_becomes_one_for_the_successor(run: Run) -> None:
     }
 
 
+@pytest.mark.parametrize("field", ["revision", "workflow_revision", "workflowRevision"])
 @pytest.mark.parametrize("revision", ["'\"$BRANCH\"'", "main", "5$"])
-def test_a_revision_that_is_a_shell_variable_is_warned_about(run: Run, revision: str) -> None:
-    ran = run("translate", "--curl", stdin=f'curl -X POST $API{PATH} -d \'{{"revision": "{revision}"}}\'')
+def test_a_revision_that_is_a_shell_variable_is_warned_about(run: Run, field: str, revision: str) -> None:
+    ran = run("translate", "--curl", stdin=f'curl -X POST $API{PATH} -d \'{{"{field}": "{revision}"}}\'')
 
     assert ran.status == 0
     assert ("a revision is a shell variable" in ran.err) == ("BRANCH" in revision)
+
+
+def test_a_workflow_revision_may_be_spelled_as_a_protobuf_gateway_takes_it(run: Run) -> None:
+    ran = run("translate", "--path", PATH, stdin='{"workflowRevision": "dev"}')
+
+    assert json.loads(ran.out) == {"workflows": [{"name": "build"}], "config_revision": {"branch": "dev"}}
+    assert "warning" not in ran.err
 
 
 def test_a_body_becomes_a_curl_command_line_in_which_only_the_token_is_a_variable(run: Run) -> None:
@@ -383,6 +391,7 @@ def test_a_run_becomes_its_legacy_answer(run: Run, answer: Any, legacy: tuple[st
         (["--path", PATH], "[]", 1, "$"),
         (["--path", PATH], '{"revision": 5}', 1, "$.revision"),
         (["--path", PATH], '{"input": {"values": {}}}', 1, "$.input.values"),
+        (["--path", PATH], '{"workflow_revision": "a", "workflowRevision": "a"}', 1, "$.workflowRevision"),
         (["--path", PATH], '{"input":' * 100000, 1, "nested"),
         (["--path", "/acme/shop/ci_workflows/%FF/trigger"], "{}", 1, "UTF-8"),
         (["--path", "/acme/shop/cicd/runs"], "{}", 1, "not the withdrawn trigger"),

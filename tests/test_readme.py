@@ -10,8 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxy import config
 from proxy.cli import main
-from proxy.gateway import asgi, protocol, server
+from proxy.gateway import asgi, protocol, retries, server, slashes
 from proxy.gateway.metrics import Metrics
+from proxy.gateway.upstream import ANSWER_LIMIT
+from proxy.withdrawn.current import PUBLISHED
 from tests.gateway.faults import ANSWERS, FAULTS, MOVED, RESTARTED, Seen
 from tests.harness import Upstream, watched
 from tests.sockets import free_port
@@ -148,6 +150,17 @@ def test_the_time_limits_that_the_readme_tells_are_those_that_hold() -> None:
     assert f"headers sent within {protocol.HEAD_TIMEOUT:g} s" in text
     assert f"the body of a trigger within {asgi.WHOLE_BODY_TIMEOUT:g} s; " in text
     assert f"without a call is closed after {server.KEEPALIVE} s." in text
+
+
+def test_the_bounds_and_the_date_that_the_readme_tells_are_those_that_hold() -> None:
+    text = " ".join(README.split())
+    assert f"as published in {PUBLISHED} " in text
+    assert f"each worker names the first {slashes.MOST_NAMED}." in text
+    assert (
+        f"at most {retries.MOST_KEPT:,} runs are kept in each, and {retries.MOST_BYTES >> 20} MiB of their answers."
+        in text
+    )
+    assert f"The answer may have {ANSWER_LIMIT >> 20} MiB " in text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

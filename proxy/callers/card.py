@@ -22,6 +22,7 @@ class Change(NamedTuple):
         legacy: method and path of the call, as it is.
         request: the new one, a ``curl`` command line; None where the call is a wrong one, which never worked.
         notes: on the new one, a sentence each.
+        hint: as recorded.
     """
 
     endpoint: str
@@ -29,6 +30,12 @@ class Change(NamedTuple):
     calls: int
     request: str | None
     notes: list[str]
+    hint: str | None = None
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether the path alone changes."""
+        return self.endpoint not in _TRIGGERS and self.hint is None
 
 
 class Card(NamedTuple):
@@ -93,11 +100,17 @@ class Card(NamedTuple):
         warnings = []
         if self.row.error_share == 1:
             warnings.append("None of its calls has worked: moving alone mends nothing.")
-        if self.detail.ignored_fields:
-            fields = listed(self.detail.ignored_fields.items())
+        if self.detail.trigger_fields:
+            fields = listed(self.detail.trigger_fields.items())
             warnings.append(
-                f"It sends {fields}, which the withdrawn endpoint has always ignored: they never reached a run."
-                " If they are meant, they belong in values."
+                f"It sends the body of the trigger to POST /{{org}}/{{repo}}/cicd/runs, which ignores {fields}:"
+                " they never reached a run, and the answer has no flux_id."
+            )
+        if ignored := self.detail.ignored_fields - self.detail.trigger_fields:
+            fields = listed(ignored.items())
+            advice = "" if _TRIGGERS.isdisjoint(self.row.endpoints) else " If they are meant, they belong in values."
+            warnings.append(
+                f"It sends {fields}, which the withdrawn endpoint has always ignored: they never reached a run.{advice}"
             )
         return warnings
 
@@ -111,7 +124,7 @@ class Card(NamedTuple):
         """What holds for all of its changes, in sentences."""
         return [
             *(_TRIGGER if any(change.endpoint in _TRIGGERS for change in self.changes) else []),
-            *(_OTHERS if any(change.endpoint not in _TRIGGERS for change in self.changes) else []),
+            *(_OTHERS if any(change.is_moved for change in self.changes) else []),
         ]
 
 
@@ -139,9 +152,9 @@ def card(row: Row, detail: Detail, base: str) -> Card:
 
 
 def _change(endpoint: str, use: Use, base: str) -> Change:
-    method, path = use.method, use.path
+    method, path, hint = use.method, use.path, use.hint
     try:
-        new = replacement.of_recorded(method, path, use.inputs, base)
+        new = replacement.of_recorded(method, path, use.inputs, base, hint)
     except (curl.CurlError, InvalidPath, InvalidBody) as wrong:
-        return Change(endpoint, f"{method} {path}", use.calls, None, [str(wrong)])
-    return Change(endpoint, f"{method} {path}", use.calls, curl.write(new.call), new.notes)
+        return Change(endpoint, f"{method} {path}", use.calls, None, [str(wrong)], hint)
+    return Change(endpoint, f"{method} {path}", use.calls, curl.write(new.call), new.notes, hint)

@@ -57,6 +57,11 @@ class Use(msgspec.Struct):
         """Raw, of the last call."""
         return _last_call(self.line).path
 
+    @property
+    def hint(self) -> str | None:
+        """What its owner should hear, of the last call."""
+        return _names(self.line).hint
+
 
 class Detail:
     """The calls of one caller, added in any order.
@@ -66,6 +71,7 @@ class Detail:
         tokens: fingerprints of those it calls with.
         errors: which it got: status and code.
         ignored_fields: fields that it sends and that the withdrawn endpoint has always ignored.
+        trigger_fields: those of them that it sends as a trigger's body, but to another endpoint.
         uses: by endpoint, repository and workflow.
     """
 
@@ -74,6 +80,7 @@ class Detail:
         self.tokens: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.ignored_fields: Counter[str] = Counter()
+        self.trigger_fields: Counter[str] = Counter()
         self.uses: dict[tuple[str | None, ...], Use] = {}
         self._last: list[tuple[datetime, bytes, Sighting]] = []
 
@@ -99,6 +106,8 @@ class Detail:
             _count(self.errors, f"{seen.status} {code or seen.outcome}")
         for name in names.ignored_fields:
             _count(self.ignored_fields, name)
+            if names.hint == "trigger_body":
+                _count(self.trigger_fields, name)
         self._note_use(seen, line, names.inputs)
         last = (seen.ts, line, seen)
         if len(self._last) < LAST_CALLS:

@@ -10,7 +10,7 @@ import msgspec
 
 from proxy.errors import Outcome
 from proxy.withdrawn.lifecycle import Phase
-from proxy.withdrawn.trigger import TriggerStatus
+from proxy.withdrawn.trigger import Hint, TriggerStatus
 
 CallerSource = Literal["known", "header", "token", "address"]
 
@@ -33,9 +33,10 @@ class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_
         run: slug of the run.
         inputs: names of the inputs, never their values.
         ignored_fields: fields that the withdrawn endpoint never had.
+        hint: what its owner should hear: ``trigger_body`` where the body is the trigger's, sent to another endpoint.
         duration_ms: of the whole call, until the answer was ready.
         upstream_ms: of the exchange with the successor.
-        client_gone: the caller had hung up before its answer was ready.
+        client_gone: the caller was lost before its answer was ready, or half-closed its connection and did not take it.
     """
 
     schema: int
@@ -66,6 +67,7 @@ class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_
     trigger_status: TriggerStatus | None = None
     inputs: list[str] = []
     ignored_fields: list[str] = []
+    hint: Hint | None = None
     duration_ms: float | None = None
     upstream_ms: float | None = None
     client_gone: bool = False
@@ -100,6 +102,7 @@ class Closeup(msgspec.Struct, gc=False):
 
     inputs: list[str] = []
     ignored_fields: list[str] = []
+    hint: str | None = None
 
 
 class LastCall(msgspec.Struct, gc=False):

@@ -72,9 +72,15 @@ class Answering:
 
         Raises:
             Gone: there is nobody to answer.
+            errors.InvalidAnswer: the answer's ``Content-Length`` has too many digits.
         """
+        length = headers.first(fields, b"content-length")
+        if length is not None and len(length) > headers.LENGTH_DIGITS:
+            raise errors.InvalidAnswer(
+                f"The service's answer has a Content-Length of over {headers.LENGTH_DIGITS} digits."
+            )
         self.status = status
-        left = 0 if self._to_head or status in {204, 304} else int(headers.first(fields, b"content-length") or -1)
+        left = 0 if self._to_head or status in {204, 304} else int(length or -1)
         if left == 0:
             ending()
         await self._pass({"type": "http.response.start", "status": status, "headers": fields})

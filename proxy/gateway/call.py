@@ -9,20 +9,23 @@ from urllib.parse import quote_from_bytes
 from starlette.types import Receive, Scope, Send
 
 from proxy import errors
+from proxy.callers.identity import Caller
 from proxy.callers.log import operator
 from proxy.callers.record import SCHEMA, CallRecord
 from proxy.config import Config
-from proxy.gateway import headers
-from proxy.gateway.asgi import JSON, Answering, Gone, Response, has_body, made_here, pieces, whole_body
+from proxy.gateway import headers, responses
+from proxy.gateway.asgi import Answering, Gone, Response, has_body, made_here, pieces, whole_body
 from proxy.gateway.closing import Closing, Passing, Recording
-from proxy.gateway.headers import Header
+from proxy.gateway.delivery import PATIENCE, Delivery
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.places import Places
 from proxy.gateway.records import Records
+from proxy.gateway.request import METHODS
 from proxy.gateway.retries import Retries, key_of
+from proxy.gateway.slashes import Slashes, meant
 from proxy.gateway.terms import InForce, Visit
 from proxy.gateway.upstream import Stream, Upstream
-from proxy.withdrawn import endpoints, trigger
+from proxy.withdrawn import endpoints, run_workflows, trigger
 
 
 class Gateway:
@@ -36,21 +39,30 @@ class Gateway:
         self._base = config.upstream.url
         self._in_force = in_force
         self._name_header = (config.callers.header or "").lower().encode()
+        self._single = headers.SINGLE | {self._name_header}
         self._records = records
         self._metrics = metrics
         # Each has its own, and its own connections: neither must starve the other.
         self._triggers, self._streams = Places(config.limits.in_flight), Places(config.limits.in_flight)
-        self._retries = Retries(config.limits.retry_window, time.monotonic)
+        self._retries = Retries(
+            config.limits.retry_window,
+            time.monotonic,
+            patience=config.upstream.timeout + 2 * PATIENCE,  # no single call takes longer
+            waiting=config.limits.in_flight,
+        )
+        self._slashes = Slashes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
         match = endpoints.match(scope["method"], scope["raw_path"].decode("latin-1"))
         answering = Answering(send, scope["method"])
         try:
-            if match is None:
-                await self._pass_through(scope, receive, answering)
-            else:
+            if match is not None:
                 await self._withdrawn(match, scope, receive, answering)
+            elif scope["method"] == "OPTIONS" and headers.ends_here(scope["target"], scope["headers"]):
+                await answering.whole(Response(200, [(b"allow", METHODS)], b""))
+            else:
+                await self._pass_through(scope, receive, answering)
         except Gone:
             pass
 
@@ -58,67 +70,90 @@ class Gateway:
         """The way of a call of a withdrawn endpoint, from its first byte to its last."""
         visit = self._visit(scope, match)
         record = visit.record
-        close = Recording(self._metrics, answering, record, self._records, scope["is_gone"])
+        delivery: Delivery = scope["delivery"]
+        close = Recording(self._metrics, answering, record, self._records, delivery)
         response = None
         try:
-            headers.check(scope["headers"])
+            headers.check(scope["headers"], scope["fields"], scope["http_version"], self._single)
             record.workflow = match.workflow
             successor = match.successor.encode("latin-1")
             record.successor = _quoted(successor)
             visit.check()
-            if match.endpoint.is_trigger:
-                response = await self._translated(scope, receive, close)
+            target = successor + scope["target"].removeprefix(scope["raw_path"])
+            if match.endpoint.is_trigger:  # which has no query
+                response = await self._started(scope, receive, close, successor, translates=True)
+            elif match.endpoint.starts_run:
+                response = await self._started(scope, receive, close, target, translates=False)
             else:  # of the rest of the section only the path has changed
-                target = successor + scope["target"].removeprefix(scope["raw_path"])
                 await self._relay(scope, receive, answering, target, close, visit=visit)
+                await delivery.settled()
         except Gone:
             pass
         except Exception as problem:
-            response = _failed(_error(problem, record.request_id), record, starts_run=match.endpoint.starts_run)
+            response = responses.failed(
+                _error(problem, record.request_id), record, starts_run=match.endpoint.starts_run
+            )
         except BaseException:
             close()
             raise
-        await close.beside(others=self._triggers.are_taken)
-        if response is not None and answering.status is None:
-            response.headers.extend(visit.announced())
-            await answering.whole(response)
+        half_closed = close.waits
+        if not half_closed:
+            await close.beside(others=self._triggers.are_taken)
+        try:
+            if response is not None and answering.status is None:
+                response.headers.extend(visit.announced())
+                await answering.whole(response)
+                if half_closed:
+                    await delivery.settled()
+        finally:
+            close()
 
-    async def _translated(self, scope: Scope, receive: Receive, close: Recording) -> Response:
-        """The trigger: both bodies are translated, unless it is a retry, which takes over the run of its lost try."""
+    async def _started(
+        self, scope: Scope, receive: Receive, close: Recording, target: bytes, *, translates: bool
+    ) -> Response:
+        """A call that starts a run, unless it is a retry, which takes over the run of its lost try.
+
+        Args:
+            scope: of the call.
+            receive: gives its body.
+            close: records it.
+            target: where it goes: path and query.
+            translates: whether both bodies are translated; if not, they go on as they came.
+        """
         record = close.record
         legacy = await whole_body(scope, receive, self._body_limit)
-        request = trigger.to_successor(legacy, record.workflow or "")
-        record.inputs, record.ignored_fields = request.inputs, request.ignored_fields
+        if translates:
+            request = trigger.to_successor(legacy, record.workflow or "")
+        else:
+            request = run_workflows.to_successor(legacy)
+        record.inputs, record.ignored_fields, record.hint = request.inputs, request.ignored_fields, request.hint
         key = key_of(scope["fields"].get(b"authorization", b""), scope["target"], legacy)
-        with self._triggers, self._retries.begin(key, scope["when_gone"]) as attempt:
+        with self._retries.begin(key, scope["delivery"]) as attempt:
             run = await attempt.taken_over()
             if run is not None:
                 attempt.run = trigger.taken_over(run)
-                return _delivered(attempt.run, record, "redelivered")
-            close.sent()
-            answer = await self._upstream.post(
-                record.successor or "",
-                headers.translated(scope["headers"], self._hop(scope), record.request_id.encode()),
-                request.body,
+                return responses.delivered(attempt.run, record, "redelivered")
+            fields = (headers.translated if translates else headers.whole)(
+                scope["headers"], self._hop(scope), record.request_id.encode()
             )
-            close.received()
+            with self._triggers:
+                close.sent()
+                answer = await self._upstream.post(target, fields, request.body)
+                close.received()
             record.upstream_status = answer.status
-            try:
-                legacy_answer = trigger.to_legacy(answer.status, answer.body)
-            except errors.UpstreamError as error:
-                return _failed(error, record, starts_run=True, kept=headers.kept(answer.headers))
-            if legacy_answer.error_code is not None:
-                return _refused(legacy_answer, record, headers.kept(answer.headers))
-            if legacy_answer.has_run:
-                attempt.run = legacy_answer
-            return _delivered(legacy_answer, record, "forwarded")
+            attempt.run, response = (responses.translated if translates else responses.as_it_came)(answer, record)
+            return response
 
     async def _pass_through(self, scope: Scope, receive: Receive, answering: Answering) -> None:
         """Everything else: untouched, and not recorded."""
         close = Passing(self._metrics, answering)
         response = None
         try:
-            headers.check(scope["headers"])
+            headers.check(scope["headers"], scope["fields"], scope["http_version"], headers.CREDENTIALS)
+            if scope["method"] == "OPTIONS" and b"max-forwards" in scope["fields"]:
+                scope["headers"] = headers.one_hop_less(scope["headers"])
+            if b"//" in scope["raw_path"]:
+                self._look_at_slashes(scope)
             await self._relay(scope, receive, answering, scope["target"], close)
         except Gone:
             pass
@@ -132,6 +167,11 @@ class Gateway:
         if response is not None and answering.status is None:
             await answering.whole(response)
 
+    def _look_at_slashes(self, scope: Scope) -> None:
+        match = meant(scope["method"], scope["raw_path"].decode("latin-1"))
+        if match is not None:
+            self._slashes.name(self._caller(scope, match), f"{scope['method']} {_quoted(scope['raw_path'])}")
+
     async def _relay(
         self,
         scope: Scope,
@@ -144,7 +184,7 @@ class Gateway:
     ) -> None:
         """Hand a call on under a target, and its answer back, both as they come; close it before the end."""
         fields = headers.forwarded(scope["headers"], self._hop(scope))
-        if visit is not None and visit.request_id not in fields:
+        if visit is not None:
             fields = [*(header for header in fields if header[0] != b"x-request-id"), visit.request_id]
         body = pieces(receive) if has_body(scope) else None
         with self._streams:
@@ -161,22 +201,13 @@ class Gateway:
             back += visit.announced()
             if headers.first(back, b"x-request-id") is None:
                 back.append(visit.request_id)
-        await answering.streamed(answer.status, back, answer.body, close)
+        await answering.streamed(answer.status, back, answer.body, close.ending)
 
     def _visit(self, scope: Scope, match: endpoints.Match) -> Visit:
         """A call of which the head is known: until something better is, its record says that it was interrupted."""
         fields: Mapping[bytes, bytes] = scope["fields"]
         now, terms = self._in_force.now(), self._in_force.terms
-        hops = headers.values(scope["headers"], b"x-forwarded-for") if b"x-forwarded-for" in fields else []
-        caller = terms.identity.identify(
-            _peer(scope),
-            [hop.decode("latin-1") for hop in hops],
-            _text(fields.get(b"authorization"), "surrogateescape"),
-            _text(fields.get(b"user-agent")),
-            given_name=_text(fields.get(self._name_header)),
-            repository=match.repository,
-            workflow=_workflow(match),
-        )
+        caller = self._caller(scope, match)
         party = terms.party(caller)
         standing = terms.standing(party, now)
         record = CallRecord(
@@ -202,6 +233,19 @@ class Gateway:
             status=500,
         )
         return Visit(terms, party, standing, record, self._base)
+
+    def _caller(self, scope: Scope, match: endpoints.Match) -> Caller:
+        fields: Mapping[bytes, bytes] = scope["fields"]
+        hops = headers.values(scope["headers"], b"x-forwarded-for") if b"x-forwarded-for" in fields else []
+        return self._in_force.terms.identity.identify(
+            _peer(scope),
+            [hop.decode("latin-1") for hop in hops],
+            _text(fields.get(b"authorization"), "surrogateescape"),
+            _text(fields.get(b"user-agent")),
+            given_name=_text(fields.get(self._name_header)),
+            repository=match.repository,
+            workflow=_workflow(match),
+        )
 
     def _hop(self, scope: Scope) -> headers.Hop:
         peer = _peer(scope)
@@ -242,28 +286,6 @@ def _error(problem: Exception, request_id: str) -> errors.ProxyError:
         return problem
     operator.error(f"a fault of the proxy itself, in call {request_id}: {_where(problem)}")
     return errors.InternalError("The proxy failed.")
-
-
-def _delivered(answer: trigger.LegacyAnswer, record: CallRecord, outcome: errors.Outcome) -> Response:
-    record.outcome, record.status = outcome, answer.status
-    record.run, record.trigger_status, record.run_user = answer.run, answer.trigger_status, answer.run_user
-    return Response(answer.status, [JSON, (b"x-request-id", record.request_id.encode())], answer.body)
-
-
-def _refused(answer: trigger.LegacyAnswer, record: CallRecord, kept: list[Header]) -> Response:
-    """The service's own error, as it is."""
-    record.outcome, record.status, record.error_code = "upstream_error", answer.status, answer.error_code
-    if headers.first(kept, b"x-request-id") is None:
-        kept.append((b"x-request-id", record.request_id.encode()))
-    return Response(answer.status, [JSON, *kept], answer.body)
-
-
-def _failed(
-    error: errors.ProxyError, record: CallRecord, *, starts_run: bool, kept: list[Header] | None = None
-) -> Response:
-    record.outcome, record.status, record.error_code = error.outcome, error.status, error.code
-    record.upstream_status = record.upstream_status or error.upstream_status
-    return made_here(error, record.request_id, starts_run=starts_run, kept=kept)
 
 
 def _text(value: bytes | None, unfit: str = "replace") -> str | None:

@@ -1,13 +1,16 @@
-"""What is done once a call, before its answer is whole: whoever has the answer finds the call counted and recorded."""
+"""What is done once a call, before its answer is whole: whoever has the answer finds the call counted and recorded.
+
+Only for a caller that has half-closed it is done afterwards: the record says whether that one has its answer.
+"""
 
 import time
-from collections.abc import Callable
 from typing import ClassVar
 
 from proxy import errors
 from proxy.callers.record import CallRecord
 from proxy.errors import Outcome
 from proxy.gateway.asgi import Answering
+from proxy.gateway.delivery import Delivery, State
 from proxy.gateway.metrics import NO_ENDPOINT, Kind, Metrics
 from proxy.gateway.records import Records
 
@@ -43,6 +46,10 @@ class Closing:
     def came(self, status: int) -> None:
         """The successor's answer has begun, and goes to the caller as it comes."""
         raise NotImplementedError
+
+    def ending(self) -> None:
+        """The next thing to be sent is what makes the answer whole."""
+        self()
 
     def __call__(self) -> None:
         """Close it, if it is not yet."""
@@ -87,12 +94,12 @@ class Recording(Closing):
     kind = "withdrawn"
 
     def __init__(
-        self, metrics: Metrics, answering: Answering, record: CallRecord, records: Records, is_gone: Callable[[], bool]
+        self, metrics: Metrics, answering: Answering, record: CallRecord, records: Records, delivery: Delivery
     ) -> None:
         super().__init__(metrics, answering)
         self.record = record
         self._records = records
-        self._is_gone = is_gone
+        self._delivery = delivery
         self._intent: int | None = None
 
     def sent(self) -> None:
@@ -103,6 +110,17 @@ class Recording(Closing):
     def came(self, status: int) -> None:
         """The successor's answer has begun, and goes to the caller as it comes."""
         self.record.upstream_status, self.record.outcome = status, became(status)
+
+    def ending(self) -> None:
+        """The next thing to be sent is what makes the answer whole."""
+        self.received()
+        if not self.waits:
+            self()
+
+    @property
+    def waits(self) -> bool:
+        """Whether it must wait until it is known whether the caller has the answer."""
+        return self._delivery.state is State.HALF_CLOSED
 
     async def beside(self, others: bool) -> None:
         """Close it, if it is not yet, and have its record written with those of others, where there are any."""
@@ -119,7 +137,7 @@ class Recording(Closing):
     def _count(self, duration: float) -> None:
         record = self.record
         record.status = self._answering.status or record.status
-        record.client_gone = self._answering.gone or self._is_gone()
+        record.client_gone = self._answering.gone or self._delivery.state is State.LOST
         record.duration_ms = _milliseconds(duration)
         record.upstream_ms = _milliseconds(self._exchange) if self._exchange is not None else None
         self._metrics.called_by(record.caller if record.caller_source == "known" else None)

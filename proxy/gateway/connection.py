@@ -1,16 +1,20 @@
 """One HTTP/1.1 connection to the service, and the exchange under way on it. httptools parses."""
 
 import asyncio
+import contextlib
+import enum
+import math
+import os
 import re
+import select
 import ssl
 from collections.abc import AsyncIterable, Callable, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import httptools
 import httpx
 
-HEAD_LIMIT = 64 << 10
-"""Bytes of an answer before its body: interim answers, status line and headers."""
+from proxy.gateway.answer import HEAD_LIMIT, check
 
 BUFFER_LIMIT = 256 << 10
 """Bytes of a body that may wait for a slow reader before the connection is read no further."""
@@ -52,70 +56,99 @@ class Request(NamedTuple):
         return head
 
 
+class State(enum.Enum):
+    """What a connection is doing."""
+
+    IDLE = "can carry a request"
+    WAITING = "a request was sent, the head of its answer has not come"
+    READING = "the head has come, the body is coming"
+    CLOSED = "carries no further request"
+
+
+_UNDER_WAY = (State.WAITING, State.READING)
+
+
 class Connection(asyncio.Protocol):
     """One connection, and the exchange under way on it.
 
     Args:
         lost: called when there was a connection, and is none any more.
         loop: that it is on; to ask for the running one costs a system call each time.
+        keepalive: seconds after an answer for which it may be used again, unless the answer allows less.
 
     Attributes:
+        state: what it is doing.
         made: it came about, so that it will be lost one day.
         made_at: when it could be used first, on the loop's clock.
-        status, headers: of the answer, once its head is there.
+        status, headers: of the answer; the status is 0 until its head is there.
         idle_since: when it was given back, on the loop's clock.
     """
 
-    status: int
-    headers: list[tuple[bytes, bytes]]
     made_at: float
     idle_since: float
 
-    def __init__(self, lost: Callable[["Connection"], None], loop: asyncio.AbstractEventLoop) -> None:
-        self.made = False
+    def __init__(self, lost: Callable[["Connection"], None], loop: asyncio.AbstractEventLoop, keepalive: float) -> None:
         self.loop = loop
         self._lost = lost
-        self._exchanges = 0
-        self._waiter: asyncio.Future[None] | None = None
+        self._keepalive = keepalive
+        # of the connection
+        self.state = State.IDLE
+        self.made = False
+        self._requests = 0
+        self._usable_until = math.inf
+        self._poll = select.poll()
         self._writable = asyncio.Event()
         self._writable.set()
-        self._upload: asyncio.Task[None] | None = None
+        # of the exchange under way
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self._upload: asyncio.Task[None] | None = None  # until the request is sent whole
+        self._waiter: asyncio.Future[None] | None = None
         self._error: Exception | None = None
         self._chunks: list[bytes] = []
-        self._done = True
-        self._keep_alive = True
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.state.name}, {self._requests} requests>"
 
     # What the engine asks for
 
     @property
-    def reusable(self) -> bool:
+    def is_reusable(self) -> bool:
         """Whether the exchange is over, and the connection fit for another."""
-        over = self._done and not self._chunks and self._upload is None
-        return over and self._keep_alive and not self._transport.is_closing()
+        over = self.state is State.IDLE and not self._chunks and self._upload is None
+        return over and self.loop.time() < self._usable_until and not self._transport.is_closing()
 
     @property
-    def stale(self) -> bool:
+    def is_quiet(self) -> bool:
+        """Whether nothing has arrived that the loop has not read yet, not even an end. It costs a system call.
+
+        Over TLS, what has arrived may be a session ticket. That is rare: servers send theirs before the first answer.
+        """
+        return not self._poll.poll(0)
+
+    @property
+    def is_stale(self) -> bool:
         """Whether it may have been closed before its last request came: it was used before, and not a byte answered."""
-        return self._exchanges > 1 and self._head_size == 0
+        return self._requests > 1 and self._outside == 0
 
     async def exchange(self, head: bytes, request: Request) -> None:
         """Send a request, and wait for the head of the answer; the connection is broken off where none comes."""
         try:
             self._begin(head, request)
-            while not self._answered:
+            while not self.status:
                 await self._progress()
         except BaseException:
             self.abort()
             raise
 
     def _begin(self, head: bytes, request: Request) -> None:
-        self._exchanges += 1
+        self.state = State.WAITING
+        self._requests += 1
         self._parser = httptools.HttpResponseParser(self)
         self._to_head = request.method == "HEAD"
-        self.headers = []
-        self._buffered = self._head_size = 0
-        self._answered = self._interim = self._done = self._until_eof = False
-        self._keep_alive = True
+        self.status, self.headers = 0, []
+        self._buffered = 0
+        self._outside = 0  # bytes since the last one of a body
         if isinstance(request.body, bytes):
             self._transport.write(head + request.body)
         else:
@@ -126,7 +159,7 @@ class Connection(asyncio.Protocol):
 
     async def read(self) -> bytes:
         """What has come of the body, or nothing at its end."""
-        while not self._chunks and not self._done:
+        while not self._chunks and (self.state is State.READING or self._error is not None):
             await self._progress()
         content = b"".join(self._chunks)
         self._chunks.clear()
@@ -142,8 +175,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Break the connection off."""
-        if self._upload is not None:
-            self._upload.cancel()
+        self._fail(httpx.ReadError("the connection was broken off"))
         self._transport.abort()
 
     async def _progress(self) -> None:
@@ -157,8 +189,12 @@ class Connection(asyncio.Protocol):
             self._waiter.set_result(None)
 
     def _fail(self, error: Exception) -> None:
-        self._error = self._error or error
-        self._keep_alive = False
+        """Close the connection; the error is that of the exchange, if one is under way."""
+        if self.state in _UNDER_WAY:
+            self._error = error
+        self.state = State.CLOSED
+        if self._upload is not None:
+            self._upload.cancel()
         self._wake()
 
     # The body of the request
@@ -167,13 +203,39 @@ class Connection(asyncio.Protocol):
         async for chunk in body:
             if chunk:
                 self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+            if self.state is State.WAITING and self._is_broken:
+                self._read_rest()
+                await asyncio.sleep(0)  # an answer that refuses the rest cancels this
             await self._writable.wait()
         if chunked:
             self._transport.write(b"0\r\n\r\n")
 
+    @property
+    def _is_broken(self) -> bool:
+        return any(events & select.POLLHUP for _, events in self._poll.poll(0))
+
+    def _read_rest(self) -> None:
+        """Read what arrived before the connection broke: once a write has failed, the loop reads no more.
+
+        A service that refuses an upload answers and closes, so that writing on fails.
+        """
+        if self._tls is not None and self._transport.is_closing():  # the descriptor may be another's by now
+            return
+        with contextlib.suppress(OSError):
+            while self.state in _UNDER_WAY and self._buffered <= BUFFER_LIMIT:
+                if not (data := os.read(self._descriptor, BUFFER_LIMIT)):
+                    return
+                if self._tls is None:
+                    self.data_received(data)
+                else:
+                    self._tls.get_buffer(len(data))[: len(data)] = data
+                    self._tls.buffer_updated(len(data))
+
     def _uploaded(self, upload: asyncio.Task[None]) -> None:
+        if upload.cancelled():
+            return
         self._upload = None
-        if not upload.cancelled() and (error := upload.exception()) is not None:
+        if (error := upload.exception()) is not None:
             self._fail(error if isinstance(error, Exception) else httpx.WriteError(type(error).__name__))
             self._transport.abort()
 
@@ -181,18 +243,19 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._tls = _decrypting(transport)
+        self._descriptor = transport.get_extra_info("socket").fileno()
+        self._poll.register(self._descriptor, select.POLLIN)
         self.made = True
 
     def eof_received(self) -> None:
-        if not self._done and self._answered and self._until_eof and _is_announced(self._transport):
-            self._done = True
-            self._wake()
+        if self.state is State.READING and self._until_eof and _is_announced(self._transport):
+            self._end()  # a parser that waits for the end does not keep alive
+        else:
+            self._fail(httpx.ReadError("the connection ended"))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self._writable.set()
-        if not self._done:
-            self._fail(httpx.ReadError("the connection broke"))
-        self._keep_alive = False
+        self._fail(httpx.ReadError("the connection broke"))
         self._lost(self)
 
     def pause_writing(self) -> None:
@@ -202,68 +265,56 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
-        if self._done:  # nobody asked: whoever comes next must not get it
-            self._keep_alive = False
-            self._transport.abort()
+        if self.state not in _UNDER_WAY:  # nobody asked: whoever comes next must not get it
+            self.abort()
             return
-        if not self._answered:
-            self._head_size += len(data)
+        if not self._outside and self.state is State.WAITING and not data.startswith(b"H"):
+            self._fail(httpx.RemoteProtocolError("not HTTP"))  # the parser takes RTSP and Icecast, too
+            return
+        self._outside += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._keep_alive = False
-            if not self._done:
-                self._fail(httpx.RemoteProtocolError(type(error).__name__))
-        if not self._answered and self._head_size > HEAD_LIMIT:
-            self._fail(httpx.RemoteProtocolError("the head is too large"))
+            self._fail(httpx.RemoteProtocolError(type(error).__name__))
+        if self._outside > HEAD_LIMIT:
+            self._fail(httpx.RemoteProtocolError("too much outside the body"))
 
     # httptools
 
     def on_message_begin(self) -> None:
-        if self._done:
-            self._keep_alive = False
+        if self.state is not State.WAITING:
+            self.state = State.CLOSED
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._answered:
+        if self.state is State.WAITING:  # or else it is a trailer
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if self._done:
+        if self.state is not State.WAITING:
             return
         status = self._parser.get_status_code()
-        self._interim = 100 <= status < 200
-        if self._interim:
+        try:
+            self._until_eof, idle = check(status, self._parser.get_http_version(), self.headers)
+        except httpx.RemoteProtocolError as problem:
+            self._fail(problem)
+            return
+        if status < 200:
             self.headers.clear()
             return
-        size, codings, has_length = 0, [], False
-        for name, value in self.headers:
-            size += len(name) + len(value) + 4
-            match name.lower():
-                case b"transfer-encoding":
-                    codings.append(value.strip().lower())
-                case b"content-length":
-                    has_length = True
-        if problem := self._problem(size, codings):
-            self._fail(httpx.RemoteProtocolError(problem))
-            return
         self.status = status
-        self._answered = True
-        self._done = self._to_head
-        self._keep_alive = self._parser.should_keep_alive()
-        self._until_eof = not (codings or has_length)
+        self.state = State.READING
+        self._idle_limit = self._keepalive if idle is None else min(idle, self._keepalive)
+        if self._to_head:
+            self._end()
+        elif status >= 400 and self._upload is not None:  # the rest is not wanted (RFC 9112, section 9.5)
+            self._upload.cancel()
         self._wake()
 
-    def _problem(self, size: int, codings: list[bytes]) -> str | None:
-        if codings not in ([], [b"chunked"]):
-            return "a transfer coding that was not asked for"
-        if self._parser.get_http_version() not in {"1.0", "1.1"}:
-            return "another version of HTTP"
-        return "the head is too large" if size > HEAD_LIMIT else None
-
     def on_body(self, body: bytes) -> None:
-        if self._done:
-            self._keep_alive = False
+        if self.state is not State.READING:
+            self.state = State.CLOSED
             return
+        self._outside = 0
         self._chunks.append(body)
         if self._buffered <= BUFFER_LIMIT < self._buffered + len(body):
             self._transport.pause_reading()
@@ -271,9 +322,14 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def on_message_complete(self) -> None:
-        if not self._interim:
-            self._done = True
-            self._wake()
+        if self.state is State.READING:
+            self._end()
+
+    def _end(self) -> None:
+        """The answer is whole."""
+        self.state = State.IDLE if self._parser.should_keep_alive() else State.CLOSED
+        self._usable_until = self.loop.time() + self._idle_limit
+        self._wake()
 
 
 def _is_announced(transport: asyncio.Transport) -> bool:
@@ -283,3 +339,8 @@ def _is_announced(transport: asyncio.Transport) -> bool:
         return tls is None or tls.read(1) == b""
     except ssl.SSLError:
         return False
+
+
+def _decrypting(transport: asyncio.BaseTransport) -> Any:
+    """The protocol that reads TLS for a transport, or None where there is no TLS."""
+    return transport.get_extra_info("uvloop.sslproto") or getattr(transport, "_ssl_protocol", None)

@@ -81,7 +81,7 @@ class Engine(httpx.AsyncBaseTransport):
         try:
             await self._exchange(connection, head, request)
         except httpx.ReadError as broken:
-            if not (connection.stale and request.is_repeatable):
+            if not (connection.is_stale and request.is_repeatable):
                 raise
             try:
                 connection = await self._acquire(fresh=True)
@@ -112,14 +112,14 @@ class Engine(httpx.AsyncBaseTransport):
             given = await self._turn(deadline)
             if given is None:
                 return await self._connect(deadline)
-            if given.reusable:
+            if _is_usable(given):
                 return given
         return connection
 
     def _take_idle(self, *, fresh: bool) -> Connection | None:
         while self._idle and not (fresh and self._free):
             connection = self._idle.pop()
-            if connection.reusable:
+            if _is_usable(connection):
                 return connection
         return None
 
@@ -139,7 +139,7 @@ class Engine(httpx.AsyncBaseTransport):
 
     async def _connect(self, deadline: float) -> Connection:
         loop = asyncio.get_running_loop()
-        connection = Connection(self._lost, loop)
+        connection = Connection(self._lost, loop, self._keepalive)
         try:
             async with asyncio.timeout_at(deadline):
                 found = await addresses(self._host, self._port)
@@ -162,7 +162,7 @@ class Engine(httpx.AsyncBaseTransport):
 
     def _release(self, connection: Connection) -> None:
         self._deadlines.clear(connection)
-        if connection.reusable and connection.loop.time() < connection.made_at + LIFETIME:
+        if connection.is_reusable and connection.loop.time() < connection.made_at + LIFETIME:
             self._pass_on(connection)
         else:
             connection.abort()
@@ -237,6 +237,14 @@ async def addresses(host: str, port: int) -> list[aiohappyeyeballs.AddrInfoType]
         socket.gaierror: nowhere.
     """
     return list(await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
+
+
+def _is_usable(connection: Connection) -> bool:
+    """Whether a connection may carry a request now; one that may not is closed."""
+    usable = connection.is_reusable and connection.is_quiet
+    if not usable:
+        connection.abort()
+    return usable
 
 
 def _system_trust() -> ssl.SSLContext:

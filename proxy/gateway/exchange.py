@@ -4,14 +4,17 @@ import asyncio
 import http
 import socket
 import struct
-from collections.abc import Callable
+import uuid
 from typing import Any, Protocol
 
 from starlette.types import Message, Scope
 from uvicorn.server import ServerState
 
+from proxy import errors
 from proxy.callers.log import operator
-from proxy.gateway.headers import Header, Headers
+from proxy.gateway.delivery import Delivery, State
+from proxy.gateway.headers import Header, Headers, members
+from proxy.gateway.request import METHODS
 
 BUFFER_LIMIT = 64 << 10
 """Bytes of a request's body that may wait for the application before the connection is read no further."""
@@ -51,15 +54,17 @@ class Exchange:
         self.keep_alive = keep_alive
         self.more_body = False
         self._connection = connection
-        self._scope: Scope | None = scope
+        self._scope = scope
         self._method, self._version = scope["method"], scope["http_version"]
         self._body = bytearray()
         self._arrival: asyncio.Future[None] | None = None  # of more of the body, where that is waited for
-        self._disconnected = self._broken_off = False
-        scope["is_gone"], scope["when_gone"] = self.is_gone, self.when_gone
-        self._when_gone: Callable[[], None] | None = None
-        expected = scope["fields"].get(b"expect", b"")
-        self._continue = self._version == "1.1" and expected.lower() == b"100-continue"
+        self._broken_off = False
+        self.delivery = scope["delivery"] = Delivery()
+        self._continue = (
+            b"expect" in scope["fields"]
+            and self._version == "1.1"
+            and b"100-continue" in members(scope["headers"], b"expect")
+        )
         self._given_all = False
         self._head: bytes | None = None  # kept until the body's first piece, so that both go in one write
         self._begun = self._ended = self._chunked = False
@@ -71,9 +76,8 @@ class Exchange:
         self._connection.state.tasks.add(self._task)
 
     async def _run(self) -> None:
-        scope, self._scope = self._scope, None  # it holds methods of this: only the garbage collector would undo that
         try:
-            await self._connection.app(scope, self.receive, self.send)
+            await self._connection.app(self._scope, self.receive, self.send)
         except OSError:
             pass
         except Exception as fault:
@@ -88,22 +92,12 @@ class Exchange:
         """Whether more of the body is waited for."""
         return self.more_body and self._arrival is not None
 
-    def is_gone(self) -> bool:
-        """Whether the caller has hung up."""
-        return self._disconnected or self._broken_off
-
-    def when_gone(self, call: Callable[[], None]) -> None:
-        """Have something called when the caller hangs up, perhaps more than once; at once where it has."""
-        self._when_gone = call
-        if self.is_gone():
-            call()
-
     def abort(self) -> None:
         """Break the connection off: an answer that is not whole must not look whole."""
-        transport = self._connection.transport
         if self._begun and self._left is None and not self._chunked:  # it would be whole with the connection's end
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
+            reset(self._connection.transport)
+        else:
+            self._connection.transport.abort()
 
     def feed(self, body: bytes) -> None:
         """A piece of the request's body."""
@@ -124,17 +118,12 @@ class Exchange:
         """What follows of the request's body cannot be read."""
         self.keep_alive = False
         self._broken_off = True
-        self._leave()
+        self._wake()
 
     def disconnect(self) -> None:
-        """The caller is gone."""
-        self._disconnected = True
-        self._leave()
-
-    def _leave(self) -> None:
+        """The connection is lost."""
+        self.delivery.becomes(State.LOST)
         self._wake()
-        if self._when_gone is not None:
-            self._when_gone()
 
     async def receive(self) -> Message:
         """ASGI's receive."""
@@ -151,7 +140,7 @@ class Exchange:
 
     @property
     def _over(self) -> bool:
-        return self._disconnected or self._broken_off or self._ended
+        return self._broken_off or self._ended or self.delivery.state is State.LOST
 
     async def _wait(self) -> None:
         self._connection.made_progress()
@@ -177,7 +166,7 @@ class Exchange:
         """ASGI's send. An empty piece of a body that has more to come sends the head at once."""
         if not self._connection.writable.is_set():
             await self._connection.writable.wait()
-        if self._disconnected:
+        if self.delivery.state is State.LOST:
             raise ConnectionResetError
         if message["type"] == "http.response.start":
             self._head = self._begin(message["status"], message["headers"])
@@ -195,6 +184,8 @@ class Exchange:
         given = dict(headers)
         bodiless = self._method == "HEAD" or status in _NO_BODY
         own = [header for header in self._connection.state.default_headers if header[0] not in given]
+        if status == 204:  # it has no length (RFC 9110, section 8.6)
+            headers = [header for header in headers if header[0] != b"content-length"]
         if bodiless:
             self._left = 0
         elif b"content-length" in given:
@@ -208,6 +199,8 @@ class Exchange:
             self.keep_alive = False
         if not self.keep_alive:
             own.append((b"connection", b"close"))
+        elif self._version == "1.0":  # which closes unless told otherwise (RFC 9112, section 9.3)
+            own.append((b"connection", b"keep-alive"))
         return head(status, [*headers, *own])
 
     def _write(self, body: bytes, more: bool) -> None:
@@ -222,7 +215,33 @@ class Exchange:
         self._connection.transport.write(body)
 
 
+def reset(transport: asyncio.Transport) -> None:
+    """End a connection with a reset, so that nothing on it can be taken for whole."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
 def head(status: int, headers: Headers) -> bytes:
     """The bytes of an answer before its body."""
     line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status
     return b"\r\n".join([line, *map(b": ".join, headers), b"", b""])
+
+
+def refusal(error: errors.ProxyError, own: Headers) -> bytes:
+    """A whole answer to what is no request; the connection ends with it.
+
+    Args:
+        error: what is wrong.
+        own: headers of the server's own.
+    """
+    body = error.body(uuid.uuid4().hex, starts_run=True)  # it may have been meant to
+    fields = [
+        *own,
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"proxy-status", error.proxy_status().encode("ascii")),
+        (b"connection", b"close"),
+    ]
+    if isinstance(error, errors.MethodNotAllowed):
+        fields.append((b"allow", METHODS))
+    return head(error.status, fields) + body

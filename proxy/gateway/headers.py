@@ -1,6 +1,7 @@
 """What crosses the proxy and what does not."""
 
 import functools
+import itertools
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -48,6 +49,14 @@ TRANSLATED: dict[bytes, str] = {
 }
 """Fields that a translated request gets anew besides, and why."""
 
+WHOLE: dict[bytes, str] = {
+    b"content-length": "of the body, which is whole by now",
+    b"transfer-encoding": "as Content-Length",
+    b"accept-encoding": "the answer is to be read here, too",
+    b"x-request-id": "this call's, made where it was absent or unfit",
+}
+"""Fields that a request which starts a run gets anew where its body goes on as it came, and why."""
+
 KEPT_IN_ERROR: dict[bytes, str] = {
     b"retry-after": "when the tool may call again",
     b"www-authenticate": "goes with 401 (RFC 9110, section 11.6.1)",
@@ -55,15 +64,40 @@ KEPT_IN_ERROR: dict[bytes, str] = {
 }
 """Fields that the answer to a translated call keeps where it is an error, and why."""
 
+CREDENTIALS = frozenset({b"authorization"})
+"""Fields that no call may repeat: the proxy and the service might act on different tokens."""
+
+SINGLE = CREDENTIALS | {b"user-agent"}
+"""Single-valued fields (RFC 9110, section 5.3) that the proxy acts on in calls of withdrawn endpoints."""
+
+LENGTH_DIGITS = 20
+"""The most digits of a ``Content-Length``. No 64-bit number has more, and Python refuses to read thousands."""
+
+
+def _spelled(names: Iterable[bytes]) -> frozenset[bytes]:
+    """Names in every spelling that servers may take for them: CGI (RFC 3875, section 4.1.18) turns - into _."""
+    return frozenset(
+        bytes(spelling)
+        for name in names
+        for spelling in itertools.product(*(b"-_" if byte == ord("-") else (byte,) for byte in name))
+    )
+
+
+# The proxy acts on these and forwards them. No second value may reach the service under another spelling.
+_ACTED_ON = (b"content-length", b"user-agent", b"x-request-id", b"max-forwards")
+_IMITATED = _spelled(_ACTED_ON).difference(_ACTED_ON)
+
+_HOP_BY_HOP = _spelled(HOP_BY_HOP)
 # What strangers say of earlier hops in X-Forwarded-For, they may say in the words of RFC 7239, too.
 _FROM_STRANGERS = {b"forwarded"}
 _STAYS_BEHIND = {
-    trusted: frozenset(HOP_BY_HOP.keys() | REPLACED.keys() | (set() if trusted else _FROM_STRANGERS))
+    trusted: _HOP_BY_HOP | _spelled(REPLACED) | _IMITATED | (set() if trusted else _FROM_STRANGERS)
     for trusted in (True, False)
 }
-_NOT_TRANSLATED = {trusted: names | TRANSLATED.keys() for trusted, names in _STAYS_BEHIND.items()}
+_NOT_TRANSLATED = {trusted: names | _spelled(TRANSLATED) for trusted, names in _STAYS_BEHIND.items()}
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
+_HOPS = re.compile(rb"\d{1,9}")
 _FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5
 # Version ff and ids of zeros are invalid; only versions after 00 may have more at the end.
 _TRACEPARENT = re.compile(
@@ -107,43 +141,93 @@ def translated(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
     ]
 
 
+def whole(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
+    """The headers of a request whose whole body goes on as it came, but for ``Host`` and the length."""
+    own = [(b"accept-encoding", b"identity"), (b"x-request-id", request_id)]
+    return [*(header for header in forwarded(request, hop) if header[0] not in WHOLE), *own]
+
+
 def answered(answer: Headers) -> list[Header]:
     """The headers of an answer that is handed on as it is."""
-    lower = [(name.lower(), value) for name, value in answer]
-    gone = HOP_BY_HOP.keys() | named_by_connection(lower)
-    return [*(header for header in lower if header[0] not in gone), (b"via", _via("1.1"))]
+    lower = [(name.lower(), value.strip(b" \t")) for name, value in answer]
+    return [*_without(lower, _HOP_BY_HOP, named_by_connection(lower)), (b"via", _via("1.1"))]
 
 
 def kept(answer: Iterable[Header]) -> list[Header]:
     """What an error answer keeps of the successor's headers; a value that no server could send on is dropped."""
     return [
-        (name.lower(), value)
+        (name.lower(), value.strip(b" \t"))
         for name, value in answer
         if name.lower() in KEPT_IN_ERROR and _FIELD_VALUE.fullmatch(value)
     ]
 
 
-def check(request: Headers) -> None:
+def check(request: Headers, told: Mapping[bytes, bytes], version: str, single: Container[bytes]) -> None:
     """Refuse what the proxy cannot carry.
+
+    Args:
+        request: the headers.
+        told: the first value of each.
+        version: of HTTP, as in ``1.1``.
+        single: fields that may come only once.
 
     Raises:
         errors.LoopDetected: the request has been through this proxy.
         errors.UpgradeRefused: it asks for a WebSocket.
+        errors.InvalidRequest: a field that may come only once is repeated.
     """
-    for name, value in request:
-        if name == b"via" and any(hop.lower().split()[1:2] == [PROXY.encode()] for hop in value.split(b",")):
-            raise errors.LoopDetected("The call has been through this proxy already; check upstream.url.")
-        if name == b"upgrade" and b"websocket" in value.lower():
-            raise errors.UpgradeRefused("The proxy carries no WebSocket.")
+    if b"via" in told and any(hop.split()[1:2] == [PROXY.encode()] for hop in members(request, b"via")):
+        raise errors.LoopDetected("The call has been through this proxy already; check upstream.url.")
+    if b"upgrade" in told and version != "1.0" and _asks_for_websocket(request):
+        raise errors.UpgradeRefused("The proxy carries no WebSocket.")
+    if len(told) < len(request):
+        _check_single(request, single)
+
+
+def _asks_for_websocket(request: Headers) -> bool:
+    """Whether a request asks for a WebSocket: Upgrade counts only if Connection names it (RFC 9110, section 7.8)."""
+    protocols = {protocol.partition(b"/")[0] for protocol in members(request, b"upgrade")}
+    return b"websocket" in protocols and b"upgrade" in members(request, b"connection")
+
+
+def _check_single(request: Headers, single: Container[bytes]) -> None:
+    names = [name for name, _ in request if name in single]
+    for name in names:
+        if (count := names.count(name)) > 1:
+            field = name.decode("latin-1").title()
+            raise errors.InvalidRequest(f"The call has {count} {field} headers, which may differ. Send {field} once.")
+
+
+def one_hop_less(request: Headers) -> list[Header]:
+    """The headers of an OPTIONS request with its ``Max-Forwards`` decremented (RFC 9110, section 7.6.2).
+
+    Raises:
+        errors.InvalidRequest: ``Max-Forwards`` is not one number.
+    """
+    given = values(request, b"max-forwards")
+    if len(given) != 1 or not _HOPS.fullmatch(given[0]):
+        raise errors.InvalidRequest("A call has one Max-Forwards, of up to nine digits.")
+    left = (b"max-forwards", b"%d" % (int(given[0]) - 1))
+    return [left if header[0] == left[0] else header for header in request]
+
+
+def ends_here(target: bytes, request: Headers) -> bool:
+    """Whether an OPTIONS request is for this proxy itself (RFC 9110, sections 7.6.2 and 9.3.7)."""
+    given = values(request, b"max-forwards")
+    return target == b"*" or (len(given) == 1 and given[0] != b"" and not given[0].strip(b"0"))
+
+
+def members(headers: Headers, name: bytes) -> list[bytes]:
+    """The members of a list field (RFC 9110, section 5.6.1) in lower case, by its name in lower case."""
+    return [member.strip(b" \t").lower() for value in values(headers, name) for member in value.split(b",")]
 
 
 def named_by_connection(headers: Headers) -> set[bytes]:
-    """The fields that ``Connection`` declares to be hop-by-hop, in lower case.
+    """The fields that ``Connection`` declares to be hop-by-hop, in lower case and with - for _.
 
     Never ``Content-Length``: without it, the body would be read as another request.
     """
-    named = {token.strip().lower() for name, value in headers if name == b"connection" for token in value.split(b",")}
-    return named - {b"content-length"}
+    return {_folded(member) for member in members(headers, b"connection")} - {b"content-length"}
 
 
 def first(headers: Headers, name: bytes) -> bytes | None:
@@ -168,9 +252,19 @@ def trace_id(traceparent: bytes | None) -> str | None:
 
 
 def _untouched(request: Headers, told: Container[bytes], gone: AbstractSet[bytes]) -> list[Header]:
-    if b"connection" in told:
-        gone = gone | named_by_connection(request)
-    return [header for header in request if header[0] not in gone]
+    return _without(request, gone, named_by_connection(request) if b"connection" in told else set())
+
+
+def _without(headers: Headers, gone: AbstractSet[bytes], named: AbstractSet[bytes]) -> list[Header]:
+    """The headers that are neither in `gone` nor named by ``Connection``, which rarely names any others."""
+    if named <= gone:
+        return [header for header in headers if header[0] not in gone]
+    return [header for header in headers if header[0] not in gone and _folded(header[0]) not in named]
+
+
+def _folded(name: bytes) -> bytes:
+    """A field's name as read by servers that take ``_`` for ``-``."""
+    return name.replace(b"_", b"-")
 
 
 def _hops(request: Headers, told: Mapping[bytes, bytes], hop: Hop) -> list[Header]:

@@ -5,7 +5,6 @@ for an upgrade, wait without end for half a request, and take framing that other
 """
 
 import asyncio
-import uuid
 from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
@@ -18,9 +17,14 @@ from uvicorn.server import ServerState
 
 from proxy import errors
 from proxy.callers.log import operator
-from proxy.gateway.exchange import Exchange, head
+from proxy.gateway.delivery import State, acknowledged
+from proxy.gateway.exchange import Exchange, refusal, reset
 from proxy.gateway.headers import Header
 from proxy.gateway.request import HEAD_LIMIT, check, escaped, target_of
+from proxy.gateway.tls import Session
+
+CREDIT = 16
+"""Bytes of a chunked body, its framing included, that each byte of content pays for; a chunk of one byte takes six."""
 
 AHEAD_LIMIT = 100
 """Requests that a caller may send ahead of their answers."""
@@ -43,8 +47,7 @@ class Protocol(asyncio.Protocol):
 
     An application that puts ``connected`` into its lifespan's state is told of each that begins (1) or ends (-1), after
     the port that it is on. The scope of a call has, beyond what ASGI knows, its ``target`` as it came, the first value
-    of each header in ``fields``, ``is_gone``, which says whether its caller has hung up, and ``when_gone``, which takes
-    what is to be called when it does.
+    of each header in ``fields``, and in ``delivery`` whether its answer reaches the caller.
     """
 
     def __init__(
@@ -66,9 +69,11 @@ class Protocol(asyncio.Protocol):
         self._incoming: Exchange | None = None  # its body is not whole yet
         self._refusal: errors.ProxyError | None = None  # to be answered when the exchanges are done
         self._in_head = self._resumed = self._lingering = self._ended = False
-        self._seen = b""  # since the head began, or of the segment that it begins in
-        self._head_at: int | None = 0  # where in that, if that is known
-        self._overhead = 0  # bytes since the last one of a body
+        self._seen = b""  # the unfinished head, or the piece that is being parsed
+        self._head_at = 0  # where the head starts in it
+        self._last = b""  # the last three bytes, which may begin an empty line
+        self._left: int | None = 0  # bytes of the body still to come; None if it is chunked
+        self._overhead = 0  # bytes outside a body, less the credit of that body
         self._deadline = self.loop.time() + self.keepalive
         self.closed = asyncio.Event()
 
@@ -78,28 +83,42 @@ class Protocol(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self._server = transport.get_extra_info("sockname")[:2]
         peer = transport.get_extra_info("peername")
-        self._client = peer[:2] if peer is not None else None  # who has hung up by now has none
-        self._scheme = "https" if transport.get_extra_info("sslcontext") else "http"
+        self._client = (_unmapped(peer[0]), peer[1]) if peer is not None else None  # who has hung up by now has none
+        self._tls: Session | None = transport.get_extra_info("ssl_object")
+        self._scheme = "https" if self._tls is not None else "http"
         self.state.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own protocols only
         if self._connected is not None:
             self._connected(self._server[1], 1)
+        if self._tls is not None:
+            self._tls.begin(self.transport, self._half_closed)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self.state.connections.discard(self)
         if self._connected is not None:
             self._connected(self._server[1], -1)
+        if self._tls is not None:
+            self._tls.end()
         self.writable.set()
         self.closed.set()
         for exchange in self._exchanges:
             exchange.disconnect()
 
     def eof_received(self) -> bool:
-        """Most that get here have hung up, but a caller may also end its side first and wait for its answer."""
+        """The caller has ended its side; what it has asked for before is answered (RFC 9112, section 9.6)."""
         self._ended = True
         if not self._exchanges:
             return False
-        self._exchanges[-1].break_off()
-        return self.transport.can_write_eof()
+        if self._incoming is not None:
+            self._incoming.break_off()
+        for exchange in self._exchanges:
+            exchange.delivery.becomes(State.HALF_CLOSED)
+        if self._refusal is None:
+            self._exchanges[-1].keep_alive = False
+        return True
+
+    def _half_closed(self) -> None:
+        if not self.transport.is_closing() and not self.eof_received():
+            self.transport.close()
 
     def pause_writing(self) -> None:
         self.writable.clear()
@@ -109,25 +128,42 @@ class Protocol(asyncio.Protocol):
         self.writable.set()
 
     def data_received(self, data: bytes) -> None:
-        while data and not self._lingering and self._refusal is None:
-            data = self._parse(data)
+        # Most data is parsed in one piece: it is ASCII, and no chunked body, whose last chunk has size 0, ends in it.
+        at, is_plain = 0, self._left is not None and data.isascii() and b"\n0" not in data
+        while at < len(data) and not self._lingering and self._refusal is None:
+            end = len(data) if is_plain else self._cut(data, at)
+            at = end - self._parse(data[at:end])
+        if self._in_head or self._left is None:
+            self._last = (self._last + data)[-3:]
 
-    def _parse(self, data: bytes) -> bytes:
-        """Read on, and give back what is left after a request that asked for an upgrade."""
+    def _cut(self, data: bytes, at: int) -> int:
+        """Where the next piece ends, chosen so that every head starts a piece and its request line is known.
+
+        A body with a length ends the piece itself. Heads and chunked bodies end with an empty line.
+        """
+        if self._left:
+            return min(at + self._left, len(data))
+        if at == 0 and (end := (self._last + data[:3]).find(b"\r\n\r\n")) >= 0:
+            return end + 4 - len(self._last)
+        end = data.find(b"\r\n\r\n", at)
+        return end + 4 if end >= 0 else len(data)
+
+    def _parse(self, data: bytes) -> int:
+        """Parse a piece. Returns how many bytes are left unparsed after a request that asked for an upgrade."""
         self._overhead += len(data)
         before = self._seen if self._in_head else b""
         if not before:
-            self._head_at = 0 if self._incoming is None else None
+            self._head_at = self._left or 0
         if self._incoming is None and not before:
             data = data.lstrip(b"\r\n")  # RFC 9112, section 2.2
         self._seen = before + data
-        if not data.isascii() and self._incoming is None and b"\n" not in before:
+        if self._incoming is None and not data.isascii() and b"\n" not in before:
             data = escaped(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._decline_upgrade()
-            return data[upgrade.args[0] :]
+            return len(data) - int(upgrade.args[0])
         except httptools.HttpParserCallbackError as error:
             self._refuse(error.__context__)
         except httptools.HttpParserError:
@@ -135,9 +171,9 @@ class Protocol(asyncio.Protocol):
         else:
             if self._overhead > HEAD_LIMIT:
                 self._refuse(errors.HeadersTooLarge(f"The headers are over {HEAD_LIMIT} bytes."))
-        if not self._in_head:
-            self._seen = b""
-        return b""
+        self._seen = self._seen[self._head_at :].lstrip(b"\r\n") if self._in_head else b""
+        self._head_at = 0
+        return 0
 
     # What the server asks for
 
@@ -178,7 +214,9 @@ class Protocol(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head and not self._resumed:  # a trailer is dropped
-            self._headers.append((name.lower(), value))
+            name = name.lower()
+            # White space is no part of a value (RFC 9110, section 5.5), but with a tab the parser knows no chunked.
+            self._headers.append((name, value.strip(b" " if name == b"transfer-encoding" else b" \t")))
 
     def on_headers_complete(self) -> None:
         self._overhead = 0
@@ -190,14 +228,15 @@ class Protocol(asyncio.Protocol):
         self._check_line(b"%b %b HTTP/%b" % (method.encode(), self._target, version.encode()))
         if len(self._exchanges) >= AHEAD_LIMIT:
             raise errors.Overloaded(f"{AHEAD_LIMIT} requests on this connection are still to be answered.")
-        length, chunked = check(version, self._target, self._headers)
-        if self._head_at is not None:
-            end = self._seen.find(b"\r\n\r\n", self._head_at) + 4
-            self._head_at = None if chunked else end + length
+        fields = dict(reversed(self._headers))
+        end = self._seen.find(b"\r\n\r\n", self._head_at) + 4
+        length, chunked = check(version, end - self._head_at, self._headers, fields)
+        self._head_at = end + length
+        self._left = None if chunked else length
         exchange = Exchange(
             self,
-            self._scope(method, version),
-            keep_alive=version == "1.1" and self._parser.should_keep_alive(),
+            self._scope(method, version, fields),
+            keep_alive=self._parser.should_keep_alive(),
         )
         if length or chunked:
             exchange.more_body = True
@@ -209,7 +248,7 @@ class Protocol(asyncio.Protocol):
         else:
             self.transport.pause_reading()
 
-    def _scope(self, method: str, version: str) -> Scope:
+    def _scope(self, method: str, version: str, fields: dict[bytes, bytes]) -> Scope:
         path, query, target = target_of(method, self._target)
         return {
             "type": "http",
@@ -225,11 +264,15 @@ class Protocol(asyncio.Protocol):
             "query_string": query,
             "target": target,
             "headers": self._headers,
-            "fields": dict(reversed(self._headers)),
+            "fields": fields,
         }
 
     def on_body(self, body: bytes) -> None:
-        self._overhead = 0
+        if self._left is None:
+            self._overhead = max(0, self._overhead - CREDIT * len(body))
+        else:
+            self._overhead = 0
+            self._left -= len(body)
         if self._incoming is not None:
             self.made_progress()
             self._incoming.feed(body)
@@ -248,8 +291,24 @@ class Protocol(asyncio.Protocol):
         self._deadline = self.loop.time() + BODY_TIMEOUT
 
     def finished(self, exchange: Exchange) -> None:
-        """Go on after an answer: with a request that was sent ahead, or with waiting for one."""
+        """Go on after an answer, once it is known whether a caller that has half-closed takes it."""
         self.state.total_requests += 1
+        if exchange.delivery.state is State.HALF_CLOSED:
+            self._settling = self.loop.create_task(self._settle(exchange))
+        else:
+            self._go_on(exchange)
+
+    async def _settle(self, exchange: Exchange) -> None:
+        if not (exchange.keep_alive or self.transport.is_closing()) and self.transport.can_write_eof():
+            self.transport.write_eof()  # the caller need not wait for that
+        taken = await acknowledged(self.transport)
+        exchange.delivery.becomes(State.DELIVERED if taken else State.LOST)
+        if not taken and not self.transport.is_closing():
+            reset(self.transport)  # its run may go to another caller
+        self._go_on(exchange)
+
+    def _go_on(self, exchange: Exchange) -> None:
+        """Go on with a request that was sent ahead, or with waiting for one."""
         self._exchanges.remove(exchange)
         if self.transport.is_closing():
             return
@@ -270,13 +329,11 @@ class Protocol(asyncio.Protocol):
         Raises:
             errors.InvalidRequest: they differ by more than what `escaped` has changed, which is undone.
         """
-        if self._head_at is None:  # behind a body whose end is not known here
-            if parsed + b"\r\n" not in self._seen:
-                raise errors.InvalidRequest("The request is not HTTP/1.1.")
-            return
         if self._seen.startswith(parsed + b"\r\n", self._head_at):
             return
-        line = self._seen[self._head_at :].lstrip(b"\r\n").partition(b"\r\n")[0]
+        rest = self._seen[self._head_at :].lstrip(b"\r\n")
+        self._head_at = len(self._seen) - len(rest)
+        line = rest.partition(b"\r\n")[0]
         if line == parsed:
             return
         if line.isascii() or escaped(line) != parsed:
@@ -306,17 +363,7 @@ class Protocol(asyncio.Protocol):
         self._refusal = error
         if self._exchanges:
             return
-        body = error.body(uuid.uuid4().hex, starts_run=True)  # it may have been meant to
-        fields = [
-            *self.state.default_headers,
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"proxy-status", error.proxy_status().encode("ascii")),
-            (b"connection", b"close"),
-        ]
-        if isinstance(error, errors.MethodNotAllowed):
-            fields.append((b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
-        self.transport.write(head(error.status, fields) + body)
+        self.transport.write(refusal(error, self.state.default_headers))
         self._close()
 
     def _close(self) -> None:
@@ -333,3 +380,8 @@ class Protocol(asyncio.Protocol):
     def _hang_up(self) -> None:
         self.transport.close()
         self._deadline = self.loop.time() + WRITE_TIMEOUT
+
+
+def _unmapped(host: str) -> str:
+    """The IPv4 address in an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2), which dual-stack sockets show."""
+    return host.removeprefix("::ffff:") if "." in host else host

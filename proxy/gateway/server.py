@@ -23,6 +23,7 @@ from proxy.gateway.app import App
 from proxy.gateway.descriptors import Shortage
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.protocol import Protocol
+from proxy.gateway.tls import Context
 from proxy.values import Address
 
 BACKLOG = 4096
@@ -89,10 +90,10 @@ def settle() -> None:
 
 
 @contextlib.contextmanager
-def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5) -> Iterator[None]:
+def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5, tls: Tls | None = None) -> Iterator[None]:
     """Serve an application from a thread while the block runs."""
     settled = threading.Event()
-    server = Server(app, drain, ready=settled.set)
+    server = Server(app, drain, tls=tls, ready=settled.set)
 
     def run() -> None:
         try:
@@ -277,6 +278,7 @@ def _settings(app: ASGIApp, tls: Tls | None) -> uvicorn.Config:
         timeout_keep_alive=KEEPALIVE,
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
+        ssl_context_factory=_context if tls else None,
     )
     try:
         settings.load()
@@ -285,6 +287,13 @@ def _settings(app: ASGIApp, tls: Tls | None) -> uvicorn.Config:
     except OSError as error:
         raise ServeError(f"tls: {error.filename or 'the certificate'}: {error.strerror}") from None
     return settings
+
+
+def _context(settings: uvicorn.Config, _: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """The context that uvicorn makes of these settings, but one of ours."""
+    context = Context(settings.ssl_version)
+    context.load_cert_chain(cast("str", settings.ssl_certfile), settings.ssl_keyfile)
+    return context
 
 
 def bind(key: str, address: Address) -> socket.socket:

@@ -17,15 +17,25 @@ from proxy.gateway.engine import Engine
 from proxy.gateway.headers import Header
 
 ANSWER_LIMIT = 4 << 20
-"""Bytes of a translated answer, encoded or not."""
+"""Bytes of the answer to a call that starts a run, encoded or not."""
 
 
 class Answer(NamedTuple):
-    """What the successor answered, its content encoding undone."""
+    """What the successor answered, the body as it came."""
 
     status: int
     headers: list[Header]
     body: bytes
+
+    def decoded(self) -> bytes:
+        """The body, its content encoding undone.
+
+        Raises:
+            errors.InvalidAnswer: the encoding is unknown or broken, or hides more than `ANSWER_LIMIT`.
+            errors.ConnectionLost: the body was cut off.
+        """
+        codings = [value for name, value in self.headers if name.lower() == b"content-encoding"]
+        return _decoded(self.body, codings) if codings and self.body else self.body
 
 
 class Stream(NamedTuple):
@@ -76,18 +86,23 @@ class Upstream:
     async def __aexit__(self, *_: object) -> None:
         await self._open.aclose()
 
-    async def post(self, path: str, headers: list[Header], body: bytes) -> Answer:
-        """Send a translated call, exactly once, and read the whole answer within `upstream.timeout`.
+    async def post(self, target: bytes, headers: list[Header], body: bytes) -> Answer:
+        """Send a call that starts a run, exactly once, and read the whole answer within `upstream.timeout`.
+
+        Args:
+            target: path and query, byte for byte.
+            headers: all but ``Host`` and the length.
+            body: of the request.
 
         Raises:
             errors.Unreachable: nothing was sent.
             errors.Timeout: it was sent, and no whole answer came in time.
             errors.ConnectionLost: it was sent, and the connection broke.
-            errors.InvalidAnswer: the answer is not HTTP, over `ANSWER_LIMIT`, or in an unknown encoding.
+            errors.InvalidAnswer: the answer is not HTTP, or over `ANSWER_LIMIT`.
         """
         framing = [(b"host", self._host), (b"content-length", b"%d" % len(body))]
         deadline = asyncio.get_running_loop().time() + self._timeout
-        request = Request("POST", self._prefix + path.encode("ascii"), [*framing, *headers], body, deadline)
+        request = Request("POST", self._prefix + target, [*framing, *headers], body, deadline)
         reply = None
         try:
             reply = await self._post(request)
@@ -244,8 +259,7 @@ async def _read(reply: Reply) -> bytes:
         content += chunk
         if len(content) > ANSWER_LIMIT:
             raise _too_large()
-    codings = [value for name, value in reply.headers if name.lower() == b"content-encoding"]
-    return _decoded(bytes(content), codings) if codings and content else bytes(content)
+    return bytes(content)
 
 
 def _decoded(content: bytes, codings: list[bytes]) -> bytes:

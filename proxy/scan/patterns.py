@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from proxy.scan.expressions import Expression, Part, Segment, lists, paths, regions
 from proxy.scan.methods import Methods
-from proxy.withdrawn.endpoints import CURRENT, ENDPOINTS, Endpoint
+from proxy.withdrawn.current import FIRST_SEGMENTS, ID_PREFIX
+from proxy.withdrawn.endpoints import ENDPOINTS, Endpoint
 
 HOST = "api.sourcecraft.tech"
 """Where the service is (API.md)."""
@@ -70,7 +71,8 @@ def _finding(text: str, breaks: Sequence[int], hit: _Hit) -> Finding:
 # --- the table of endpoints, in segments
 
 _BY_NAME = {endpoint.name: endpoint for endpoint in ENDPOINTS}
-_OWNED = frozenset(CURRENT.split("|"))
+_OWNED = frozenset(FIRST_SEGMENTS)
+_BY_ID = re.compile(ID_PREFIX)
 
 
 def _shapes() -> Iterator[_Shape]:
@@ -201,6 +203,7 @@ def _fits_head(wanted: Sequence[str], before: Sequence[Segment]) -> bool:
     prefix = before[:-2]
     return not (
         any(segment.text in _OWNED for segment in organization)
+        or (len(before) > 1 and _BY_ID.match(before[-1].text))
         or (prefix and prefix[-1].word == "repos")
         or any(segment.text.startswith(".") for segment in before)
     )
@@ -278,7 +281,7 @@ def _slashed(text: str, start: int) -> int:
 def _repository(text: str, call: _Call, methods: Methods) -> _Hit | None:
     """A change of a repository itself, which only its method tells from current calls."""
     path = call.before(len(call.expression.segments))
-    if len(path) != 2 or path[0].text in _OWNED:
+    if len(path) != 2 or path[0].text in _OWNED or _BY_ID.match(path[1].text):
         return None
     start, end = _slashed(text, path[0].start), path[-1].end
     endpoint = _REPOSITORY.get(methods.on_line(start, end) or "")

@@ -50,8 +50,7 @@ class StandIn:
         try:
             answer = self._answer(got)
         except Refused as error:
-            body = {"error_code": error.code, "message": error.message, "request_id": "stand-in", "details": {}}
-            answer = JSONResponse(body, error.status)
+            answer = JSONResponse(error.body(), error.status)
         self.answers.append(f"{answer.status_code} {bytes(answer.body).decode(errors='replace')}")
         await answer(scope, receive, send)
 

@@ -1,7 +1,7 @@
 """A request to the stand-in, and what is read of it."""
 
 import re
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -25,11 +25,16 @@ class Received(NamedTuple):
 
 
 class Refused(Exception):
-    """An answer in the error schema."""
+    """An answer in the error schema, of which no field is always there, and whose `details` have any shape."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, details: Any = None) -> None:
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code, self.message, self.details = status, code, message, details
+
+    def body(self) -> dict[str, Any]:
+        """The answer's body."""
+        body = {"error_code": self.code, "message": self.message, "request_id": "stand-in"}
+        return body if self.details is None else {**body, "details": self.details}
 
 
 class Call(NamedTuple):
@@ -99,7 +104,7 @@ class Call(NamedTuple):
 
 def wrong(message: str) -> Refused:
     """That something in the request is wrong."""
-    return Refused(400, "InvalidArgument", message)
+    return Refused(400, "InvalidArgument", message, {"violations": [{"description": message}]})
 
 
 def missing(what: str) -> Refused:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from proxy.errors import InvalidPath
+from proxy.withdrawn.current import FIRST_SEGMENTS, ID_PREFIX
 
 
 class Endpoint(NamedTuple):
@@ -67,19 +68,17 @@ ENDPOINTS = (
 
 BY_NAME = {endpoint.name: endpoint for endpoint in ENDPOINTS}
 
-CURRENT = (
-    "repos|orgs|users|me|issues|issue_comments|issue_links|issue_statuses|"
-    "labels|milestones|pulls|pull_comments|releases"
-)
-"""First segments that the current API owns: never an organization (API.md, section 5)."""
-
 _SEGMENT = "[^/]+"
 _SLUG = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+")  # RFC 3986, section 3.3: pchar
 # Decoded, it would end the segment (/ \ ? #) or be decoded once more (%): nobody's slug.
 _SEPARATOR = re.compile("%(?:2[35Ff]|3[Ff]|5[Cc])")
-_DOTS = re.compile(r"(?:\.|%2[Ee]){1,2}")
 # Some servers take what follows a semicolon away, so it must not follow dots or nothing.
 _DOT_SEGMENT = re.compile(r"(?:\.|%2[Ee]){0,2}(?:(?:;|%3[Bb]).*)?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_DOTS = re.compile(r"\.\.?(?:;.*)?", re.DOTALL)
+_ENDS_SEGMENT = re.compile(r"[/\\?#]")
+_DECODINGS = 4
+"""How often a name may be percent-encoded: more is nobody's."""
 
 
 @dataclass(frozen=True)
@@ -117,23 +116,51 @@ class Match:
         Raises:
             InvalidPath: a segment could lead to another path.
         """
-        fit = _is_slug if self.endpoint.is_trigger else _is_segment
         for name, segment in self.segments.items():
-            if name != "workflow_name" and not fit(segment):
+            if not _FITS.get(name, _is_slug)(segment):
                 raise InvalidPath(f"The segment {{{name}}} of the path is not a slug; check the URL.")
         return self.endpoint.successor.format_map(self.segments)
 
 
-def _is_segment(text: str) -> bool:
-    return not _DOTS.fullmatch(text)
-
-
 def _is_slug(text: str) -> bool:
-    return bool(_SLUG.fullmatch(text) and not _SEPARATOR.search(text) and not _DOT_SEGMENT.fullmatch(text))
+    is_one_segment = _SLUG.fullmatch(text) and not _SEPARATOR.search(text) and not _DOT_SEGMENT.fullmatch(text)
+    return bool(is_one_segment) and _decoded(text.encode()) is not None
+
+
+def _is_name(text: str) -> bool:
+    """Whether a name, which may hold a slash or a percent sign, leads nowhere else however often it is decoded."""
+    raw = text.encode("latin-1", "replace")
+    for _ in range(_DECODINGS):
+        decoded = _decoded(raw)
+        if decoded is None or any(map(_DOTS.fullmatch, _ENDS_SEGMENT.split(decoded))):
+            return False
+        if decoded.encode() == raw:
+            return True
+        raw = decoded.encode()
+    return False
+
+
+def _decoded(raw: bytes) -> str | None:
+    """A segment, percent-decoded once; None where it is not UTF-8 or has control characters."""
+    try:
+        text = unquote_to_bytes(raw).decode()  # refuses overlong forms, too
+    except UnicodeDecodeError:
+        return None
+    return None if _CONTROL.search(text) else text
+
+
+_FITS = {
+    "workflow_name": lambda _: True,  # it goes into the body
+    "workflow": _is_name,
+    "task": _is_name,
+    "cube": _is_name,
+}
+"""What a segment must be that is no slug."""
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    text = path.replace("{org}", f"(?P<org>(?!(?:{CURRENT})/){_SEGMENT})")
+    text = path.replace("{org}", f"(?P<org>(?!(?:{'|'.join(FIRST_SEGMENTS)})/){_SEGMENT})")
+    text = text.replace("{repo}", f"(?P<repo>(?!{ID_PREFIX}){_SEGMENT})")
     # Client generators encode the colon; the service takes both.
     text = text.replace("/id:", "/id(?::|%3[Aa])")
     return re.compile(re.sub(r"\{(\w+)\}", rf"(?P<\1>{_SEGMENT})", text))

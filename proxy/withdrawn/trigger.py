@@ -1,13 +1,16 @@
 """The withdrawn trigger: its body into the successor's, and the successor's answer back (API.md, section 4)."""
 
 import re
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from proxy.errors import ErrorBody, InvalidAnswer, InvalidBody, UpstreamError
+from proxy.errors import InvalidAnswer, InvalidBody, UpstreamError
+from proxy.withdrawn.successor import explanation_in, run_in
 
 TriggerStatus = Literal["created", "already_exists", "nothing_to_start"]
+Hint = Literal["trigger_body"]
 
 NAMES_KEPT = 64
 NAME_LENGTH = 128
@@ -33,7 +36,13 @@ class _Input(msgspec.Struct, frozen=True):
 class _RunCIBody(msgspec.Struct, frozen=True):
     revision: str | None = None
     workflow_revision: str | None = None
+    # A protobuf gateway takes either spelling (API.md, section 1); the other fields have only one.
+    camel_revision: str | None = msgspec.field(default=None, name="workflowRevision")
     input: _Input | None = None
+
+    @property
+    def config_revision(self) -> str | None:
+        return self.camel_revision if self.workflow_revision is None else self.workflow_revision
 
 
 class _KnownInput(_Input, frozen=True, forbid_unknown_fields=True):
@@ -56,14 +65,6 @@ class _RunWorkflowsBody(msgspec.Struct, frozen=True, omit_defaults=True):
     config_revision: GitRevision | None = None
 
 
-class _Run(msgspec.Struct, frozen=True):
-    id: str | None = None
-    slug: str | None = None
-    status: str | None = None
-    workflows: list[msgspec.Raw] | None = None
-    user: Any = None
-
-
 class _RunCIWorkflowResponse(msgspec.Struct, frozen=True):
     flux_id: str
     flux_public_id: str
@@ -71,11 +72,16 @@ class _RunCIWorkflowResponse(msgspec.Struct, frozen=True):
 
 
 class SuccessorRequest(NamedTuple):
-    """The body for the successor, and what the caller record says of the legacy one."""
+    """The body for the successor, and what the caller record says of the legacy one.
+
+    Attributes:
+        hint: what its owner should hear besides.
+    """
 
     body: bytes
     inputs: list[str]
     ignored_fields: list[str]
+    hint: Hint | None = None
 
 
 class LegacyAnswer(NamedTuple):
@@ -89,9 +95,14 @@ class LegacyAnswer(NamedTuple):
     error_code: str | None = None
 
     @property
+    def is_error(self) -> bool:
+        """Whether it is an error of the service's own."""
+        return self.status >= 400
+
+    @property
     def has_run(self) -> bool:
-        """Whether there is a run that goes on: not an error, and something was to be started."""
-        return self.trigger_status in {"created", "already_exists"}
+        """Whether there is a run, whatever its status."""
+        return self.run is not None
 
 
 # --- the request
@@ -133,31 +144,43 @@ def to_successor(body: bytes, workflow: str) -> SuccessorRequest:
     request = _RunWorkflowsBody(
         workflows=[_Workflow(workflow, values or None)],
         head=revision_to_successor(legacy.revision),
-        config_revision=revision_to_successor(legacy.workflow_revision),
+        config_revision=revision_to_successor(legacy.config_revision),
     )
-    return SuccessorRequest(_encode(request), _names(values or ()), _short(ignored))
+    return SuccessorRequest(_encode(request), input_names(values or ()), shortened(ignored))
 
 
 def _understood(body: bytes) -> tuple[_RunCIBody, list[str]]:
     """A legacy body, and the names of what the withdrawn endpoint never had; most have nothing of that.
 
     Raises:
-        msgspec.DecodeError, RecursionError: it is not what the endpoint took.
+        msgspec.DecodeError, RecursionError, InvalidBody: it is not what the endpoint took.
     """
+    ignored: list[str] = []
     try:
-        return _known_body.decode(body), []
+        legacy: _RunCIBody = _known_body.decode(body)
     except msgspec.ValidationError:
-        legacy, fields = _run_body.decode(body), _object.decode(body)
-    ignored = [name for name in fields if name not in _RunCIBody.__struct_fields__]
+        legacy = _run_body.decode(body)
+        ignored = _ignored(legacy, body)
+    if legacy.workflow_revision is not None and legacy.camel_revision is not None:
+        both = "workflow_revision and workflowRevision are one field: send one of them"
+        raise InvalidBody(
+            f"The body is not what this endpoint takes: {both}, at $.workflowRevision.", at="$.workflowRevision"
+        )
+    return legacy, ignored
+
+
+def _ignored(legacy: _RunCIBody, body: bytes) -> list[str]:
+    fields = _object.decode(body)
+    ignored = [name for name in fields if name not in _RunCIBody.__struct_encode_fields__]
     if legacy.input is not None:
         ignored += [f"input.{name}" for name in _object.decode(fields["input"]) if name != "values"]
-    return legacy, ignored
+    return ignored
 
 
 def revisions(body: bytes) -> list[str]:
     """The revisions that a legacy body names, of those that `to_successor` takes."""
     legacy = _run_body.decode(body.strip() or b"{}")
-    return [revision for revision in (legacy.revision, legacy.workflow_revision) if revision]
+    return [revision for revision in (legacy.revision, legacy.config_revision) if revision]
 
 
 def revision_to_successor(revision: str | None) -> GitRevision | None:
@@ -187,12 +210,13 @@ def _wrong_type(error: msgspec.ValidationError) -> InvalidBody:
     return InvalidBody(f"The body is not what this endpoint takes: {text} at {place}.", at=place)
 
 
-def _names(items: list[msgspec.Raw] | tuple[()]) -> list[str]:
+def input_names(items: Sequence[msgspec.Raw]) -> list[str]:
+    """The names of inputs, as many as a record holds."""
     named = items[:NAMES_KEPT]
     try:
-        return _short([item.name for item in _items.decode(b"[%b]" % b",".join(named))])
+        return shortened([item.name for item in _items.decode(b"[%b]" % b",".join(named))])
     except (msgspec.DecodeError, RecursionError):  # one of them has none
-        return _short([name for item in named if (name := _name(item)) is not None])
+        return shortened([name for item in named if (name := _name(item)) is not None])
 
 
 def _name(item: msgspec.Raw) -> str | None:
@@ -202,18 +226,15 @@ def _name(item: msgspec.Raw) -> str | None:
         return None
 
 
-def _short(names: list[str]) -> list[str]:
+def shortened(names: Sequence[str]) -> list[str]:
+    """As many names as a record holds, and as much of each."""
     return [name[:NAME_LENGTH] for name in names[:NAMES_KEPT]]
 
 
 # --- the answer
 
-_KNOWN_STATUSES = frozenset(
-    "created prepared processing success failed canceled timeout skipped awaiting_approval rejected".split()
-)
-_run = msgspec.json.Decoder(_Run)
+_ENDED_WELL = frozenset({"success", "skipped"})
 _response = msgspec.json.Decoder(_RunCIWorkflowResponse)
-_error = msgspec.json.Decoder(ErrorBody)
 
 
 def to_legacy(status: int, body: bytes) -> LegacyAnswer:
@@ -224,7 +245,7 @@ def to_legacy(status: int, body: bytes) -> LegacyAnswer:
         body: the answer's body, its content encoding undone.
 
     Raises:
-        UpstreamError: an error that is not in the schema.
+        UpstreamError: an error that explains nothing.
         InvalidAnswer: neither a run nor an error.
     """
     if 400 <= status <= 599:
@@ -234,35 +255,33 @@ def to_legacy(status: int, body: bytes) -> LegacyAnswer:
             f"The service answered with status {status}, which is neither a run nor an error; "
             "the operator of the proxy should check upstream.url."
         )
-    try:
-        body.decode()
-        run = _run.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise InvalidAnswer("The service answered with something that is not a run.") from None
-    if not (run.id or run.slug):
+    run = run_in(body)
+    if run is None:
+        raise InvalidAnswer("The service answered with something that is not a run.")
+    name = run.name
+    if name is None:
         raise InvalidAnswer("The service answered with a run that has neither an id nor a slug.")
-    nothing = run.status in _KNOWN_STATUSES and run.status != "created" and not run.workflows
+    nothing = run.status in _ENDED_WELL and not (run.workflows or run.error_messages)
     trigger_status: TriggerStatus = "nothing_to_start" if nothing else "created"
-    user = run.user.get("slug") or run.user.get("id") if isinstance(run.user, dict) else None
     return LegacyAnswer(
         200,
-        _encode(_RunCIWorkflowResponse(run.id or run.slug or "", run.slug or "", trigger_status)),
-        run=run.slug or run.id,
+        _encode(_RunCIWorkflowResponse(run.id or name, run.slug or "", trigger_status)),
+        run=name,
         trigger_status=trigger_status,
-        run_user=user if isinstance(user, str) else None,
+        run_user=run.user_name,
     )
 
 
 def taken_over(answer: LegacyAnswer) -> LegacyAnswer:
-    """The same run, for a retry of the call that has started it."""
+    """The same run, for a retry of the call that has started it; one that was not translated stays as it is."""
+    if answer.trigger_status is None:
+        return answer
     run = msgspec.structs.replace(_response.decode(answer.body), trigger_status="already_exists")
     return answer._replace(body=_encode(run), trigger_status=run.trigger_status)
 
 
 def _error_to_legacy(status: int, body: bytes) -> LegacyAnswer:
-    try:
-        body.decode()
-        error = _error.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise UpstreamError(status) from None
-    return LegacyAnswer(status, body, error_code=error.error_code)
+    code, message = explanation_in(body)
+    if code is None and message is None:
+        raise UpstreamError(status)
+    return LegacyAnswer(status, body, error_code=code)

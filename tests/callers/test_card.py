@@ -10,6 +10,7 @@ import pytest
 from proxy.callers.card import CHANGES, Card, card
 from proxy.callers.detail import LAST_CALLS, OTHERS
 from proxy.callers.record import Record
+from proxy.callers.render import card_to_json
 from proxy.callers.survey import survey
 from proxy.callers.text import card_to_markdown, card_to_text
 from proxy.gateway import server
@@ -131,6 +132,78 @@ def test_the_new_call_works_as_it_stands_and_runs_nothing_else(tmp_path: Path, p
     assert request.header("authorization") == "Bearer t0ken"
     [workflow] = msgspec.json.decode(request.body)["workflows"]
     assert [value["name"] for value in workflow.get("values", [])] == inputs
+
+
+RUNS: dict[str, Any] = {"endpoint": "run_workflows", "method": "POST", "path": "/acme/shop/cicd/runs", "workflow": None}
+REPOSITORY: dict[str, Any] = {
+    "endpoint": "update_repository",
+    "method": "PATCH",
+    "path": "/acme/shop",
+    "workflow": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "seen"),
+    [(RUNS, {"workflows": [{"name": "x"}]}, '"slug":"1"'), (REPOSITORY, {}, '"slug":"shop"')],
+)
+def test_a_new_call_whose_body_stays_takes_that_from_a_file(
+    tmp_path: Path, fields: dict[str, Any], body: Any, seen: str
+) -> None:
+    program("curl")
+    standin, upstream = StandIn(), server.loopback()
+    found = made(tmp_path, call(**fields), base="http://{}:{}".format(*upstream.getsockname()))
+    shown = card_to_text(found, NOW).partition("becomes\n\n")[2].partition("\n\n")[0]
+    (tmp_path / "BODY.json").write_bytes(msgspec.json.encode(body))
+
+    with server.background(standin, upstream):
+        ran = subprocess.run(["sh", "-c", shown], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+
+    assert seen in ran.stdout, ran.stderr
+    assert "# BODY.json holds the body that it sends today, which stays as it is" in shown
+    assert standin.received[0].header("content-type") == "application/json"
+
+
+def test_a_call_without_a_body_gets_none(tmp_path: Path) -> None:
+    found = made(tmp_path, call(**{**REPOSITORY, "endpoint": "delete_repository", "method": "DELETE"}))
+
+    [change] = found.changes
+    assert (change.notes, " -d " in (change.request or "")) == ([], False)
+
+
+def test_a_body_of_the_trigger_that_was_sent_to_another_endpoint_is_told_with_the_one_that_is_meant(
+    tmp_path: Path,
+) -> None:
+    fields = ["revision", "workflow_revision", "workflow_slug"]
+    found = made(
+        tmp_path,
+        call(NOW - 2 * DAY, **RUNS, ignored_fields=[*fields, "x"]),
+        *(call(NOW - DAY, **RUNS, ignored_fields=fields, hint="trigger_body") for _ in range(2)),
+    )
+    told = card_to_text(found, NOW)
+
+    assert found.warnings == [
+        "It sends the body of the trigger to POST /{org}/{repo}/cicd/runs, which ignores revision (2),"
+        " workflow_revision (2), workflow_slug (2): they never reached a run, and the answer has no flux_id.",
+        "It sends revision (1), workflow_revision (1), workflow_slug (1), x (1), which the withdrawn endpoint has"
+        " always ignored: they never reached a run.",
+    ]
+    [change] = found.changes
+    assert change.hint == "trigger_body"
+    assert (change.request or "").endswith("""-d '{"workflows":[{"name":"WORKFLOW"}],"head":{"branch":"BRANCH"}}'""")
+    assert (
+        "    # it sends the body of the withdrawn trigger, which this endpoint ignores: revision has become head,"
+        in told
+    )
+    assert "the path alone changes" not in told
+    assert '"hint": "trigger_body"' in card_to_json(found)
+
+
+@pytest.mark.parametrize("hint", [None, "something new"])
+def test_another_hint_is_no_reason_to_change_a_body(tmp_path: Path, hint: Any) -> None:
+    [change] = made(tmp_path, call(**RUNS, hint=hint)).changes
+
+    assert (change.request or "").endswith("-d @BODY.json")
 
 
 def test_the_text_says_everything(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from proxy import config
 from proxy.gateway.server import KEEPALIVE
 from proxy.withdrawn import endpoints
+from proxy.withdrawn.current import FIRST_SEGMENTS, ID_PREFIX, PUBLISHED
 from tests.deploy.tools import DEPLOY, adapted, program
 from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, Wire, closes, proxy_for, reply, stays_silent, until
 from tests.processes import running
@@ -185,7 +186,9 @@ _LONGER = [
 CURRENT = [
     *((endpoint.method, re.sub(r"\{\w+\}", "x", endpoint.successor)) for endpoint in endpoints.ENDPOINTS),
     *((method, path) for method, path in _LONGER if endpoints.match(method, path) is None),
-    *(("PATCH", f"/{first}/x") for first in endpoints.CURRENT.split("|")),
+    *(("PATCH", f"/{first}/x") for first in FIRST_SEGMENTS),
+    *(("DELETE", f"/next/{second}") for second in ("id:7", "%69D%3A7", "cloud-id:7", "Cloud%2did:7")),
+    ("POST", "/next/id:7/cicd/runs"),
     ("GET", "/acme/shop"),
     ("GET", "/acme/shop/ci_workflows/build/trigger"),
     ("PUT", "/acme/shop/cicd/runs"),
@@ -207,6 +210,7 @@ def test_every_other_path_goes_straight_to_the_service(front: Front, method: str
 
 _ROWS = re.findall(r'^    "~(.+)" (\S+);$', TEXT, re.MULTILINE)
 _WORDS = ["acme", "repos", "id:7", "id%3a7", "me", "ci_workflows", "b%2Fc", "trigger", "runs", "logs", "shop2", ""]
+_WORDS += ["teams", "%69D:7", "cloud%2Did:7", "cloud-id", "id-7"]
 _WORD = st.sampled_from(_WORDS)
 
 
@@ -225,6 +229,12 @@ def _near_paths(draw: st.DrawFn) -> str:
 def test_the_table_and_the_proxy_agree_on_every_path(method: str, path: str) -> None:
     by_table = next((where for row, where in _ROWS if re.search(row, f"{method} {path}?a=/b")), SERVICE)
     assert (by_table == SHIM) == (endpoints.match(method, path) is not None)
+
+
+def test_the_table_has_what_the_current_api_owns_and_when_that_was_published() -> None:
+    assert f"as published in {PUBLISHED};" in TEXT
+    assert rf'"~^\S+ /(?:{"|".join(FIRST_SEGMENTS)})/" {SERVICE};' in TEXT
+    assert rf'"~^\S+ /[^/?]+/{ID_PREFIX}" {SERVICE};' in TEXT
 
 
 def test_with_the_switch_every_call_goes_to_the_proxy(tmp_path: Path) -> None:

@@ -61,12 +61,12 @@ def wrapped(status: int, started: str) -> Seen:
 
 
 class Fault(NamedTuple):
-    """Something that an upstream does, to four calls at once (`worlds.CALLS`).
+    """Something that an upstream does, to five calls at once (`worlds.CALLS`).
 
     Attributes:
         row: what the README says that the service does.
         making: what it really does.
-        trigger: what the caller of a trigger gets.
+        trigger: what the caller of a trigger gets, and of whatever else starts a run.
         streamed: what others get, to whom answers go as they come; what that of a trigger gets, where it is None.
         read: what a call gets that changes nothing; what others get, where it is None.
         connections: that are made, at most.
@@ -78,8 +78,8 @@ class Fault(NamedTuple):
     trigger: Seen
     streamed: Seen | None = None
     read: Seen | None = None
-    connections: int = 4
-    begun: int = 4
+    connections: int = 5
+    begun: int = 5
 
 
 def in_the_body(row: str, making: Making, seen: Seen) -> Fault:
@@ -139,6 +139,10 @@ GARBAGE = {
     "a zero byte in a header": b"HTTP/1.1 200 OK\r\nX-A: a\x00b\r\nContent-Length: 2\r\n\r\n{}",
     "a control byte in a header": b"HTTP/1.1 200 OK\r\nX-A: a\x01b\r\nContent-Length: 2\r\n\r\n{}",
     "a bare return in a header": b"HTTP/1.1 200 OK\r\nX-A: a\rX-B: b\r\nContent-Length: 2\r\n\r\n{}",
+    "a length of thousands of digits": HEAD + b"Content-Length: " + b"0" * 5000 + b"2\r\n\r\n{}",
+    "a length that nobody can count": HEAD + b"Content-Length: 9223372036854775808\r\n\r\n{}",
+    "an interim answer with a body": b"HTTP/1.1 103 X\r\nContent-Length: 2\r\n\r\n" + SIZED + RUN,
+    "another protocol's answer": b"RTSP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}",
     "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
     "endless headers": b"HTTP/1.1 200 OK\r\n" + b"X-A: a\r\n" * 20_000,
     "another protocol from now on": b"HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
@@ -218,12 +222,17 @@ FAULTS = {
     "closes in the body": in_the_body(IN_BODY, at_once(closes(SIZED + RUN[:9])), LOST),
     "resets in the body": in_the_body(IN_BODY, at_once(cut(SIZED + RUN[:9])), LOST),
     "closes an idle connection": Fault(
-        IDLE, partial(worlds.closes_when_used_again, closes()), LOST, read=RAN, connections=1, begun=5
+        IDLE, partial(worlds.closes_when_used_again, closes()), LOST, read=RAN, connections=1, begun=6
     ),
     "resets an idle connection": Fault(
-        IDLE, partial(worlds.closes_when_used_again, resets), LOST, read=RAN, connections=1, begun=5
+        IDLE, partial(worlds.closes_when_used_again, resets), LOST, read=RAN, connections=1, begun=6
     ),
     **{f"sends {what}": Fault(NONSENSE, at_once(sends(data)), NO_HTTP) for what, data in GARBAGE.items()},
+    "sends an endless trailer": in_the_body(
+        NONSENSE,
+        at_once(sends(HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX: " + b"x" * (1 << 20))),
+        NO_HTTP,
+    ),
     **{
         f"sends the status {status}": Fault(NONSENSE, at_once(reply(status)), NO_HTTP._replace(upstream=status))
         for status in (600, 999)

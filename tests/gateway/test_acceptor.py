@@ -156,7 +156,7 @@ def test_a_caller_that_does_not_agree_on_tls_in_time_is_cut_off() -> None:
         with socket.create_connection(house.address) as caller:  # there is room again
             caller.setblocking(False)
             async with asyncio.timeout(PATIENCE):
-                await asyncio.get_running_loop().sock_sendall(caller, b"GET / HTTP/1.1\r\n\r\n")
+                await asyncio.get_running_loop().sock_sendall(caller, b"\x16\x03\x01\0\x05no hello")
                 while await asyncio.get_running_loop().sock_recv(caller, 100):  # what TLS has to say to that
                     pass
         house.acceptor.close()

@@ -2,17 +2,22 @@ import asyncio
 import contextlib
 import gc
 import random
+import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 import trustme
+import uvloop
 
-from proxy.gateway.connection import BUFFER_LIMIT, HEAD_LIMIT
+from proxy.gateway.answer import HEAD_LIMIT
+from proxy.gateway.connection import BUFFER_LIMIT, State
 from proxy.gateway.engine import Engine
+from tests.harness import reset_on_close
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 PATIENCE = 20
@@ -78,6 +83,28 @@ def answers_and_closes(answer: bytes) -> Serve:
     return serve
 
 
+@contextlib.contextmanager
+def in_a_thread(serve: Callable[[socket.socket], None]) -> Iterator[httpx.URL]:
+    """An origin that goes on while the loop, blocked by a test, reads nothing; it is given its listening socket."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(PATIENCE)
+        serving = threading.Thread(target=serve, args=(listener,))
+        serving.start()
+        yield httpx.URL("http://{}:{}".format(*listener.getsockname()))
+        serving.join()
+
+
+def accepted(listener: socket.socket, tls: ssl.SSLContext | None = None) -> socket.socket:
+    """The next connection, of which the head of a request is read."""
+    connection, _ = listener.accept()
+    if tls is not None:
+        connection = tls.wrap_socket(connection, server_side=True)
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(1)
+    return connection
+
+
 @contextlib.asynccontextmanager
 async def engine_for(
     serve: Serve, tls: ssl.SSLContext | None = None, trust: ssl.SSLContext | None = None, **settings: Any
@@ -100,12 +127,13 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-def run(test: Awaitable[None]) -> None:
+def run(test: Awaitable[None], new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
     async def limited() -> None:
         async with asyncio.timeout(60):
             await test
 
-    asyncio.run(limited())
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(limited())
 
 
 async def call(engine: Engine, method: str = "GET", target: bytes = b"/x", **fields: Any) -> httpx.Response:
@@ -366,6 +394,122 @@ def test_bytes_that_come_on_an_idle_connection_end_it() -> None:
     run(test())
 
 
+def says_more(connection: socket.socket) -> None:
+    connection.sendall(OK.replace(b"ok", b"no"))
+
+
+def ends(connection: socket.socket) -> None:
+    connection.close()
+
+
+def breaks(connection: socket.socket) -> None:
+    reset_on_close(connection)
+    connection.close()
+
+
+@contextlib.contextmanager
+def acting_on_its_first(
+    act: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None
+) -> Iterator[tuple[httpx.URL, Callable[[], None]]]:
+    """An origin that answers one request on each of two connections; the call makes it act on the first, now idle."""
+    idle, acted = threading.Event(), threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        with accepted(listener, tls) as first:
+            first.sendall(OK)
+            assert idle.wait(PATIENCE)
+            act(first)
+            acted.set()
+            with accepted(listener, tls) as second:
+                second.sendall(OK)
+
+    def make_it_act() -> None:
+        idle.set()
+        assert acted.wait(PATIENCE)  # the loop waits, too, and does not see it
+
+    with in_a_thread(serve) as url:
+        yield url, make_it_act
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("act", [says_more, ends, breaks])
+def test_an_idle_connection_on_which_something_waits_unread_is_not_used(
+    act: Callable[[socket.socket], None], secure: bool
+) -> None:
+    async def test(url: httpx.URL, make_it_act: Callable[[], None]) -> None:
+        url = url.copy_with(scheme="https" if secure else "http")
+        engine = Engine(url, connect_timeout=PATIENCE, keepalive=60, max_connections=1, tls=trusting(CA))
+        assert await body_of(engine, "POST") == b"ok"
+        make_it_act()
+        assert await body_of(engine, "POST") == b"ok"
+        await engine.aclose()
+
+    with acting_on_its_first(act, shown(CA, "127.0.0.1") if secure else None) as (url, make_it_act):
+        run(test(url, make_it_act))
+
+
+def test_a_connection_that_is_handed_over_is_looked_at_too() -> None:
+    async def test(url: httpx.URL, make_it_act: Callable[[], None]) -> None:
+        engine = Engine(url, connect_timeout=PATIENCE, keepalive=60, max_connections=1)
+        held = await engine.handle_async_request(httpx.Request("POST", "http://o.example/"))
+        waiting = asyncio.create_task(body_of(engine, "POST"))
+        await until(lambda: len(engine._waiting) == 1)
+        assert await held.stream._connection.read() == b"ok"  # type: ignore[union-attr]
+        make_it_act()
+        await held.aclose()
+        assert await waiting == b"ok"
+        await engine.aclose()
+
+    with acting_on_its_first(says_more) as (url, make_it_act):
+        run(test(url, make_it_act))
+
+
+@pytest.mark.parametrize(
+    ("announced", "connections"),
+    [(b"timeout=1", 2), (b"timeout=0", 2), (b"max=9, Timeout = 1", 2), (b"timeout=600", 1), (b"max=9", 1)],
+)
+def test_an_idle_connection_is_used_no_longer_than_the_origin_says(announced: bytes, connections: int) -> None:
+    answer = OK.replace(b"\r\n\r\n", b"\r\nKeep-Alive: %b\r\n\r\n" % announced)
+
+    async def test() -> None:
+        async with engine_for(answers(answer), keepalive=60) as (engine, server):
+            assert [await body_of(engine), await body_of(engine)] == [b"ok", b"ok"]
+            assert server.connections == connections
+
+    run(test())
+
+
+def test_a_connection_lies_idle_from_the_end_of_its_answer_however_late_that_is_read() -> None:
+    async def test() -> None:
+        async with engine_for(answers(OK), keepalive=0.05) as (engine, server):
+            unread = await engine.handle_async_request(httpx.Request("GET", "http://o.example/"))
+            late = asyncio.get_running_loop().time() + 0.1
+            await until(lambda: asyncio.get_running_loop().time() > late)
+            assert await unread.stream._connection.read() == b"ok"  # type: ignore[union-attr]
+            await unread.aclose()
+            assert await body_of(engine) == b"ok"
+            assert server.connections == 2
+
+    run(test())
+
+
+def test_a_connection_says_what_it_is_doing() -> None:
+    async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.read()
+
+    async def test() -> None:
+        async with engine_for(answers(OK)) as (engine, _):
+            held = await engine.handle_async_request(httpx.Request("GET", "http://o.example/"))
+            connection = held.stream._connection  # type: ignore[union-attr]
+            await until(lambda: "IDLE, 1 requests" in repr(connection))
+            await held.aclose()
+            await engine.aclose()
+            assert repr(connection) == "<Connection CLOSED, 1 requests>"
+
+    run(test())
+
+
 def test_an_answer_that_nobody_read_does_not_leave_a_deaf_connection() -> None:
     size = BUFFER_LIMIT + 1000
     large = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size)
@@ -373,7 +517,7 @@ def test_an_answer_that_nobody_read_does_not_leave_a_deaf_connection() -> None:
     async def test() -> None:
         async with engine_for(answers(large, OK), max_connections=1) as (engine, _):
             unread = await engine.handle_async_request(httpx.Request("GET", "http://o.example/"))
-            await until(lambda: unread.stream._connection._done)  # type: ignore[union-attr]
+            await until(lambda: unread.stream._connection.state is State.IDLE)  # type: ignore[union-attr]
             await unread.aclose()
             async with asyncio.timeout(5):
                 assert len(await body_of(engine)) in {size, 2}
@@ -393,6 +537,104 @@ def test_the_upload_that_goes_on_after_an_answer_ends_its_connection() -> None:
             assert response.extensions["body"] == b"ok"
             await until(lambda: server.open == 0)
             assert engine._free == 10
+
+    run(test())
+
+
+REFUSED = b"HTTP/1.1 413 X\r\nContent-Length: 2\r\n\r\nno"
+
+
+@pytest.mark.parametrize(
+    ("new_loop", "secure"),
+    [(asyncio.new_event_loop, False), (uvloop.new_event_loop, False), (uvloop.new_event_loop, True)],
+    ids=["asyncio", "uvloop", "uvloop, TLS"],
+)
+def test_an_answer_that_refuses_an_upload_is_read_though_writing_on_fails(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], secure: bool
+) -> None:
+    tls = shown(CA, "127.0.0.1")
+    tls.num_tickets = 0  # one would hold the answer up, by Nagle's algorithm
+    gone = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        with accepted(listener, tls if secure else None) as connection:
+            connection.recv(1)
+            connection.sendall(REFUSED)
+            reset_on_close(connection)
+        gone.set()
+
+    async def upload() -> AsyncIterator[bytes]:
+        yield b"x"
+        assert gone.wait(PATIENCE)  # the loop waits, too, and does not see that the answer has come
+        while True:
+            yield b"x" * 1000
+            await asyncio.sleep(0)
+
+    async def test(url: httpx.URL) -> None:
+        url = url.copy_with(scheme="https" if secure else "http")
+        engine = Engine(url, connect_timeout=PATIENCE, keepalive=60, max_connections=1, tls=trusting(CA))
+        response = await call(engine, "PUT", content=upload())
+        assert (response.status_code, response.extensions["body"]) == (413, b"no")
+        await until(lambda: engine._free == 1)
+
+    with in_a_thread(serve) as url:
+        run(test(url), new_loop)
+
+
+def test_an_answer_that_refuses_an_upload_ends_it() -> None:
+    ended = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 1000
+            await asyncio.sleep(0)
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(REFUSED[:-1])
+        await ended.wait()
+        writer.write(REFUSED[-1:])
+        await reader.read()
+
+    async def test() -> None:
+        async with engine_for(refuse) as (engine, _):
+            response = await engine.handle_async_request(httpx.Request("PUT", "http://o.example/", content=endless()))
+            upload = response.stream._connection._upload  # type: ignore[union-attr]
+            await until(upload.done)
+            ended.set()
+            assert b"".join([chunk async for chunk in response.stream]) == b"no"  # type: ignore[union-attr]
+            await response.aclose()
+            await until(lambda: engine._free == 10)
+
+    run(test())
+
+
+def test_an_upload_goes_on_while_it_is_answered() -> None:
+    answered = asyncio.Event()
+
+    async def upload() -> AsyncIterator[bytes]:
+        yield b"x"
+        await answered.wait()
+        yield b"y"
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK[:-2])
+        while True:
+            await reader.readexactly(len(b"1\r\n"))
+            writer.write(await reader.readexactly(1))
+            await reader.readexactly(len(b"\r\n"))
+
+    async def test() -> None:
+        async with engine_for(echo) as (engine, _):
+            response = await engine.handle_async_request(
+                httpx.Request(
+                    "PUT", "http://o.example/", headers=[(b"transfer-encoding", b"chunked")], content=upload()
+                )
+            )
+            answered.set()
+            assert b"".join([chunk async for chunk in response.stream]) == b"xy"  # type: ignore[union-attr]
+            await response.aclose()
 
     run(test())
 
@@ -507,6 +749,12 @@ def test_a_control_character_in_the_head_is_refused_before_anything_is_sent(targ
         b"HTTP/1.1 102 X\r\n\r\n" * 20_000,
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * (1 << 20),
         b"GET / HTTP/1.1\r\n\r\n",
+        b"RTSP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"ICE/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 000 X\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 103 X\r\nContent-Length: 2\r\n\r\n" + OK,
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"0" * 5000 + b"2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\nok",
     ],
     ids=lambda answer: repr(answer[:50]),
 )
@@ -555,6 +803,49 @@ def test_endless_interim_answers_are_not_read_for_ever() -> None:
         async with engine_for(serve) as (engine, _):
             with pytest.raises(httpx.RemoteProtocolError):
                 await call(engine)
+
+    run(test())
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (CHUNKED + b"2\r\nok\r\n0\r\nX: ", b"x"),
+        (CHUNKED + b"2\r\nok\r\n0\r\n", b"X: x\r\n"),
+        (CHUNKED + b"2\r\nok\r\n0;", b"x"),
+        (CHUNKED + b"2\r\nok\r\n2;", b"x"),
+        (CHUNKED + b"2\r\nok\r\n", b"0"),
+        (CHUNKED, b"0"),
+    ],
+    ids=["a trailer", "trailers", "the last chunk's extension", "an extension", "a size", "the first size"],
+)
+def test_what_comes_outside_the_body_is_not_read_for_ever(begin: bytes, more: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(begin)
+        while True:
+            writer.write(more * 1000)
+            await writer.drain()
+
+    async def test() -> None:
+        async with engine_for(serve) as (engine, _):
+            with pytest.raises(httpx.RemoteProtocolError):
+                await call(engine)
+            await until(lambda: engine._free == 10)
+
+    run(test())
+
+
+def test_a_body_of_small_chunks_may_have_any_length() -> None:
+    answer = CHUNKED + b"1;a=b\r\nx\r\n" * HEAD_LIMIT + b"0\r\n\r\n"
+
+    async def test() -> None:
+        async with engine_for(answers(answer)) as (engine, server):
+            assert [len(await body_of(engine)) for _ in range(2)] == [HEAD_LIMIT, HEAD_LIMIT]
+            assert server.connections == 1
 
     run(test())
 

@@ -12,7 +12,7 @@ from tests.gateway.faults import ANSWERS, FAULTS, HEAD, RAN, SIZED, Fault, Seen,
 from tests.gateway.worlds import CALLS, together
 from tests.harness import RUN, Proxy, Upstream, reply, sends, until
 
-STARTS_RUN = {"trigger", "relayed"}
+STARTS_RUN = {"trigger", "started"}
 
 
 def recorded(proxy: Proxy, request_id: str) -> list[tuple[Any, ...]]:
@@ -31,7 +31,7 @@ def expected(kind: str, seen: Seen) -> tuple[tuple[Any, ...], list[tuple[Any, ..
 def seen_by(kind: str, fault: Fault) -> Seen:
     """What a call of a kind gets."""
     others = fault.streamed or fault.trigger
-    return {"trigger": fault.trigger, "read": fault.read or others}.get(kind, others)
+    return fault.trigger if kind in STARTS_RUN else (fault.read or others if kind == "read" else others)
 
 
 def check(proxy: Proxy, name: str, wanted: dict[str, Seen]) -> None:

@@ -8,13 +8,16 @@ from hypothesis import strategies as st
 from proxy import errors
 from proxy.gateway import headers
 from proxy.gateway.headers import (
+    HOP_BY_HOP,
+    REPLACED,
+    SINGLE,
     Header,
     Hop,
     answered,
-    check,
     first,
     kept,
     named_by_connection,
+    one_hop_less,
     sane_request_id,
     trace_id,
 )
@@ -22,6 +25,8 @@ from proxy.gateway.headers import (
 REQUEST_ID = b"r-1"
 TRUSTED = Hop("198.51.100.7", trusted=True, scheme="https", version="1.1")
 STRANGER = TRUSTED._replace(trusted=False)
+
+HOST = (b"host", b"shim.example:8080")
 
 Pass = Callable[[list[Header]], list[Header]]
 
@@ -32,6 +37,10 @@ def forwarded(request: list[Header], hop: Hop = TRUSTED) -> list[Header]:
 
 def translated(request: list[Header], hop: Hop = TRUSTED) -> list[Header]:
     return headers.translated(request, hop, REQUEST_ID)
+
+
+def check(request: list[Header], version: str = "1.1") -> None:
+    headers.check(request, dict(reversed(request)), version, SINGLE)
 
 
 def values(headers: list[Header], name: bytes) -> list[bytes]:
@@ -49,20 +58,20 @@ both_ways = pytest.mark.parametrize("passed", [forwarded, translated, answered])
 # --- in every direction
 
 
-HOP_BY_HOP = [
-    b"connection",
-    b"keep-alive",
-    b"proxy-connection",
-    b"te",
-    b"upgrade",
-    b"trailer",
-    b"proxy-authenticate",
-    b"proxy-authorization",
-]
-
-
 @both_ways
-@pytest.mark.parametrize("name", HOP_BY_HOP)
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"upgrade",
+        b"trailer",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+    ],
+)
 def test_a_hop_by_hop_field_does_not_cross(passed: Pass, name: bytes) -> None:
     assert name not in names(passed([(name, b"x"), (name, b"y")]))
 
@@ -118,6 +127,69 @@ def test_repeated_fields_are_all_kept_in_their_order(passed: Pass, name: bytes) 
 @pytest.mark.parametrize("value", [b"caf\xe9", "сборка".encode(), b"\xff\xfe", b"", b'a, "b;c"', b"a\tb"])
 def test_a_value_crosses_byte_for_byte(passed: Pass, value: bytes) -> None:
     assert values(passed([(b"x-value", value)]), b"x-value") == [value]
+
+
+# --- names with underscores, which CGI and its heirs read as if they had hyphens
+
+
+def spellings(name: bytes) -> list[bytes]:
+    """A name with its first, its last, and all of its hyphens made underscores."""
+    first, last = name.replace(b"-", b"_", 1), b"_".join(name.rsplit(b"-", 1))
+    return [first, last, name.replace(b"-", b"_")]
+
+
+@pytest.mark.parametrize("hop", [STRANGER, TRUSTED], ids=["stranger", "trusted"])
+@pytest.mark.parametrize("passed", [forwarded, translated])
+@pytest.mark.parametrize("name", [name for name in (*HOP_BY_HOP, *REPLACED) if b"-" in name])
+def test_a_field_that_does_not_cross_does_not_cross_under_a_name_that_reads_the_same(
+    passed: Callable[[list[Header], Hop], list[Header]], hop: Hop, name: bytes
+) -> None:
+    sent = [HOST, (name, b"own"), *((spelling, b"evil") for spelling in spellings(name))]
+
+    assert all(value != b"evil" for _, value in passed(sent, hop))
+
+
+@requests
+@pytest.mark.parametrize("name", [b"content-length", b"transfer-encoding", b"user-agent", b"x-request-id"])
+def test_what_the_proxy_acts_on_has_no_second_value_under_a_name_that_reads_the_same(passed: Pass, name: bytes) -> None:
+    assert names(passed([(spelling, b"evil") for spelling in spellings(name)])).isdisjoint(spellings(name))
+
+
+@pytest.mark.parametrize("name", [b"content-type", b"content-encoding", b"content-md5", b"accept-encoding"])
+def test_what_is_not_translated_does_not_cross_under_a_name_that_reads_the_same(name: bytes) -> None:
+    assert names(translated([(name.replace(b"-", b"_"), b"evil")])).isdisjoint({name.replace(b"-", b"_")})
+    assert values(forwarded([(name.replace(b"-", b"_"), b"theirs")]), name.replace(b"-", b"_")) == [b"theirs"]
+
+
+@both_ways
+@pytest.mark.parametrize("connection", [b"x-own-field", b"X_Own_Field", b"x-own_field"])
+def test_a_field_that_connection_names_does_not_cross_in_any_spelling(passed: Pass, connection: bytes) -> None:
+    sent = [(b"connection", connection), (b"x-own-field", b"1"), (b"x_own_field", b"2"), (b"x-own_field", b"3")]
+
+    assert names(passed(sent)).isdisjoint({name for name, _ in sent})
+
+
+@pytest.mark.parametrize("connection", [b"content_length", b"Content_Length, x_a"])
+@pytest.mark.parametrize("passed", [forwarded, answered])
+def test_the_length_of_a_body_cannot_be_taken_away_by_a_name_that_reads_the_same(
+    passed: Pass, connection: bytes
+) -> None:
+    assert values(passed([(b"connection", connection), (b"content-length", b"5")]), b"content-length") == [b"5"]
+
+
+@both_ways
+@pytest.mark.parametrize("name", [b"x_custom", b"_", b"__host__", b"x_forwarded_for_us", b"ci_job_token", b"x_via"])
+def test_any_other_name_with_underscores_crosses(passed: Pass, name: bytes) -> None:
+    assert values(passed([(name, b"1"), (b"connection", b"keep-alive, x-own")]), name) == [b"1"]
+
+
+# --- white space around a value
+
+
+@pytest.mark.parametrize("value", [b"x ", b"x\t", b"x \t \t"])
+def test_white_space_behind_a_value_of_an_answer_is_not_part_of_it(value: bytes) -> None:
+    assert answered([(b"X-A", value)])[0] == (b"x-a", b"x")
+    assert kept([(b"X-Request-ID", value)]) == [(b"x-request-id", b"x")]
 
 
 # --- the request
@@ -178,7 +250,6 @@ HOPS = [
     (b"x-forwarded-proto", b"https"),
     (b"x-forwarded-host", b"shim.example:8080"),
 ]
-HOST = (b"host", b"shim.example:8080")
 
 
 @pytest.mark.parametrize("request_headers", [forwarded, translated])
@@ -316,6 +387,9 @@ def test_a_request_that_has_been_here_is_a_loop(via: bytes) -> None:
         [(b"upgrade", b"h2c")],
         [(b"upgrade", b"TLS/1.0")],
         [(b"connection", b"upgrade")],
+        [(b"upgrade", b"websocket")],
+        [(b"upgrade", b"websocket"), (b"connection", b"keep-alive, x-upgrade")],
+        [(b"upgrade", b"websockets, x-websocket"), (b"connection", b"upgrade")],
     ],
 )
 def test_any_other_request_is_no_loop_and_no_websocket(request_headers: list[Header]) -> None:
@@ -323,9 +397,44 @@ def test_any_other_request_is_no_loop_and_no_websocket(request_headers: list[Hea
 
 
 @pytest.mark.parametrize("upgrade", [b"websocket", b"WebSocket", b"h2c, websocket", b"websocket/13"])
-def test_a_request_for_a_websocket_is_refused(upgrade: bytes) -> None:
+@pytest.mark.parametrize("connection", [b"upgrade", b"Upgrade", b"keep-alive ,\tUPGRADE, x"])
+def test_a_request_for_a_websocket_is_refused(upgrade: bytes, connection: bytes) -> None:
     with pytest.raises(errors.UpgradeRefused):
-        check([(b"connection", b"upgrade"), (b"upgrade", upgrade)])
+        check([(b"connection", connection), (b"upgrade", upgrade)])
+
+
+def test_http_1_0_has_no_upgrade() -> None:
+    check([(b"connection", b"upgrade"), (b"upgrade", b"websocket")], version="1.0")
+
+
+@pytest.mark.parametrize("name", [b"authorization", b"user-agent"])
+@pytest.mark.parametrize("second", [b"first", b"second", b""])
+def test_a_field_that_the_proxy_acts_on_has_one_value(name: bytes, second: bytes) -> None:
+    check([(name, b"first"), (b"cookie", b"a"), (b"cookie", b"b")])
+
+    with pytest.raises(errors.InvalidRequest, match=rf"{name.decode().title()}.* once"):
+        check([(name, b"first"), (b"x-between", b"1"), (name, second)])
+
+
+# --- how far a request may go
+
+
+@pytest.mark.parametrize(("given", "left"), [(b"1", b"0"), (b"10", b"9"), (b"007", b"6"), (b"999999999", b"999999998")])
+def test_a_request_has_one_hop_less_to_go_with_each(given: bytes, left: bytes) -> None:
+    sent = [(b"x-a", b"1"), (b"max-forwards", given), (b"x-b", b"2")]
+
+    assert one_hop_less(sent) == [(b"x-a", b"1"), (b"max-forwards", left), (b"x-b", b"2")]
+
+
+@pytest.mark.parametrize("given", [b"", b"-1", b"+1", b"x", b"1.0", b"1, 1", b"1 1", b"0x1", b"1_0", b"9" * 5000])
+def test_a_number_of_hops_is_a_number(given: bytes) -> None:
+    with pytest.raises(errors.InvalidRequest, match="Max-Forwards"):
+        one_hop_less([(b"max-forwards", given)])
+
+
+def test_there_is_one_number_of_hops() -> None:
+    with pytest.raises(errors.InvalidRequest, match="Max-Forwards"):
+        one_hop_less([(b"max-forwards", b"1"), (b"max-forwards", b"1")])
 
 
 # --- the request id

@@ -18,7 +18,7 @@ from proxy import config
 from proxy.gateway import server
 from proxy.gateway.app import App
 from proxy.values import Address
-from tests.harness import Broken, ByHand, Head, Proxy, Wire, by_hand, proxy_for, until
+from tests.harness import Broken, ByHand, Head, Proxy, Upstream, Wire, by_hand, proxy_for, until
 from tests.processes import running
 from tests.sockets import free_port
 
@@ -126,22 +126,11 @@ def check_announced(head: Head, path: bytes) -> None:
     assert b'rel="deprecation"' in link
 
 
-@pytest.mark.parametrize(
-    "segment",
-    [
-        b"release%2Fprod",
-        b"%7Euser",
-        b"~user",
-        b"a;b",
-        b"a;v=1",
-        b"a%3Bb",
-        b"a+b",
-        b"%C3%A9",
-        b"id:5",
-        b"a%25b",
-        b"a'b!",
-    ],
-)
+SLUGS = [b"%7Euser", b"~user", b"a;b", b"a;v=1", b"a%3Bb", b"a+b", b"%C3%A9", b"a'b!"]
+NAMES = [*SLUGS, b"release%2Fprod", b"a%25b", b"id:5"]
+
+
+@pytest.mark.parametrize("segment", SLUGS)
 @pytest.mark.parametrize(
     "query",
     [b"", b"?", b"?page_size=5&page_token=a%2Bb%3D", b"?a=1&a=2&b=&a=1", b"?a;b", b"?x=%zz&?=/../", b"?p=~%7E+%20"],
@@ -151,9 +140,15 @@ def test_segments_and_query_go_to_the_successor_byte_for_byte(hands: ByHand, seg
     assert forwarded(hands, get(path + query)).target == b"/repos" + path + query
 
 
+@pytest.mark.parametrize("segment", NAMES)
+def test_names_go_to_the_successor_byte_for_byte(hands: ByHand, segment: bytes) -> None:
+    path = b"/acme/shop/cicd/logs/7/" + b"/".join([segment] * 3)
+    assert forwarded(hands, get(path)).target == b"/repos" + path
+
+
 def test_the_links_of_odd_segments_are_still_one_url(hands: ByHand) -> None:
-    head, _ = answered(hands, OK, get(b"/a%2Fb/a;b/cicd/runs/%7E"))
-    check_announced(head, b"/a%2Fb/a;b/cicd/runs/%7E")
+    head, _ = answered(hands, OK, get(b"/a%3Bb/a;b/cicd/runs/%7E"))
+    check_announced(head, b"/a%3Bb/a;b/cicd/runs/%7E")
 
 
 @pytest.mark.parametrize(
@@ -161,6 +156,8 @@ def test_the_links_of_odd_segments_are_still_one_url(hands: ByHand) -> None:
     [
         (b"DELETE", b"/repos/id:1"),
         (b"PATCH", b"/issues/id:5"),
+        (b"DELETE", b"/teams/id:42"),
+        (b"PATCH", b"/next/cloud-id:5"),
         (b"GET", b"/users/alice"),
         (b"GET", b"/me/issues"),
         (b"POST", b"/repos/a/b/cicd/runs"),
@@ -263,12 +260,17 @@ def test_a_caller_that_leaves_before_the_answer_does_not_stop_a_call_of_the_sect
     assert (record["outcome"], record["upstream_status"], record["client_gone"]) == ("forwarded", 200, True)
 
 
-def test_a_path_with_a_segment_of_dots_is_refused_and_recorded(hands: ByHand) -> None:
-    caller = hands.caller(get(b"/acme/%2e%2E/cicd/runs", b"X-Request-ID: dots\r\n"))
+@pytest.mark.parametrize("segment", [b"%2e%2E", b"a%2Fb", b"a%00b", b"%C0%AE%C0%AE", b"a%7f", b"%C2%85"])
+@pytest.mark.parametrize(("name", "method", "path"), SECTION)
+def test_a_repository_that_is_no_slug_is_refused_and_recorded(
+    hands: ByHand, name: str, method: bytes, path: bytes, segment: bytes
+) -> None:
+    request_id = b"%b-no-slug-%b" % (name.encode(), segment.replace(b"%", b"-"))
+    caller = hands.caller(get(path.replace(b"shop", segment), b"X-Request-ID: %b\r\n" % request_id, method))
     head, body = caller.answer()
     assert head.status == 400
     assert b'"InvalidPath"' in body
-    assert record_of(hands.proxy, b"dots")["outcome"] == "rejected"
+    assert record_of(hands.proxy, request_id)["outcome"] == "rejected"
 
 
 # --- requests
@@ -365,8 +367,21 @@ def test_a_request_goes_on_as_it_comes_and_not_when_it_is_whole(hands: ByHand) -
         assert upstream.body(2) == piece
 
 
-def test_a_caller_that_waits_for_100_continue_is_told_to_go_on_and_the_upstream_is_not_asked(hands: ByHand) -> None:
-    caller = hands.caller(get(b"/x", b"Content-Length: 2\r\nExpect: 100-continue\r\n", b"PUT"))
+@pytest.mark.parametrize(
+    "expect",
+    [
+        b"100-continue",
+        b"100-Continue ",
+        b"\t100-continue \t",
+        b"x, 100-continue",
+        b"100-continue ,x",
+        b"x\r\nExpect: 100-continue",
+    ],
+)
+def test_a_caller_that_waits_for_100_continue_is_told_to_go_on_and_the_upstream_is_not_asked(
+    hands: ByHand, expect: bytes
+) -> None:
+    caller = hands.caller(get(b"/x", b"Content-Length: 2\r\nExpect:%b\r\n" % expect, b"PUT"))
     assert caller.head().line == b"HTTP/1.1 100 Continue"
     caller.send(b"{}")
     upstream = hands.upstream()
@@ -395,6 +410,120 @@ def test_the_headers_of_a_request_go_through_in_their_order_and_byte_for_byte(ha
     ]
     head = forwarded(hands, get(headers=b"".join(b"%b: %b\r\n" % field for field in fields)))
     assert [(name.lower(), value) for name, value in head.headers if (name.lower(), value) in fields] == fields
+
+
+def test_white_space_around_a_value_is_not_part_of_it(hands: ByHand) -> None:
+    sent = b"Authorization:  Bearer a \t\r\nX-A:\t a \tb\t \r\nX-Empty: \t \r\nX-Request-ID: spaced \r\n"
+    caller = hands.caller(get(b"/acme/shop/cicd/runs", sent))
+    upstream = hands.upstream()
+    head = upstream.head()
+    upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length:  2 \t\r\nX-B: \tc \t\r\n\r\nok")
+    back, body = caller.answer()
+    assert [head.all(name) for name in (b"authorization", b"x-a", b"x-empty")] == [[b"Bearer a"], [b"a \tb"], [b""]]
+    assert (back.all(b"x-b"), back.all(b"content-length"), body) == ([b"c"], [b"2"], b"ok")
+    assert record_of(hands.proxy, b"spaced")["caller_source"] == "token"
+
+
+def test_a_field_does_not_get_past_the_tables_under_a_name_that_servers_behind_read_the_same(hands: ByHand) -> None:
+    names = (
+        b"X_Forwarded_For X-Forwarded_For X_Forwarded_Proto X_Forwarded_Host Proxy_Authorization Proxy_Connection"
+        b" Keep_Alive Transfer_Encoding Content_Length User_Agent X_Request_ID"
+    ).split()
+    sent = b"".join(b"%b: evil\r\n" % name for name in names)
+    for target in (b"/x", b"/acme/shop/cicd/runs"):
+        head = forwarded(hands, get(target, sent + b"X_Custom: 1\r\nCI_JOB_ID: 2\r\nX-Request-ID: mine\r\n"))
+        assert all(value != b"evil" for _, value in head.headers)
+        assert [head.all(name) for name in (b"x_custom", b"ci_job_id", b"x-request-id")] == [[b"1"], [b"2"], [b"mine"]]
+        hands.settle()
+
+
+REPEATED = [
+    (b"Authorization: Bearer mine\r\nAuthorization: Bearer another\r\n", b"Authorization"),
+    (b"Authorization: Bearer mine\r\nAuthorization: Bearer mine\r\n", b"Authorization"),
+    (b"User-Agent: nightly/1\r\nuser-agent: other/2\r\n", b"User-Agent"),
+    (b"X-Caller: nightly\r\nX-CALLER: other\r\n", b"X-Caller"),
+]
+
+
+@pytest.mark.parametrize(("sent", "field"), REPEATED)
+@pytest.mark.parametrize(
+    ("method", "path"), [(b"POST", b"/acme/shop/ci_workflows/build/trigger"), (b"DELETE", b"/acme/shop")]
+)
+def test_a_withdrawn_call_that_says_twice_what_the_proxy_acts_on_is_refused_and_recorded(
+    tmp_path: Path, sent: bytes, field: bytes, method: bytes, path: bytes
+) -> None:
+    with by_hand(tmp_path, callers={"header": "X-Caller"}) as hands:
+        caller = hands.caller(get(path, sent + b"X-Request-ID: twice\r\nContent-Length: 2\r\n", method) + b"{}")
+        head, body = caller.answer()
+        record = record_of(hands.proxy, b"twice")
+    assert (head.status, head.all(b"x-request-id")) == (400, [b"twice"])
+    assert b'"InvalidRequest"' in body
+    assert b"2 %b headers, which may differ. Send %b once." % (field, field) in body
+    assert (b'"run_started":"no"' in body) == (method == b"POST")
+    assert (record["outcome"], record["status"], record["error_code"]) == ("rejected", 400, "InvalidRequest")
+
+
+def test_two_tokens_are_refused_everywhere_and_other_fields_only_where_the_proxy_acts_on_them(hands: ByHand) -> None:
+    head, body = hands.caller(get(headers=REPEATED[0][0])).answer()
+    assert (head.status, b'"InvalidRequest"' in body) == (400, True)
+    twice = get(headers=b"User-Agent: a\r\nUser-Agent: b\r\nX-Caller: c\r\nX-Caller: d\r\n")
+    head = forwarded(hands, twice)
+    assert (head.all(b"user-agent"), head.all(b"x-caller")) == ([b"a", b"b"], [b"c", b"d"])
+
+
+def test_the_id_of_a_withdrawn_call_is_the_only_one_that_is_handed_on(hands: ByHand) -> None:
+    sent = b"X-Request-ID: only\r\nX-Request-ID: another\r\n"
+    assert forwarded(hands, get(b"/acme/shop/cicd/runs", sent)).all(b"x-request-id") == [b"only"]
+
+
+def test_options_are_handed_on_so_many_times(hands: ByHand) -> None:
+    head = forwarded(hands, get(b"/x", b"Max-Forwards: 10\r\n", b"OPTIONS"))
+    assert head.all(b"max-forwards") == [b"9"]
+    hands.settle()
+    assert forwarded(hands, get(b"/x", b"Max-Forwards: 10\r\n")).all(b"max-forwards") == [b"10"]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        get(b"/x", b"Max-Forwards: 0\r\n", b"OPTIONS"),
+        get(b"/x", b"Max-Forwards: 000 \r\n", b"OPTIONS"),
+        get(b"http://proxy/x", b"Max-Forwards: 0\r\n", b"OPTIONS"),
+        get(b"*", b"Max-Forwards: 0\r\n", b"OPTIONS"),
+        get(b"*", b"", b"OPTIONS"),
+    ],
+)
+def test_options_that_go_no_further_are_answered_here(hands: ByHand, request_: bytes) -> None:
+    caller = hands.caller(request_ + get(b"/after"))
+    head, body = caller.answer()
+    assert (head.status, body, b"OPTIONS" in head.all(b"allow")[0]) == (200, b"", True)
+    assert hands.upstream().head().target == b"/after"
+
+
+@pytest.mark.parametrize("hops", [b"x", b"-1", b"", b"1, 1", b"1\r\nMax-Forwards: 1", b"0\r\nMax-Forwards: 5"])
+def test_options_with_no_number_of_hops_are_refused(hands: ByHand, hops: bytes) -> None:
+    head, body = hands.caller(get(b"/x", b"Max-Forwards: %b\r\n" % hops, b"OPTIONS")).answer()
+    assert (head.status, b"Max-Forwards" in body) == (400, True)
+
+
+def test_an_ipv4_caller_on_a_socket_for_both_families_is_called_by_its_own_address(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    log = tmp_path / "callers.jsonl"
+    values = {"callers": {"log": str(log), "trusted_proxies": ["127.0.0.0/8"]}, "upstream": {"url": upstream.url}}
+    try:
+        public = server.bind("listen", Address("::", 0))
+    except server.ServeError:
+        pytest.skip("there is no IPv6 here")
+    proxy = Proxy("127.0.0.1", public.getsockname()[1], log)
+    with server.background(App(config.load(None, {}, values)), public):
+        proxy.call()
+        proxy.call(headers={"X-Forwarded-For": "192.0.2.1"})
+    assert [request.all("x-forwarded-for") for request in upstream.received] == [
+        ["127.0.0.1"],
+        ["192.0.2.1, 127.0.0.1"],
+    ]
+    assert [record["client_ip"] for record in proxy.records()] == ["127.0.0.1", "192.0.2.1"]
 
 
 def test_what_the_caller_did_not_say_is_not_said_for_it(hands: ByHand) -> None:
@@ -609,7 +738,6 @@ def test_an_answer_goes_on_as_it_comes_and_not_when_it_is_whole(hands: ByHand, f
         (b"HEAD", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
         (b"HEAD", b"HTTP/1.1 404 X\r\nContent-Length: 7\r\n\r\n"),
         (b"GET", b"HTTP/1.1 204 X\r\n\r\n"),
-        (b"GET", b"HTTP/1.1 204 X\r\nContent-Length: 0\r\n\r\n"),
         (b"GET", b"HTTP/1.1 304 X\r\n\r\n"),
         (b"GET", b"HTTP/1.1 304 X\r\nContent-Length: 100\r\n\r\n"),
         (b"GET", b"HTTP/1.1 205 X\r\nContent-Length: 0\r\n\r\n"),
@@ -663,6 +791,8 @@ def test_interim_answers_are_dropped_with_their_headers(hands: ByHand, interim: 
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"0" * 5000 + b"2\r\n\r\nok",
+        b"HTTP/1.1 304 X\r\nContent-Length: " + b"0" * 5000 + b"2\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 70_000 + b"\r\nContent-Length: 2\r\n\r\nok",
@@ -675,6 +805,33 @@ def test_an_answer_that_is_none_is_a_502_in_the_error_schema(hands: ByHand, answ
     assert head.all(b"proxy-status") == [b"trigger-shim; error=http_protocol_error"]
     assert b'{"error_code":"UpstreamInvalidAnswer",' in body
     assert head.all(b"x-a") == []
+
+
+def test_an_answer_of_absurd_length_is_recorded_as_none(hands: ByHand) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %b2\r\n\r\nok" % (b"0" * 5000)
+    head, _ = answered(hands, answer, get(b"/acme/shop/cicd/runs", b"X-Request-ID: absurd\r\n"))
+    record = record_of(hands.proxy, b"absurd")
+    assert head.status == 502
+    assert (record["outcome"], record["status"], record["upstream_status"]) == ("upstream_error", 502, 200)
+
+
+@pytest.mark.parametrize("target", [b"/x", b"/acme/shop/cicd/runs"])
+@pytest.mark.parametrize("length", [b"0", b"5", b"0" * 5 + b"2"])
+def test_204_has_no_length(hands: ByHand, target: bytes, length: bytes) -> None:
+    caller = hands.caller(get(target))
+    upstream = hands.upstream()
+    upstream.head()
+    upstream.send(b"HTTP/1.1 204 X\r\nContent-Length: %b\r\nX-A: 1\r\n\r\n" % length)
+    head, _ = caller.answer()
+    assert (head.status, head.all(b"x-a")) == (204, [b"1"])
+    assert (head.all(b"content-length"), head.all(b"transfer-encoding"), head.all(b"connection")) == ([], [], [])
+    caller.send(get(b"/-/healthz"))
+    assert caller.answer()[1] == b"ok\n"
+
+
+def test_an_offer_of_websocket_that_connection_does_not_name_is_ignored(hands: ByHand) -> None:
+    head = forwarded(hands, get(headers=b"Upgrade: websocket\r\nConnection: keep-alive\r\n"))
+    assert (head.all(b"upgrade"), head.all(b"connection")) == ([], [])
 
 
 def test_a_websocket_is_refused_and_nothing_is_forwarded(hands: ByHand) -> None:
@@ -1056,7 +1213,7 @@ def test_a_harmless_request_that_met_a_closing_connection_is_sent_again_on_a_fre
         get(method=b"PATCH"),
         get(method=b"PUT"),
         get(method=b"PROPFIND"),
-        post(b"{}", b"/acme/shop/cicd/runs"),
+        get(b"/acme/shop", b"Content-Length: 2\r\n", b"PATCH") + b"{}",
         get(b"/x", b"Content-Length: 2\r\n") + b"{}",
     ],
     ids=lambda request: repr(request[:30]),

@@ -104,7 +104,8 @@ class Row(NamedTuple):
 
 
 def _row(name: str, sent: str, status: list[int], reached: int = 0, fill: int = 0, closed: bool = False) -> Row:
-    data = sent.replace("{trigger}", TRIGGER).replace("{fill}", "a" * fill).encode("latin-1")
+    text = sent.replace("{trigger}", TRIGGER).replace("{fill}", "a" * fill).replace("{zeros}", "0" * fill)
+    data = text.encode("latin-1")
     return Row(name, data, status, reached, closed or max(status) >= 400)
 
 
@@ -340,7 +341,10 @@ def test_connect_and_trace_say_what_is_allowed(proxy: Proxy) -> None:
         ("http://evil.example", "/"),
         ("http://evil.example/", "/"),
         ("http://evil.example?y", "/?y"),
-        ("http://user:secret@evil.example:81/x?y", "/x?y"),
+        ("http://evil.example:81/x?y", "/x?y"),
+        ("http://[::1]:81/x", "/x"),
+        ("http://[::1]", "/"),
+        ("http://h:/x", "/x"),
         ("HTTPS://evil.example//x", "//x"),
         ("*", None),
         ("*@evil.example/x", None),
@@ -352,6 +356,24 @@ def test_connect_and_trace_say_what_is_allowed(proxy: Proxy) -> None:
         ("?x", None),
         ("/x#fragment", None),
         ("http://evil.example#fragment", None),
+        ("http://h:80x/a", None),
+        ("http://h:80:80/a", None),
+        ("http://h:65536/a", None),
+        ("http://[::1/a", None),
+        ("http://::1/a", None),
+        ("http://[::1]x/a", None),
+        ("http://[::::1]/a", None),
+        ("http://[h]/a", None),
+        ("http://user:secret@evil.example:81/x?y", None),
+        ("http://user@/a", None),
+        ("http://@h/a", None),
+        ("http://h@/a", None),
+        ("http://:80/a", None),
+        ("http:///a", None),
+        ("http://", None),
+        ("https://?a", None),
+        ("http://h\\evil/a", None),
+        ("http://é/a", None),
         ("\\evil.example/x", None),
     ],
 )
@@ -393,6 +415,29 @@ def test_a_target_is_passed_through_byte_for_byte_above_ascii_too(upstream: Upst
     with caller(proxy, b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % target) as connection:
         assert connection.answer().status == 200
     assert upstream.received[0].target.encode("latin-1") == target
+
+
+RAW = "GET /é?{} HTTP/1.1\r\nHost: h\r\n\r\n"
+HEAD_POST = "POST /é?{} HTTP/1.1\r\nHost: h\r\nX: é\r\n"
+BEFORE = {
+    "nothing": "",
+    "a request": RAW,
+    "an empty line": RAW + "\r\n",
+    "a body": HEAD_POST + "Content-Length: 17\r\n\r\n\r\n\r\n\nGET /é HTTP",
+    "chunks": HEAD_POST + "Transfer-Encoding: chunked\r\n\r\nc\r\n\nGET /é HTT\r\n0\r\n\r\n",
+    "a trailer": HEAD_POST + "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: é\r\n\r\n",
+    "h2c": HEAD_POST + H2C.decode() + "Content-Length: 4\r\n\r\néA ",
+}
+
+
+@pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE)
+def test_targets_above_ascii_mean_the_same_wherever_a_segment_ends(before: str) -> None:
+    whole = ((before.format(0) if before else "") + RAW.format(1) + RAW.format(2)).encode()
+    _, seen = asyncio.run(_fed([whole]))
+    assert [target for _, target, _ in seen][-2:] == ["/é?1".encode(), "/é?2".encode()]
+    assert len(seen) == 2 + bool(before)
+    for cut in range(1, len(whole)):
+        assert asyncio.run(_fed([whole[:cut], whole[cut:]]))[1] == seen, whole[:cut]
 
 
 def _head_of(headers: int, size: int) -> bytes:
@@ -438,6 +483,26 @@ def test_a_body_cannot_go_on_without_bytes_of_its_own(upstream: Upstream, proxy:
     with caller(proxy, head + endless + b"x" * 400_000) as connection:
         assert connection.answer().status == 400
     assert upstream.received == []
+
+
+def test_chunks_cannot_say_more_of_themselves_than_they_hold(upstream: Upstream, proxy: Proxy) -> None:
+    with caller(proxy, f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode()) as connection:
+        connection.send((b"1;%b\r\nx\r\n" % (b"e" * 3000)) * 100)
+        assert connection.answer().status == 400
+        assert connection.rest() == b""
+    assert upstream.received == []
+
+
+@pytest.mark.parametrize(("size", "extension"), [(1, b""), (100, b";signature=%064d" % 7), (5000, b";" + b"e" * 5000)])
+def test_chunks_may_be_many_and_say_something_of_themselves(
+    upstream: Upstream, proxy: Proxy, size: int, extension: bytes
+) -> None:
+    body = b'{"ignored": "%b"}' % (b"x" * 100_000)
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    chunks = b"".join(b"%x%b\r\n%b\r\n" % (len(piece), extension, piece) for piece in pieces)
+    with caller(proxy, f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode() + chunks + b"0\r\n\r\n") as connection:
+        assert connection.answer().status == 200
+    assert len(upstream.received) == 1
 
 
 def test_a_broken_chunk_ends_the_forward_of_a_body_that_is_passed_through(upstream: Upstream, proxy: Proxy) -> None:
@@ -491,6 +556,44 @@ def test_http_1_0_is_answered_and_closed(upstream: Upstream, proxy: Proxy) -> No
     assert answer.header("connection") == "close"
 
 
+KEEP_ALIVE = b"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+
+
+def test_http_1_0_may_keep_its_connection(upstream: Upstream, proxy: Proxy) -> None:
+    with caller(proxy, KEEP_ALIVE) as connection:
+        for request in (KEEP_ALIVE.replace(b"keep-alive", b"Keep-Alive"), b"GET /a HTTP/1.0\r\n\r\n"):
+            answer = connection.answer()
+            assert (answer.body, answer.all("connection")) == (RUN, ["keep-alive"])
+            connection.send(request)
+        answer = connection.answer()
+        assert (answer.body, answer.all("connection"), connection.rest()) == (RUN, ["close"], b"")
+    assert {tuple(request.all("connection")) for request in upstream.received} == {()}
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_http_1_0_keeps_its_connection_after_an_answer_that_has_no_body(
+    upstream: Upstream, proxy: Proxy, status: int
+) -> None:
+    upstream.script = sends(b"HTTP/1.1 %d X\r\n\r\n" % status)
+    with caller(proxy, KEEP_ALIVE * 2 + KEEP_ALIVE.replace(b"GET", b"HEAD")) as connection:
+        answers = [connection.answer(bodiless=True) for _ in range(3)]
+    assert [(answer.status, answer.header("connection")) for answer in answers] == [(status, "keep-alive")] * 3
+
+
+def test_a_trigger_of_http_1_0_may_keep_its_connection(proxy: Proxy) -> None:
+    head = f"POST {TRIGGER} HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{{}}"
+    with caller(proxy, head.encode() * 2) as connection:
+        answers = [connection.answer() for _ in range(2)]
+    assert [(answer.status, answer.header("connection")) for answer in answers] == [(200, "keep-alive")] * 2
+
+
+def test_ab_keeps_its_connections(proxy: Proxy) -> None:
+    command = [program("ab"), "-k", "-q", "-n", "50", "-c", "2", f"http://{proxy.host}:{proxy.port}/a"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert re.search(r"Failed requests: +0\n", said), said
+    assert re.search(r"Keep-Alive requests: +50\n", said), said
+
+
 def test_an_answer_that_breaks_off_looks_whole_to_nobody(upstream: Upstream, proxy: Proxy) -> None:
     upstream.script = closes(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
     with caller(proxy, b"GET /a HTTP/1.0\r\n\r\n") as connection, pytest.raises(ConnectionError):
@@ -527,6 +630,8 @@ def test_only_http_1_1_is_told_to_go_on(proxy: Proxy, version: str, told: bool) 
     with caller(proxy, head.encode()) as connection:
         if told:
             assert connection.answer(bodiless=True).status == 100
+        else:
+            has_read(proxy)  # so that it would have said so
         connection.send(b"{}")
         assert connection.answer().status == 200
 
@@ -855,6 +960,8 @@ VALID = [
     b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
     b"HEAD /a HTTP/1.0\r\n\r\n",
     "GET /é?è HTTP/1.1\r\nHost: h\r\n\r\n".encode(),
+    "POST /é HTTP/1.1\r\nHost: h\r\nX: é\r\nContent-Length: 7\r\n\r\né\r\n\r\nA".encode(),
+    "POST /é HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n\nGET /é \r\n0\r\nX: é\r\n\r\n".encode(),
 ]
 SPLICES = [b"\r\n", b"\n", b"\r", b"\0", b" ", b":", b"0", b"-1", b"f" * 16, b"\xff", b"HTTP/1.1", b""]
 SPLICES += [b"Host: x\r\n", b"Content-Length: 1\r\n", b"Transfer-Encoding: chunked\r\n", b"Upgrade: x\r\n"]
@@ -879,8 +986,7 @@ def test_any_input_ends_in_answers_and_a_close_and_means_the_same_however_it_is_
     pieces = [data[start:end] for start, end in itertools.pairwise(edges)]
     whole, seen = asyncio.run(_fed([data]))
     split, seen_split = asyncio.run(_fed(pieces))
-    if data.isascii():  # of requests in one segment, only the first may have a target in plain UTF-8
-        assert seen == seen_split
+    assert seen == seen_split
     for wire in (whole, split):
         assert re.match(rb"(HTTP/1\.1 \d{3} |$)", wire.written)
         assert b" 500 " not in wire.written

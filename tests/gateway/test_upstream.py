@@ -24,7 +24,7 @@ def upstream_with(transport: httpx.AsyncBaseTransport, timeout: float) -> Upstre
 
 
 def post(transport: httpx.AsyncBaseTransport, timeout: float = 60) -> Answer:
-    return asyncio.run(upstream_with(transport, timeout).post("/repos/a/b/cicd/runs", [], b"{}"))
+    return asyncio.run(upstream_with(transport, timeout).post(b"/repos/a/b/cicd/runs", [], b"{}"))
 
 
 def stream(

@@ -17,11 +17,12 @@ from tests.harness import TRIGGER, Answer, Proxy, Script, Upstream, proxy_for, r
 
 CALLS = {
     "trigger": ("POST", TRIGGER),
-    "relayed": ("POST", "/acme/shop/cicd/runs"),
+    "started": ("POST", "/acme/shop/cicd/runs"),
+    "relayed": ("PATCH", "/acme/shop"),
     "read": ("GET", "/acme/shop/cicd/runs/7"),
     "passed": ("POST", "/repos/acme/shop/cicd/runs"),
 }
-"""A call of each kind: translated, handed on under another path, the same without a change, not withdrawn at all."""
+"""A call of each kind: translated, not translated, handed on as it comes, the same and safe, not withdrawn at all."""
 
 Patience = Mapping[str, float]
 PATIENT: Patience = {}
@@ -52,7 +53,7 @@ def together(proxy: Proxy, name: str = "", kinds: Iterable[str] = CALLS) -> dict
     def call(kind: str) -> Answer | None:
         method, path = CALLS[kind]
         with contextlib.suppress(http.client.HTTPException, OSError):
-            return proxy.call(path, b"{}" if method == "POST" else None, {"X-Request-ID": kind + name}, method)
+            return proxy.call(path, None if method == "GET" else b"{}", {"X-Request-ID": kind + name}, method)
         return None
 
     with ThreadPoolExecutor(len(CALLS)) as callers:

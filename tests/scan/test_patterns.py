@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from proxy.scan.patterns import Finding, find
 from proxy.scan.walk import decode
 from proxy.withdrawn import endpoints
+from proxy.withdrawn.current import FIRST_SEGMENTS
 
 CORPUS = Path(__file__).parent.parent / "golden_scan"
 NOTES = {"README.md", "expected.yaml"}
@@ -48,7 +49,7 @@ def test_the_corpus_has_every_endpoint() -> None:
 
 VARIABLES = [
     *"$ORG ${ORG} ${ORG:-acme} $$ORG $${ORG} {org} {} {0} {{org}} <org> :org %s %1$s %(org)s #{org} $(ORG)".split(),
-    *"%ORG% \\(org) $env:ORG $(${ORG}) * ([^/]+) (?P<org>[^/]+) acme a%20b a.b-c_d~e id%3A1".split(),
+    *"%ORG% \\(org) $env:ORG $(${ORG}) * ([^/]+) (?P<org>[^/]+) acme a%20b a.b-c_d~e".split(),
     *("{{ org }}", "${{ github.org }}", "{{ org | urlencode }}", '$(urlencode "$ORG")', "<the org>"),
 ]
 
@@ -77,7 +78,7 @@ def test_a_segment_may_be_a_variable(variable: str, path: str, name: str) -> Non
     assert found.replacement.partition(" ")[2] == "/repos" + successor.removeprefix("/repos")
 
 
-@pytest.mark.parametrize("variable", VARIABLES)
+@pytest.mark.parametrize("variable", [*VARIABLES, "id%3A1"])
 @pytest.mark.parametrize(
     "path", ["/repos/{0}/{0}/cicd/runs", "/repos/id:{0}/cicd/runs/{0}", "/repos/{0}/cicd/logs/{0}/{0}/{0}/{0}"]
 )
@@ -89,11 +90,27 @@ def test_a_successor_is_never_found(variable: str, path: str, base: str) -> None
     assert find(f"curl -X DELETE {base}{called}\n") == []
 
 
-@pytest.mark.parametrize("owned", endpoints.CURRENT.split("|"))
+@pytest.mark.parametrize("owned", FIRST_SEGMENTS)
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
 def test_a_first_segment_that_the_current_api_owns_is_no_organization(owned: str, method: str) -> None:
-    assert find(f"{method} https://api.sourcecraft.tech/{owned}/id:1") == []
-    assert find(f"{method} https://api.sourcecraft.tech/{owned}s/id:1") != []
+    assert find(f"{method} https://api.sourcecraft.tech/{owned}/x") == []
+    assert find(f"{method} https://api.sourcecraft.tech/{owned}-2/x") != []
+    assert find(f"GET https://api.sourcecraft.tech/{owned}/$NAME/cicd/runs") == []
+
+
+@pytest.mark.parametrize("second", ["id:1", "id%3A$ID", "%69d:{id}", "cloud-id:1", "Cloud%2DID:<id>"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "curl -X DELETE https://api.sourcecraft.tech/next/{}",
+        "PATCH https://api.sourcecraft.tech/$KIND/{}",
+        "curl $API/next/{}/cicd/runs",
+        "POST $API/next/{}/ci_workflows/build/trigger",
+    ],
+)
+def test_what_is_named_by_its_id_is_no_repository_whoever_owns_it(call: str, second: str) -> None:
+    assert find(call.replace("{}", second)) == []
+    assert len(find(call.replace("{}", "shop"))) == 1
 
 
 @pytest.mark.parametrize(

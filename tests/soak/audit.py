@@ -166,16 +166,16 @@ def _of_record(call: Call, told: Told, evidence: Evidence) -> Iterator[str]:
         yield f"its record says {told.outcome} {told.status}, not {expected}; the upstream {how} it"
     if told.upstream_status is not None and not received:
         yield f"its record says that the upstream answered {told.upstream_status}; it never received it"
-    if told.gone and not call.leaves and call.manner != "half_closes":
+    if told.gone and not call.leaves:
         yield "its record says that its caller was gone"
     if (seen := evidence.seen.get(call.id)) is None:
         return
     if seen.status != told.status:
         yield f"its caller got {seen.status}, its record says {told.status}"
-    if call.kind.is_trigger and (told.run, told.trigger_status) != (seen.run, seen.trigger_status):
+    if call.kind.starts_run and (told.run, told.trigger_status) != (seen.run, seen.trigger_status):
         yield f"its caller got {seen.trigger_status} run {seen.run}, its record says {told.trigger_status} {told.run}"
     run = evidence.run(call.first if told.outcome == "redelivered" else call.id)
-    yield from _of_answer(call, seen, run, cut=bool(received) and call.fate.is_cut and not call.kind.is_trigger)
+    yield from _of_answer(call, seen, run, cut=bool(received) and call.fate.is_cut and not call.kind.starts_run)
 
 
 def _unreceived(call: Call, told: Told) -> tuple[str, int]:
@@ -189,13 +189,13 @@ def _unreceived(call: Call, told: Told) -> tuple[str, int]:
 
 def _of_retry(call: Call, told: Told, first: Told | None, evidence: Evidence) -> Iterator[str]:
     """Whether a retry was given the run of the lost try, where that has one, and nobody else was."""
-    is_lost = first is not None and first.gone and (first.outcome, first.trigger_status) == ("forwarded", "created")
+    is_lost = first is not None and first.gone and first.outcome == "forwarded" and first.run is not None
     if told.outcome != "redelivered":
         if is_lost and evidence.knows_all and told.outcome != "overloaded":
             yield f"it was not given the run of {call.first}"
     elif first is None or not is_lost:
         yield "it was given a run, and there is none that was lost"
-    elif (told.run, told.trigger_status) != (first.run, "already_exists"):
+    elif (told.run, told.trigger_status) != (first.run, "already_exists" if call.kind.is_trigger else None):
         yield f"it was given {told.trigger_status} run {told.run}, the lost try had {first.run}"
 
 

@@ -27,7 +27,7 @@ class Fate(NamedTuple):
 
     Attributes:
         share: how often it is met, in ten thousand calls.
-        trigger: outcome and status of a translated call; None where only others meet it.
+        started: outcome and status of a call that starts a run, whose answer is read whole.
         relayed: of one whose answer is handed on as it comes; None where only triggers meet it.
         has_run: it is answered whole, with a run.
         is_cut: a relayed answer breaks off.
@@ -35,7 +35,7 @@ class Fate(NamedTuple):
     """
 
     share: int
-    trigger: Became | None
+    started: Became
     relayed: Became | None
     has_run: bool = False
     is_cut: bool = False
@@ -95,6 +95,11 @@ class Endpoint(NamedTuple):
         """Whether both bodies are translated."""
         return self.path.endswith("/trigger")
 
+    @property
+    def starts_run(self) -> bool:
+        """Whether its answer is read whole, and kept for a retry."""
+        return self.is_recorded and self.method == "POST"
+
 
 ENDPOINTS: dict[str, Endpoint] = {
     "trigger": Endpoint(45, "POST", "/acme/shop-{repo}/ci_workflows/build/trigger"),
@@ -119,7 +124,7 @@ _MANNERS: dict[Manner, int] = {
 REFUSED: dict[Manner, int] = {"bad_body": 400, "large_body": 413, "breaks_off": 400}
 """The callers whose calls are wrong, and the status that they get."""
 
-_OF_TRIGGERS: frozenset[Manner] = frozenset({"calls_again", "bad_body", "large_body"})
+_OF_STARTS: frozenset[Manner] = frozenset({"calls_again", "large_body"})
 _REPOS, _TOKENS = 5, 10
 _STRANGERS = 0.25
 """The share of calls with a token that was never seen before."""
@@ -164,7 +169,7 @@ class Call(NamedTuple):
     @property
     def became(self) -> Became:
         """What becomes of it where the upstream receives it."""
-        became = self.fate.trigger if self.kind.is_trigger else self.fate.relayed
+        became = self.fate.started if self.kind.starts_run else self.fate.relayed
         assert became is not None, "it is not planned"
         return became
 
@@ -215,7 +220,11 @@ def _one_of(shares: dict[T, int], chance: random.Random) -> T:
 
 def _manner(chance: random.Random, kind: Endpoint) -> Manner:
     manner = _one_of(_MANNERS, chance)
-    unfit = (manner in _OF_TRIGGERS and not kind.is_trigger) or (manner == "breaks_off" and kind.method == "GET")
+    unfit = (
+        (manner == "bad_body" and not kind.is_trigger)
+        or (manner in _OF_STARTS and not kind.starts_run)
+        or (manner == "breaks_off" and kind.method == "GET")
+    )
     return "waits" if unfit else manner
 
 
@@ -223,10 +232,10 @@ def _fault(chance: random.Random, kind: Endpoint, manner: Manner, *, silence: bo
     fault = _one_of({name: fate.share for name, fate in FATES.items()}, chance)
     fate = FATES[fault]
     unfit = (
-        (fate.trigger if kind.is_trigger else fate.relayed) is None
+        (fate.relayed is None and not kind.is_trigger)
         or (fault == "silent" and not silence)
         # Nobody reads on for who has left: whether it was cut is not known, and not said.
-        or (fate.is_cut and manner == "leaves" and not kind.is_trigger)
+        or (fate.is_cut and manner == "leaves" and not kind.starts_run)
     )
     return "run" if unfit else fault
 

@@ -9,20 +9,26 @@ from proxy.errors import InvalidPath
 from proxy.withdrawn.endpoints import ENDPOINTS, Match, match
 
 CURRENT_FIRST_SEGMENTS = [
-    "repos",
-    "orgs",
-    "users",
-    "me",
-    "issues",
     "issue_comments",
     "issue_links",
     "issue_statuses",
+    "issues",
     "labels",
+    "me",
     "milestones",
-    "pulls",
+    "operations",
+    "orgs",
+    "projects",
     "pull_comments",
+    "pulls",
     "releases",
+    "repos",
+    "teams",
+    "user",
+    "users",
 ]
+IDS = ["id:42", "id%3A42", "id%3a42", "%69d:42", "i%64%3A42", "ID:42", "cloud-id:x", "cloud%2Did%3ax", "%63loud-id:x"]
+"""Spellings of a second segment that names something by its ID."""
 
 
 def matched(path: str, method: str = "POST") -> Match:
@@ -57,11 +63,13 @@ def test_the_trigger_by_id_wins_over_the_one_by_slug(prefix: str) -> None:
     assert found.successor == "/repos/id:0192-af/cicd/runs"
 
 
-def test_a_repository_whose_slug_looks_like_an_id_is_still_a_slug() -> None:
-    found = matched(trigger(repo="id:5"))
+@pytest.mark.parametrize("slug", ["id", "id5", "cloud-id", "my-id:5", "idx:5", "id-5", "id%2F5"])
+def test_a_repository_may_be_called_nearly_as_an_id_is(slug: str) -> None:
+    assert matched(trigger(repo=slug)).segments["repo"] == slug
 
-    assert found.endpoint.name == "trigger"
-    assert found.successor == "/repos/acme/id:5/cicd/runs"
+
+def test_an_organization_may_be_called_as_an_id_is() -> None:
+    assert matched(trigger(org="id:5")).segments["org"] == "id:5"
 
 
 @pytest.mark.parametrize(
@@ -239,6 +247,17 @@ def test_a_slug_that_is_no_path_segment_is_refused(slug: str) -> None:
         _ = matched(trigger(repo=slug)).successor
 
 
+UNCLEAN = ["a%00b", "%0d%0aX:y", "%1F", "%7f", "%C2%80", "%c2%9Fa", "%C0%AE", "%c0%af", "%E0%80%AF", "%FF", "%ED%A0%80"]
+"""Encoded control characters, overlong UTF-8, and what is no UTF-8 at all."""
+
+
+@pytest.mark.parametrize("slug", UNCLEAN)
+def test_a_slug_with_control_characters_or_bad_utf8_is_refused(slug: str) -> None:
+    for path in (trigger(org=slug), trigger(repo=slug), f"/repos/id:{slug}/ci_workflows/build/trigger"):
+        with pytest.raises(InvalidPath):
+            _ = matched(path).successor
+
+
 HARMLESS = [*"aZ5-_~+:&=", "%41", "%d1", "%20", "2e", "2F", "5c", "25", "id:"]
 SUSPECT = [
     *".;",
@@ -296,7 +315,8 @@ def readings(path: str) -> set[str]:
     found = set()
     for decoded in decodings(path):
         for slashes in (decoded, decoded.replace("\\", "/")):
-            found |= {without_dot_segments(slashes), without_dot_segments(re.sub(";[^/]*", "", slashes))}
+            for path_only in (slashes, re.split("[?#]", slashes)[0]):
+                found |= {without_dot_segments(path_only), without_dot_segments(re.sub(";[^/]*", "", path_only))}
     return found
 
 
@@ -419,6 +439,10 @@ def test_below_a_first_segment_of_the_current_api_there_is_no_withdrawn_row(
     [
         ("DELETE", "/repos/id:1"),
         ("DELETE", "/repos/id%3A1"),
+        ("DELETE", "/teams/id:42"),
+        ("PATCH", "/projects/id:7"),
+        ("PATCH", "/operations/id:7"),
+        ("DELETE", "/user/emails"),
         ("PATCH", "/issues/id:5"),
         ("DELETE", "/labels/id:9"),
         ("GET", "/users/alice"),
@@ -449,6 +473,15 @@ def test_a_call_of_another_shape_is_no_row_of_the_section(method: str, path: str
     assert match(method, path) is None
 
 
+@pytest.mark.parametrize(("name", "method", "path"), [("trigger", "POST", trigger()), *SECTION])
+@pytest.mark.parametrize("second", IDS)
+def test_what_is_named_by_its_id_is_no_repository_whoever_owns_it(
+    name: str, method: str, path: str, second: str
+) -> None:
+    assert match(method, path.replace("acme/shop", f"whatever_comes_next/{second}")) is None
+    assert matched(path, method).endpoint.name == name
+
+
 @pytest.mark.parametrize("word", ["cicd", "ci_workflows", "runs", "logs", "artifacts", "trigger"])
 @pytest.mark.parametrize(("name", "method", "path"), SECTION)
 def test_words_of_the_section_may_name_organizations_and_repositories(
@@ -459,23 +492,85 @@ def test_words_of_the_section_may_name_organizations_and_repositories(
     assert (matched(renamed, method).endpoint.name, matched(renamed, method).successor) == (name, f"/repos{renamed}")
 
 
-@pytest.mark.parametrize(
-    "raw", ["a%2Fb", "%7Ea", "a;b", "a;v=1", "a%3Bb", "id:5", "a%25", "%", "a+b", "\xff", "...", "a%00b"]
-)
-@pytest.mark.parametrize("place", ["acme", "shop", "/7/", "build", "task", "cube"])
+SLUG_PLACES = ["acme", "shop", "7"]
+NAME_PLACES = ["build", "task", "cube"]
+
+
+def logs_with(place: str, raw: str) -> Match:
+    """The call for logs with another segment in the place of one."""
+    segments = [raw if segment == place else segment for segment in f"acme/shop/cicd/logs/{CUBE}".split("/")]
+    return matched("/" + "/".join(segments), "GET")
+
+
+@pytest.mark.parametrize("raw", ["%7Ea", "a;b", "a;v=1", "a%3Bb", "a+b", "...", "a%20b", quote("сборка")])
+@pytest.mark.parametrize("place", [*SLUG_PLACES, *NAME_PLACES])
 def test_segments_go_to_the_successor_byte_for_byte(place: str, raw: str) -> None:
-    path = f"/acme/shop/cicd/logs/{CUBE}".replace(place, f"/{raw}/" if "/" in place else raw)
+    found = logs_with(place, raw)
 
-    assert matched(path, "GET").successor == f"/repos{path}"
+    assert found.successor == f"/repos/acme/shop/cicd/logs/{CUBE}".replace(place, raw)
 
 
-@pytest.mark.parametrize("dots", [".", "..", "%2e", "%2E%2E", ".%2e"])
-@pytest.mark.parametrize("place", ["acme", "shop", "/7/", "build", "task", "cube"])
-def test_a_segment_of_dots_would_be_another_path_and_is_refused(place: str, dots: str) -> None:
-    path = f"/acme/shop/cicd/logs/{CUBE}".replace(place, f"/{dots}/" if "/" in place else dots)
+@pytest.mark.parametrize(
+    "raw", ["a%2Fb", "a%5Cb", "a%3fb", "a%23b", "100%25", "a%252Fb", "%", "a%zz", 'a"b', "id:5", "<a>", "a\\b", ";a"]
+)
+@pytest.mark.parametrize("place", NAME_PLACES)
+def test_a_name_may_hold_nearly_anything(place: str, raw: str) -> None:
+    assert logs_with(place, raw).successor == f"/repos/acme/shop/cicd/logs/{CUBE}".replace(place, raw)
 
+
+@pytest.mark.parametrize("raw", WAYS_OUT)
+@pytest.mark.parametrize("place", SLUG_PLACES)
+def test_a_slug_that_could_lead_to_another_path_is_refused_wherever_it_stands(place: str, raw: str) -> None:
     with pytest.raises(InvalidPath):
-        _ = matched(path, "GET").successor
+        _ = logs_with(place, raw).successor
+
+
+@pytest.mark.parametrize("raw", [*UNCLEAN, "a\nb", "a\x00b", "a\x7f", "\xff", "\xc2\x9f", "a%2500"])
+@pytest.mark.parametrize("place", [*SLUG_PLACES, *NAME_PLACES])
+def test_no_segment_has_control_characters_or_bad_utf8(place: str, raw: str) -> None:
+    with pytest.raises(InvalidPath):
+        _ = logs_with(place, raw).successor
+
+
+@pytest.mark.parametrize(
+    "raw", [".", "..", "%2e", "%2E%2E", ".%2e", "..;a", "a%2F..", "..%5Ca", "a%252F%252e.", "..%3fa"]
+)
+@pytest.mark.parametrize("place", [*SLUG_PLACES, *NAME_PLACES])
+def test_a_segment_of_dots_would_be_another_path_and_is_refused(place: str, raw: str) -> None:
+    with pytest.raises(InvalidPath):
+        _ = logs_with(place, raw).successor
+
+
+@pytest.mark.parametrize(("name", "method", "path"), SECTION)
+@pytest.mark.parametrize("raw", ["a%2Fb", "%2e%2e", "a%00", "%C0%AE"])
+@pytest.mark.parametrize("place", ["acme", "shop"])
+def test_every_row_refuses_what_is_no_slug(name: str, method: str, path: str, place: str, raw: str) -> None:
+    found = matched(path.replace(place, raw), method)
+
+    assert found.endpoint.name == name
+    with pytest.raises(InvalidPath):
+        _ = found.successor
+
+
+def test_a_name_that_is_encoded_again_and_again_costs_nothing_and_is_refused() -> None:
+    with pytest.raises(InvalidPath):
+        _ = logs_with("build", "%" + "25" * 30_000).successor
+
+
+@settings(deadline=None, max_examples=500)
+@given(SLUGS, SLUGS, SLUGS)
+@example("7", "a%2F..%2F..%2F..%2F..%2Fusers", "x")
+@example("7", "..%3Fx", "..%23")
+def test_no_segment_leads_out_of_its_repository(run: str, workflow: str, task: str) -> None:
+    found = match("GET", f"/acme/shop/cicd/logs/{run}/{workflow}/{task}/cube")
+    if found is None:
+        return
+    try:
+        successor = found.successor
+    except InvalidPath:
+        return
+    for reading in readings(successor):
+        assert reading.startswith("/repos/acme/shop/cicd/logs/")
 
 
 def test_the_workflow_of_a_row_is_the_slug_as_it_came() -> None:

@@ -19,6 +19,7 @@ legacy_like = st.fixed_dictionaries(
     optional={
         "revision": st.text() | json_values,
         "workflow_revision": st.text() | json_values,
+        "workflowRevision": st.text() | json_values,
         "input": json_values | st.fixed_dictionaries({}, optional={"values": json_values | st.lists(json_values)}),
         "more": json_values,
     },
@@ -31,7 +32,10 @@ run_like = st.fixed_dictionaries(
         "status": st.sampled_from(["created", "success", "unheard of"]) | json_values,
         "workflows": st.lists(json_values) | json_values,
         "user": json_values,
-        "error_code": json_values,
+        "error_messages": st.lists(json_values) | json_values,
+        "error_code": st.text() | json_values,
+        "message": st.text() | json_values,
+        "details": json_values,
     },
 )
 bodies = (
@@ -59,7 +63,7 @@ def test_no_answer_makes_the_translation_back_raise_anything_but_its_own_errors(
         answer = trigger.to_legacy(status, body)
     except (InvalidAnswer, UpstreamError):
         return
-    if answer.status == 200:
+    if not answer.is_error:
         assert set(json.loads(answer.body)) == {"flux_id", "flux_public_id", "trigger_status"}
     else:
         assert (answer.status, answer.body) == (status, body)
@@ -117,10 +121,32 @@ def test_a_message_never_quotes_the_value_of_an_input() -> None:
         assert "hunter2" not in caught.value.message
 
 
-@pytest.mark.parametrize("status", ["prepared", "processing", "success", "failed", "canceled", "timeout", "skipped"])
-def test_a_run_past_created_without_workflows_had_nothing_to_start(status: str) -> None:
-    def trigger_status(run: dict[str, Any]) -> str | None:
-        return trigger.to_legacy(200, json.dumps({"slug": "1", **run}).encode()).trigger_status
+STATUSES = [
+    *(
+        "created",
+        "prepared",
+        "processing",
+        "failed",
+        "canceled",
+        "timeout",
+        "awaiting_approval",
+        "rejected",
+        "on_holiday",
+    ),
+    *("success", "skipped"),
+]
 
-    assert trigger_status({"status": status}) == "nothing_to_start"
-    assert trigger_status({"status": status, "workflows": [{}]}) == "created"
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("workflows", [{}, {"workflows": None}, {"workflows": []}, {"workflows": [{}]}])
+@pytest.mark.parametrize("messages", [{}, {"error_messages": None}, {"error_messages": []}, {"error_messages": ["x"]}])
+def test_only_a_run_that_ended_well_without_a_word_had_nothing_to_start(
+    status: str, workflows: dict[str, Any], messages: dict[str, Any]
+) -> None:
+    answer = trigger.to_legacy(200, json.dumps({"slug": "1", "status": status, **workflows, **messages}).encode())
+
+    said_nothing = not (workflows.get("workflows") or messages.get("error_messages"))
+    nothing = status in {"success", "skipped"} and said_nothing
+    assert answer.trigger_status == ("nothing_to_start" if nothing else "created")
+    assert trigger.taken_over(answer).trigger_status == "already_exists"
+    assert answer.has_run

@@ -1,0 +1,108 @@
+"""Tools whose base URL ends in a slash: their calls go on untouched, and the operator hears of each, once."""
+
+from pathlib import Path
+
+import pytest
+
+from proxy.gateway import slashes
+from tests.harness import Proxy, Upstream, proxy_for, until
+
+AUTH = {"Authorization": "Bearer secret-token", "User-Agent": "legacy-ci/1.0"}
+
+
+def told(capsys: pytest.CaptureFixture[str], count: int) -> list[str]:
+    """The lines on standard error, as soon as there are so many."""
+    found: list[str] = []
+
+    def enough() -> bool:
+        found.extend(capsys.readouterr().err.splitlines())
+        return len(found) >= count
+
+    until(enough)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "//acme/shop/ci_workflows/release%2Fprod/trigger"),
+        ("POST", "////asf//sdg/ci_workflows/build/trigger"),
+        ("POST", "/acme//shop/ci_workflows/build/trigger"),
+        ("POST", "//repos/id:42/ci_workflows/build/trigger"),
+        ("POST", "//acme/shop/cicd/runs"),
+        ("GET", "//acme/shop/cicd/runs/7"),
+        ("DELETE", "//acme/shop"),
+    ],
+)
+def test_a_call_with_an_empty_segment_goes_on_untouched_and_its_tool_is_named_once(
+    upstream: Upstream, proxy: Proxy, capsys: pytest.CaptureFixture[str], method: str, path: str
+) -> None:
+    for _ in range(3):
+        answer = proxy.call(f"{path}?a=//b", b"{}" if method == "POST" else None, AUTH, method)
+        assert (answer.status, answer.header("deprecation")) == (200, None)
+
+    assert [request.target for request in upstream.received] == [f"{path}?a=//b"] * 3
+    assert proxy.records() == []
+    [line] = told(capsys, 1)
+    assert line.startswith("trigger-shim: warning: token:")
+    assert line.endswith(
+        f" (legacy-ci/1.0) calls {method} {path}, which passes through untranslated: "
+        "take the slash off the end of its base URL"
+    )
+    assert "secret-token" not in line
+
+
+def test_every_caller_is_named(upstream: Upstream, proxy: Proxy, capsys: pytest.CaptureFixture[str]) -> None:
+    for agent in ("a/1", "b/1", "a/1"):
+        proxy.call("//acme/shop/cicd/runs", b"{}", {"Authorization": "", "User-Agent": agent})
+
+    assert [line.split()[2:4] for line in told(capsys, 2)] == [["127.0.0.1", "a/1"], ["127.0.0.1", "b/1"]]
+    assert len(upstream.received) == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "//"),
+        ("GET", "//repos/acme/shop/cicd/runs"),
+        ("DELETE", "//labels/id:5"),
+        ("DELETE", "//next/id:5"),
+        ("GET", "//acme/shop"),
+        ("GET", "/x?a=//acme/shop/cicd/runs"),
+    ],
+)
+def test_whatever_else_has_an_empty_segment_is_nobodys_mistake(
+    upstream: Upstream, proxy: Proxy, capsys: pytest.CaptureFixture[str], method: str, path: str
+) -> None:
+    proxy.call(path, None, AUTH, method)
+    proxy.call("//acme/shop/cicd/runs", b"{}", {"Authorization": "", "User-Agent": "last"})
+
+    [line] = told(capsys, 1)
+    assert "last" in line
+    assert len(upstream.received) == 2
+
+
+def test_strangers_do_not_fill_standard_error(
+    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(slashes, "MOST_NAMED", 3)
+    with proxy_for(upstream.url, tmp_path) as proxy:
+        for number in range(10):
+            proxy.call("//acme/shop/cicd/runs", b"{}", {"User-Agent": f"a/{number}", "Authorization": ""})
+
+    assert len(told(capsys, 3)) == 3
+    assert len(upstream.received) == 10
+
+
+def test_what_a_caller_says_of_itself_stays_on_its_line(
+    upstream: Upstream, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with proxy_for(upstream.url, tmp_path, callers={"header": "X-Caller"}) as proxy:
+        hostile = "a\x9b2J\u202eb" + "x" * 400
+        path = "//acme/shop/ci_workflows/" + "%0A" * 400 + "/trigger"
+        proxy.call(path, b"{}", {"X-Caller": hostile.encode().decode("latin-1"), "User-Agent": "z" * 4000})
+
+    [line] = told(capsys, 1)
+    assert line.isprintable()
+    assert len(line) < 500
+    assert upstream.received[0].target == path

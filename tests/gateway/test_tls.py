@@ -1,0 +1,145 @@
+"""The port that speaks TLS, and callers that do not speak it as it expects."""
+
+import asyncio
+import contextlib
+import http.client
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from proxy.gateway import protocol
+from proxy.gateway.tls import Context
+from tests.gateway.test_acceptor import House, eventually
+from tests.gateway.test_protocol import GET, Caller, caller
+from tests.gateway.test_server import certified
+from tests.harness import HEAD, TRIGGER, Proxy, Upstream, proxy_for, reset_on_close
+
+
+class Secure(NamedTuple):
+    """A proxy that speaks TLS, and what trusts it."""
+
+    proxy: Proxy
+    trusting: ssl.SSLContext
+
+    def serves(self) -> bool:
+        """Whether a call over TLS is answered."""
+        connection = http.client.HTTPSConnection("127.0.0.1", self.proxy.port, context=self.trusting, timeout=20)
+        with contextlib.closing(connection):
+            connection.request("POST", TRIGGER, b"{}")
+            return connection.getresponse().status == 200
+
+
+@contextlib.contextmanager
+def secure(upstream: Upstream, folder: Path) -> Iterator[Secure]:
+    tls, trusting = certified(folder)
+    with proxy_for(upstream.url, folder, tls=tls) as proxy:
+        yield Secure(proxy, trusting)
+
+
+def context_of(folder: Path) -> Context:
+    tls, _ = certified(folder)
+    context = Context(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tls["certificate"], tls["key"])
+    return context
+
+
+@pytest.fixture
+def place(upstream: Upstream, tmp_path: Path) -> Iterator[Secure]:
+    with secure(upstream, tmp_path) as place:
+        yield place
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        GET,
+        f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode(),
+        b"DELETE /acme/shop HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"CONNECT h:443 HTTP/1.1\r\n\r\n",
+        b"SSH-2.0-x\r\n",
+        b"\0" * 9,
+    ],
+)
+def test_whoever_speaks_no_tls_is_told_so(upstream: Upstream, place: Secure, sent: bytes) -> None:
+    with caller(place.proxy, sent) as connection:
+        answer = connection.answer()
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert connection.rest() == b""
+    assert (answer.status, answer.header("connection")) == (400, "close")
+    assert answer.header("date") is not None
+    assert answer.json().keys() == {"error_code", "message", "request_id", "details"}
+    assert answer.json()["error_code"] == "InvalidRequest"
+    assert answer.json()["message"].startswith("This port speaks TLS: call it with https.")
+    assert answer.json()["details"] == {"run_started": "no"}
+    assert place.serves()
+    assert len(upstream.received) == len(place.proxy.records()) == 1
+
+
+def test_what_comes_after_the_refusal_is_thrown_away(tmp_path: Path) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = context_of(tmp_path).wrap_bio(incoming, outgoing, server_side=True)
+    for sent, refused in [(b"G", False), (GET, True), (GET, False), (b"x" * 100_000, False)]:
+        incoming.write(sent)
+        with pytest.raises(ssl.SSLWantReadError):
+            session.do_handshake()
+        assert outgoing.read().startswith(b"HTTP/1.1 400 ") == refused
+    assert incoming.pending == 0
+
+
+def test_a_large_body_does_not_keep_a_caller_from_being_told(place: Secure) -> None:
+    with caller(place.proxy) as connection:
+        connection.socket.sendall(f"{HEAD}Content-Length: 4000000\r\n\r\n".encode() + b"x" * 4_000_000)
+        assert connection.answer().status == 400
+
+
+def test_a_handshake_may_come_byte_by_byte(place: Secure) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = place.trusting.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    with contextlib.closing(Caller(place.proxy.connect())) as connection:
+        with pytest.raises(ssl.SSLWantReadError):
+            client.do_handshake()
+        for byte in outgoing.read():
+            connection.send(bytes([byte]))
+        incoming.write(connection.socket.recv(65536))
+        client.do_handshake()
+    assert place.serves()
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02\0\x01", GET])
+def test_whoever_does_not_come_to_an_agreement_in_time_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch, upstream: Upstream, tmp_path: Path, sent: bytes
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.05)
+    with secure(upstream, tmp_path) as place, caller(place.proxy, sent) as connection:
+        if sent == GET:
+            assert connection.answer().status == 400
+        assert connection.rest() == b""
+
+
+def test_whoever_leaves_without_a_word_does_no_harm(place: Secure, capfd: pytest.CaptureFixture[str]) -> None:
+    for number in range(4):
+        connection = place.proxy.connect()
+        if number % 2:
+            reset_on_close(connection)
+        connection.close()
+    assert place.serves()
+    assert capfd.readouterr().err == ""
+
+
+def test_whoever_says_nothing_or_the_wrong_thing_takes_a_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def scenario() -> None:
+        house = House(room=2, tls=context_of(tmp_path))
+        with contextlib.ExitStack() as stack:
+            callers = [stack.enter_context(socket.create_connection(house.address)) for _ in range(3)]
+            callers[0].sendall(GET)
+            await eventually(lambda: "too many connections" in capsys.readouterr().err)
+            house.acceptor.close()
+        assert house.faults == []
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
