@@ -204,12 +204,12 @@ SLOW_RACES: dict[str, Callable[[Scene], str]] = {
 def nginx(place: Place, buffering: str) -> list[str]:
     """The command that runs nginx, with uploads handed on as they come or whole."""
     config = filled("races.conf", place.folder, **place._asdict(), buffering=buffering)
-    return [program("nginx", "nginx-light"), "-e", "stderr", "-c", str(config)]
+    return [program("nginx"), "-e", "stderr", "-c", str(config)]
 
 
 def haproxy(place: Place) -> list[str]:
     """The command that runs HAProxy."""
-    return [program("haproxy", "haproxy"), "-db", "-f", str(filled("haproxy.cfg", place.folder, **place._asdict()))]
+    return [program("haproxy"), "-db", "-f", str(filled("haproxy.cfg", place.folder, **place._asdict()))]
 
 
 def before(checkout: Path, place: Place) -> list[str]:
