@@ -271,8 +271,8 @@ class Connection(asyncio.Protocol):
         if self.state not in _UNDER_WAY:  # nobody asked: whoever comes next must not get it
             self.abort()
             return
-        if not self._outside and self.state is State.WAITING and not data.startswith(b"H"):
-            self._fail(httpx.RemoteProtocolError("not HTTP"))  # the parser takes RTSP and Icecast, too
+        if not (self.status or self._outside or data.startswith(b"H")):  # the parser takes RTSP and Icecast, too
+            self._fail(httpx.RemoteProtocolError("not HTTP"))
             return
         self._outside += len(data)
         try:
@@ -289,7 +289,7 @@ class Connection(asyncio.Protocol):
             self.state = State.CLOSED
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.state is State.WAITING:  # or else it is a trailer
+        if not self.status:  # or else it is a trailer
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:

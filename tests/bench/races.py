@@ -247,7 +247,7 @@ def counted(scene: Scene, race: Callable[[Scene], str], tries: int) -> str:
     for _ in range(tries):
         found[race(scene)] += 1
         scene.close()
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(found.items()) if kind != "right") or "0"
+    return ", ".join(f"{count} x {kind}" for kind, count in sorted(found.items()) if kind != "right") or "0"
 
 
 def main() -> None:
