@@ -140,7 +140,7 @@ def spellings(name: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("hop", [STRANGER, TRUSTED], ids=["stranger", "trusted"])
 @pytest.mark.parametrize("passed", [forwarded, translated])
-@pytest.mark.parametrize("name", sorted(name for name in {*HOP_BY_HOP, *REPLACED} if b"-" in name))
+@pytest.mark.parametrize("name", [name for name in (*HOP_BY_HOP, *REPLACED) if b"-" in name])
 def test_a_field_that_does_not_cross_does_not_cross_under_a_name_that_reads_the_same(
     passed: Callable[[list[Header], Hop], list[Header]], hop: Hop, name: bytes
 ) -> None:
@@ -153,6 +153,12 @@ def test_a_field_that_does_not_cross_does_not_cross_under_a_name_that_reads_the_
 @pytest.mark.parametrize("name", [b"content-length", b"transfer-encoding", b"user-agent", b"x-request-id"])
 def test_what_the_proxy_acts_on_has_no_second_value_under_a_name_that_reads_the_same(passed: Pass, name: bytes) -> None:
     assert names(passed([(spelling, b"evil") for spelling in spellings(name)])).isdisjoint(spellings(name))
+
+
+def test_the_encoding_that_is_asked_for_is_the_proxys_own_in_every_spelling() -> None:
+    sent = headers.whole([HOST, (b"accept_encoding", b"br"), (b"content_length", b"9")], STRANGER, b"id")
+    assert names(sent).isdisjoint({b"accept_encoding", b"content_length"})
+    assert values(sent, b"accept-encoding") == [b"identity"]
 
 
 @pytest.mark.parametrize("name", [b"content-type", b"content-encoding", b"content-md5", b"accept-encoding"])
