@@ -1,8 +1,8 @@
 import httpx
 import pytest
-from proxy.gateway.answer import HEAD_LIMIT, IDLE_MARGIN, check
 
 from proxy.gateway.headers import Header
+from proxy.gateway.upstream.answer import HEAD_LIMIT, IDLE_MARGIN, check
 
 LENGTH = (b"Content-Length", b"2")
 CHUNKED = (b"Transfer-Encoding", b"chunked")
