@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from proxy import errors
 from proxy.callers.log.files import NoLog
 from proxy.callers.plan.forecast import CallerStatus, caller_statuses, current_phase
-from proxy.callers.render.formats import json_text
 from proxy.callers.report.analysis import Analysis
 from proxy.commands import log_options
 from proxy.commands.options import add_config, add_format, require_config
@@ -17,7 +16,7 @@ from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config
 from proxy.output import terminal
 from proxy.output.diagnostics import operator
-from proxy.output.formatting import instant, printable
+from proxy.output.formatting import instant, json_text, printable
 from proxy.withdrawn import lifecycle
 from proxy.withdrawn.lifecycle import Decision, Policy
 

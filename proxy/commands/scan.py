@@ -10,6 +10,7 @@ from proxy.commands.options import add_format
 from proxy.commands.status import ExitStatus
 from proxy.output import terminal
 from proxy.output.diagnostics import operator
+from proxy.output.formatting import printable
 from proxy.scan import render
 from proxy.scan.walk import Scan
 
@@ -43,9 +44,9 @@ def run(options: argparse.Namespace) -> ExitStatus:
         terminal.stop_printing()
     operator.info(render.examined(scan))
     for warning in scan.warnings:
-        operator.warning(render.readable(warning))
+        operator.warning(printable(warning))
     for problem in scan.problems:
-        operator.error(render.readable(problem))
+        operator.error(printable(problem))
     if scan.problems:
         return ExitStatus.FAILED
     return ExitStatus.FOUND if scan.found else ExitStatus.OK

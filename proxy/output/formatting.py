@@ -3,6 +3,9 @@
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
+
+import msgspec
 
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
@@ -91,6 +94,12 @@ def shortened(text: str, length: int = 80) -> str:
 def printable(text: str) -> str:
     """Untrusted text on one line: control and bidirectional characters are escaped as in JSON."""
     return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def json_text(value: Any) -> str:
+    """A value as indented JSON, without characters that a terminal would act on."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    return "\n".join(map(printable, text.split("\n")))
 
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]#|~])")

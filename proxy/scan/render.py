@@ -1,7 +1,6 @@
 """Writes findings as a table, JSON, Markdown or SARIF, with control characters escaped."""
 
 import hashlib
-import json
 import os
 import re
 from collections import Counter
@@ -11,7 +10,8 @@ from urllib.parse import quote
 
 from proxy import __version__
 from proxy.output import terminal
-from proxy.output.formatting import pluralize, printable
+from proxy.output.formatting import json_text, pluralize, printable
+from proxy.scan.patterns import Finding
 from proxy.scan.walk import Located, Scan
 from proxy.withdrawn.endpoints import ENDPOINTS
 
@@ -24,17 +24,6 @@ def examined(scan: Scan) -> str:
     return f"examined {pluralize(scan.files, 'file')} in {pluralize(scan.folders, 'folder')}; left out: {left_out}"
 
 
-def readable(text: str) -> str:
-    """Escape characters that are not printable, including bytes that could not be decoded."""
-    return "".join(char if char.isprintable() else _spelled(char) for char in text)
-
-
-def _spelled(char: str) -> str:
-    if "\udc80" <= char <= "\udcff":  # a byte of a file name (PEP 383)
-        return f"\\x{ord(char) - 0xDC00:02x}"
-    return char.encode("unicode_escape").decode()
-
-
 # --- for people
 
 
@@ -43,17 +32,18 @@ def table(scan: Scan, stream: TextIO) -> None:
     if stream.isatty():
         _boxed(scan.found, stream)
         return
-    for file, finding in scan.found:
-        place = f"{readable(file)}:{finding.line}:{finding.column}"
-        stream.write(f"{place}: {finding.endpoint}: {readable(finding.found)} -> {readable(finding.replacement)}\n")
+    stream.writelines(
+        f"{_place(file, finding)}: {finding.endpoint}: {printable(finding.found)} -> {printable(finding.replacement)}\n"
+        for file, finding in scan.found
+    )
 
 
 def _boxed(found: Iterable[Located], stream: TextIO) -> None:
     # Two columns leave room for a path on a narrow terminal.
     rows = [
         (
-            [(f"{readable(file)}:{finding.line}:{finding.column}\n", "cyan"), (finding.endpoint, "")],
-            [(f"{readable(finding.found)}\n", "red"), (readable(finding.replacement), "green")],
+            [(f"{_place(file, finding)}\n", "cyan"), (finding.endpoint, "")],
+            [(f"{printable(finding.found)}\n", "red"), (printable(finding.replacement), "green")],
         )
         for file, finding in found
     ]
@@ -65,9 +55,12 @@ def markdown(scan: Scan, stream: TextIO) -> None:
     """Write the findings as a Markdown table."""
     stream.write("| where | endpoint | found | replacement |\n| --- | --- | --- | --- |\n")
     for file, finding in scan.found:
-        place = f"{readable(file)}:{finding.line}:{finding.column}"
-        cells = (place, finding.endpoint, readable(finding.found), readable(finding.replacement))
+        cells = (_place(file, finding), finding.endpoint, printable(finding.found), printable(finding.replacement))
         stream.write("| " + " | ".join(map(_code, cells)) + " |\n")
+
+
+def _place(file: str, finding: Finding) -> str:
+    return f"{printable(_name(file))}:{finding.line}:{finding.column}"
 
 
 def _code(text: str) -> str:
@@ -84,7 +77,7 @@ def as_json(scan: Scan, stream: TextIO) -> None:
     """Write an object with ``examined`` (counts by name) and ``findings`` (file, and the fields of `Finding`)."""
     counts = {"files": scan.files, "folders": scan.folders, **scan.left_out}
     findings = [{"file": _name(file), **finding._asdict()} for file, finding in scan.found]
-    _write({"examined": counts, "findings": findings}, stream)
+    stream.write(json_text({"examined": counts, "findings": findings}) + "\n")
 
 
 def sarif(scan: Scan, stream: TextIO, documentation: str) -> None:
@@ -102,7 +95,7 @@ def sarif(scan: Scan, stream: TextIO, documentation: str) -> None:
         "rules": [_rule(endpoint.name, documentation) for endpoint in ENDPOINTS],
     }
     run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": _results(scan.found)}
-    _write({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, stream)
+    stream.write(json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}) + "\n")
 
 
 def _rule(name: str, documentation: str) -> dict[str, Any]:
@@ -146,10 +139,5 @@ def _location(file: str, line: int, column: int) -> dict[str, Any]:
 
 
 def _name(file: str) -> str:
-    """A file name for JSON, which cannot hold bytes that were not decoded."""
+    """The name of a file, with bytes that are not UTF-8 escaped."""
     return os.fsencode(file).decode("utf-8", "backslashreplace")
-
-
-def _write(value: Any, stream: TextIO) -> None:
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    stream.write("\n".join(map(printable, text.split("\n"))) + "\n")

@@ -51,7 +51,7 @@ def test_what_is_not_there_is_an_error_and_the_rest_is_shown() -> None:
     ran = scan("nowhere\x1b", ".")
 
     assert (ran.returncode, ran.stdout) == (1, LINE)
-    assert ran.stderr.splitlines()[1] == "trigger-shim: error: nowhere\\x1b: No such file or directory"
+    assert ran.stderr.splitlines()[1] == "trigger-shim: error: nowhere\\u001b: No such file or directory"
 
 
 @pytest.mark.parametrize("form", ["json", "sarif"])

@@ -14,6 +14,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from markdown_it import MarkdownIt
 
+from proxy.output.formatting import printable
 from proxy.scan import render
 from proxy.scan.patterns import Finding
 from proxy.scan.walk import Located, Scan
@@ -76,7 +77,7 @@ def test_in_a_pipe_a_finding_is_a_line_that_is_never_cut() -> None:
 
     assert shown(render.table, scan_of("ci.yml", "x\ny", found=long)).split("\n") == [
         f"ci.yml:3:7: trigger: {long} -> POST /repos/{long}",
-        f"x\\ny:3:7: trigger: {long} -> POST /repos/{long}",
+        f"x\\u000ay:3:7: trigger: {long} -> POST /repos/{long}",
         "",
     ]
 
@@ -132,10 +133,10 @@ def test_a_markdown_reader_shows_what_was_found(name: str, found: str) -> None:
     cells = [token.children for token in tokens if token.type == "inline"][4:]
     assert [[child.type for child in cell or []] for cell in cells] == [["code_inline"]] * 4
     assert [cell[0].content for cell in cells if cell] == [
-        f"{render.readable(name)}:3:7",
+        f"{printable(render._name(name))}:3:7",
         "trigger",
-        render.readable(found),
-        f"POST /repos/{render.readable(found)}",
+        printable(found),
+        f"POST /repos/{printable(found)}",
     ]
 
 

@@ -5,8 +5,6 @@ import io
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TextIO
 
-import msgspec
-
 from proxy.callers.render.profile import CallerProfile
 from proxy.callers.report.analysis import ReadCounts
 from proxy.callers.report.coverage import Span
@@ -18,6 +16,7 @@ from proxy.output.formatting import (
     BLOCKS,
     duration,
     interval,
+    json_text,
     markdown,
     minute,
     percent,
@@ -183,12 +182,6 @@ def _next(change: Change | None) -> dict[str, Any] | None:
 
 def _span(span: Span) -> dict[str, Any]:
     return {"from": span.begin, "to": span.end, "seconds": span.length.total_seconds()}
-
-
-def json_text(value: Any) -> str:
-    """A value as indented JSON, without characters that a terminal would act on."""
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    return "\n".join(map(printable, text.split("\n")))
 
 
 # --- CSV
