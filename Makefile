@@ -8,7 +8,7 @@ CALLS ?= 200000
 SEED ?= 1
 KILLS ?= 50
 
-.PHONY: help install engines demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-reports bench-logs soak lock clean
+.PHONY: help install engines demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-logs soak lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ bench: bench-proxy bench-reports ## both of the benchmarks
 # FLAGS="--rounds 1 --seconds 1 --connections 64" is a quick look.
 bench-proxy: install ## how fast the proxy is, beside its peers
 	$(BIN)/python -m tests.bench.proxy $(FLAGS)
+
+bench-races: install ## what a caller gets where the service acts at the moment of a call, beside nginx and HAProxy
+	$(BIN)/python -m tests.bench.races $(FLAGS)
 
 bench-reports: install ## how fast the reports are, beside jq and GoAccess
 	$(BIN)/python -m tests.bench.reports

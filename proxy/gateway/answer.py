@@ -28,25 +28,26 @@ def check(status: int, version: str, headers: Headers) -> tuple[bool, float | No
     Raises:
         httpx.RemoteProtocolError: the head is refused.
     """
-    size, codings, lengths, idle = 0, [], [], None
+    size, codings, length, idle = 0, [], None, None
     for name, value in headers:
         size += len(name) + len(value) + 4
         match name.lower():
             case b"transfer-encoding":
                 codings.append(value.strip().lower())
             case b"content-length":
-                lengths.append(value)
+                length = value  # the parser takes only one
             case b"keep-alive":
                 idle = _idle(value)
     if size > HEAD_LIMIT:
         raise httpx.RemoteProtocolError("the head is too large")
     if version not in {"1.0", "1.1"} or status < 100:
         raise httpx.RemoteProtocolError("not HTTP/1.1")
-    if codings not in ([], [b"chunked"]) or any(len(length) > _LENGTH_LIMIT for length in lengths):
+    if codings not in ([], [b"chunked"]) or len(length or b"") > _LENGTH_LIMIT:
         raise httpx.RemoteProtocolError("the body has an impossible length")
-    if status < 200 and (codings or lengths):  # RFC 9112, section 6.1; whoever sends it may send a body
+    ends_with_connection = not codings and length is None
+    if status < 200 and not ends_with_connection:  # RFC 9112, section 6.1; whoever sends it may send a body
         raise httpx.RemoteProtocolError("an interim answer has a body")
-    return not codings and not lengths, idle
+    return ends_with_connection, idle
 
 
 def _idle(keep_alive: bytes) -> float | None:

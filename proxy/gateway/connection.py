@@ -202,13 +202,16 @@ class Connection(asyncio.Protocol):
     async def _send_body(self, body: AsyncIterable[bytes], *, chunked: bool) -> None:
         async for chunk in body:
             if chunk:
-                self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
-            if self.state is State.WAITING and self._is_broken:
-                self._read_rest()
-                await asyncio.sleep(0)  # an answer that refuses the rest cancels this
-            await self._writable.wait()
+                await self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
         if chunked:
-            self._transport.write(b"0\r\n\r\n")
+            await self._write(b"0\r\n\r\n")
+
+    async def _write(self, piece: bytes) -> None:
+        self._transport.write(piece)
+        if self.state is State.WAITING and self._is_broken:
+            self._read_rest()
+            await asyncio.sleep(0)  # an answer that refuses the rest cancels the upload here
+        await self._writable.wait()
 
     @property
     def _is_broken(self) -> bool:
@@ -268,8 +271,8 @@ class Connection(asyncio.Protocol):
         if self.state not in _UNDER_WAY:  # nobody asked: whoever comes next must not get it
             self.abort()
             return
-        if not self._outside and self.state is State.WAITING and not data.startswith(b"H"):
-            self._fail(httpx.RemoteProtocolError("not HTTP"))  # the parser takes RTSP and Icecast, too
+        if not (self.status or self._outside or data.startswith(b"H")):  # the parser takes RTSP and Icecast, too
+            self._fail(httpx.RemoteProtocolError("not HTTP"))
             return
         self._outside += len(data)
         try:
@@ -286,7 +289,7 @@ class Connection(asyncio.Protocol):
             self.state = State.CLOSED
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.state is State.WAITING:  # or else it is a trailer
+        if not self.status:  # or else it is a trailer
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:

@@ -31,7 +31,7 @@ class Engine(httpx.AsyncBaseTransport):
     Args:
         origin: scheme, host and port; the rest of the URL is not looked at.
         connect_timeout: seconds to wait for a free connection and to establish it.
-        keepalive: seconds for which an idle connection may be used again.
+        keepalive: seconds after an answer for which its connection may be used again, unless the answer allows less.
         max_connections: at most, busy ones included.
         tls: what to trust; the system's authorities by default.
     """

@@ -95,6 +95,7 @@ _STAYS_BEHIND = {
     for trusted in (True, False)
 }
 _NOT_TRANSLATED = {trusted: names | _spelled(TRANSLATED) for trusted, names in _STAYS_BEHIND.items()}
+_NOT_WHOLE = _spelled(WHOLE)
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 _HOPS = re.compile(rb"\d{1,9}")
@@ -144,7 +145,7 @@ def translated(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
 def whole(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
     """The headers of a request whose whole body goes on as it came, but for ``Host`` and the length."""
     own = [(b"accept-encoding", b"identity"), (b"x-request-id", request_id)]
-    return [*(header for header in forwarded(request, hop) if header[0] not in WHOLE), *own]
+    return [*(header for header in forwarded(request, hop) if header[0] not in _NOT_WHOLE), *own]
 
 
 def answered(answer: Headers) -> list[Header]:

@@ -6,7 +6,7 @@ for an upgrade, wait without end for half a request, and take framing that other
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -19,7 +19,7 @@ from proxy import errors
 from proxy.callers.log import operator
 from proxy.gateway.delivery import State, acknowledged
 from proxy.gateway.exchange import Exchange, refusal, reset
-from proxy.gateway.headers import Header
+from proxy.gateway.headers import Header, members
 from proxy.gateway.request import HEAD_LIMIT, check, escaped, target_of
 from proxy.gateway.tls import Session
 
@@ -236,7 +236,7 @@ class Protocol(asyncio.Protocol):
         exchange = Exchange(
             self,
             self._scope(method, version, fields),
-            keep_alive=self._parser.should_keep_alive(),
+            keep_alive=self._parser.should_keep_alive() and not (version == "1.0" and self._asks_to_close(fields)),
         )
         if length or chunked:
             exchange.more_body = True
@@ -247,6 +247,10 @@ class Protocol(asyncio.Protocol):
             exchange.start()
         else:
             self.transport.pause_reading()
+
+    def _asks_to_close(self, fields: Mapping[bytes, bytes]) -> bool:
+        # The parser looks for keep-alive alone in a request of HTTP/1.0, but close comes first (RFC 9112, section 9.3).
+        return b"connection" in fields and b"close" in members(self._headers, b"connection")
 
     def _scope(self, method: str, version: str, fields: dict[bytes, bytes]) -> Scope:
         path, query, target = target_of(method, self._target)

@@ -143,7 +143,9 @@ class InForce:
             self._learning.cancel()
 
     async def _learn(self, terms: Terms) -> None:
-        await asyncio.sleep(self._settling(terms))
+        # Again where the clock was put back meanwhile.
+        while (left := self._settling(terms)) > 0:  # noqa: ASYNC110 - no event announces a time
+            await asyncio.sleep(left)
         await asyncio.to_thread(terms.know_who_is_new)
 
     def _settling(self, terms: Terms) -> float:

@@ -97,6 +97,13 @@ def test_there_is_a_change_for_each_thing_called_the_most_frequent_first(tmp_pat
 HOSTILE = ["$(touch owned)", "`touch owned`", "'; touch owned; '", '"; touch owned; "', "$HOME", "\\", "\n touch owned"]
 
 
+def pasted(commands: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Commands as the owner of the tool pastes them into a shell."""
+    environment = {"PATH": "/usr/bin:/bin", "SOURCECRAFT_TOKEN": "t0ken"}
+    shell = ["sh", "-c", commands]
+    return subprocess.run(shell, env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+
+
 @pytest.mark.parametrize(
     ("path", "inputs"),
     [
@@ -116,15 +123,7 @@ def test_the_new_call_works_as_it_stands_and_runs_nothing_else(tmp_path: Path, p
     shown = card_to_text(found, NOW).partition("becomes\n\n")[2].partition("\n\n")[0]
 
     with server.background(standin, upstream):
-        ran = subprocess.run(
-            ["sh", "-c", shown],
-            env={"PATH": "/usr/bin:/bin", "SOURCECRAFT_TOKEN": "t0ken"},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        ran = pasted(shown, tmp_path)
 
     assert '"slug":"1"' in ran.stdout, ran.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["callers.jsonl"]
@@ -157,7 +156,7 @@ def test_a_new_call_whose_body_stays_takes_that_from_a_file(
     (tmp_path / "BODY.json").write_bytes(msgspec.json.encode(body))
 
     with server.background(standin, upstream):
-        ran = subprocess.run(["sh", "-c", shown], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        ran = pasted(shown, tmp_path)
 
     assert seen in ran.stdout, ran.stderr
     assert "# BODY.json holds the body that it sends today, which stays as it is" in shown

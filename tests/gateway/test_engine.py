@@ -889,6 +889,39 @@ def test_an_answer_to_head_has_no_body_whatever_its_length_says() -> None:
     run(test())
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("head", "body", "connections"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2", b"ok", 1),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close", b"ok", 2),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked", b"2\r\nok\r\n0\r\nX: x\r\n\r\n", 1),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close", b"2\r\nok\r\n0\r\n\r\n", 2),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 2", b"ok", 2),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive", b"ok", 1),
+        (b"HTTP/1.1 204 X", b"", 1),
+        (b"HTTP/1.1 204 X\r\nContent-Length: 2", b"", 1),
+        (b"HTTP/1.1 204 X\r\nTransfer-Encoding: chunked", b"", 1),
+        (b"HTTP/1.1 204 X\r\nContent-Length: 2", b"ok", 2),
+        (b"HTTP/1.1 205 X\r\nContent-Length: 0", b"", 1),
+        (b"HTTP/1.1 304 X\r\nContent-Length: 2", b"", 1),
+        (b"HTTP/1.1 304 X\r\nContent-Length: 2", b"ok", 2),
+        (b"HTTP/1.1 304 X\r\nConnection: close", b"", 2),
+    ],
+)
+def test_a_connection_is_kept_where_it_is_known_how_its_answer_ended(
+    head: bytes, body: bytes, connections: int, method: str
+) -> None:
+    answer = head + b"\r\n\r\n" + (b"" if method == "HEAD" and b"200" in head else body)
+
+    async def test() -> None:
+        async with engine_for(answers(answer)) as (engine, server):
+            assert [await body_of(engine, method), await body_of(engine, method)] in ([b"ok"] * 2, [b""] * 2)
+            assert server.connections == connections
+
+    run(test())
+
+
 def test_a_failing_upload_is_the_error_and_not_the_end_of_an_answer() -> None:
     async def failing() -> AsyncIterator[bytes]:
         yield b"x"

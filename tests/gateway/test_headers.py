@@ -155,6 +155,12 @@ def test_what_the_proxy_acts_on_has_no_second_value_under_a_name_that_reads_the_
     assert names(passed([(spelling, b"evil") for spelling in spellings(name)])).isdisjoint(spellings(name))
 
 
+def test_the_encoding_that_is_asked_for_is_the_proxys_own_in_every_spelling() -> None:
+    sent = headers.whole([HOST, (b"accept_encoding", b"br"), (b"content_length", b"9")], STRANGER, b"id")
+    assert names(sent).isdisjoint({b"accept_encoding", b"content_length"})
+    assert values(sent, b"accept-encoding") == [b"identity"]
+
+
 @pytest.mark.parametrize("name", [b"content-type", b"content-encoding", b"content-md5", b"accept-encoding"])
 def test_what_is_not_translated_does_not_cross_under_a_name_that_reads_the_same(name: bytes) -> None:
     assert names(translated([(name.replace(b"-", b"_"), b"evil")])).isdisjoint({name.replace(b"-", b"_")})

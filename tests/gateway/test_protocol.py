@@ -587,6 +587,12 @@ def test_a_trigger_of_http_1_0_may_keep_its_connection(proxy: Proxy) -> None:
     assert [(answer.status, answer.header("connection")) for answer in answers] == [(200, "keep-alive")] * 2
 
 
+def test_close_comes_before_keep_alive(proxy: Proxy) -> None:
+    with caller(proxy, b"GET /a HTTP/1.0\r\nHost: h\r\nConnection: keep-alive, close\r\n\r\n") as connection:
+        answer = connection.answer()
+        assert (answer.status, answer.header("connection"), connection.rest()) == (200, "close", b"")
+
+
 def test_ab_keeps_its_connections(proxy: Proxy) -> None:
     command = [program("ab"), "-k", "-q", "-n", "50", "-c", "2", f"http://{proxy.host}:{proxy.port}/a"]
     said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout

@@ -624,9 +624,10 @@ def test_a_freeze_to_come_is_awaited_and_one_that_is_put_off_is_not(
     log.write_text(HEARTBEAT)
     now = datetime(2026, 1, 1, tzinfo=UTC)
     monkeypatch.setattr(terms, "SETTLING", timedelta(seconds=0.05))
+    started = time.monotonic()
 
     async def run() -> None:
-        in_force = InForce(settings(log, None), b"key", lambda: now)
+        in_force = InForce(settings(log, None), b"key", lambda: now + timedelta(seconds=time.monotonic() - started))
         later = now + timedelta(days=1)
         in_force.put(await in_force.prepared(settings(log, now)))
         put_off = in_force.terms

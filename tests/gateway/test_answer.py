@@ -1,0 +1,76 @@
+import httpx
+import pytest
+
+from proxy.gateway.answer import HEAD_LIMIT, IDLE_MARGIN, check
+from proxy.gateway.headers import Header
+
+LENGTH = (b"Content-Length", b"2")
+CHUNKED = (b"Transfer-Encoding", b"chunked")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "ends_with_connection"),
+    [
+        (200, [LENGTH], False),
+        (200, [CHUNKED], False),
+        (200, [(b"transfer-encoding", b"CHUNKED ")], False),
+        (200, [(b"Content-Length", b"0" * 17 + b"2")], False),
+        (200, [], True),
+        (103, [], True),
+        (999, [LENGTH], False),
+    ],
+)
+def test_a_head_says_whether_its_body_ends_with_the_connection(
+    status: int, headers: list[Header], ends_with_connection: bool
+) -> None:
+    assert check(status, "1.1", headers) == (ends_with_connection, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "version", "headers"),
+    [
+        (200, "2.0", [LENGTH]),
+        (200, "0.9", [LENGTH]),
+        (200, "1.2", [LENGTH]),
+        (0, "1.1", [LENGTH]),
+        (99, "1.1", [LENGTH]),
+        (200, "1.1", [(b"Content-Length", b"0" * 5000 + b"2")]),
+        (200, "1.1", [(b"Content-Length", b"9223372036854775807")]),
+        (304, "1.1", [(b"Content-Length", b"18446744073709551615")]),
+        (200, "1.1", [(b"Transfer-Encoding", b"gzip, chunked")]),
+        (200, "1.1", [CHUNKED, CHUNKED]),
+        (200, "1.1", [(b"Transfer-Encoding", b"")]),
+        (100, "1.1", [LENGTH]),
+        (103, "1.1", [CHUNKED]),
+        (200, "1.1", [LENGTH, (b"X", b"x" * HEAD_LIMIT)]),
+        (103, "1.1", [(b"X", b"x")] * (HEAD_LIMIT // 5)),
+    ],
+)
+def test_a_head_that_cannot_be_is_refused(status: int, version: str, headers: list[Header]) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        check(status, version, headers)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (b"timeout=5", 5),
+        (b"timeout=5, max=100", 5),
+        (b"max=100,Timeout = 5", 5),
+        (b"timeout=0", 0),
+        (b"max=100", None),
+        (b"timeout=", None),
+        (b"timeout=-5", None),
+        (b"idle-timeouts=5", None),
+        (b"\xff", None),
+    ],
+)
+def test_the_service_says_for_how_long_it_keeps_an_idle_connection(value: bytes, seconds: float | None) -> None:
+    _, idle = check(200, "1.1", [LENGTH, (b"Keep-Alive", value)])
+    assert idle == (None if seconds is None else seconds - IDLE_MARGIN)
+
+
+def test_an_endless_time_is_a_long_one() -> None:
+    _, idle = check(200, "1.1", [(b"keep-alive", b"timeout=" + b"9" * 5000)])
+    assert idle is not None
+    assert idle > 1e8
