@@ -24,6 +24,7 @@ from proxy.gateway import server
 from proxy.gateway.app import App
 from proxy.gateway.engine import Engine
 from proxy.gateway.terms import Clock
+from proxy.values import Seconds
 
 TRIGGER = "/acme/shop/ci_workflows/build/trigger"
 HEAD = f"POST {TRIGGER} HTTP/1.1\r\nHost: proxy\r\n"
@@ -220,7 +221,7 @@ class Proxy:
     def patient(self) -> None:
         """Wait for the service from now on, however busy the machine is."""
         assert self.app is not None
-        self.app._upstream._timeout = PATIENCE
+        self.app._upstream._timeout = Seconds(PATIENCE)
         for transport in self.app._upstream._transports:
             assert isinstance(transport, Engine)
             transport._connect_timeout = PATIENCE
