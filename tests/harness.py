@@ -22,7 +22,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy import config
 from proxy.gateway import server
 from proxy.gateway.app import App
+from proxy.gateway.engine import Engine
 from proxy.gateway.terms import Clock
+from proxy.values import Seconds
 
 TRIGGER = "/acme/shop/ci_workflows/build/trigger"
 HEAD = f"POST {TRIGGER} HTTP/1.1\r\nHost: proxy\r\n"
@@ -205,11 +207,24 @@ def _skip_chunks(stream: Any) -> None:
 
 @dataclass
 class Proxy:
-    """A proxy on a free loopback port."""
+    """A proxy on a free loopback port.
+
+    Attributes:
+        app: what answers, where that is in this process.
+    """
 
     host: str
     port: int
     log: Path
+    app: App | None = None
+
+    def patient(self) -> None:
+        """Wait for the service from now on, however busy the machine is."""
+        assert self.app is not None
+        self.app._upstream._timeout = Seconds(PATIENCE)
+        for transport in self.app._upstream._transports:
+            assert isinstance(transport, Engine)
+            transport._connect_timeout = PATIENCE
 
     def call(
         self,
@@ -252,7 +267,7 @@ def proxy_for(url: str, folder: Path, now: Clock | None = None, **sections: Any)
     settings = config.load(None, {}, values)
     app = App(settings, now=now) if now is not None else App(settings)
     with server.background(app, public, tls=settings.tls):
-        yield Proxy(host, port, log)
+        yield Proxy(host, port, log, app)
 
 
 @contextlib.contextmanager
