@@ -2,7 +2,7 @@
 SHELL := /bin/bash -o pipefail
 PYTHON ?= python3
 BIN := .venv/bin
-PYTEST := $(BIN)/pytest --numprocesses=auto --maxprocesses=4
+PYTEST := $(BIN)/pytest --numprocesses=auto --maxprocesses=4 --max-worker-restart=0
 INSTALLED := .venv/installed
 CALLS ?= 200000
 SEED ?= 1

@@ -23,6 +23,7 @@ from proxy import config
 from proxy.gateway.app import App
 from proxy.gateway.call.policy import Clock
 from proxy.gateway.server import server
+from proxy.gateway.upstream.pool import Engine
 
 TRIGGER = "/acme/shop/ci_workflows/build/trigger"
 HEAD = f"POST {TRIGGER} HTTP/1.1\r\nHost: proxy\r\n"
@@ -205,11 +206,24 @@ def _skip_chunks(stream: Any) -> None:
 
 @dataclass
 class Proxy:
-    """A proxy on a free loopback port."""
+    """A proxy on a free loopback port.
+
+    Attributes:
+        app: what answers, where that is in this process.
+    """
 
     host: str
     port: int
     log: Path
+    app: App | None = None
+
+    def patient(self) -> None:
+        """Wait for the service from now on, however busy the machine is."""
+        assert self.app is not None
+        self.app._upstream._timeout = PATIENCE
+        for transport in self.app._upstream._transports:
+            assert isinstance(transport, Engine)
+            transport._connect_timeout = PATIENCE
 
     def call(
         self,
@@ -252,7 +266,7 @@ def proxy_for(url: str, folder: Path, now: Clock | None = None, **sections: Any)
     settings = config.load(None, {}, values)
     app = App(settings, now=now) if now is not None else App(settings)
     with server.background(app, public, tls=settings.tls):
-        yield Proxy(host, port, log)
+        yield Proxy(host, port, log, app)
 
 
 @contextlib.contextmanager

@@ -72,7 +72,7 @@ async def acknowledged(transport: asyncio.Transport) -> bool:
         reads slowly. False after a reset or a failed write, and after `PATIENCE` if nothing comes.
     """
     loop = asyncio.get_running_loop()
-    until, pause, before = loop.time() + PATIENCE, FIRST_LOOK, None
+    pause, before, until = FIRST_LOOK, 0, 0.0
     while True:
         await asyncio.sleep(pause)
         if transport.is_closing():
@@ -80,8 +80,9 @@ async def acknowledged(transport: asyncio.Transport) -> bool:
         in_flight, received, unsent, error = _look(transport.get_extra_info("socket"))
         if error or not (in_flight or unsent):
             return not error
-        before = before or received
-        if loop.time() > until:
+        if not before:
+            before, until = received, loop.time() + PATIENCE
+        elif loop.time() > until:
             return received > before
         pause = min(2 * pause, LONGEST_PAUSE)
 

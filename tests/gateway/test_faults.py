@@ -61,6 +61,7 @@ def test_a_fault_is_told_and_recorded_nothing_is_sent_twice_and_the_next_calls_a
         assert max(forwarded(upstream, "-first").values(), default=0) <= 1
 
         recover()
+        proxy.patient()
         check(proxy, "-next", dict.fromkeys(CALLS, RAN))
         assert forwarded(upstream, "-next") == dict.fromkeys(CALLS, 1)
         assert len(upstream.begun) - begun == fault.begun + len(CALLS)

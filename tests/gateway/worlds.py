@@ -106,7 +106,7 @@ def closes_when_used_again(end: Script, folder: Path) -> Iterator[World]:
     all_here = threading.Barrier(len(CALLS))
 
     def script(connection: socket.socket) -> None:
-        all_here.wait(20)  # so that each call has a connection of its own
+        all_here.wait(60)  # so that each call has a connection of its own
         reply()(connection)
         if connection.recv(1, socket.MSG_PEEK):
             upstream.begun.append(0)

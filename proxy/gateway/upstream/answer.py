@@ -2,8 +2,6 @@
 
 import re
 
-import httpx
-
 from proxy.gateway.headers import Headers
 
 HEAD_LIMIT = 64 << 10
@@ -26,7 +24,7 @@ def check(status: int, version: str, headers: Headers) -> tuple[bool, float | No
         the service says so in ``Keep-Alive`` (RFC 2068, section 19.7.1.1).
 
     Raises:
-        httpx.RemoteProtocolError: the head is refused.
+        ValueError: the head is refused.
     """
     size, codings, length, idle = 0, [], None, None
     for name, value in headers:
@@ -39,14 +37,14 @@ def check(status: int, version: str, headers: Headers) -> tuple[bool, float | No
             case b"keep-alive":
                 idle = _idle(value)
     if size > HEAD_LIMIT:
-        raise httpx.RemoteProtocolError("the head is too large")
+        raise ValueError("the head is too large")
     if version not in {"1.0", "1.1"} or status < 100:
-        raise httpx.RemoteProtocolError("not HTTP/1.1")
+        raise ValueError("not HTTP/1.1")
     if codings not in ([], [b"chunked"]) or len(length or b"") > _LENGTH_LIMIT:
-        raise httpx.RemoteProtocolError("the body has an impossible length")
+        raise ValueError("the body has an impossible length")
     ends_with_connection = not codings and length is None
     if status < 200 and not ends_with_connection:  # RFC 9112, section 6.1; whoever sends it may send a body
-        raise httpx.RemoteProtocolError("an interim answer has a body")
+        raise ValueError("an interim answer has a body")
     return ends_with_connection, idle
 
 

@@ -298,8 +298,8 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         try:
             self._until_eof, idle = check(status, self._parser.get_http_version(), self.headers)
-        except httpx.RemoteProtocolError as problem:
-            self._fail(problem)
+        except ValueError as problem:
+            self._fail(httpx.RemoteProtocolError(str(problem)))
             return
         if status < 200:
             self.headers.clear()

@@ -494,10 +494,6 @@ def test_a_connection_lies_idle_from_the_end_of_its_answer_however_late_that_is_
 
 
 def test_a_connection_says_what_it_is_doing() -> None:
-    async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        await reader.read()
-
     async def test() -> None:
         async with engine_for(answers(OK)) as (engine, _):
             held = await engine.handle_async_request(httpx.Request("GET", "http://o.example/"))
