@@ -329,7 +329,7 @@ def test_a_deadline_covers_the_whole_exchange(upstream: Upstream, tmp_path: Path
             connection.sendall(b" ")
 
     upstream.script = drips
-    settings = {"timeout": 0.3, "connect_timeout": 0.2}
+    settings = {"timeout": 1.0, "connect_timeout": 0.9}
     with proxy_for(upstream.url, tmp_path, upstream=settings) as proxy:
         answer = proxy.call()
         ended.set()
@@ -339,7 +339,7 @@ def test_a_deadline_covers_the_whole_exchange(upstream: Upstream, tmp_path: Path
 def test_calls_wait_for_a_connection_only_so_long(upstream: Upstream, tmp_path: Path) -> None:
     release = threading.Event()
     upstream.script = held(release)
-    settings = {"max_connections": 1, "connect_timeout": 0.2, "timeout": 30}
+    settings = {"max_connections": 1, "connect_timeout": 1.0, "timeout": 30}
     with proxy_for(upstream.url, tmp_path, upstream=settings) as proxy:
         first = threading.Thread(target=proxy.call)
         first.start()

@@ -1020,7 +1020,7 @@ def test_a_slow_upstream_slows_the_caller_down(hands: ByHand) -> None:
     upstream.body(total)
 
 
-IMPATIENT = {"timeout": 0.4, "connect_timeout": 0.3}
+IMPATIENT = {"timeout": 1.0, "connect_timeout": 0.9}
 
 
 @pytest.fixture
@@ -1069,7 +1069,7 @@ def test_a_long_steady_answer_is_not_cut_off(impatient: ByHand) -> None:
     upstream.head()
     upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n")
     for _ in range(8):
-        pause(0.1)
+        pause(0.2)
         upstream.send(b"x")
     assert caller.answer()[1] == b"x" * 8
 
@@ -1079,7 +1079,7 @@ def test_a_long_steady_request_is_not_cut_off(impatient: ByHand) -> None:
     upstream = impatient.upstream()
     upstream.head()
     for _ in range(8):
-        pause(0.1)
+        pause(0.2)
         caller.send(b"x")
     assert upstream.body(8) == b"x" * 8
     upstream.send(OK)
@@ -1090,13 +1090,13 @@ def test_the_time_in_which_the_caller_rests_is_not_the_upstreams(impatient: ByHa
     caller = impatient.caller(get(b"/x", b"Content-Length: 2\r\n", b"PUT"))
     upstream = impatient.upstream()
     upstream.head()
-    pause(0.6)
+    pause(1.2)
     caller.send(b"ab")
     assert upstream.body(2) == b"ab"
     length = 64 << 20
     upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length)
     total = sent_until_full(upstream)
-    pause(0.6)
+    pause(1.2)
     sending = threading.Thread(target=upstream.send, args=(bytes(length - total),))
     sending.start()
     assert len(caller.answer()[1]) == length

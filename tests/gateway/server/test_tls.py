@@ -113,7 +113,7 @@ def test_a_handshake_may_come_byte_by_byte(place: Secure) -> None:
 def test_whoever_does_not_come_to_an_agreement_in_time_is_cut_off(
     monkeypatch: pytest.MonkeyPatch, upstream: Upstream, tmp_path: Path, sent: bytes
 ) -> None:
-    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.05)
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.3)
     with secure(upstream, tmp_path) as place, caller(place.proxy, sent) as connection:
         if sent == GET:
             assert connection.answer().status == 400
