@@ -1,4 +1,5 @@
 import faulthandler
+import gc
 import os
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -42,6 +43,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--quick"):
         config.pluginmanager.register(quick)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # or each search for garbage would go through thousands of tests
 
 
 def pytest_unconfigure() -> None:

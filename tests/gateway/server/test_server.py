@@ -1,4 +1,5 @@
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -124,15 +125,21 @@ def forget_journals(log: str, listen: str = "") -> None:
         left.unlink(missing_ok=True)  # a worker may still end
 
 
+@functools.cache
+def authority() -> tuple[trustme.CA, trustme.LeafCert]:
+    """An authority, and the certificate of a proxy."""
+    made = trustme.CA()
+    return made, made.issue_cert("127.0.0.1")
+
+
 def certified(folder: Path) -> tuple[dict[str, str], ssl.SSLContext]:
     """A certificate and its key, as the configuration names them, and what trusts them."""
-    authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1")
+    issuing, issued = authority()
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     issued.cert_chain_pems[0].write_to_path(certificate)
     issued.private_key_pem.write_to_path(key)
     trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
+    issuing.configure_trust(trusting)
     return {"certificate": str(certificate), "key": str(key)}, trusting
 
 
