@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench.running import on, program
+from tests.bench.running import on, program, started
 
 PEERS = Path(__file__).parent / "peers"
 PATH = "/acme/shop/ci_workflows/build/trigger"
@@ -79,12 +79,8 @@ class Load:
         """
         before = _used_by_children()
         arguments = [f"-c{connections}", f"-d{seconds}s", f"http://127.0.0.1:{port}"]
-        with subprocess.Popen([*self._command, *arguments], stdout=subprocess.PIPE) as wrk:
-            try:
-                said = _said(wrk, seconds, halfway)
-            except BaseException:
-                wrk.kill()
-                raise
+        with started([*self._command, *arguments], stdout=subprocess.PIPE) as wrk:
+            said = _said(wrk, seconds, halfway)
         found = json.loads(said.splitlines()[-1])
         return Sample(**found, used=_used_by_children() - before)
 

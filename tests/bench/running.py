@@ -4,12 +4,14 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.deploy.tools import packages
 
@@ -31,6 +33,29 @@ def program(name: str) -> str:
 def on(cores: Sequence[int], command: Sequence[str]) -> list[str]:
     """The same command, on some cores only."""
     return ["taskset", "--cpu-list", ",".join(map(str, cores)), *command]
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str], **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process, which is killed where the block fails.
+
+    Signals wait until the block has begun: one that came while the process starts would leave it to nobody.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+
+    def release() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    try:
+        with subprocess.Popen(command, preexec_fn=release, **options) as process:  # noqa: PLW1509 - no threads
+            try:
+                release()
+                yield process
+            except BaseException:
+                process.kill()
+                raise
+    finally:
+        release()
 
 
 class Running:
@@ -92,18 +117,19 @@ def running(name: str, command: Sequence[str], cores: Sequence[int], folder: Pat
     """Have a program run on some cores while the block does."""
     errors = folder / "stderr"
     with errors.open("wb") as file:
-        process = subprocess.Popen(
+        starting = started(
             on(cores, command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=file,
             start_new_session=True,  # by which its processes are found; and Ctrl-C is for the benchmark
         )
-    program = Running(name, process, errors)
-    try:
-        yield program
-    finally:
-        program.end()
+        with starting as process:
+            program = Running(name, process, errors)
+            try:
+                yield program
+            finally:
+                program.end()
 
 
 def _read(pid: int, file: str) -> str:

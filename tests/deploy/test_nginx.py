@@ -20,7 +20,7 @@ from proxy.gateway.server.server import KEEPALIVE
 from proxy.withdrawn import endpoints
 from proxy.withdrawn.current import FIRST_SEGMENTS, ID_PREFIX, PUBLISHED
 from tests.deploy.tools import DEPLOY, adapted, program
-from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, Wire, closes, proxy_for, reply, stays_silent, until
+from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, Wire, closes, held, proxy_for, reply, until
 from tests.processes import running
 from tests.sockets import free_port
 
@@ -382,8 +382,9 @@ def test_where_the_proxy_is_gone_the_error_has_the_schema(tmp_path: Path) -> Non
 
 def test_a_proxy_that_does_not_answer_is_a_timeout_with_the_schema(tmp_path: Path) -> None:
     with fronted(tmp_path, {"proxy_read_timeout 90s;": "proxy_read_timeout 1s;"}) as front:
-        front.upstream.script = stays_silent
+        front.upstream.script = held(release := threading.Event())
         answer = front.call()
+        release.set()  # or the proxy would wait for it at its end
     assert answer.status == 504
     assert answer.json()["details"] == {"run_started": "unknown"}
 

@@ -347,7 +347,7 @@ def test_https_is_served_where_a_certificate_is_given(upstream: Upstream, tmp_pa
             assert raw.makefile("rb").read().startswith(b"HTTP/1.1 400 ")
         with running.proxy.connect() as plain:  # by mistake
             plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
-            assert plain.makefile("rb").read().startswith(b"HTTP/1.1 400 ")
+            assert plain.makefile("rb").readline().startswith(b"HTTP/1.1 400 ")
         running.signal(signal.SIGTERM)
         assert running.exit_status() == 0
     assert upstream.received[0].all("x-forwarded-proto") == ["https"]
