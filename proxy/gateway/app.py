@@ -17,7 +17,7 @@ from proxy.config import Config
 from proxy.gateway.admin.pages import Admin
 from proxy.gateway.admin.report import LiveReport
 from proxy.gateway.call.gateway import Gateway
-from proxy.gateway.call.policy import Clock, InForce
+from proxy.gateway.call.policy import ActivePolicy, Clock
 from proxy.gateway.call.records import Records
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.upstream.upstream import Upstream
@@ -53,8 +53,8 @@ class App:
         self._metrics = metrics or Metrics(config)
         self._records = Records(config, self._metrics)
         self._admin = Admin(self._lifespan, self._metrics, LiveReport(config))
-        self._in_force = InForce(config, fingerprint_key(config.callers.fingerprint_key, config.callers.log), now)
-        self._gateway = Gateway(config, self._in_force, self._upstream, self._records, self._metrics)
+        self._policy = ActivePolicy(config, fingerprint_key(config.callers.fingerprint_key, config.callers.log), now)
+        self._gateway = Gateway(config, self._policy, self._upstream, self._records, self._metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a connection's call to the listener that it came in on."""
@@ -75,9 +75,9 @@ class App:
             Exception: whatever is wrong, all is as it was.
         """
         report = LiveReport(config)
-        terms = await self._in_force.prepared(config)
+        snapshot = await self._policy.prepare(config)
         self._metrics.know(config)
-        self._in_force.put(terms)
+        self._policy.put(snapshot)
         self._admin.report = report
 
     def stopping(self) -> None:
@@ -96,7 +96,7 @@ class App:
             beating = asyncio.create_task(self._keep_beating())
             await self.adopt(self._config)
             yield {"connected": self._connected}
-            self._in_force.close()
+            self._policy.close()
             beating.cancel()
             self._beat("stop")
         self.close()

@@ -126,16 +126,20 @@ def forwarded(request: Headers, hop: Hop) -> list[Header]:
     """The headers of a request that is handed on as it is, but for ``Host``."""
     # The framing that the caller chose, on a connection of its own.
     framing = [(name, b"chunked") for name, _ in request if name == b"transfer-encoding"]
-    told = dict(reversed(request))
-    return [*_untouched(request, told, _STAYS_BEHIND[hop.trusted]), *framing, *_hops(request, told, hop)]
+    first_values = dict(reversed(request))
+    return [
+        *_untouched(request, first_values, _STAYS_BEHIND[hop.trusted]),
+        *framing,
+        *_hops(request, first_values, hop),
+    ]
 
 
 def translated(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
     """The headers of the successor's request, from those of the legacy call, but for ``Host`` and the length."""
-    told = dict(reversed(request))
+    first_values = dict(reversed(request))
     return [
-        *_untouched(request, told, _NOT_TRANSLATED[hop.trusted]),
-        *_hops(request, told, hop),
+        *_untouched(request, first_values, _NOT_TRANSLATED[hop.trusted]),
+        *_hops(request, first_values, hop),
         (b"content-type", b"application/json"),
         (b"accept-encoding", b"identity"),
         (b"x-request-id", request_id),
@@ -148,13 +152,13 @@ def whole(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
     return [*(header for header in forwarded(request, hop) if header[0] not in _NOT_WHOLE), *own]
 
 
-def answered(answer: Headers) -> list[Header]:
+def response_headers(answer: Headers) -> list[Header]:
     """The headers of an answer that is handed on as it is."""
     lower = [(name.lower(), value.strip(b" \t")) for name, value in answer]
     return [*_without(lower, _HOP_BY_HOP, named_by_connection(lower)), (b"via", _via("1.1"))]
 
 
-def kept(answer: Iterable[Header]) -> list[Header]:
+def error_headers(answer: Iterable[Header]) -> list[Header]:
     """What an error answer keeps of the successor's headers; a value that no server could send on is dropped."""
     return [
         (name.lower(), value.strip(b" \t"))
@@ -163,12 +167,12 @@ def kept(answer: Iterable[Header]) -> list[Header]:
     ]
 
 
-def check(request: Headers, told: Mapping[bytes, bytes], version: str, single: Container[bytes]) -> None:
+def check(request: Headers, first_values: Mapping[bytes, bytes], version: str, single: Container[bytes]) -> None:
     """Refuse what the proxy cannot carry.
 
     Args:
         request: the headers.
-        told: the first value of each.
+        first_values: the first value of each.
         version: of HTTP, as in ``1.1``.
         single: fields that may come only once.
 
@@ -177,11 +181,11 @@ def check(request: Headers, told: Mapping[bytes, bytes], version: str, single: C
         errors.UpgradeRefused: it asks for a WebSocket.
         errors.InvalidRequest: a field that may come only once is repeated.
     """
-    if b"via" in told and any(hop.split()[1:2] == [PROXY.encode()] for hop in members(request, b"via")):
+    if b"via" in first_values and any(hop.split()[1:2] == [PROXY.encode()] for hop in members(request, b"via")):
         raise errors.LoopDetected("The call has been through this proxy already; check upstream.url.")
-    if b"upgrade" in told and version != "1.0" and _asks_for_websocket(request):
+    if b"upgrade" in first_values and version != "1.0" and _asks_for_websocket(request):
         raise errors.UpgradeRefused("The proxy carries no WebSocket.")
-    if len(told) < len(request):
+    if len(first_values) < len(request):
         _check_single(request, single)
 
 
@@ -252,8 +256,8 @@ def trace_id(traceparent: bytes | None) -> str | None:
     return found[1].decode() if found else None
 
 
-def _untouched(request: Headers, told: Container[bytes], gone: AbstractSet[bytes]) -> list[Header]:
-    return _without(request, gone, named_by_connection(request) if b"connection" in told else set())
+def _untouched(request: Headers, first_values: Container[bytes], gone: AbstractSet[bytes]) -> list[Header]:
+    return _without(request, gone, named_by_connection(request) if b"connection" in first_values else set())
 
 
 def _without(headers: Headers, gone: AbstractSet[bytes], named: AbstractSet[bytes]) -> list[Header]:
@@ -268,23 +272,23 @@ def _folded(name: bytes) -> bytes:
     return name.replace(b"_", b"-")
 
 
-def _hops(request: Headers, told: Mapping[bytes, bytes], hop: Hop) -> list[Header]:
+def _hops(request: Headers, first_values: Mapping[bytes, bytes], hop: Hop) -> list[Header]:
     """Where a request came from.
 
     Args:
         request: its headers.
-        told: the first value of each: most requests tell nothing of earlier hops.
+        first_values: the first value of each: most requests tell nothing of earlier hops.
         hop: the last one.
     """
-    hops = [(b"via", value) for value in values(request, b"via")] if b"via" in told else []
+    hops = [(b"via", value) for value in values(request, b"via")] if b"via" in first_values else []
     hops.append((b"via", _via(hop.version)))
     ours = (
         (b"x-forwarded-for", (hop.peer or "unknown").encode()),
         (b"x-forwarded-proto", hop.scheme.encode()),
-        (b"x-forwarded-host", told.get(b"host", b"")),
+        (b"x-forwarded-host", first_values.get(b"host", b"")),
     )
     for name, own in ours:
-        known = [*values(request, name), own] if hop.trusted and name in told else [own]
+        known = [*values(request, name), own] if hop.trusted and name in first_values else [own]
         if value := b", ".join(filter(None, known)):
             hops.append((name, value))
     return hops

@@ -13,11 +13,11 @@ from proxy.gateway.headers import (
     SINGLE,
     Header,
     Hop,
-    answered,
+    error_headers,
     first,
-    kept,
     named_by_connection,
     one_hop_less,
+    response_headers,
     sane_request_id,
     trace_id,
 )
@@ -52,7 +52,7 @@ def names(headers: list[Header]) -> set[bytes]:
 
 
 requests = pytest.mark.parametrize("passed", [forwarded, translated])
-both_ways = pytest.mark.parametrize("passed", [forwarded, translated, answered])
+both_ways = pytest.mark.parametrize("passed", [forwarded, translated, response_headers])
 
 
 # --- in every direction
@@ -76,7 +76,7 @@ def test_a_hop_by_hop_field_does_not_cross(passed: Pass, name: bytes) -> None:
     assert name not in names(passed([(name, b"x"), (name, b"y")]))
 
 
-@pytest.mark.parametrize("passed", [translated, answered])
+@pytest.mark.parametrize("passed", [translated, response_headers])
 def test_the_framing_of_one_connection_is_not_that_of_the_next(passed: Pass) -> None:
     assert b"transfer-encoding" not in names(passed([(b"transfer-encoding", b"chunked")]))
 
@@ -108,7 +108,7 @@ def test_a_connection_that_names_nothing_takes_nothing_away(passed: Pass, connec
     assert values(passed([(b"connection", connection), (b"x-c", b"3")]), b"x-c") == [b"3"]
 
 
-@pytest.mark.parametrize("passed", [forwarded, answered])
+@pytest.mark.parametrize("passed", [forwarded, response_headers])
 def test_the_length_of_a_body_cannot_be_taken_away_by_connection(passed: Pass) -> None:
     sent = [(b"connection", b"Content-Length"), (b"content-length", b"5")]
 
@@ -176,7 +176,7 @@ def test_a_field_that_connection_names_does_not_cross_in_any_spelling(passed: Pa
 
 
 @pytest.mark.parametrize("connection", [b"content_length", b"Content_Length, x_a"])
-@pytest.mark.parametrize("passed", [forwarded, answered])
+@pytest.mark.parametrize("passed", [forwarded, response_headers])
 def test_the_length_of_a_body_cannot_be_taken_away_by_a_name_that_reads_the_same(
     passed: Pass, connection: bytes
 ) -> None:
@@ -194,8 +194,8 @@ def test_any_other_name_with_underscores_crosses(passed: Pass, name: bytes) -> N
 
 @pytest.mark.parametrize("value", [b"x ", b"x\t", b"x \t \t"])
 def test_white_space_behind_a_value_of_an_answer_is_not_part_of_it(value: bytes) -> None:
-    assert answered([(b"X-A", value)])[0] == (b"x-a", b"x")
-    assert kept([(b"X-Request-ID", value)]) == [(b"x-request-id", b"x")]
+    assert response_headers([(b"X-A", value)])[0] == (b"x-a", b"x")
+    assert error_headers([(b"X-Request-ID", value)]) == [(b"x-request-id", b"x")]
 
 
 # --- the request
@@ -224,7 +224,7 @@ def test_what_concerns_this_proxy_alone_is_not_forwarded(passed: Pass, name: byt
 )
 def test_what_is_said_of_a_body_goes_with_it(name: bytes) -> None:
     assert values(forwarded([(name, b"x")]), name) == [b"x"]
-    assert values(answered([(name, b"x")]), name) == [b"x"]
+    assert values(response_headers([(name, b"x")]), name) == [b"x"]
 
 
 def test_a_body_that_came_in_chunks_goes_on_in_chunks() -> None:
@@ -567,13 +567,13 @@ def test_an_invalid_traceparent_has_no_trace_id(traceparent: bytes | None) -> No
 def test_the_names_in_an_answer_are_told_apart_without_their_case() -> None:
     sent = [(b"Connection", b"X-Own"), (b"X-OWN", b"1"), (b"Keep-Alive", b"timeout=5"), (b"ETag", b'"a"')]
 
-    assert answered(sent) == [(b"etag", b'"a"'), (b"via", b"1.1 trigger-shim")]
+    assert response_headers(sent) == [(b"etag", b'"a"'), (b"via", b"1.1 trigger-shim")]
 
 
 def test_an_answer_keeps_whose_it_is_and_when_it_was_made() -> None:
     sent = [(b"server", b"nginx"), (b"date", b"Mon, 01 Dec 2025 00:00:00 GMT"), (b"location", b"http://a/b")]
 
-    assert answered(sent)[:-1] == sent
+    assert response_headers(sent)[:-1] == sent
 
 
 def test_an_error_answer_keeps_when_to_come_back_and_the_services_request_id() -> None:
@@ -589,7 +589,7 @@ def test_an_error_answer_keeps_when_to_come_back_and_the_services_request_id() -
         (b"Server", b"nginx"),
     ]
 
-    assert kept(answered) == [
+    assert error_headers(answered) == [
         (b"retry-after", b"120"),
         (b"x-request-id", b"service-1"),
         (b"www-authenticate", b'Bearer realm="api"'),
@@ -602,9 +602,9 @@ def test_an_error_answer_keeps_when_to_come_back_and_the_services_request_id() -
 def test_a_value_with_control_bytes_is_dropped_and_the_others_stay(name: bytes, control: bytes) -> None:
     answered = [(name, b"a" + control + b"b"), (name, b"a" + control), (name, b"good")]
 
-    assert kept(answered) == [(name, b"good")]
+    assert error_headers(answered) == [(name, b"good")]
 
 
 @pytest.mark.parametrize("value", [b"", b"a b", b"a\tb", b"caf\xe9", "день".encode()])
 def test_a_value_that_http_allows_is_kept(value: bytes) -> None:
-    assert kept([(b"x-request-id", value)]) == [(b"x-request-id", value)]
+    assert error_headers([(b"x-request-id", value)]) == [(b"x-request-id", value)]

@@ -9,49 +9,49 @@ from typing import ClassVar
 from proxy import errors
 from proxy.callers.record import CallRecord
 from proxy.errors import Outcome
-from proxy.gateway.call.asgi import Answering
+from proxy.gateway.call.asgi import Responder
 from proxy.gateway.call.records import Records
 from proxy.gateway.delivery import Delivery, State
 from proxy.gateway.metrics import NO_ENDPOINT, Kind, Metrics
 
 
-class Closing:
+class Accounting:
     """Takes the time of a call; when called, closes it, once.
 
     Args:
         metrics: count it.
-        answering: knows what the caller was answered.
+        responder: knows what the caller was answered.
     """
 
     kind: ClassVar[Kind]
 
-    def __init__(self, metrics: Metrics, answering: Answering) -> None:
+    def __init__(self, metrics: Metrics, responder: Responder) -> None:
         self._metrics = metrics
-        self._answering = answering
+        self._answering = responder
         self._started = time.perf_counter()
         self._sent: float | None = None
         self._exchange: float | None = None
         self._closed = False
         metrics.begun(self.kind)
 
-    def sent(self) -> None:
+    def forward_started(self) -> None:
         """The exchange with the successor begins."""
         self._sent = time.perf_counter()
 
-    def received(self) -> None:
+    def forward_finished(self) -> None:
         """The exchange is over; where nobody says so, it is when the call is closed."""
         if self._sent is not None:
             self._exchange, self._sent = time.perf_counter() - self._sent, None
 
-    def came(self, status: int) -> None:
+    def response_started(self, status: int) -> None:
         """The successor's answer has begun, and goes to the caller as it comes."""
         raise NotImplementedError
 
-    def ending(self) -> None:
+    def response_ending(self) -> None:
         """The next thing to be sent is what makes the answer whole."""
-        self()
+        self.finish()
 
-    def __call__(self) -> None:
+    def finish(self) -> None:
         """Close it, if it is not yet."""
         if self._ends():
             self._close(time.perf_counter() - self._started)
@@ -61,23 +61,23 @@ class Closing:
         if self._closed:
             return False
         self._closed = True
-        self.received()
+        self.forward_finished()
         return True
 
     def _close(self, duration: float) -> None:
         raise NotImplementedError
 
 
-class Passing(Closing):
+class PassThroughAccounting(Accounting):
     """Counts a call that is passed through: until something better is known, it was interrupted."""
 
     kind = "pass_through"
     _outcome: Outcome = "interrupted"
     _status = 500
 
-    def came(self, status: int) -> None:
+    def response_started(self, status: int) -> None:
         """The successor's answer has begun, and goes to the caller as it comes."""
-        self._outcome = became(status)
+        self._outcome = outcome_of(status)
 
     def failed(self, error: errors.ProxyError) -> None:
         """The caller is answered with an error of the proxy's own, or its answer breaks off."""
@@ -88,44 +88,44 @@ class Passing(Closing):
         self._metrics.ended(self.kind, NO_ENDPOINT, self._outcome, status, duration=duration, exchange=self._exchange)
 
 
-class Recording(Closing):
+class RecordedAccounting(Accounting):
     """Appends the record of a call of a withdrawn endpoint, and counts what it says."""
 
     kind = "withdrawn"
 
     def __init__(
-        self, metrics: Metrics, answering: Answering, record: CallRecord, records: Records, delivery: Delivery
+        self, metrics: Metrics, responder: Responder, record: CallRecord, records: Records, delivery: Delivery
     ) -> None:
-        super().__init__(metrics, answering)
+        super().__init__(metrics, responder)
         self.record = record
         self._records = records
         self._delivery = delivery
         self._intent: int | None = None
 
-    def sent(self) -> None:
+    def forward_started(self) -> None:
         """The exchange with the successor begins."""
         self._intent = self._records.begin(self.record)
-        super().sent()
+        super().forward_started()
 
-    def came(self, status: int) -> None:
+    def response_started(self, status: int) -> None:
         """The successor's answer has begun, and goes to the caller as it comes."""
-        self.record.upstream_status, self.record.outcome = status, became(status)
+        self.record.upstream_status, self.record.outcome = status, outcome_of(status)
 
-    def ending(self) -> None:
+    def response_ending(self) -> None:
         """The next thing to be sent is what makes the answer whole."""
-        self.received()
-        if not self.waits:
-            self()
+        self.forward_finished()
+        if not self.awaits_delivery:
+            self.finish()
 
     @property
-    def waits(self) -> bool:
+    def awaits_delivery(self) -> bool:
         """Whether it must wait until it is known whether the caller has the answer."""
         return self._delivery.state is State.HALF_CLOSED
 
-    async def beside(self, others: bool) -> None:
+    async def finish_batched(self, others: bool) -> None:
         """Close it, if it is not yet, and have its record written with those of others, where there are any."""
         if not others:
-            self()
+            self.finish()
         elif self._ends():
             self._count(time.perf_counter() - self._started)
             await self._records.written(self.record, self._intent)
@@ -146,7 +146,7 @@ class Recording(Closing):
         )
 
 
-def became(status: int) -> Outcome:
+def outcome_of(status: int) -> Outcome:
     """The outcome of a call to which the successor answered with a status."""
     return "forwarded" if status < 400 else "upstream_error"
 

@@ -24,11 +24,11 @@ class Response(NamedTuple):
     body: bytes
 
 
-class Gone(Exception):
+class ClientDisconnected(Exception):
     """There is nobody to answer."""
 
 
-class Answering:
+class Responder:
     """The answer to one call.
 
     Attributes:
@@ -42,11 +42,11 @@ class Answering:
         self._send = send
         self._to_head = method == "HEAD"
 
-    async def whole(self, response: Response) -> None:
+    async def send(self, response: Response) -> None:
         """Answer at once.
 
         Raises:
-            Gone: there is nobody to answer.
+            ClientDisconnected: there is nobody to answer.
         """
         length = (b"content-length", b"%d" % len(response.body))
         self.status = response.status
@@ -57,9 +57,9 @@ class Answering:
             await self._send({"type": "http.response.body", "body": response.body})
         except OSError:
             self.gone = True
-            raise Gone from None
+            raise ClientDisconnected from None
 
-    async def streamed(
+    async def stream(
         self, status: int, fields: list[Header], body: AsyncIterator[bytes], ending: Callable[[], None]
     ) -> None:
         """Answer as the body comes; the head goes out before its first piece.
@@ -71,7 +71,7 @@ class Answering:
             ending: called when the next thing to be sent is what makes the answer whole, and perhaps once more.
 
         Raises:
-            Gone: there is nobody to answer.
+            ClientDisconnected: there is nobody to answer.
         """
         length = headers.first(fields, b"content-length")
         self.status = status
@@ -93,7 +93,7 @@ class Answering:
             await self._send(message)
         except OSError:
             self.gone = True
-            raise Gone from None
+            raise ClientDisconnected from None
 
 
 def has_body(scope: Scope) -> bool:
@@ -102,7 +102,7 @@ def has_body(scope: Scope) -> bool:
     return b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
 
 
-async def pieces(receive: Receive, first: Message | None = None) -> AsyncIterator[bytes]:
+async def iter_body(receive: Receive, first: Message | None = None) -> AsyncIterator[bytes]:
     """The body of a call, as it comes.
 
     Args:
@@ -132,13 +132,15 @@ async def whole_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     declared = scope["fields"].get(b"content-length")
     if declared is not None and int(declared) > limit:
         raise _too_large(limit)
-    first = _at_once(receive)  # most are whole before they are asked for, and a time limit costs more than to read one
+    first = poll_receive(
+        receive
+    )  # most are whole before they are asked for, and a time limit costs more than to read one
     if first is not None and first["type"] == "http.request" and not first["more_body"] and len(first["body"]) <= limit:
         return cast("bytes", first["body"])
     body = bytearray()
     try:
         async with asyncio.timeout(WHOLE_BODY_TIMEOUT):
-            async for piece in pieces(receive, first):
+            async for piece in iter_body(receive, first):
                 body += piece
                 if len(body) > limit:
                     raise _too_large(limit)
@@ -151,7 +153,7 @@ def _too_large(limit: int) -> errors.BodyTooLarge:
     return errors.BodyTooLarge(f"The body is over {limit} bytes.")
 
 
-def _at_once(receive: Receive) -> Message | None:
+def poll_receive(receive: Receive) -> Message | None:
     """The next message, if it need not be waited for."""
     waiting = cast("Coroutine[Any, Any, Message]", receive())
     try:
@@ -162,7 +164,7 @@ def _at_once(receive: Receive) -> Message | None:
     return None
 
 
-def made_here(
+def proxy_error_response(
     error: errors.ProxyError, request_id: str, *, starts_run: bool = False, kept: list[Header] | None = None
 ) -> Response:
     """An error of the proxy's own.

@@ -14,10 +14,18 @@ from proxy.callers.record import SCHEMA, CallRecord
 from proxy.config import Config
 from proxy.gateway import headers
 from proxy.gateway.call import responses
-from proxy.gateway.call.accounting import Closing, Passing, Recording
-from proxy.gateway.call.asgi import Answering, Gone, Response, has_body, made_here, pieces, whole_body
-from proxy.gateway.call.places import Places
-from proxy.gateway.call.policy import InForce, Visit
+from proxy.gateway.call.accounting import Accounting, PassThroughAccounting, RecordedAccounting
+from proxy.gateway.call.asgi import (
+    ClientDisconnected,
+    Responder,
+    Response,
+    has_body,
+    iter_body,
+    proxy_error_response,
+    whole_body,
+)
+from proxy.gateway.call.concurrency_limit import ConcurrencyLimit
+from proxy.gateway.call.policy import ActivePolicy, WithdrawnCall
 from proxy.gateway.call.records import Records
 from proxy.gateway.call.retries import Retries, key_of
 from proxy.gateway.call.slashes import Slashes, meant
@@ -33,18 +41,21 @@ class Gateway:
     """The public listener."""
 
     def __init__(
-        self, config: Config, in_force: InForce, upstream: Upstream, records: Records, metrics: Metrics
+        self, config: Config, active: ActivePolicy, upstream: Upstream, records: Records, metrics: Metrics
     ) -> None:
         self._body_limit = config.limits.body
         self._upstream = upstream
         self._base = config.upstream.url
-        self._in_force = in_force
+        self._policy = active
         self._name_header = (config.callers.header or "").lower().encode()
         self._single = headers.SINGLE | {self._name_header}
         self._records = records
         self._metrics = metrics
         # Each has its own, and its own connections: neither must starve the other.
-        self._triggers, self._streams = Places(config.limits.in_flight), Places(config.limits.in_flight)
+        self._triggers, self._streams = (
+            ConcurrencyLimit(config.limits.in_flight),
+            ConcurrencyLimit(config.limits.in_flight),
+        )
         self._retries = Retries(
             config.limits.retry_window,
             time.monotonic,
@@ -56,23 +67,23 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
         match = endpoints.match(scope["method"], scope["raw_path"].decode("latin-1"))
-        answering = Answering(send, scope["method"])
+        responder = Responder(send, scope["method"])
         try:
             if match is not None:
-                await self._withdrawn(match, scope, receive, answering)
+                await self._withdrawn(match, scope, receive, responder)
             elif scope["method"] == "OPTIONS" and headers.ends_here(scope["target"], scope["headers"]):
-                await answering.whole(Response(200, [(b"allow", METHODS)], b""))
+                await responder.send(Response(200, [(b"allow", METHODS)], b""))
             else:
-                await self._pass_through(scope, receive, answering)
-        except Gone:
+                await self._pass_through(scope, receive, responder)
+        except ClientDisconnected:
             pass
 
-    async def _withdrawn(self, match: endpoints.Match, scope: Scope, receive: Receive, answering: Answering) -> None:
+    async def _withdrawn(self, match: endpoints.Match, scope: Scope, receive: Receive, responder: Responder) -> None:
         """The way of a call of a withdrawn endpoint, from its first byte to its last."""
         visit = self._visit(scope, match)
         record = visit.record
         delivery: Delivery = scope["delivery"]
-        close = Recording(self._metrics, answering, record, self._records, delivery)
+        accounting = RecordedAccounting(self._metrics, responder, record, self._records, delivery)
         response = None
         try:
             headers.check(scope["headers"], scope["fields"], scope["http_version"], self._single)
@@ -82,46 +93,46 @@ class Gateway:
             visit.check()
             target = successor + scope["target"].removeprefix(scope["raw_path"])
             if match.endpoint.is_trigger:  # which has no query
-                response = await self._started(scope, receive, close, successor, translates=True)
+                response = await self._started(scope, receive, accounting, successor, translates=True)
             elif match.endpoint.starts_run:
-                response = await self._started(scope, receive, close, target, translates=False)
+                response = await self._started(scope, receive, accounting, target, translates=False)
             else:  # of the rest of the section only the path has changed
-                await self._relay(scope, receive, answering, target, close, visit=visit)
+                await self._relay(scope, receive, responder, target, accounting, visit=visit)
                 await delivery.settled()
-        except Gone:
+        except ClientDisconnected:
             pass
         except Exception as problem:
             response = responses.failed(
                 _error(problem, record.request_id), record, starts_run=match.endpoint.starts_run
             )
         except BaseException:
-            close()
+            accounting.finish()
             raise
-        half_closed = close.waits
+        half_closed = accounting.awaits_delivery
         if not half_closed:
-            await close.beside(others=self._triggers.are_taken)
+            await accounting.finish_batched(others=self._triggers.is_used)
         try:
-            if response is not None and answering.status is None:
+            if response is not None and responder.status is None:
                 response.headers.extend(visit.announced())
-                await answering.whole(response)
+                await responder.send(response)
                 if half_closed:
                     await delivery.settled()
         finally:
-            close()
+            accounting.finish()
 
     async def _started(
-        self, scope: Scope, receive: Receive, close: Recording, target: bytes, *, translates: bool
+        self, scope: Scope, receive: Receive, accounting: RecordedAccounting, target: bytes, *, translates: bool
     ) -> Response:
         """A call that starts a run, unless it is a retry, which takes over the run of its lost try.
 
         Args:
             scope: of the call.
             receive: gives its body.
-            close: records it.
+            accounting: records it.
             target: where it goes: path and query.
             translates: whether both bodies are translated; if not, they go on as they came.
         """
-        record = close.record
+        record = accounting.record
         legacy = await whole_body(scope, receive, self._body_limit)
         if translates:
             request = trigger.to_successor(legacy, record.workflow or "")
@@ -138,16 +149,16 @@ class Gateway:
                 scope["headers"], self._hop(scope), record.request_id.encode()
             )
             with self._triggers:
-                close.sent()
+                accounting.forward_started()
                 answer = await self._upstream.post(target, fields, request.body)
-                close.received()
+                accounting.forward_finished()
             record.upstream_status = answer.status
             attempt.run, response = (responses.translated if translates else responses.as_it_came)(answer, record)
             return response
 
-    async def _pass_through(self, scope: Scope, receive: Receive, answering: Answering) -> None:
+    async def _pass_through(self, scope: Scope, receive: Receive, responder: Responder) -> None:
         """Everything else: untouched, and not recorded."""
-        close = Passing(self._metrics, answering)
+        accounting = PassThroughAccounting(self._metrics, responder)
         response = None
         try:
             headers.check(scope["headers"], scope["fields"], scope["http_version"], headers.CREDENTIALS)
@@ -155,18 +166,18 @@ class Gateway:
                 scope["headers"] = headers.one_hop_less(scope["headers"])
             if b"//" in scope["raw_path"]:
                 self._look_at_slashes(scope)
-            await self._relay(scope, receive, answering, scope["target"], close)
-        except Gone:
+            await self._relay(scope, receive, responder, scope["target"], accounting)
+        except ClientDisconnected:
             pass
         except Exception as problem:
             request_id = _request_id(scope["fields"])
             error = _error(problem, request_id)
-            close.failed(error)
-            response = made_here(error, request_id)
+            accounting.failed(error)
+            response = proxy_error_response(error, request_id)
         finally:
-            close()
-        if response is not None and answering.status is None:
-            await answering.whole(response)
+            accounting.finish()
+        if response is not None and responder.status is None:
+            await responder.send(response)
 
     def _look_at_slashes(self, scope: Scope) -> None:
         match = meant(scope["method"], scope["raw_path"].decode("latin-1"))
@@ -177,40 +188,42 @@ class Gateway:
         self,
         scope: Scope,
         receive: Receive,
-        answering: Answering,
+        responder: Responder,
         target: bytes,
-        close: Closing,
+        accounting: Accounting,
         *,
-        visit: Visit | None = None,
+        visit: WithdrawnCall | None = None,
     ) -> None:
         """Hand a call on under a target, and its answer back, both as they come; close it before the end."""
         fields = headers.forwarded(scope["headers"], self._hop(scope))
         if visit is not None:
             fields = [*(header for header in fields if header[0] != b"x-request-id"), visit.request_id]
-        body = pieces(receive) if has_body(scope) else None
+        body = iter_body(receive) if has_body(scope) else None
         with self._streams:
-            close.sent()
+            accounting.forward_started()
             async with self._upstream.stream(scope["method"], target, fields, body) as answer:
-                await self._streamed(answer, answering, close, visit)
+                await self._streamed(answer, responder, accounting, visit)
 
-    async def _streamed(self, answer: Stream, answering: Answering, close: Closing, visit: Visit | None) -> None:
+    async def _streamed(
+        self, answer: Stream, responder: Responder, accounting: Accounting, visit: WithdrawnCall | None
+    ) -> None:
         if not 200 <= answer.status <= 599:
             raise errors.InvalidAnswer(f"The service answered with status {answer.status}.")
-        close.came(answer.status)
-        back = headers.answered(answer.headers)
+        accounting.response_started(answer.status)
+        back = headers.response_headers(answer.headers)
         if visit is not None:
             back += visit.announced()
             if headers.first(back, b"x-request-id") is None:
                 back.append(visit.request_id)
-        await answering.streamed(answer.status, back, answer.body, close.ending)
+        await responder.stream(answer.status, back, answer.body, accounting.response_ending)
 
-    def _visit(self, scope: Scope, match: endpoints.Match) -> Visit:
+    def _visit(self, scope: Scope, match: endpoints.Match) -> WithdrawnCall:
         """A call of which the head is known: until something better is, its record says that it was interrupted."""
         fields: Mapping[bytes, bytes] = scope["fields"]
-        now, terms = self._in_force.now(), self._in_force.terms
+        now, snapshot = self._policy.now(), self._policy.snapshot
         caller = self._caller(scope, match)
-        party = terms.party(caller)
-        decision = terms.decide(party, now)
+        subject = snapshot.subject(caller)
+        decision = snapshot.decide(subject, now)
         record = CallRecord(
             schema=SCHEMA,
             ts=now,
@@ -233,12 +246,12 @@ class Gateway:
             outcome="interrupted",
             status=500,
         )
-        return Visit(terms, party, decision, record, self._base)
+        return WithdrawnCall(snapshot, subject, decision, record, self._base)
 
     def _caller(self, scope: Scope, match: endpoints.Match) -> Caller:
         fields: Mapping[bytes, bytes] = scope["fields"]
         hops = headers.values(scope["headers"], b"x-forwarded-for") if b"x-forwarded-for" in fields else []
-        return self._in_force.terms.identity.identify(
+        return self._policy.snapshot.identity.identify(
             _peer(scope),
             [hop.decode("latin-1") for hop in hops],
             _text(fields.get(b"authorization"), "surrogateescape"),
@@ -250,7 +263,7 @@ class Gateway:
 
     def _hop(self, scope: Scope) -> headers.Hop:
         peer = _peer(scope)
-        return headers.Hop(peer, self._in_force.terms.identity.trusts(peer), scope["scheme"], scope["http_version"])
+        return headers.Hop(peer, self._policy.snapshot.identity.trusts(peer), scope["scheme"], scope["http_version"])
 
 
 def _peer(scope: Scope) -> str | None:

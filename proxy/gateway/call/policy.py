@@ -26,7 +26,7 @@ SETTLING = timedelta(seconds=5)
 """After the freeze: in it the last records from before are written, by other workers, too."""
 
 
-class Terms:
+class PolicySnapshot:
     """One policy and the callers that it is about, which hold until others take their place.
 
     Args:
@@ -35,7 +35,7 @@ class Terms:
 
     Attributes:
         identity: names callers.
-        had_record: the names of who called before the freeze; None where that is not known, and nobody counts as new.
+        earlier_callers: names of those who called before the freeze; None if that is not known, and nobody is new.
     """
 
     def __init__(self, config: Config, key: bytes) -> None:
@@ -43,8 +43,8 @@ class Terms:
         self._log = config.callers.log
         self._policy = config.lifecycle
         self._announcements: dict[datetime | None, Headers] = {}
-        self.had_record: frozenset[str] | None = None
-        self._has_asked = False
+        self.earlier_callers: frozenset[str] | None = None
+        self._has_read = False
         self.identity = Identity(config.callers.trusted_proxies, key, self._rules)
 
     @property
@@ -52,45 +52,45 @@ class Terms:
         """Who has no record from before this is refused after it."""
         return self._policy.freeze
 
-    def party(self, caller: Caller) -> PolicySubject:
+    def subject(self, caller: Caller) -> PolicySubject:
         """A caller, as the policy sees it."""
-        has_record = self.had_record is None or caller.name in self.had_record
+        has_record = self.earlier_callers is None or caller.name in self.earlier_callers
         return identity.policy_subject(caller.name, caller.rule, has_record=has_record)
 
-    def decide(self, party: PolicySubject, now: datetime) -> Decision:
+    def decide(self, subject: PolicySubject, now: datetime) -> Decision:
         """How a caller stands."""
-        return lifecycle.decide(self._policy, party, now)
+        return lifecycle.decide(self._policy, subject, now)
 
-    def announced(self, party: PolicySubject, successor: str | None) -> Headers:
+    def announced(self, subject: PolicySubject, successor: str | None) -> Headers:
         """The headers that announce the end to a caller.
 
         Args:
-            party: who calls.
+            subject: who calls.
             successor: absolute URL of what it should call, or None where its own call names none.
         """
-        end = lifecycle.sunset_for(self._policy, party)
+        end = lifecycle.sunset_for(self._policy, subject)
         if end not in self._announcements:
-            self._announcements[end] = lifecycle.announcement(self._policy, party)
+            self._announcements[end] = lifecycle.announcement(self._policy, subject)
         return [*self._announcements[end], *lifecycle.links(self._policy, successor)]
 
-    def know_who_is_new(self) -> None:
+    def read_callers_before_freeze(self) -> None:
         """Read from the caller log who called before the freeze. Where it does not say, nobody is new."""
         if self.freeze is not None:
-            self.had_record = callers_before(self.freeze, self._log, self._rules)
-            self._has_asked = True
+            self.earlier_callers = callers_before(self.freeze, self._log, self._rules)
+            self._has_read = True
 
-    def know_as(self, last: "Terms") -> None:
+    def inherit(self, last: "PolicySnapshot") -> None:
         """Know it from the terms before, where these would ask the same: of that time there may be no log any more."""
-        if last.question == self.question and last.had_record is not None:
-            self.had_record, self._has_asked = last.had_record, True
+        if last.cache_key == self.cache_key and last.earlier_callers is not None:
+            self.earlier_callers, self._has_read = last.earlier_callers, True
 
     @property
     def waits(self) -> bool:
         """Whether it is still to be read who is new."""
-        return self.freeze is not None and not self._has_asked
+        return self.freeze is not None and not self._has_read
 
     @property
-    def question(self) -> tuple[datetime | None, str, list[Rule]]:
+    def cache_key(self) -> tuple[datetime | None, str, list[Rule]]:
         """What is read from the log: until when, where, and by which names."""
         criteria = [
             rule._replace(owner=None, contact=None, migrated=None, extension=None, exempt_from_freeze=False)
@@ -104,7 +104,7 @@ class Terms:
         return self._policy.documentation
 
 
-class InForce:
+class ActivePolicy:
     """The terms in force, and the task in which they learn who is new once that is decided.
 
     Args:
@@ -118,51 +118,51 @@ class InForce:
     """
 
     def __init__(self, config: Config, key: bytes, now: Clock) -> None:
-        self.terms = Terms(config, key)
+        self.snapshot = PolicySnapshot(config, key)
         self._key = key
         self.now = now
         self._learning: asyncio.Task[None] | None = None
 
-    async def prepared(self, config: Config) -> Terms:
+    async def prepare(self, config: Config) -> PolicySnapshot:
         """Others, which may be put in force: it is known who is new, where that is decided."""
-        terms = Terms(config, self._key)
-        terms.know_as(self.terms)
-        if terms.waits and self._settling(terms) <= 0:
-            await asyncio.to_thread(terms.know_who_is_new)
-        return terms
+        snapshot = PolicySnapshot(config, self._key)
+        snapshot.inherit(self.snapshot)
+        if snapshot.waits and self._settling(snapshot) <= 0:
+            await asyncio.to_thread(snapshot.read_callers_before_freeze)
+        return snapshot
 
-    def put(self, terms: Terms) -> None:
+    def put(self, snapshot: PolicySnapshot) -> None:
         """Let terms take the place of those in force."""
         self.close()
-        self.terms = terms
-        if terms.waits:
-            self._learning = asyncio.create_task(self._learn(terms))
+        self.snapshot = snapshot
+        if snapshot.waits:
+            self._learning = asyncio.create_task(self._learn(snapshot))
 
     def close(self) -> None:
         """Learn nothing any more."""
         if self._learning is not None:
             self._learning.cancel()
 
-    async def _learn(self, terms: Terms) -> None:
+    async def _learn(self, snapshot: PolicySnapshot) -> None:
         # Again where the clock was put back meanwhile.
-        while (left := self._settling(terms)) > 0:  # noqa: ASYNC110 - no event announces a time
+        while (left := self._settling(snapshot)) > 0:  # noqa: ASYNC110 - no event announces a time
             await asyncio.sleep(left)
-        await asyncio.to_thread(terms.know_who_is_new)
+        await asyncio.to_thread(snapshot.read_callers_before_freeze)
 
-    def _settling(self, terms: Terms) -> float:
+    def _settling(self, snapshot: PolicySnapshot) -> float:
         """Seconds until it can be read who called before the freeze."""
-        return (terms.freeze + SETTLING - self.now()).total_seconds() if terms.freeze is not None else 0
+        return (snapshot.freeze + SETTLING - self.now()).total_seconds() if snapshot.freeze is not None else 0
 
 
-class Visit(NamedTuple):
+class WithdrawnCall(NamedTuple):
     """A call of a withdrawn endpoint, under the terms that held when it came.
 
     Attributes:
         base: address of the service.
     """
 
-    terms: Terms
-    party: PolicySubject
+    snapshot: PolicySnapshot
+    subject: PolicySubject
     decision: Decision
     record: CallRecord
     base: str
@@ -179,7 +179,7 @@ class Visit(NamedTuple):
 
     def announced(self) -> Headers:
         """The headers that announce the end."""
-        return self.terms.announced(self.party, self.successor)
+        return self.snapshot.announced(self.subject, self.successor)
 
     def check(self) -> None:
         """Let it go on, if it may.
@@ -192,8 +192,8 @@ class Visit(NamedTuple):
 
     def _refused(self, refusal: Refusal) -> errors.ProxyError:
         details = {"successor": self.successor or ""}
-        if self.terms.documentation is not None:
-            details["documentation"] = self.terms.documentation
+        if self.snapshot.documentation is not None:
+            details["documentation"] = self.snapshot.documentation
         if refusal.until is None:
             error: errors.ProxyError = errors.Withdrawn(f"{_WHY[refusal.reason]}: {self._instead()}.")
         else:

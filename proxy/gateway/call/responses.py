@@ -3,8 +3,8 @@
 from proxy import errors
 from proxy.callers.record import CallRecord
 from proxy.gateway import headers
-from proxy.gateway.call.accounting import became
-from proxy.gateway.call.asgi import JSON, Response, made_here
+from proxy.gateway.call.accounting import outcome_of
+from proxy.gateway.call.asgi import JSON, Response, proxy_error_response
 from proxy.gateway.headers import Header
 from proxy.gateway.upstream.upstream import Answer
 from proxy.withdrawn import run_workflows, trigger
@@ -20,9 +20,9 @@ def translated(answer: Answer, record: CallRecord) -> tuple[LegacyResponse | Non
     try:
         legacy = trigger.to_legacy(answer.status, answer.decoded())
     except errors.UpstreamError as error:
-        return None, failed(error, record, starts_run=True, kept=headers.kept(answer.headers))
+        return None, failed(error, record, starts_run=True, kept=headers.error_headers(answer.headers))
     if legacy.is_error:
-        return None, refused(legacy, record, headers.kept(answer.headers))
+        return None, refused(legacy, record, headers.error_headers(answer.headers))
     return legacy, delivered(legacy, record, "forwarded")
 
 
@@ -38,9 +38,9 @@ def as_it_came(answer: Answer, record: CallRecord) -> tuple[LegacyResponse | Non
         legacy = run_workflows.to_legacy(answer.status, answer.decoded())
     except errors.ProxyError:  # it cannot be read here, but perhaps by the caller
         legacy = LegacyResponse(answer.status, answer.body)
-    record.outcome, record.status, record.error_code = became(answer.status), answer.status, legacy.error_code
+    record.outcome, record.status, record.error_code = outcome_of(answer.status), answer.status, legacy.error_code
     record.run, record.run_user = legacy.run, legacy.run_user
-    fields = [header for header in headers.answered(answer.headers) if header[0] != b"content-length"]
+    fields = [header for header in headers.response_headers(answer.headers) if header[0] != b"content-length"]
     if headers.first(fields, b"x-request-id") is None:
         fields.append((b"x-request-id", record.request_id.encode()))
     return legacy if legacy.has_run else None, Response(answer.status, fields, answer.body)
@@ -67,4 +67,4 @@ def failed(
     """An error of the proxy's own."""
     record.outcome, record.status, record.error_code = error.outcome, error.status, error.code
     record.upstream_status = record.upstream_status or error.upstream_status
-    return made_here(error, record.request_id, starts_run=starts_run, kept=kept)
+    return proxy_error_response(error, record.request_id, starts_run=starts_run, kept=kept)

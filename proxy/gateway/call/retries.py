@@ -18,7 +18,7 @@ from typing import Self
 
 from proxy import errors
 from proxy.gateway import delivery
-from proxy.gateway.call.places import Places
+from proxy.gateway.call.concurrency_limit import ConcurrencyLimit
 from proxy.gateway.delivery import Delivery
 from proxy.withdrawn.trigger import LegacyResponse
 
@@ -48,7 +48,7 @@ class Retries:
     def __init__(self, window: float, now: Callable[[], float], *, patience: float, waiting: int) -> None:
         self._window = window
         self._now = now
-        self.patience, self.places = patience, Places(waiting)
+        self.patience, self.limit = patience, ConcurrencyLimit(waiting)
         self._numbers = itertools.count()
         self._doubtful: dict[bytes, list[Try]] = {}
         self._kept: dict[bytes, deque[tuple[float, LegacyResponse]]] = {}
@@ -185,7 +185,7 @@ class Try:
             return run
         try:
             async with asyncio.timeout(self._retries.patience):
-                with self._retries.places:
+                with self._retries.limit:
                     return await self._inherited(earlier)
         except TimeoutError:
             raise errors.Overloaded("Earlier calls with the same token, path and body are still in progress.") from None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxy.gateway.call import policy as terms
+from proxy.gateway.call import policy
 from tests.callers.lines import beats, call, log
 from tests.harness import RUN, TRIGGER, Answer, Proxy, Upstream, proxy_for, reply, until
 
@@ -233,7 +233,7 @@ def test_where_the_log_does_not_reach_back_to_the_freeze_nobody_is_refused(
 def test_a_freeze_that_is_to_come_knows_everybody_who_called_before_it(
     upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(terms, "SETTLING", timedelta())
+    monkeypatch.setattr(policy, "SETTLING", timedelta())
     clock = Clock()
     freeze = NOON + timedelta(seconds=0.5)
     with living(upstream, tmp_path, clock, freeze=freeze.isoformat()) as proxy:

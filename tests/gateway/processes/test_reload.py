@@ -19,8 +19,8 @@ import yaml
 from proxy import config
 from proxy.callers.identity import Caller
 from proxy.config import Config
-from proxy.gateway.call import policy as terms
-from proxy.gateway.call.policy import InForce
+from proxy.gateway.call import policy
+from proxy.gateway.call.policy import ActivePolicy
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes.reload import Reload, needing_restart
 from tests.gateway.processes.test_supervisor import is_alive, paused, workers
@@ -608,10 +608,10 @@ def settings(log: Path, freeze: datetime | None) -> Config:
     return config.load(os.devnull, {}, {"callers": {"log": str(log)}, "lifecycle": lifecycle})
 
 
-def refuses_new_ones(in_force: InForce, now: datetime) -> bool:
-    terms = in_force.terms
-    party = terms.party(Caller("new", "token", None, "new", None, None, None))
-    return terms.decide(party, now).refusal is not None
+def refuses_new_ones(active: ActivePolicy, now: datetime) -> bool:
+    snapshot = active.snapshot
+    subject = snapshot.subject(Caller("new", "token", None, "new", None, None, None))
+    return snapshot.decide(subject, now).refusal is not None
 
 
 HEARTBEAT = '{"event":"heartbeat","schema":1,"ts":"2020-01-01T00:00:00Z","at":"start","interval":60,"instance":"a:1"}\n'
@@ -623,21 +623,21 @@ def test_a_freeze_to_come_is_awaited_and_one_that_is_put_off_is_not(
     log = tmp_path / "callers.jsonl"
     log.write_text(HEARTBEAT)
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    monkeypatch.setattr(terms, "SETTLING", timedelta(seconds=0.05))
+    monkeypatch.setattr(policy, "SETTLING", timedelta(seconds=0.05))
     started = time.monotonic()
 
     async def run() -> None:
-        in_force = InForce(settings(log, None), b"key", lambda: now + timedelta(seconds=time.monotonic() - started))
+        active = ActivePolicy(settings(log, None), b"key", lambda: now + timedelta(seconds=time.monotonic() - started))
         later = now + timedelta(days=1)
-        in_force.put(await in_force.prepared(settings(log, now)))
-        put_off = in_force.terms
-        assert not refuses_new_ones(in_force, now)  # it is only just decided
-        in_force.put(await in_force.prepared(settings(log, later)))
-        in_force.put(await in_force.prepared(settings(log, now)))
-        await asyncio.to_thread(until, lambda: not in_force.terms.waits)
-        assert refuses_new_ones(in_force, now)
+        active.put(await active.prepare(settings(log, now)))
+        put_off = active.snapshot
+        assert not refuses_new_ones(active, now)  # it is only just decided
+        active.put(await active.prepare(settings(log, later)))
+        active.put(await active.prepare(settings(log, now)))
+        await asyncio.to_thread(until, lambda: not active.snapshot.waits)
+        assert refuses_new_ones(active, now)
         assert put_off.waits
-        in_force.close()
+        active.close()
 
     asyncio.run(run())
 
@@ -648,8 +648,8 @@ def test_a_freeze_that_is_over_is_known_before_it_is_in_force(tmp_path: Path) ->
     now = datetime(2026, 1, 1, tzinfo=UTC)
 
     async def run() -> None:
-        in_force = InForce(settings(log, None), b"key", lambda: now)
-        in_force.put(await in_force.prepared(settings(log, now - terms.SETTLING)))
-        assert refuses_new_ones(in_force, now)
+        active = ActivePolicy(settings(log, None), b"key", lambda: now)
+        active.put(await active.prepare(settings(log, now - policy.SETTLING)))
+        assert refuses_new_ones(active, now)
 
     asyncio.run(run())

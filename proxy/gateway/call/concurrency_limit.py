@@ -3,7 +3,7 @@
 from proxy import errors
 
 
-class Places:
+class ConcurrencyLimit:
     """A context for each call, of which there may be only so many at a time.
 
     Args:
@@ -17,7 +17,7 @@ class Places:
         self._most = self._free = most
 
     @property
-    def are_taken(self) -> bool:
+    def is_used(self) -> bool:
         """Whether any is."""
         return self._free < self._most
 
