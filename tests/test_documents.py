@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxy import config
 from proxy.cli import main
-from proxy.gateway.call import asgi, retries, slashes
+from proxy.gateway.call import body, retries, slashes
 from proxy.gateway.delivery import PATIENCE
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.server import protocol, server
@@ -167,7 +167,7 @@ def test_the_scan_that_the_readme_shows_gives_what_it_shows(tmp_path: Path) -> N
 
 def test_the_limits_that_the_pages_state_are_those_that_hold() -> None:
     assert f"fields, sent within {protocol.HEAD_TIMEOUT:g} s |" in RUNNING
-    assert f"the body of a trigger within {asgi.WHOLE_BODY_TIMEOUT:g} s; " in RUNNING
+    assert f"the body of a trigger within {body.WHOLE_BODY_TIMEOUT:g} s; " in RUNNING
     assert f"may pause for {protocol.BODY_TIMEOUT:g} s" in RUNNING
     assert f"without a call is closed after {server.KEEPALIVE} s |" in RUNNING
 

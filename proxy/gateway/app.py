@@ -1,4 +1,4 @@
-"""Both listeners, and what lives as long as they do."""
+"""The whole application: both listeners, and what lives as long as they do."""
 
 import asyncio
 import contextlib
@@ -16,22 +16,24 @@ from proxy.callers.record import SCHEMA, Heartbeat
 from proxy.config import Config
 from proxy.gateway.admin.pages import Admin
 from proxy.gateway.admin.report import LiveReport
+from proxy.gateway.call.any_server import AnyServer
 from proxy.gateway.call.gateway import Gateway
 from proxy.gateway.call.policy import ActivePolicy, Clock
 from proxy.gateway.call.records import Records
+from proxy.gateway.extension import NAME
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.upstream.upstream import Upstream
 
 
 class App:
-    """The application: hands each call to the listener that it came in on.
+    """An ASGI application. Calls of the admin port get the admin pages, all others go to the gateway.
 
     Args:
         config: the whole configuration.
-        admin_port: the port whose connections are for the admin listener; None where there is none.
-        transport: stands in for the network; None is the real one.
-        now: the time, in UTC.
-        metrics: where several workers share what they count.
+        admin_port: port of the admin listener; None if there is none.
+        transport: replaces the network in tests.
+        now: the time, UTC.
+        metrics: given if several workers share their metrics.
 
     Raises:
         OSError: the caller log or the fingerprint key cannot be opened.
@@ -55,33 +57,44 @@ class App:
         self._admin = Admin(self._lifespan, self._metrics, LiveReport(config))
         self._policy = ActivePolicy(config, fingerprint_key(config.callers.fingerprint_key, config.callers.log), now)
         self._gateway = Gateway(config, self._policy, self._upstream, self._records, self._metrics)
+        self._any_server = AnyServer(self._public)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a connection's call to the listener that it came in on."""
-        if scope["type"] == "lifespan" or scope["server"][1] == self._admin_port:
+        """Hand a call to the listener that it came in on."""
+        if scope["type"] != "http" or self._is_admin(scope):
             await self._admin(scope, receive, send)
-        elif scope["raw_path"].startswith(b"/-/"):
+        elif NAME in (scope.get("extensions") or ()):
+            await self._public(scope, receive, send)
+        else:
+            await self._any_server(scope, receive, send)
+
+    async def _public(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["raw_path"].startswith(b"/-/"):
             await self._admin.probes(scope, receive, send)
         else:
             await self._gateway(scope, receive, send)
 
+    def _is_admin(self, scope: Scope) -> bool:
+        server = scope.get("server")  # on a Unix socket, its port is None
+        return self._admin_port is not None and server is not None and server[1] == self._admin_port
+
     async def adopt(self, config: Config) -> None:
-        """Put the policy and the known callers of a configuration in force, between two calls.
+        """Apply the policy and the known callers of a configuration to all later calls.
 
         Args:
-            config: the whole configuration, which differs from the one in force in nothing else.
+            config: the whole configuration; nothing else in it may have changed.
 
         Raises:
-            Exception: whatever is wrong, all is as it was.
+            Exception: something is wrong with it; then nothing has changed.
         """
         report = LiveReport(config)
         snapshot = await self._policy.prepare(config)
         self._metrics.know(config)
-        self._policy.put(snapshot)
+        self._policy.activate(snapshot)
         self._admin.report = report
 
     def stopping(self) -> None:
-        """Be ready no more, although calls are still taken."""
+        """Report that the proxy is not ready any more. Calls are still served."""
         self._admin.ready = False
 
     def close(self) -> None:
@@ -101,10 +114,10 @@ class App:
             self._beat("stop")
         self.close()
 
-    def _connected(self, port: int, by: int) -> None:
-        """Hear of connections that begin and end."""
+    def _connected(self, port: int, change: int) -> None:
+        """Called by the proxy's own server for each connection that begins (1) or ends (-1)."""
         if port != self._admin_port:
-            self._metrics.connected(by)
+            self._metrics.connected(change)
 
     async def _keep_beating(self) -> None:
         while True:

@@ -1,155 +1,194 @@
-"""What is done once a call, before its answer is whole: whoever has the answer finds the call counted and recorded.
+"""Counts each call, and records each call of a withdrawn endpoint.
 
-Only for a caller that has half-closed it is done afterwards: the record says whether that one has its answer.
+Both are done before the response is complete, so a caller that has its response finds its call recorded. Only if the
+caller has half-closed they are done afterwards, because the record says whether that caller got the response.
 """
 
 import time
 from typing import ClassVar
 
-from proxy import errors
-from proxy.callers.record import CallRecord
-from proxy.errors import Outcome
-from proxy.gateway.call.asgi import Responder
+from proxy.callers.record import SCHEMA, CallRecord
+from proxy.gateway.call import result
 from proxy.gateway.call.records import Records
+from proxy.gateway.call.responder import Responder
+from proxy.gateway.call.result import INTERRUPTED, CallResult
+from proxy.gateway.call.withdrawn_call import WithdrawnCall
 from proxy.gateway.delivery import Delivery, State
 from proxy.gateway.metrics import NO_ENDPOINT, Kind, Metrics
+from proxy.withdrawn.trigger import LegacyResponse, SuccessorRequest
+
+_NO_ANSWER = LegacyResponse(0, b"")
+_NOT_READ = SuccessorRequest(b"", [], [])
 
 
 class Accounting:
-    """Takes the time of a call; when called, closes it, once.
+    """Times a call, and counts it exactly once.
 
     Args:
-        metrics: count it.
-        responder: knows what the caller was answered.
+        metrics: counts the call.
+        responder: knows the status that was sent.
+
+    Attributes:
+        result: what became of the call, as far as that is known.
     """
 
     kind: ClassVar[Kind]
+    endpoint: str
 
     def __init__(self, metrics: Metrics, responder: Responder) -> None:
+        self.result = INTERRUPTED
         self._metrics = metrics
-        self._answering = responder
+        self._responder = responder
         self._started = time.perf_counter()
-        self._sent: float | None = None
-        self._exchange: float | None = None
-        self._closed = False
+        self._forwarded: float | None = None
+        self._upstream_seconds: float | None = None
+        self._is_finished = False
         metrics.begun(self.kind)
 
     def forward_started(self) -> None:
-        """The exchange with the successor begins."""
-        self._sent = time.perf_counter()
+        """The call is about to be forwarded."""
+        self._forwarded = time.perf_counter()
 
     def forward_finished(self) -> None:
-        """The exchange is over; where nobody says so, it is when the call is closed."""
-        if self._sent is not None:
-            self._exchange, self._sent = time.perf_counter() - self._sent, None
+        """The exchange with the service is over. If nobody says so, it ends when the call is finished."""
+        if self._forwarded is not None:
+            self._upstream_seconds, self._forwarded = time.perf_counter() - self._forwarded, None
 
     def response_started(self, status: int) -> None:
-        """The successor's answer has begun, and goes to the caller as it comes."""
-        raise NotImplementedError
+        """The service's response has started, and is passed on as it arrives."""
+        self.result = result.streamed(status)
 
     def response_ending(self) -> None:
-        """The next thing to be sent is what makes the answer whole."""
+        """The next message completes the response."""
         self.finish()
 
     def finish(self) -> None:
-        """Close it, if it is not yet."""
-        if self._ends():
-            self._close(time.perf_counter() - self._started)
+        """Count the call, unless that was done before."""
+        if self._is_first_finish():
+            self._finish(time.perf_counter() - self._started)
 
-    def _ends(self) -> bool:
-        """Whether it was not closed before."""
-        if self._closed:
+    def _is_first_finish(self) -> bool:
+        if self._is_finished:
             return False
-        self._closed = True
+        self._is_finished = True
         self.forward_finished()
         return True
 
-    def _close(self, duration: float) -> None:
-        raise NotImplementedError
+    def _finish(self, duration: float) -> None:
+        self._count(duration)
+
+    def _count(self, duration: float) -> None:
+        status = self._responder.status or self.result.status
+        self._metrics.ended(
+            self.kind, self.endpoint, self.result.outcome, status, duration=duration, exchange=self._upstream_seconds
+        )
 
 
 class PassThroughAccounting(Accounting):
-    """Counts a call that is passed through: until something better is known, it was interrupted."""
+    """Counts a call that is passed through."""
 
     kind = "pass_through"
-    _outcome: Outcome = "interrupted"
-    _status = 500
-
-    def response_started(self, status: int) -> None:
-        """The successor's answer has begun, and goes to the caller as it comes."""
-        self._outcome = outcome_of(status)
-
-    def failed(self, error: errors.ProxyError) -> None:
-        """The caller is answered with an error of the proxy's own, or its answer breaks off."""
-        self._outcome, self._status = error.outcome, error.status
-
-    def _close(self, duration: float) -> None:
-        status = self._answering.status or self._status
-        self._metrics.ended(self.kind, NO_ENDPOINT, self._outcome, status, duration=duration, exchange=self._exchange)
+    endpoint = NO_ENDPOINT
 
 
 class RecordedAccounting(Accounting):
-    """Appends the record of a call of a withdrawn endpoint, and counts what it says."""
+    """Counts and records a call of a withdrawn endpoint.
+
+    Attributes:
+        request: what the body of the call says, once it was read.
+    """
 
     kind = "withdrawn"
 
     def __init__(
-        self, metrics: Metrics, responder: Responder, record: CallRecord, records: Records, delivery: Delivery
+        self, metrics: Metrics, responder: Responder, call: WithdrawnCall, records: Records, delivery: Delivery
     ) -> None:
         super().__init__(metrics, responder)
-        self.record = record
+        self.endpoint = call.match.endpoint.name
+        self.request = _NOT_READ
+        self._call = call
         self._records = records
         self._delivery = delivery
-        self._intent: int | None = None
+        self._slot: int | None = None
 
     def forward_started(self) -> None:
-        """The exchange with the successor begins."""
-        self._intent = self._records.begin(self.record)
+        """The call is about to be forwarded: from now on it has a record even if the process is killed."""
+        self._slot = self._records.begin(self._record(INTERRUPTED))
         super().forward_started()
 
-    def response_started(self, status: int) -> None:
-        """The successor's answer has begun, and goes to the caller as it comes."""
-        self.record.upstream_status, self.record.outcome = status, outcome_of(status)
-
     def response_ending(self) -> None:
-        """The next thing to be sent is what makes the answer whole."""
+        """The next message completes the response."""
         self.forward_finished()
         if not self.awaits_delivery:
             self.finish()
 
     @property
     def awaits_delivery(self) -> bool:
-        """Whether it must wait until it is known whether the caller has the answer."""
+        """Whether the record must wait until it is known whether the caller got the response."""
         return self._delivery.state is State.HALF_CLOSED
 
-    async def finish_batched(self, others: bool) -> None:
-        """Close it, if it is not yet, and have its record written with those of others, where there are any."""
-        if not others:
-            self.finish()
-        elif self._ends():
-            self._count(time.perf_counter() - self._started)
-            await self._records.written(self.record, self._intent)
+    async def finish_batched(self, *, batched: bool) -> None:
+        """Count and record the call, unless that was done before.
 
-    def _close(self, duration: float) -> None:
+        Args:
+            batched: write the record together with those of other calls.
+        """
+        if not batched:
+            self.finish()
+        elif self._is_first_finish():
+            duration = time.perf_counter() - self._started
+            self._count(duration)
+            await self._records.append_batched(self._record(self.result, duration), self._slot)
+
+    def _finish(self, duration: float) -> None:
         self._count(duration)
-        self._records.append(self.record, self._intent)
+        self._records.append(self._record(self.result, duration), self._slot)
 
     def _count(self, duration: float) -> None:
-        record = self.record
-        record.status = self._answering.status or record.status
-        record.client_gone = self._answering.gone or self._delivery.state is State.LOST
-        record.duration_ms = _milliseconds(duration)
-        record.upstream_ms = _milliseconds(self._exchange) if self._exchange is not None else None
-        self._metrics.called_by(record.caller if record.caller_source == "known" else None)
-        self._metrics.ended(
-            self.kind, record.endpoint, record.outcome, record.status, duration=duration, exchange=self._exchange
+        caller = self._call.caller
+        self._metrics.called_by(caller.name if caller.source == "known" else None)
+        super()._count(duration)
+
+    def _record(self, result: CallResult, duration: float | None = None) -> CallRecord:
+        call, request, answer = self._call, self.request, result.answer or _NO_ANSWER
+        match, caller = call.match, call.caller
+        segments = match.segments
+        return CallRecord(
+            schema=SCHEMA,
+            ts=call.received,
+            request_id=call.request_id,
+            trace_id=call.trace_id,
+            endpoint=match.endpoint.name,
+            method=match.endpoint.method,
+            path=call.path,
+            successor=call.successor,
+            org=segments.get("org"),
+            repo=segments.get("repo"),
+            repo_id=segments.get("repo_id"),
+            workflow=call.workflow,
+            caller=caller.name,
+            caller_source=caller.source,
+            owner=caller.owner,
+            token=caller.token,
+            client_ip=caller.client_ip,
+            user_agent=caller.user_agent,
+            run_user=answer.run_user,
+            phase=call.decision.phase,
+            outcome=result.outcome,
+            status=self._responder.status or result.status,
+            upstream_status=result.upstream_status,
+            error_code=result.error_code,
+            run=answer.run or segments.get("run"),
+            trigger_status=answer.trigger_status,
+            inputs=request.inputs,
+            ignored_fields=request.ignored_fields,
+            hint=request.hint,
+            duration_ms=_milliseconds(duration),
+            upstream_ms=_milliseconds(self._upstream_seconds),
+            client_gone=self._responder.client_gone or self._delivery.state is State.LOST,
         )
 
 
-def outcome_of(status: int) -> Outcome:
-    """The outcome of a call to which the successor answered with a status."""
-    return "forwarded" if status < 400 else "upstream_error"
-
-
-def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1_000_000) / 1000  # a fifth of what it takes to round to three digits
+def _milliseconds(seconds: float | None) -> float | None:
+    # A fifth of the time that rounding to three digits takes.
+    return round(seconds * 1_000_000) / 1000 if seconds is not None else None

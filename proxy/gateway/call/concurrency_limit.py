@@ -1,29 +1,29 @@
-"""How many calls may be under way at once."""
+"""How many calls may be in progress at once."""
 
 from proxy import errors
 
 
 class ConcurrencyLimit:
-    """A context for each call, of which there may be only so many at a time.
+    """A context for each call, of which only so many may be entered at a time.
 
     Args:
-        most: how many.
+        limit: how many.
 
     Raises:
-        errors.Overloaded: on entering, all of them are taken.
+        errors.Overloaded: on entering, if that many are in progress.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = self._free = most
+    def __init__(self, limit: int) -> None:
+        self._limit = self._free = limit
 
     @property
     def is_used(self) -> bool:
-        """Whether any is."""
-        return self._free < self._most
+        """Whether any call is in progress."""
+        return self._free < self._limit
 
     def __enter__(self) -> None:
         if self._free == 0:
-            raise errors.Overloaded("The proxy has as many calls under way as it may have.")
+            raise errors.Overloaded("The proxy has as many calls in progress as it may have.")
         self._free -= 1
 
     def __exit__(self, *_: object) -> None:

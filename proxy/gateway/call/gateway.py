@@ -1,61 +1,52 @@
 """The way of a call."""
 
-import functools
-import os
 import time
-from collections.abc import Mapping
-from urllib.parse import quote_from_bytes
 
 from starlette.types import Receive, Scope, Send
 
 from proxy import errors
-from proxy.callers.identity import Caller
-from proxy.callers.record import SCHEMA, CallRecord
 from proxy.config import Config
 from proxy.gateway import headers
-from proxy.gateway.call import responses
+from proxy.gateway.call import refusal, result
 from proxy.gateway.call.accounting import Accounting, PassThroughAccounting, RecordedAccounting
-from proxy.gateway.call.asgi import (
-    ClientDisconnected,
-    Responder,
-    Response,
-    has_body,
-    iter_body,
-    proxy_error_response,
-    whole_body,
-)
+from proxy.gateway.call.body import read_body
 from proxy.gateway.call.concurrency_limit import ConcurrencyLimit
-from proxy.gateway.call.policy import ActivePolicy, WithdrawnCall
+from proxy.gateway.call.head import Head
+from proxy.gateway.call.policy import ActivePolicy
 from proxy.gateway.call.records import Records
+from proxy.gateway.call.relay import Relay
+from proxy.gateway.call.responder import ClientDisconnected, Responder
+from proxy.gateway.call.responses import Response
+from proxy.gateway.call.result import CallResult
 from proxy.gateway.call.retries import Retries, key_of
 from proxy.gateway.call.slashes import Slashes, meant
+from proxy.gateway.call.withdrawn_call import WithdrawnCall, identify, quoted, request_id
 from proxy.gateway.delivery import PATIENCE, Delivery
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.server.request import METHODS
-from proxy.gateway.upstream.upstream import Stream, Upstream
+from proxy.gateway.upstream.upstream import Upstream
 from proxy.output.diagnostics import operator
 from proxy.withdrawn import endpoints, run_workflows, trigger
+from proxy.withdrawn.endpoints import Match
 
 
 class Gateway:
-    """The public listener."""
+    """Serves the calls of the public listener: an ASGI application."""
 
     def __init__(
-        self, config: Config, active: ActivePolicy, upstream: Upstream, records: Records, metrics: Metrics
+        self, config: Config, policy: ActivePolicy, upstream: Upstream, records: Records, metrics: Metrics
     ) -> None:
         self._body_limit = config.limits.body
         self._upstream = upstream
         self._base = config.upstream.url
-        self._policy = active
+        self._policy = policy
         self._name_header = (config.callers.header or "").lower().encode()
         self._single = headers.SINGLE | {self._name_header}
         self._records = records
         self._metrics = metrics
-        # Each has its own, and its own connections: neither must starve the other.
-        self._triggers, self._streams = (
-            ConcurrencyLimit(config.limits.in_flight),
-            ConcurrencyLimit(config.limits.in_flight),
-        )
+        # Each kind of call has its own limit and its own connections, so that neither starves the other.
+        self._in_flight = ConcurrencyLimit(config.limits.in_flight)
+        self._relay = Relay(upstream, config.limits.in_flight)
         self._retries = Retries(
             config.limits.retry_window,
             time.monotonic,
@@ -66,248 +57,131 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
-        match = endpoints.match(scope["method"], scope["raw_path"].decode("latin-1"))
-        responder = Responder(send, scope["method"])
+        head = Head.of(scope)
+        responder = Responder(scope, receive, send)
+        match = endpoints.match(head.method, head.path.decode("latin-1"))
         try:
             if match is not None:
-                await self._withdrawn(match, scope, receive, responder)
-            elif scope["method"] == "OPTIONS" and headers.ends_here(scope["target"], scope["headers"]):
+                await self._withdrawn(match, head, receive, responder)
+            elif head.method == "OPTIONS" and headers.ends_here(head.target, head.headers):
                 await responder.send(Response(200, [(b"allow", METHODS)], b""))
             else:
-                await self._pass_through(scope, receive, responder)
+                await self._pass_through(head, receive, responder)
         except ClientDisconnected:
             pass
 
-    async def _withdrawn(self, match: endpoints.Match, scope: Scope, receive: Receive, responder: Responder) -> None:
-        """The way of a call of a withdrawn endpoint, from its first byte to its last."""
-        visit = self._visit(scope, match)
-        record = visit.record
-        delivery: Delivery = scope["delivery"]
-        accounting = RecordedAccounting(self._metrics, responder, record, self._records, delivery)
-        response = None
+    async def _withdrawn(self, match: Match, head: Head, receive: Receive, responder: Responder) -> None:
+        """A call of a withdrawn endpoint, from its head to the end of its response."""
+        policy = self._policy.snapshot
+        caller = identify(policy.identity, head, match, self._name_header)
+        call = WithdrawnCall.of(head, match, caller, policy, now=self._policy.now(), base=self._base)
+        accounting = RecordedAccounting(self._metrics, responder, call, self._records, head.delivery)
         try:
-            headers.check(scope["headers"], scope["fields"], scope["http_version"], self._single)
-            record.workflow = match.workflow
-            successor = match.successor.encode("latin-1")
-            record.successor = _quoted(successor)
-            visit.check()
-            target = successor + scope["target"].removeprefix(scope["raw_path"])
-            if match.endpoint.is_trigger:  # which has no query
-                response = await self._started(scope, receive, accounting, successor, translates=True)
-            elif match.endpoint.starts_run:
-                response = await self._started(scope, receive, accounting, target, translates=False)
-            else:  # of the rest of the section only the path has changed
-                await self._relay(scope, receive, responder, target, accounting, visit=visit)
-                await delivery.settled()
+            headers.check(head.headers, head.first_values, head.version, self._single)
+            refusal.check(call)
+            if match.endpoint.starts_run:
+                accounting.result = await self._start_run(call, head, receive, accounting)
+            else:  # only the path has changed
+                target = match.successor.encode("latin-1") + head.target.removeprefix(head.path)
+                await self._relay(head, receive, responder, accounting, hop=self._hop(head), target=target, call=call)
+                await head.delivery.settled()
         except ClientDisconnected:
             pass
         except Exception as problem:
-            response = responses.failed(
-                _error(problem, record.request_id), record, starts_run=match.endpoint.starts_run
-            )
+            error = _as_proxy_error(problem, call.request_id)
+            accounting.result = result.failed(error, call.request_id, starts_run=match.endpoint.starts_run)
         except BaseException:
             accounting.finish()
             raise
-        half_closed = accounting.awaits_delivery
-        if not half_closed:
-            await accounting.finish_batched(others=self._triggers.is_used)
+        response = accounting.result.response
+        if response is None or responder.status is not None:  # the response was streamed, or there is nobody to get it
+            accounting.finish()
+            return
+        response.raw_headers += call.announcement()
+        if accounting.awaits_delivery:
+            await self._respond_and_wait(response, responder, accounting, head.delivery)
+        else:
+            await accounting.finish_batched(batched=self._in_flight.is_used)
+            await responder.send(response)
+
+    async def _respond_and_wait(
+        self, response: Response, responder: Responder, accounting: Accounting, delivery: Delivery
+    ) -> None:
+        """Finish a call of a half-closed caller once it is known whether the caller got the response."""
         try:
-            if response is not None and responder.status is None:
-                response.headers.extend(visit.announced())
-                await responder.send(response)
-                if half_closed:
-                    await delivery.settled()
+            await responder.send(response)
+            await delivery.settled()
         finally:
             accounting.finish()
 
-    async def _started(
-        self, scope: Scope, receive: Receive, accounting: RecordedAccounting, target: bytes, *, translates: bool
-    ) -> Response:
-        """A call that starts a run, unless it is a retry, which takes over the run of its lost try.
-
-        Args:
-            scope: of the call.
-            receive: gives its body.
-            accounting: records it.
-            target: where it goes: path and query.
-            translates: whether both bodies are translated; if not, they go on as they came.
-        """
-        record = accounting.record
-        legacy = await whole_body(scope, receive, self._body_limit)
-        if translates:
-            request = trigger.to_successor(legacy, record.workflow or "")
-        else:
-            request = run_workflows.to_successor(legacy)
-        record.inputs, record.ignored_fields, record.hint = request.inputs, request.ignored_fields, request.hint
-        key = key_of(scope["fields"].get(b"authorization", b""), scope["target"], legacy)
-        with self._retries.begin(key, scope["delivery"]) as attempt:
+    async def _start_run(
+        self, call: WithdrawnCall, head: Head, receive: Receive, accounting: RecordedAccounting
+    ) -> CallResult:
+        """Forward a call that starts a run, unless it is a retry that takes over the run of its lost try."""
+        body = await read_body(receive, self._body_limit, head.first_values.get(b"content-length"))
+        translates = call.match.endpoint.is_trigger
+        request = trigger.to_successor(body, call.workflow or "") if translates else run_workflows.to_successor(body)
+        accounting.request = request
+        key = key_of(head.first_values.get(b"authorization", b""), head.target, body)
+        with self._retries.begin(key, head.delivery) as attempt:
             run = await attempt.taken_over()
             if run is not None:
                 attempt.run = trigger.taken_over(run)
-                return responses.delivered(attempt.run, record, "redelivered")
-            fields = (headers.translated if translates else headers.whole)(
-                scope["headers"], self._hop(scope), record.request_id.encode()
-            )
-            with self._triggers:
+                return result.redelivered(attempt.run, call.request_id)
+            target = call.match.successor.encode("latin-1")
+            with self._in_flight:
                 accounting.forward_started()
+                if translates:  # the withdrawn endpoint had no query
+                    fields = headers.translated(head.headers, self._hop(head), call.request_id.encode())
+                else:
+                    target += head.target.removeprefix(head.path)
+                    fields = headers.whole(head.headers, self._hop(head), call.request_id.encode())
                 answer = await self._upstream.post(target, fields, request.body)
                 accounting.forward_finished()
-            record.upstream_status = answer.status
-            attempt.run, response = (responses.translated if translates else responses.as_it_came)(answer, record)
-            return response
+            became = (result.translated if translates else result.unchanged)(answer, call.request_id)
+            attempt.run = became.run
+            return became
 
-    async def _pass_through(self, scope: Scope, receive: Receive, responder: Responder) -> None:
-        """Everything else: untouched, and not recorded."""
+    async def _pass_through(self, head: Head, receive: Receive, responder: Responder) -> None:
+        """Everything else: forwarded unchanged, and not recorded."""
         accounting = PassThroughAccounting(self._metrics, responder)
-        response = None
         try:
-            headers.check(scope["headers"], scope["fields"], scope["http_version"], headers.CREDENTIALS)
-            if scope["method"] == "OPTIONS" and b"max-forwards" in scope["fields"]:
-                scope["headers"] = headers.one_hop_less(scope["headers"])
-            if b"//" in scope["raw_path"]:
-                self._look_at_slashes(scope)
-            await self._relay(scope, receive, responder, scope["target"], accounting)
+            headers.check(head.headers, head.first_values, head.version, headers.CREDENTIALS)
+            if head.method == "OPTIONS" and b"max-forwards" in head.first_values:
+                head = head._replace(headers=headers.one_hop_less(head.headers))
+            if b"//" in head.path:
+                self._look_at_slashes(head)
+            await self._relay(head, receive, responder, accounting, hop=self._hop(head), target=head.target)
         except ClientDisconnected:
             pass
         except Exception as problem:
-            request_id = _request_id(scope["fields"])
-            error = _error(problem, request_id)
-            accounting.failed(error)
-            response = proxy_error_response(error, request_id)
+            call_id = request_id(head.first_values)
+            accounting.result = result.failed(_as_proxy_error(problem, call_id), call_id)
         finally:
             accounting.finish()
-        if response is not None and responder.status is None:
-            await responder.send(response)
+        if accounting.result.response is not None and responder.status is None:
+            await responder.send(accounting.result.response)
 
-    def _look_at_slashes(self, scope: Scope) -> None:
-        match = meant(scope["method"], scope["raw_path"].decode("latin-1"))
+    def _look_at_slashes(self, head: Head) -> None:
+        match = meant(head.method, head.path.decode("latin-1"))
         if match is not None:
-            self._slashes.name(self._caller(scope, match), f"{scope['method']} {_quoted(scope['raw_path'])}")
+            caller = identify(self._policy.snapshot.identity, head, match, self._name_header)
+            self._slashes.name(caller, f"{head.method} {quoted(head.path)}")
 
-    async def _relay(
-        self,
-        scope: Scope,
-        receive: Receive,
-        responder: Responder,
-        target: bytes,
-        accounting: Accounting,
-        *,
-        visit: WithdrawnCall | None = None,
-    ) -> None:
-        """Hand a call on under a target, and its answer back, both as they come; close it before the end."""
-        fields = headers.forwarded(scope["headers"], self._hop(scope))
-        if visit is not None:
-            fields = [*(header for header in fields if header[0] != b"x-request-id"), visit.request_id]
-        body = iter_body(receive) if has_body(scope) else None
-        with self._streams:
-            accounting.forward_started()
-            async with self._upstream.stream(scope["method"], target, fields, body) as answer:
-                await self._streamed(answer, responder, accounting, visit)
-
-    async def _streamed(
-        self, answer: Stream, responder: Responder, accounting: Accounting, visit: WithdrawnCall | None
-    ) -> None:
-        if not 200 <= answer.status <= 599:
-            raise errors.InvalidAnswer(f"The service answered with status {answer.status}.")
-        accounting.response_started(answer.status)
-        back = headers.response_headers(answer.headers)
-        if visit is not None:
-            back += visit.announced()
-            if headers.first(back, b"x-request-id") is None:
-                back.append(visit.request_id)
-        await responder.stream(answer.status, back, answer.body, accounting.response_ending)
-
-    def _visit(self, scope: Scope, match: endpoints.Match) -> WithdrawnCall:
-        """A call of which the head is known: until something better is, its record says that it was interrupted."""
-        fields: Mapping[bytes, bytes] = scope["fields"]
-        now, snapshot = self._policy.now(), self._policy.snapshot
-        caller = self._caller(scope, match)
-        subject = snapshot.subject(caller)
-        decision = snapshot.decide(subject, now)
-        record = CallRecord(
-            schema=SCHEMA,
-            ts=now,
-            request_id=_request_id(fields),
-            trace_id=headers.trace_id(fields.get(b"traceparent")),
-            endpoint=match.endpoint.name,
-            method=match.endpoint.method,
-            path=_quoted(scope["raw_path"]),
-            org=match.segments.get("org"),
-            repo=match.segments.get("repo"),
-            repo_id=match.segments.get("repo_id"),
-            run=match.segments.get("run"),
-            caller=caller.name,
-            caller_source=caller.source,
-            owner=caller.owner,
-            token=caller.token,
-            client_ip=caller.client_ip,
-            user_agent=caller.user_agent,
-            phase=decision.phase,
-            outcome="interrupted",
-            status=500,
-        )
-        return WithdrawnCall(snapshot, subject, decision, record, self._base)
-
-    def _caller(self, scope: Scope, match: endpoints.Match) -> Caller:
-        fields: Mapping[bytes, bytes] = scope["fields"]
-        hops = headers.values(scope["headers"], b"x-forwarded-for") if b"x-forwarded-for" in fields else []
-        return self._policy.snapshot.identity.identify(
-            _peer(scope),
-            [hop.decode("latin-1") for hop in hops],
-            _text(fields.get(b"authorization"), "surrogateescape"),
-            _text(fields.get(b"user-agent")),
-            declared_name=_text(fields.get(self._name_header)),
-            repository=match.repository,
-            workflow=_workflow(match),
-        )
-
-    def _hop(self, scope: Scope) -> headers.Hop:
-        peer = _peer(scope)
-        return headers.Hop(peer, self._policy.snapshot.identity.trusts(peer), scope["scheme"], scope["http_version"])
+    def _hop(self, head: Head) -> headers.Hop:
+        trusted = self._policy.snapshot.identity.trusts(head.peer)
+        return headers.Hop(head.peer, trusted, head.scheme, head.version)
 
 
-def _peer(scope: Scope) -> str | None:
-    return scope["client"][0] if scope.get("client") else None
-
-
-def _quoted(path: bytes) -> str:
-    return _remembered(path) if len(path) <= _LONGEST_REMEMBERED else _quote(path)
-
-
-def _quote(path: bytes) -> str:
-    return quote_from_bytes(path, safe="/%!$&'()*+,;=:@-._~")
-
-
-# As with the endpoints: the same few paths come again and again.
-_LONGEST_REMEMBERED = 256
-_remembered = functools.lru_cache(1024)(_quote)
-
-
-def _workflow(match: endpoints.Match) -> str | None:
-    try:
-        return match.workflow
-    except errors.InvalidPath:
-        return None
-
-
-def _request_id(fields: Mapping[bytes, bytes]) -> str:
-    given = headers.sane_request_id(fields.get(b"x-request-id"))
-    return given.decode() if given else os.urandom(16).hex()
-
-
-def _error(problem: Exception, request_id: str) -> errors.ProxyError:
+def _as_proxy_error(problem: Exception, call_id: str) -> errors.ProxyError:
     if isinstance(problem, errors.ProxyError):
         return problem
-    operator.error(f"a fault of the proxy itself, in call {request_id}: {_where(problem)}")
+    operator.error(f"a fault of the proxy itself, in call {call_id}: {_where(problem)}")
     return errors.InternalError("The proxy failed.")
 
 
-def _text(value: bytes | None, unfit: str = "replace") -> str | None:
-    return value.decode("utf-8", unfit) if value is not None else None
-
-
 def _where(fault: Exception) -> str:
-    # Not the message, which may quote what the caller sent.
+    # Without the message, which may quote what the caller sent.
     frame = fault.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next

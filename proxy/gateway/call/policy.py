@@ -1,41 +1,38 @@
-"""What may change while the proxy runs: the policy, and who the callers are."""
+"""The policy that calls are held to, and the known callers: what may change while the proxy runs.
+
+It says who is refused. The refusal itself, a 410 with the new call, is in `refusal`.
+"""
 
 import asyncio
-import math
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
-import msgspec
-
-from proxy import errors
 from proxy.callers import identity
 from proxy.callers.identity import Caller, Identity, Rule
 from proxy.callers.log.files import NoLog, log_files
-from proxy.callers.record import CallRecord
 from proxy.callers.report.aggregator import Aggregator
 from proxy.callers.report.reader import Reader
 from proxy.config import Config
 from proxy.output.diagnostics import operator
-from proxy.withdrawn import endpoints, lifecycle
-from proxy.withdrawn.lifecycle import Decision, Headers, PolicySubject, Reason, Refusal
+from proxy.withdrawn import lifecycle
+from proxy.withdrawn.lifecycle import Decision, Headers, PolicySubject
 
 Clock = Callable[[], datetime]
 
 SETTLING = timedelta(seconds=5)
-"""After the freeze: in it the last records from before are written, by other workers, too."""
+"""Time after the freeze in which all workers write their last records of calls from before it."""
 
 
 class PolicySnapshot:
-    """One policy and the callers that it is about, which hold until others take their place.
+    """One policy, and the callers that it is about. Each call keeps the snapshot that it began with.
 
     Args:
         config: the whole configuration.
-        key: of the fingerprints.
+        key: HMAC key for the fingerprints of tokens.
 
     Attributes:
         identity: names callers.
-        earlier_callers: names of those who called before the freeze; None if that is not known, and nobody is new.
+        earlier_callers: names of the callers from before the freeze; None if not known, and then nobody is new.
     """
 
     def __init__(self, config: Config, key: bytes) -> None:
@@ -49,8 +46,13 @@ class PolicySnapshot:
 
     @property
     def freeze(self) -> datetime | None:
-        """Who has no record from before this is refused after it."""
+        """From then on, callers without an earlier record are refused."""
         return self._policy.freeze
+
+    @property
+    def documentation(self) -> str | None:
+        """The page that explains the withdrawal."""
+        return self._policy.documentation
 
     def subject(self, caller: Caller) -> PolicySubject:
         """A caller, as the policy sees it."""
@@ -58,169 +60,102 @@ class PolicySnapshot:
         return identity.policy_subject(caller.name, caller.rule, has_record=has_record)
 
     def decide(self, subject: PolicySubject, now: datetime) -> Decision:
-        """How a caller stands."""
+        """Decide about a caller at a time."""
         return lifecycle.decide(self._policy, subject, now)
 
-    def announced(self, subject: PolicySubject, successor: str | None) -> Headers:
+    def announcement(self, subject: PolicySubject, successor: str | None) -> Headers:
         """The headers that announce the end to a caller.
 
         Args:
-            subject: who calls.
-            successor: absolute URL of what it should call, or None where its own call names none.
+            subject: the caller.
+            successor: absolute URL of what it should call, or None if its call names none.
         """
         end = lifecycle.sunset_for(self._policy, subject)
         if end not in self._announcements:
             self._announcements[end] = lifecycle.announcement(self._policy, subject)
         return [*self._announcements[end], *lifecycle.links(self._policy, successor)]
 
-    def read_callers_before_freeze(self) -> None:
-        """Read from the caller log who called before the freeze. Where it does not say, nobody is new."""
+    @property
+    def must_read_log(self) -> bool:
+        """Whether the callers from before the freeze are still to be read from the log."""
+        return self.freeze is not None and not self._has_read
+
+    def read_log(self) -> None:
+        """Read from the caller log who called before the freeze. If it does not say, nobody is new."""
         if self.freeze is not None:
             self.earlier_callers = callers_before(self.freeze, self._log, self._rules)
             self._has_read = True
 
-    def inherit(self, last: "PolicySnapshot") -> None:
-        """Know it from the terms before, where these would ask the same: of that time there may be no log any more."""
-        if last.cache_key == self.cache_key and last.earlier_callers is not None:
-            self.earlier_callers, self._has_read = last.earlier_callers, True
+    def inherit(self, previous: "PolicySnapshot") -> None:
+        """Reuse what the previous snapshot has read, if this one would read the same.
 
-    @property
-    def waits(self) -> bool:
-        """Whether it is still to be read who is new."""
-        return self.freeze is not None and not self._has_read
+        The log of that time may be gone by now.
+        """
+        if previous.cache_key == self.cache_key and previous.earlier_callers is not None:
+            self.earlier_callers, self._has_read = previous.earlier_callers, True
 
     @property
     def cache_key(self) -> tuple[datetime | None, str, list[Rule]]:
-        """What is read from the log: until when, where, and by which names."""
+        """Snapshots with the same key read the same callers from the log."""
         criteria = [
             rule._replace(owner=None, contact=None, migrated=None, extension=None, exempt_from_freeze=False)
             for rule in self._rules
         ]
         return self.freeze, self._log, criteria
 
-    @property
-    def documentation(self) -> str | None:
-        """The page that explains the withdrawal."""
-        return self._policy.documentation
-
 
 class ActivePolicy:
-    """The terms in force, and the task in which they learn who is new once that is decided.
+    """The snapshot that new calls are held to. Reads the caller log once the freeze has come.
 
     Args:
-        config: the whole configuration, as it is at first.
-        key: of the fingerprints.
-        now: the time, in UTC.
+        config: the whole configuration at the start.
+        key: HMAC key for the fingerprints of tokens.
+        now: the time, UTC.
 
     Attributes:
-        terms: in force; a call keeps those that it began with.
-        now: the time, in UTC.
+        snapshot: the policy for new calls.
+        now: the time, UTC.
     """
 
     def __init__(self, config: Config, key: bytes, now: Clock) -> None:
         self.snapshot = PolicySnapshot(config, key)
         self._key = key
         self.now = now
-        self._learning: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
 
     async def prepare(self, config: Config) -> PolicySnapshot:
-        """Others, which may be put in force: it is known who is new, where that is decided."""
+        """Build the next snapshot, ready for `activate`."""
         snapshot = PolicySnapshot(config, self._key)
         snapshot.inherit(self.snapshot)
-        if snapshot.waits and self._settling(snapshot) <= 0:
-            await asyncio.to_thread(snapshot.read_callers_before_freeze)
+        if snapshot.must_read_log and self._seconds_until_readable(snapshot) <= 0:
+            await asyncio.to_thread(snapshot.read_log)
         return snapshot
 
-    def put(self, snapshot: PolicySnapshot) -> None:
-        """Let terms take the place of those in force."""
+    def activate(self, snapshot: PolicySnapshot) -> None:
+        """Hold new calls to a snapshot."""
         self.close()
         self.snapshot = snapshot
-        if snapshot.waits:
-            self._learning = asyncio.create_task(self._learn(snapshot))
+        if snapshot.must_read_log:
+            self._reading = asyncio.create_task(self._read_after_freeze(snapshot))
 
     def close(self) -> None:
-        """Learn nothing any more."""
-        if self._learning is not None:
-            self._learning.cancel()
+        """Stop waiting for the freeze."""
+        if self._reading is not None:
+            self._reading.cancel()
 
-    async def _learn(self, snapshot: PolicySnapshot) -> None:
-        # Again where the clock was put back meanwhile.
-        while (left := self._settling(snapshot)) > 0:  # noqa: ASYNC110 - no event announces a time
-            await asyncio.sleep(left)
-        await asyncio.to_thread(snapshot.read_callers_before_freeze)
+    async def _read_after_freeze(self, snapshot: PolicySnapshot) -> None:
+        # Again if the clock was set back meanwhile.
+        while (seconds := self._seconds_until_readable(snapshot)) > 0:  # noqa: ASYNC110 - no event announces a time
+            await asyncio.sleep(seconds)
+        await asyncio.to_thread(snapshot.read_log)
 
-    def _settling(self, snapshot: PolicySnapshot) -> float:
-        """Seconds until it can be read who called before the freeze."""
+    def _seconds_until_readable(self, snapshot: PolicySnapshot) -> float:
+        """Seconds until the log has all calls from before the freeze."""
         return (snapshot.freeze + SETTLING - self.now()).total_seconds() if snapshot.freeze is not None else 0
 
 
-class WithdrawnCall(NamedTuple):
-    """A call of a withdrawn endpoint, under the terms that held when it came.
-
-    Attributes:
-        base: address of the service.
-    """
-
-    snapshot: PolicySnapshot
-    subject: PolicySubject
-    decision: Decision
-    record: CallRecord
-    base: str
-
-    @property
-    def successor(self) -> str | None:
-        """The URL of what to call instead; None where the call itself names none."""
-        return self.base + self.record.successor if self.record.successor is not None else None
-
-    @property
-    def request_id(self) -> tuple[bytes, bytes]:
-        """The header that names the call."""
-        return b"x-request-id", self.record.request_id.encode()
-
-    def announced(self) -> Headers:
-        """The headers that announce the end."""
-        return self.snapshot.announced(self.subject, self.successor)
-
-    def check(self) -> None:
-        """Let it go on, if it may.
-
-        Raises:
-            errors.Withdrawn, errors.BrownedOut: it may not, for good or for a while.
-        """
-        if self.decision.refusal is not None:
-            raise self._refused(self.decision.refusal)
-
-    def _refused(self, refusal: Refusal) -> errors.ProxyError:
-        details = {"successor": self.successor or ""}
-        if self.snapshot.documentation is not None:
-            details["documentation"] = self.snapshot.documentation
-        if refusal.until is None:
-            error: errors.ProxyError = errors.Withdrawn(f"{_WHY[refusal.reason]}: {self._instead()}.")
-        else:
-            until = details["until"] = refusal.until.isoformat().replace("+00:00", "Z")
-            error = errors.BrownedOut(f"{_WHY[refusal.reason]} until {until}: {self._instead()}.")
-            error.retry_after = max(1, math.ceil((refusal.until - self.record.ts).total_seconds()))
-        error.details = details
-        return error
-
-    def _instead(self) -> str:
-        call = f"call {self.record.method} {self.successor} instead"
-        if not endpoints.BY_NAME[self.record.endpoint].is_trigger:
-            return call
-        body = msgspec.json.encode({"workflows": [{"name": self.record.workflow}]}).decode()
-        return f"{call}, with {body}"
-
-
-_WHY: dict[Reason, str] = {
-    "sunset": "This endpoint is withdrawn",
-    "migrated": "This caller has moved off this endpoint and may not come back to it",
-    "frozen": "This endpoint takes no new callers",
-    "brownout": "This endpoint is switched off",
-}
-
-
 def callers_before(freeze: datetime, log: str, rules: Iterable[Rule]) -> frozenset[str] | None:
-    """The names of those who have a record from before the freeze, or None where the log does not reach back so far."""
+    """The names of those who have a record from before the freeze, or None if the log does not reach back so far."""
     aggregator = Aggregator(list(rules), until=freeze, freeze=freeze)
     try:
         aggregator.add(Reader(log_files(log)))

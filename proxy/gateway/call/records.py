@@ -1,4 +1,4 @@
-"""Where records go: into the caller log, and until they do, into the journal."""
+"""Writes the records of calls: to the journal while they are forwarded, and to the caller log once they are over."""
 
 import asyncio
 import functools
@@ -13,72 +13,72 @@ from proxy.output.diagnostics import operator
 
 
 class Records:
-    """Writes records, and counts how that goes.
+    """Writes records, and counts which were written and which were lost.
 
     Args:
-        config: where the caller log is, and how many calls there may be at once.
-        metrics: count.
+        config: names the caller log, and says how many calls may be in progress.
+        metrics: counts.
 
     Raises:
-        OSError: on construction, where the caller log cannot be opened.
+        OSError: on construction, if the caller log cannot be opened.
     """
 
     def __init__(self, config: Config, metrics: Metrics) -> None:
         self._log = CallerLog(config.callers.log, metrics.logged)
         self._metrics = metrics
         self._path = config.callers.log
-        self._name = journal.journal_prefix(config.callers.log, str(config.listen))
+        self._prefix = journal.journal_prefix(config.callers.log, str(config.listen))
         self._slots = 2 * config.limits.in_flight
         self._journal: Journal | None = None
         self._waiting: list[asyncio.Future[None]] = []
 
     def open(self) -> None:
-        """Write the records that killed processes have left behind, and be ready for those of this one."""
-        for record in journal.recover_interrupted(self._name, self._path):
+        """Write the records that killed processes have left, and open the journal of this one."""
+        for record in journal.recover_interrupted(self._prefix, self._path):
             self.append(record)
             self._metrics.left_behind(record)
         try:
-            self._journal = Journal(self._name, self._slots)
+            self._journal = Journal(self._prefix, self._slots)
         except OSError as error:
             operator.warning(
                 f"{journal.memory_folder()}: {error.strerror}; a kill -9 would leave calls without a record"
             )
 
     def begin(self, record: CallRecord) -> int | None:
-        """A call is about to be forwarded: this is its record if nothing better comes.
+        """Store the provisional record of a call that is about to be forwarded.
 
         Returns:
-            The intent to `append` its own record with.
+            The slot in the journal, for `append`.
         """
         return self._journal.begin(record) if self._journal is not None else None
 
-    def append(self, record: Record, intent: int | None = None) -> None:
-        """Write a record, after which its intent is over."""
-        self._put(record, intent)
+    def append(self, record: Record, slot: int | None = None) -> None:
+        """Write a record, and free its slot in the journal."""
+        self._queue(record, slot)
         self._log.wait()
 
-    async def written(self, record: Record, intent: int | None = None) -> None:
-        """Write a record with those of all calls that end in the same turn of the loop: one wait does for them."""
+    async def append_batched(self, record: Record, slot: int | None = None) -> None:
+        """As `append`, but wait only once for all records of one iteration of the event loop."""
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._write)
-        turn = loop.create_future()
-        self._waiting.append(turn)
-        self._put(record, intent)
-        await turn
+        written = loop.create_future()
+        self._waiting.append(written)
+        self._queue(record, slot)
+        await written
 
-    def _put(self, record: Record, intent: int | None) -> None:
-        if self._journal is None or intent is None:
+    def _queue(self, record: Record, slot: int | None) -> None:
+        if self._journal is None or slot is None:
             self._log.put(record)
         else:
-            self._log.put(record, functools.partial(self._journal.end, intent))
+            self._log.put(record, functools.partial(self._journal.end, slot))
 
     def _write(self) -> None:
         self._log.wait()
         waiting, self._waiting = self._waiting, []
-        for turn in waiting:
-            if not turn.done():
-                turn.set_result(None)
+        for written in waiting:
+            if not written.done():
+                written.set_result(None)
 
     def close(self) -> None:
         """Close the caller log and the journal."""

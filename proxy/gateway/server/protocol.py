@@ -16,7 +16,8 @@ from starlette.types import Scope
 from uvicorn.server import ServerState
 
 from proxy import errors
-from proxy.gateway.delivery import State, acknowledged
+from proxy.gateway.delivery import Delivery, State, acknowledged
+from proxy.gateway.extension import NAME, Extension
 from proxy.gateway.headers import Header, members
 from proxy.gateway.server.exchange import Exchange, refusal, reset
 from proxy.gateway.server.request import HEAD_LIMIT, check, escaped, target_of
@@ -46,8 +47,7 @@ class Protocol(asyncio.Protocol):
     """One connection of a caller.
 
     An application that puts ``connected`` into its lifespan's state is told of each that begins (1) or ends (-1), after
-    the port that it is on. The scope of a call has, beyond what ASGI knows, its ``target`` as it came, the first value
-    of each header in ``fields``, and in ``delivery`` whether its answer reaches the caller.
+    the port that it is on. The scope of a call has an `Extension`.
     """
 
     def __init__(
@@ -266,9 +266,8 @@ class Protocol(asyncio.Protocol):
             "path": unquote(path.decode("latin-1")) if b"%" in path else path.decode("latin-1"),
             "raw_path": path,
             "query_string": query,
-            "target": target,
             "headers": self._headers,
-            "fields": fields,
+            "extensions": {NAME: Extension(target, fields, Delivery())},
         }
 
     def on_body(self, body: bytes) -> None:

@@ -629,14 +629,14 @@ def test_a_freeze_to_come_is_awaited_and_one_that_is_put_off_is_not(
     async def run() -> None:
         active = ActivePolicy(settings(log, None), b"key", lambda: now + timedelta(seconds=time.monotonic() - started))
         later = now + timedelta(days=1)
-        active.put(await active.prepare(settings(log, now)))
+        active.activate(await active.prepare(settings(log, now)))
         put_off = active.snapshot
         assert not refuses_new_ones(active, now)  # it is only just decided
-        active.put(await active.prepare(settings(log, later)))
-        active.put(await active.prepare(settings(log, now)))
-        await asyncio.to_thread(until, lambda: not active.snapshot.waits)
+        active.activate(await active.prepare(settings(log, later)))
+        active.activate(await active.prepare(settings(log, now)))
+        await asyncio.to_thread(until, lambda: not active.snapshot.must_read_log)
         assert refuses_new_ones(active, now)
-        assert put_off.waits
+        assert put_off.must_read_log
         active.close()
 
     asyncio.run(run())
@@ -649,7 +649,7 @@ def test_a_freeze_that_is_over_is_known_before_it_is_in_force(tmp_path: Path) ->
 
     async def run() -> None:
         active = ActivePolicy(settings(log, None), b"key", lambda: now)
-        active.put(await active.prepare(settings(log, now - policy.SETTLING)))
+        active.activate(await active.prepare(settings(log, now - policy.SETTLING)))
         assert refuses_new_ones(active, now)
 
     asyncio.run(run())

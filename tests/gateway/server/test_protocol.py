@@ -23,7 +23,8 @@ from uvicorn.server import ServerState
 
 from proxy import config
 from proxy.gateway.app import App
-from proxy.gateway.call import asgi
+from proxy.gateway.call import body as call_body
+from proxy.gateway.extension import NAME
 from proxy.gateway.server import protocol, server
 from proxy.gateway.server.protocol import Protocol
 from tests.deploy.tools import program
@@ -927,7 +928,7 @@ async def _fed(pieces: list[bytes]) -> tuple[Wire, Seen]:
                 await send({"type": "http.response.body"})
                 return
             body, more = body + message["body"], message["more_body"]
-        seen.append((scope["method"], scope["target"], body))
+        seen.append((scope["method"], scope["extensions"][NAME].target, body))
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body"})
 
@@ -1002,7 +1003,7 @@ def test_any_input_ends_in_answers_and_a_close_and_means_the_same_however_it_is_
 def test_the_body_of_a_translated_call_must_come_whole_in_time_even_where_it_drips(
     monkeypatch: pytest.MonkeyPatch, upstream: Upstream, proxy: Proxy
 ) -> None:
-    monkeypatch.setattr(asgi, "WHOLE_BODY_TIMEOUT", 0.2)
+    monkeypatch.setattr(call_body, "WHOLE_BODY_TIMEOUT", 0.2)
     with caller(proxy, f"{HEAD}Content-Length: 999999\r\n\r\n".encode()) as connection:
         assert until(lambda: _dripped(connection)).startswith(b"HTTP/1.1 408 ")  # of progress, and no end
     [record] = proxy.records()

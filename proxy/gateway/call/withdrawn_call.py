@@ -1,0 +1,146 @@
+"""A call of a withdrawn endpoint."""
+
+import functools
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple, Self
+from urllib.parse import quote_from_bytes
+
+from proxy.callers.identity import Caller, Identity
+from proxy.errors import InvalidPath
+from proxy.gateway import headers
+from proxy.gateway.call.head import Head
+from proxy.gateway.call.policy import PolicySnapshot
+from proxy.withdrawn import lifecycle
+from proxy.withdrawn.endpoints import Match
+from proxy.withdrawn.lifecycle import Decision, PolicySubject
+
+
+class WithdrawnCall(NamedTuple):
+    """A call of a withdrawn endpoint, and what the policy says about it. Nothing of it changes later.
+
+    Attributes:
+        received: when it arrived, UTC.
+        path: raw and quoted, without the query.
+        invalid_path: why the path names no successor, or no workflow.
+        successor: path of what to call instead, quoted; None if the path is not valid.
+        policy: the policy at that time.
+    """
+
+    match: Match
+    received: datetime
+    request_id: str
+    trace_id: str | None
+    path: str
+    invalid_path: InvalidPath | None
+    workflow: str | None
+    successor: str | None
+    caller: Caller
+    policy: PolicySnapshot
+    subject: PolicySubject
+    decision: Decision
+    base: str
+
+    @classmethod
+    def of(cls, head: Head, match: Match, caller: Caller, policy: PolicySnapshot, *, now: datetime, base: str) -> Self:
+        """Put together what is known about a call.
+
+        Args:
+            head: of the call.
+            match: the endpoint that it is for.
+            caller: who calls.
+            policy: the policy to apply.
+            now: the time, UTC.
+            base: address of the service.
+        """
+        workflow = successor = invalid_path = None
+        try:
+            workflow = match.workflow
+            successor = quoted(match.successor.encode("latin-1"))
+        except InvalidPath as error:
+            invalid_path = error.with_traceback(None)
+        subject = policy.subject(caller)
+        return cls(
+            match,
+            now,
+            request_id(head.first_values),
+            headers.trace_id(head.first_values.get(b"traceparent")),
+            quoted(head.path),
+            invalid_path,
+            workflow,
+            successor,
+            caller,
+            policy,
+            subject,
+            policy.decide(subject, now),
+            base,
+        )
+
+    @property
+    def successor_url(self) -> str | None:
+        """URL of what to call instead; None if the path is not valid."""
+        return self.base + self.successor if self.successor is not None else None
+
+    @property
+    def request_id_header(self) -> headers.Header:
+        """``X-Request-ID`` of the call."""
+        return b"x-request-id", self.request_id.encode()
+
+    def announcement(self) -> lifecycle.Headers:
+        """The headers that announce the end of the endpoint."""
+        return self.policy.announcement(self.subject, self.successor_url)
+
+
+def identify(identity: Identity, head: Head, match: Match, name_header: bytes) -> Caller:
+    """Name the caller of a withdrawn endpoint.
+
+    Args:
+        identity: the rules.
+        head: of the call.
+        match: the endpoint that it is for.
+        name_header: header in which callers may name themselves.
+    """
+    first_values = head.first_values
+    has_hops = b"x-forwarded-for" in first_values
+    hops = headers.values(head.headers, b"x-forwarded-for") if has_hops else []
+    return identity.identify(
+        head.peer,
+        [hop.decode("latin-1") for hop in hops],
+        _text(first_values.get(b"authorization"), "surrogateescape"),
+        _text(first_values.get(b"user-agent")),
+        declared_name=_text(first_values.get(name_header)),
+        repository=match.repository,
+        workflow=_workflow(match),
+    )
+
+
+def request_id(first_values: Mapping[bytes, bytes]) -> str:
+    """The caller's ``X-Request-ID`` if it may be used, or a new one."""
+    given = headers.sane_request_id(first_values.get(b"x-request-id"))
+    return given.decode() if given else os.urandom(16).hex()
+
+
+def quoted(path: bytes) -> str:
+    """A raw path with each byte escaped that a URL may not contain."""
+    return _cached_quote(path) if len(path) <= _MAX_CACHED_LENGTH else _quote(path)
+
+
+def _quote(path: bytes) -> str:
+    return quote_from_bytes(path, safe="/%!$&'()*+,;=:@-._~")
+
+
+# Tools call the same few paths again and again.
+_MAX_CACHED_LENGTH = 256
+_cached_quote = functools.lru_cache(1024)(_quote)
+
+
+def _workflow(match: Match) -> str | None:
+    try:
+        return match.workflow
+    except InvalidPath:
+        return None
+
+
+def _text(value: bytes | None, on_error: str = "replace") -> str | None:
+    return value.decode("utf-8", on_error) if value is not None else None
