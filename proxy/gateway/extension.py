@@ -1,7 +1,8 @@
 """What the proxy's own server adds to the ASGI scope of a call, in ``scope["extensions"]``."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+
+import msgspec
 
 from proxy.gateway.delivery import Delivery
 
@@ -9,7 +10,7 @@ NAME = "trigger_shim"
 """The key in ``scope["extensions"]``."""
 
 
-class Extension(NamedTuple):
+class Extension(msgspec.Struct, frozen=True, gc=False):
     """The value in ``scope["extensions"]``.
 
     Attributes:

@@ -7,13 +7,16 @@ caller has half-closed they are done afterwards, because the record says whether
 import time
 from typing import ClassVar
 
+import msgspec
+
 from proxy.callers.record import SCHEMA, CallRecord
+from proxy.gateway import headers
 from proxy.gateway.call import result
 from proxy.gateway.call.records import Records
 from proxy.gateway.call.responder import Responder
 from proxy.gateway.call.result import INTERRUPTED, CallResult
-from proxy.gateway.call.withdrawn_call import WithdrawnCall
-from proxy.gateway.delivery import Delivery, State
+from proxy.gateway.call.withdrawn_call import WithdrawnCall, quoted
+from proxy.gateway.delivery import State
 from proxy.gateway.metrics import NO_ENDPOINT, Kind, Metrics
 from proxy.withdrawn.trigger import LegacyResponse, SuccessorRequest
 
@@ -100,20 +103,20 @@ class RecordedAccounting(Accounting):
 
     kind = "withdrawn"
 
-    def __init__(
-        self, metrics: Metrics, responder: Responder, call: WithdrawnCall, records: Records, delivery: Delivery
-    ) -> None:
+    def __init__(self, metrics: Metrics, responder: Responder, call: WithdrawnCall, records: Records) -> None:
         super().__init__(metrics, responder)
         self.endpoint = call.match.endpoint.name
         self.request = _NOT_READ
         self._call = call
+        self._delivery = call.head.delivery
+        self._interrupted: CallRecord | None = None
         self._records = records
-        self._delivery = delivery
         self._slot: int | None = None
 
     def forward_started(self) -> None:
         """The call is about to be forwarded: from now on it has a record even if the process is killed."""
-        self._slot = self._records.begin(self._record(INTERRUPTED))
+        self._interrupted = _interrupted(self._call, self.request)
+        self._slot = self._records.begin(self._interrupted)
         super().forward_started()
 
     def response_ending(self) -> None:
@@ -150,43 +153,55 @@ class RecordedAccounting(Accounting):
         super()._count(duration)
 
     def _record(self, result: CallResult, duration: float | None = None) -> CallRecord:
-        call, request, answer = self._call, self.request, result.answer or _NO_ANSWER
-        match, caller = call.match, call.caller
-        segments = match.segments
-        return CallRecord(
-            schema=SCHEMA,
-            ts=call.received,
-            request_id=call.request_id,
-            trace_id=call.trace_id,
-            endpoint=match.endpoint.name,
-            method=match.endpoint.method,
-            path=call.path,
-            successor=call.successor,
-            org=segments.get("org"),
-            repo=segments.get("repo"),
-            repo_id=segments.get("repo_id"),
-            workflow=call.workflow,
-            caller=caller.name,
-            caller_source=caller.source,
-            owner=caller.owner,
-            token=caller.token,
-            client_ip=caller.client_ip,
-            user_agent=caller.user_agent,
-            run_user=answer.run_user,
-            phase=call.decision.phase,
+        if self._interrupted is None:
+            self._interrupted = _interrupted(self._call, self.request)
+        answer = result.answer or _NO_ANSWER
+        return msgspec.structs.replace(
+            self._interrupted,
             outcome=result.outcome,
             status=self._responder.status or result.status,
             upstream_status=result.upstream_status,
             error_code=result.error_code,
-            run=answer.run or segments.get("run"),
+            run=answer.run or self._interrupted.run,
+            run_user=answer.run_user,
             trigger_status=answer.trigger_status,
-            inputs=request.inputs,
-            ignored_fields=request.ignored_fields,
-            hint=request.hint,
             duration_ms=_milliseconds(duration),
             upstream_ms=_milliseconds(self._upstream_seconds),
             client_gone=self._responder.client_gone or self._delivery.state is State.LOST,
         )
+
+
+def _interrupted(call: WithdrawnCall, request: SuccessorRequest) -> CallRecord:
+    """The record of a call without a result."""
+    head, match, caller = call.head, call.match, call.caller
+    segments = match.segments
+    return CallRecord(
+        schema=SCHEMA,
+        ts=call.received,
+        request_id=call.request_id,
+        trace_id=headers.trace_id(head.first_values.get(b"traceparent")),
+        endpoint=match.endpoint.name,
+        method=match.endpoint.method,
+        path=quoted(head.path),
+        successor=call.successor,
+        org=segments.get("org"),
+        repo=segments.get("repo"),
+        repo_id=segments.get("repo_id"),
+        workflow=call.workflow,
+        run=segments.get("run"),
+        caller=caller.name,
+        caller_source=caller.source,
+        owner=caller.owner,
+        token=caller.token,
+        client_ip=caller.client_ip,
+        user_agent=caller.user_agent,
+        phase=call.decision.phase,
+        outcome=INTERRUPTED.outcome,
+        status=INTERRUPTED.status,
+        inputs=request.inputs,
+        ignored_fields=request.ignored_fields,
+        hint=request.hint,
+    )
 
 
 def _milliseconds(seconds: float | None) -> float | None:

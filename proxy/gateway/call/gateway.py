@@ -2,6 +2,7 @@
 
 import time
 
+import msgspec
 from starlette.types import Receive, Scope, Send
 
 from proxy import errors
@@ -75,12 +76,12 @@ class Gateway:
         policy = self._policy.snapshot
         caller = identify(policy.identity, head, match, self._name_header)
         call = WithdrawnCall.of(head, match, caller, policy, now=self._policy.now(), base=self._base)
-        accounting = RecordedAccounting(self._metrics, responder, call, self._records, head.delivery)
+        accounting = RecordedAccounting(self._metrics, responder, call, self._records)
         try:
             headers.check(head.headers, head.first_values, head.version, self._single)
             refusal.check(call)
             if match.endpoint.starts_run:
-                accounting.result = await self._start_run(call, head, receive, accounting)
+                accounting.result = await self._start_run(call, receive, accounting)
             else:  # only the path has changed
                 target = match.successor.encode("latin-1") + head.target.removeprefix(head.path)
                 await self._relay(head, receive, responder, accounting, hop=self._hop(head), target=target, call=call)
@@ -114,10 +115,9 @@ class Gateway:
         finally:
             accounting.finish()
 
-    async def _start_run(
-        self, call: WithdrawnCall, head: Head, receive: Receive, accounting: RecordedAccounting
-    ) -> CallResult:
+    async def _start_run(self, call: WithdrawnCall, receive: Receive, accounting: RecordedAccounting) -> CallResult:
         """Forward a call that starts a run, unless it is a retry that takes over the run of its lost try."""
+        head = call.head
         body = await read_body(receive, self._body_limit, head.first_values.get(b"content-length"))
         translates = call.match.endpoint.is_trigger
         request = trigger.to_successor(body, call.workflow or "") if translates else run_workflows.to_successor(body)
@@ -148,7 +148,7 @@ class Gateway:
         try:
             headers.check(head.headers, head.first_values, head.version, headers.CREDENTIALS)
             if head.method == "OPTIONS" and b"max-forwards" in head.first_values:
-                head = head._replace(headers=headers.one_hop_less(head.headers))
+                head = msgspec.structs.replace(head, headers=headers.one_hop_less(head.headers))
             if b"//" in head.path:
                 self._look_at_slashes(head)
             await self._relay(head, receive, responder, accounting, hop=self._hop(head), target=head.target)

@@ -1,8 +1,9 @@
 """The head of a call."""
 
 from collections.abc import Mapping
-from typing import NamedTuple, Self
+from typing import Self
 
+import msgspec
 from starlette.types import Scope
 
 from proxy.gateway.delivery import Delivery
@@ -10,7 +11,7 @@ from proxy.gateway.extension import NAME, Extension
 from proxy.gateway.headers import Headers
 
 
-class Head(NamedTuple):
+class Head(msgspec.Struct, frozen=True, gc=False):
     """A call without its body.
 
     Attributes:

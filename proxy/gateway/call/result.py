@@ -1,6 +1,6 @@
 """What became of a call."""
 
-from typing import NamedTuple
+import msgspec
 
 from proxy import errors
 from proxy.errors import Outcome
@@ -12,7 +12,7 @@ from proxy.withdrawn import run_workflows, trigger
 from proxy.withdrawn.trigger import LegacyResponse
 
 
-class CallResult(NamedTuple):
+class CallResult(msgspec.Struct, frozen=True, gc=False):
     """What became of a call.
 
     Attributes:

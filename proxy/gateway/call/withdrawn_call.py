@@ -4,8 +4,10 @@ import functools
 import os
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple, Self
+from typing import Self
 from urllib.parse import quote_from_bytes
+
+import msgspec
 
 from proxy.callers.identity import Caller, Identity
 from proxy.errors import InvalidPath
@@ -17,22 +19,22 @@ from proxy.withdrawn.endpoints import Match
 from proxy.withdrawn.lifecycle import Decision, PolicySubject
 
 
-class WithdrawnCall(NamedTuple):
+class WithdrawnCall(msgspec.Struct, frozen=True, gc=False):
     """A call of a withdrawn endpoint, and what the policy says about it. Nothing of it changes later.
 
     Attributes:
+        match: the endpoint that it is for.
         received: when it arrived, UTC.
-        path: raw and quoted, without the query.
-        invalid_path: why the path names no successor, or no workflow.
-        successor: path of what to call instead, quoted; None if the path is not valid.
+        invalid_path: why the path names no workflow or no successor.
+        successor: quoted path of what to call instead; None if the path is not valid.
         policy: the policy at that time.
+        base: address of the service.
     """
 
+    head: Head
     match: Match
     received: datetime
     request_id: str
-    trace_id: str | None
-    path: str
     invalid_path: InvalidPath | None
     workflow: str | None
     successor: str | None
@@ -61,20 +63,9 @@ class WithdrawnCall(NamedTuple):
         except InvalidPath as error:
             invalid_path = error.with_traceback(None)
         subject = policy.subject(caller)
+        call_id, decision = request_id(head.first_values), policy.decide(subject, now)
         return cls(
-            match,
-            now,
-            request_id(head.first_values),
-            headers.trace_id(head.first_values.get(b"traceparent")),
-            quoted(head.path),
-            invalid_path,
-            workflow,
-            successor,
-            caller,
-            policy,
-            subject,
-            policy.decide(subject, now),
-            base,
+            head, match, now, call_id, invalid_path, workflow, successor, caller, policy, subject, decision, base
         )
 
     @property
