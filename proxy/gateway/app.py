@@ -20,7 +20,7 @@ from proxy.gateway.call.any_server import AnyServer
 from proxy.gateway.call.gateway import Gateway
 from proxy.gateway.call.policy import ActivePolicy, Clock
 from proxy.gateway.call.records import Records
-from proxy.gateway.extension import NAME
+from proxy.gateway.head import EXTENSION
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.upstream.upstream import Upstream
 
@@ -61,22 +61,20 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a call to the listener that it came in on."""
-        if scope["type"] != "http" or self._is_admin(scope):
+        server = scope.get("server")  # on a Unix socket, it has no port
+        is_admin = self._admin_port is not None and server is not None and server[1] == self._admin_port
+        if scope["type"] != "http" or is_admin:
             await self._admin(scope, receive, send)
-        elif NAME in (scope.get("extensions") or ()):
+        elif EXTENSION in (scope.get("extensions") or ()):
             await self._public(scope, receive, send)
         else:
             await self._any_server(scope, receive, send)
 
     async def _public(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["raw_path"].startswith(b"/-/"):
+        if scope["extensions"][EXTENSION].path.startswith(b"/-/"):
             await self._admin.probes(scope, receive, send)
         else:
             await self._gateway(scope, receive, send)
-
-    def _is_admin(self, scope: Scope) -> bool:
-        server = scope.get("server")  # on a Unix socket, its port is None
-        return self._admin_port is not None and server is not None and server[1] == self._admin_port
 
     async def adopt(self, config: Config) -> None:
         """Apply the policy and the known callers of a configuration to all later calls.

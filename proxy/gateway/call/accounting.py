@@ -11,37 +11,32 @@ import msgspec
 
 from proxy.callers.record import SCHEMA, CallRecord
 from proxy.gateway import headers
-from proxy.gateway.call import result
 from proxy.gateway.call.records import Records
 from proxy.gateway.call.responder import Responder
-from proxy.gateway.call.result import INTERRUPTED, CallResult
+from proxy.gateway.call.result import INTERRUPTED
 from proxy.gateway.call.withdrawn_call import WithdrawnCall, quoted
 from proxy.gateway.delivery import State
 from proxy.gateway.metrics import NO_ENDPOINT, Kind, Metrics
 from proxy.withdrawn.trigger import LegacyResponse, SuccessorRequest
 
 _NO_ANSWER = LegacyResponse(0, b"")
-_NOT_READ = SuccessorRequest(b"", [], [])
+_NO_REQUEST = SuccessorRequest(b"", [], [])
 
 
 class Accounting:
     """Times a call, and counts it exactly once.
-
-    Args:
-        metrics: counts the call.
-        responder: knows the status that was sent.
 
     Attributes:
         result: what became of the call, as far as that is known.
     """
 
     kind: ClassVar[Kind]
-    endpoint: str
 
-    def __init__(self, metrics: Metrics, responder: Responder) -> None:
+    def __init__(self, metrics: Metrics, responder: Responder, endpoint: str) -> None:
         self.result = INTERRUPTED
         self._metrics = metrics
         self._responder = responder
+        self._endpoint = endpoint
         self._started = time.perf_counter()
         self._forwarded: float | None = None
         self._upstream_seconds: float | None = None
@@ -53,13 +48,9 @@ class Accounting:
         self._forwarded = time.perf_counter()
 
     def forward_finished(self) -> None:
-        """The exchange with the service is over. If nobody says so, it ends when the call is finished."""
+        """The exchange with the service is over; without this, it ends with the call."""
         if self._forwarded is not None:
             self._upstream_seconds, self._forwarded = time.perf_counter() - self._forwarded, None
-
-    def response_started(self, status: int) -> None:
-        """The service's response has started, and is passed on as it arrives."""
-        self.result = result.streamed(status)
 
     def response_ending(self) -> None:
         """The next message completes the response."""
@@ -67,31 +58,31 @@ class Accounting:
 
     def finish(self) -> None:
         """Count the call, unless that was done before."""
-        if self._is_first_finish():
-            self._finish(time.perf_counter() - self._started)
+        if not self._is_finished:
+            self._count()
 
-    def _is_first_finish(self) -> bool:
-        if self._is_finished:
-            return False
+    def _count(self) -> float:
+        """Count the call.
+
+        Returns:
+            Its duration in seconds.
+        """
         self._is_finished = True
         self.forward_finished()
-        return True
-
-    def _finish(self, duration: float) -> None:
-        self._count(duration)
-
-    def _count(self, duration: float) -> None:
-        status = self._responder.status or self.result.status
+        duration, status = time.perf_counter() - self._started, self._responder.status or self.result.status
         self._metrics.ended(
-            self.kind, self.endpoint, self.result.outcome, status, duration=duration, exchange=self._upstream_seconds
+            self.kind, self._endpoint, self.result.outcome, status, duration=duration, exchange=self._upstream_seconds
         )
+        return duration
 
 
 class PassThroughAccounting(Accounting):
     """Counts a call that is passed through."""
 
     kind = "pass_through"
-    endpoint = NO_ENDPOINT
+
+    def __init__(self, metrics: Metrics, responder: Responder) -> None:
+        super().__init__(metrics, responder, NO_ENDPOINT)
 
 
 class RecordedAccounting(Accounting):
@@ -104,19 +95,17 @@ class RecordedAccounting(Accounting):
     kind = "withdrawn"
 
     def __init__(self, metrics: Metrics, responder: Responder, call: WithdrawnCall, records: Records) -> None:
-        super().__init__(metrics, responder)
-        self.endpoint = call.match.endpoint.name
-        self.request = _NOT_READ
+        super().__init__(metrics, responder, call.match.endpoint.name)
+        self.request = _NO_REQUEST
         self._call = call
-        self._delivery = call.head.delivery
-        self._interrupted: CallRecord | None = None
         self._records = records
+        self._provisional: CallRecord | None = None
         self._slot: int | None = None
 
     def forward_started(self) -> None:
         """The call is about to be forwarded: from now on it has a record even if the process is killed."""
-        self._interrupted = _interrupted(self._call, self.request)
-        self._slot = self._records.begin(self._interrupted)
+        self._provisional = _provisional(self._call, self.request)
+        self._slot = self._records.begin(self._provisional)
         super().forward_started()
 
     def response_ending(self) -> None:
@@ -128,51 +117,40 @@ class RecordedAccounting(Accounting):
     @property
     def awaits_delivery(self) -> bool:
         """Whether the record must wait until it is known whether the caller got the response."""
-        return self._delivery.state is State.HALF_CLOSED
+        return self._call.head.delivery.state is State.HALF_CLOSED
 
-    async def finish_batched(self, *, batched: bool) -> None:
-        """Count and record the call, unless that was done before.
+    def finish(self) -> None:
+        """Count and record the call, unless that was done before."""
+        if not self._is_finished:
+            self._records.append(self._record(self._count()), self._slot)
 
-        Args:
-            batched: write the record together with those of other calls.
-        """
-        if not batched:
-            self.finish()
-        elif self._is_first_finish():
-            duration = time.perf_counter() - self._started
-            self._count(duration)
-            await self._records.append_batched(self._record(self.result, duration), self._slot)
+    async def finish_batched(self) -> None:
+        """As `finish`, but write the record together with those of other calls."""
+        if not self._is_finished:
+            await self._records.append_batched(self._record(self._count()), self._slot)
 
-    def _finish(self, duration: float) -> None:
-        self._count(duration)
-        self._records.append(self._record(self.result, duration), self._slot)
-
-    def _count(self, duration: float) -> None:
-        caller = self._call.caller
+    def _record(self, duration: float) -> CallRecord:
+        caller, result = self._call.caller, self.result
         self._metrics.called_by(caller.name if caller.source == "known" else None)
-        super()._count(duration)
-
-    def _record(self, result: CallResult, duration: float | None = None) -> CallRecord:
-        if self._interrupted is None:
-            self._interrupted = _interrupted(self._call, self.request)
+        provisional = self._provisional or _provisional(self._call, self.request)
         answer = result.answer or _NO_ANSWER
         return msgspec.structs.replace(
-            self._interrupted,
+            provisional,
             outcome=result.outcome,
             status=self._responder.status or result.status,
             upstream_status=result.upstream_status,
             error_code=result.error_code,
-            run=answer.run or self._interrupted.run,
+            run=answer.run or provisional.run,
             run_user=answer.run_user,
             trigger_status=answer.trigger_status,
             duration_ms=_milliseconds(duration),
-            upstream_ms=_milliseconds(self._upstream_seconds),
-            client_gone=self._responder.client_gone or self._delivery.state is State.LOST,
+            upstream_ms=_milliseconds(self._upstream_seconds) if self._upstream_seconds is not None else None,
+            client_gone=self._responder.client_gone or self._call.head.delivery.state is State.LOST,
         )
 
 
-def _interrupted(call: WithdrawnCall, request: SuccessorRequest) -> CallRecord:
-    """The record of a call without a result."""
+def _provisional(call: WithdrawnCall, request: SuccessorRequest) -> CallRecord:
+    """The record of a call whose result is not known."""
     head, match, caller = call.head, call.match, call.caller
     segments = match.segments
     return CallRecord(
@@ -204,6 +182,5 @@ def _interrupted(call: WithdrawnCall, request: SuccessorRequest) -> CallRecord:
     )
 
 
-def _milliseconds(seconds: float | None) -> float | None:
-    # A fifth of the time that rounding to three digits takes.
-    return round(seconds * 1_000_000) / 1000 if seconds is not None else None
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1_000_000) / 1000  # a fifth of the time that rounding to three digits takes

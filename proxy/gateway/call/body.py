@@ -13,11 +13,7 @@ WHOLE_BODY_TIMEOUT = 30.0
 
 
 async def iter_body(receive: Receive, first: Message | None = None) -> AsyncIterator[bytes]:
-    """The body of a call, as it arrives.
-
-    Args:
-        receive: from ASGI.
-        first: a message that was received already.
+    """The body of a call, as it arrives, after a first message that was received already.
 
     Raises:
         errors.InvalidBody: the caller disconnected before the end.
@@ -31,13 +27,13 @@ async def iter_body(receive: Receive, first: Message | None = None) -> AsyncIter
         yield message.get("body", b"")
 
 
-async def read_body(receive: Receive, limit: int, declared: bytes | None) -> bytes:
+async def read_body(receive: Receive, declared: bytes | None, limit: int) -> bytes:
     """The whole body of a call.
 
     Args:
         receive: from ASGI.
-        limit: maximum size in bytes.
         declared: the value of ``Content-Length``, if any.
+        limit: maximum size in bytes.
 
     Raises:
         errors.BodyTooLarge: the body is larger than `limit`.
@@ -49,22 +45,18 @@ async def read_body(receive: Receive, limit: int, declared: bytes | None) -> byt
     # Most bodies are here already, and a timeout would cost more than reading one.
     first = poll_receive(receive)
     if first is not None and first["type"] == "http.request" and not first.get("more_body"):
-        body = cast("bytes", first.get("body", b""))
-        if len(body) <= limit:
-            return body
+        if len(first["body"]) > limit:
+            raise _too_large(limit)
+        return cast("bytes", first["body"])
+    body = bytearray()
     try:
         async with asyncio.timeout(WHOLE_BODY_TIMEOUT):
-            return await _join(iter_body(receive, first), limit)
+            async for part in iter_body(receive, first):
+                body += part
+                if len(body) > limit:
+                    raise _too_large(limit)
     except TimeoutError:
         raise errors.RequestTimeout(f"The body took over {WHOLE_BODY_TIMEOUT:g} s.") from None
-
-
-async def _join(parts: AsyncIterator[bytes], limit: int) -> bytes:
-    body = bytearray()
-    async for part in parts:
-        body += part
-        if len(body) > limit:
-            raise _too_large(limit)
     return bytes(body)
 
 

@@ -10,22 +10,20 @@ from proxy.config import Config
 from proxy.gateway import headers
 from proxy.gateway.call import refusal, result
 from proxy.gateway.call.accounting import Accounting, PassThroughAccounting, RecordedAccounting
-from proxy.gateway.call.body import read_body
+from proxy.gateway.call.body import iter_body, read_body
 from proxy.gateway.call.concurrency_limit import ConcurrencyLimit
-from proxy.gateway.call.head import Head
 from proxy.gateway.call.policy import ActivePolicy
 from proxy.gateway.call.records import Records
-from proxy.gateway.call.relay import Relay
 from proxy.gateway.call.responder import ClientDisconnected, Responder
-from proxy.gateway.call.responses import Response
-from proxy.gateway.call.result import CallResult
+from proxy.gateway.call.result import CallResult, Response
 from proxy.gateway.call.retries import Retries, key_of
 from proxy.gateway.call.slashes import Slashes, meant
-from proxy.gateway.call.withdrawn_call import WithdrawnCall, identify, quoted, request_id
+from proxy.gateway.call.withdrawn_call import WithdrawnCall, quoted, request_id
 from proxy.gateway.delivery import PATIENCE, Delivery
+from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.server.request import METHODS
-from proxy.gateway.upstream.upstream import Upstream
+from proxy.gateway.upstream.upstream import Answer, Upstream
 from proxy.output.diagnostics import operator
 from proxy.withdrawn import endpoints, run_workflows, trigger
 from proxy.withdrawn.endpoints import Match
@@ -46,8 +44,8 @@ class Gateway:
         self._records = records
         self._metrics = metrics
         # Each kind of call has its own limit and its own connections, so that neither starves the other.
-        self._in_flight = ConcurrencyLimit(config.limits.in_flight)
-        self._relay = Relay(upstream, config.limits.in_flight)
+        self._starting = ConcurrencyLimit(config.limits.in_flight)
+        self._relayed = ConcurrencyLimit(config.limits.in_flight)
         self._retries = Retries(
             config.limits.retry_window,
             time.monotonic,
@@ -58,7 +56,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
-        head = Head.of(scope)
+        head: Head = scope["extensions"][EXTENSION]
         responder = Responder(scope, receive, send)
         match = endpoints.match(head.method, head.path.decode("latin-1"))
         try:
@@ -73,9 +71,7 @@ class Gateway:
 
     async def _withdrawn(self, match: Match, head: Head, receive: Receive, responder: Responder) -> None:
         """A call of a withdrawn endpoint, from its head to the end of its response."""
-        policy = self._policy.snapshot
-        caller = identify(policy.identity, head, match, self._name_header)
-        call = WithdrawnCall.of(head, match, caller, policy, now=self._policy.now(), base=self._base)
+        call = self._identify(head, match)
         accounting = RecordedAccounting(self._metrics, responder, call, self._records)
         try:
             headers.check(head.headers, head.first_values, head.version, self._single)
@@ -83,8 +79,7 @@ class Gateway:
             if match.endpoint.starts_run:
                 accounting.result = await self._start_run(call, receive, accounting)
             else:  # only the path has changed
-                target = match.successor.encode("latin-1") + head.target.removeprefix(head.path)
-                await self._relay(head, receive, responder, accounting, hop=self._hop(head), target=target, call=call)
+                await self._relay(head, _successor_target(call), receive, responder, accounting, call=call)
                 await head.delivery.settled()
         except ClientDisconnected:
             pass
@@ -102,7 +97,11 @@ class Gateway:
         if accounting.awaits_delivery:
             await self._respond_and_wait(response, responder, accounting, head.delivery)
         else:
-            await accounting.finish_batched(batched=self._in_flight.is_used)
+            # With no other call that may end now, there is nothing to wait for.
+            if self._starting.is_used:
+                await accounting.finish_batched()
+            else:
+                accounting.finish()
             await responder.send(response)
 
     async def _respond_and_wait(
@@ -116,10 +115,9 @@ class Gateway:
             accounting.finish()
 
     async def _start_run(self, call: WithdrawnCall, receive: Receive, accounting: RecordedAccounting) -> CallResult:
-        """Forward a call that starts a run, unless it is a retry that takes over the run of its lost try."""
-        head = call.head
-        body = await read_body(receive, self._body_limit, head.first_values.get(b"content-length"))
-        translates = call.match.endpoint.is_trigger
+        """Forward a call that starts a run, unless it is a retry: that takes over the run of its lost try."""
+        head, translates = call.head, call.match.endpoint.is_trigger
+        body = await read_body(receive, head.first_values.get(b"content-length"), self._body_limit)
         request = trigger.to_successor(body, call.workflow or "") if translates else run_workflows.to_successor(body)
         accounting.request = request
         key = key_of(head.first_values.get(b"authorization", b""), head.target, body)
@@ -128,19 +126,21 @@ class Gateway:
             if run is not None:
                 attempt.run = trigger.taken_over(run)
                 return result.redelivered(attempt.run, call.request_id)
-            target = call.match.successor.encode("latin-1")
-            with self._in_flight:
+            with self._starting:
                 accounting.forward_started()
-                if translates:  # the withdrawn endpoint had no query
-                    fields = headers.translated(head.headers, self._hop(head), call.request_id.encode())
-                else:
-                    target += head.target.removeprefix(head.path)
-                    fields = headers.whole(head.headers, self._hop(head), call.request_id.encode())
-                answer = await self._upstream.post(target, fields, request.body)
+                answer = await self._post(call, request.body, translates=translates)
                 accounting.forward_finished()
             became = (result.translated if translates else result.unchanged)(answer, call.request_id)
             attempt.run = became.run
             return became
+
+    async def _post(self, call: WithdrawnCall, body: bytes, *, translates: bool) -> Answer:
+        head, call_id = call.head, call.request_id.encode()
+        if translates:  # the withdrawn endpoint had no query
+            target = call.match.successor.encode("latin-1")
+            return await self._upstream.post(target, headers.translated(head.headers, self._hop(head), call_id), body)
+        fields = headers.whole(head.headers, self._hop(head), call_id)
+        return await self._upstream.post(_successor_target(call), fields, body)
 
     async def _pass_through(self, head: Head, receive: Receive, responder: Responder) -> None:
         """Everything else: forwarded unchanged, and not recorded."""
@@ -151,7 +151,7 @@ class Gateway:
                 head = msgspec.structs.replace(head, headers=headers.one_hop_less(head.headers))
             if b"//" in head.path:
                 self._look_at_slashes(head)
-            await self._relay(head, receive, responder, accounting, hop=self._hop(head), target=head.target)
+            await self._relay(head, head.target, receive, responder, accounting)
         except ClientDisconnected:
             pass
         except Exception as problem:
@@ -165,12 +165,47 @@ class Gateway:
     def _look_at_slashes(self, head: Head) -> None:
         match = meant(head.method, head.path.decode("latin-1"))
         if match is not None:
-            caller = identify(self._policy.snapshot.identity, head, match, self._name_header)
-            self._slashes.name(caller, f"{head.method} {quoted(head.path)}")
+            self._slashes.name(self._identify(head, match).caller, f"{head.method} {quoted(head.path)}")
+
+    async def _relay(
+        self,
+        head: Head,
+        target: bytes,
+        receive: Receive,
+        responder: Responder,
+        accounting: Accounting,
+        *,
+        call: WithdrawnCall | None = None,
+    ) -> None:
+        """Pass a call on under a target, and its response back, both bodies as they arrive."""
+        fields = headers.forwarded(head.headers, self._hop(head))
+        if call is not None:
+            fields = [header for header in fields if header[0] != b"x-request-id"]
+            fields.append((b"x-request-id", call.request_id.encode()))
+        has_body = b"transfer-encoding" in head.first_values or head.first_values.get(b"content-length", b"0") != b"0"
+        body = iter_body(receive) if has_body else None
+        with self._relayed:
+            accounting.forward_started()
+            async with self._upstream.stream(head.method, target, fields, body) as answer:
+                if not 200 <= answer.status <= 599:
+                    raise errors.InvalidAnswer(f"The service answered with status {answer.status}.")
+                accounting.result = result.streamed(answer.status)
+                back = headers.response_headers(answer.headers)
+                if call is not None:
+                    back = result.identified([*back, *call.announcement()], call.request_id)
+                await responder.stream(answer.status, back, answer.body, accounting.response_ending)
+
+    def _identify(self, head: Head, match: Match) -> WithdrawnCall:
+        snapshot, now = self._policy.snapshot, self._policy.now()
+        return WithdrawnCall.of(head, match, snapshot, self._name_header, now=now, base=self._base)
 
     def _hop(self, head: Head) -> headers.Hop:
         trusted = self._policy.snapshot.identity.trusts(head.peer)
         return headers.Hop(head.peer, trusted, head.scheme, head.version)
+
+
+def _successor_target(call: WithdrawnCall) -> bytes:
+    return call.match.successor.encode("latin-1") + call.head.target.removeprefix(call.head.path)
 
 
 def _as_proxy_error(problem: Exception, call_id: str) -> errors.ProxyError:

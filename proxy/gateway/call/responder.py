@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator, Callable
 
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from proxy.gateway import headers
-from proxy.gateway.call.responses import Response
 from proxy.gateway.headers import Header
 
 
@@ -14,45 +14,33 @@ class ClientDisconnected(Exception):
 
 
 class Responder:
-    """Sends the response to one call.
+    """Sends the response to one call. Both ways of sending raise `ClientDisconnected`.
 
     Attributes:
-        status: status of the response that was started; None before that. Afterwards no other response is possible.
+        status: status of the response, once it has started: then there can be no other response.
         client_gone: the caller disconnected before the end of its response.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.status: int | None = None
         self.client_gone = False
-        self._scope, self._receive = scope, receive
-        self._asgi_send = send
+        self._scope, self._receive, self._asgi_send = scope, receive, send
 
     async def send(self, response: Response) -> None:
-        """Send a whole response.
-
-        Raises:
-            ClientDisconnected: the caller is gone.
-        """
+        """Send a whole response."""
         self.status = response.status_code
-        try:
-            await response(self._scope, self._receive, self._asgi_send)
-        except OSError:
-            self.client_gone = True
-            raise ClientDisconnected from None
+        await response(self._scope, self._receive, self._send)
 
     async def stream(
         self, status: int, fields: list[Header], body: AsyncIterator[bytes], on_last: Callable[[], None]
     ) -> None:
-        """Send a response as its body arrives. The head is sent before the first part of the body.
+        """Send a response as its body arrives; the head is sent at once.
 
         Args:
             status: of the response.
             fields: its headers.
             body: its body.
             on_last: called before the message that completes the response, and possibly once more.
-
-        Raises:
-            ClientDisconnected: the caller is gone.
         """
         length = headers.first(fields, b"content-length")
         self.status = status

@@ -1,15 +1,27 @@
-"""What became of a call."""
+"""What became of a call, with the response that its caller gets."""
 
 import msgspec
+from starlette import responses
 
 from proxy import errors
 from proxy.errors import Outcome
 from proxy.gateway import headers
-from proxy.gateway.call.responses import JSON, Response, proxy_error_response
 from proxy.gateway.headers import Header
 from proxy.gateway.upstream.upstream import Answer
 from proxy.withdrawn import run_workflows, trigger
 from proxy.withdrawn.trigger import LegacyResponse
+
+JSON: Header = (b"content-type", b"application/json")
+
+
+class Response(responses.Response):
+    """A starlette response with headers of bytes: the service's are passed on as they are."""
+
+    def __init__(self, status: int, fields: list[Header], body: bytes) -> None:
+        self.status_code = status
+        self.body = body
+        self.raw_headers = [*fields, (b"content-length", b"%d" % len(body))]
+        self.background = None
 
 
 class CallResult(msgspec.Struct, frozen=True, gc=False):
@@ -19,7 +31,7 @@ class CallResult(msgspec.Struct, frozen=True, gc=False):
         status: of the response to the caller.
         upstream_status: of the service's response.
         answer: what the service's response says, as the caller gets it.
-        response: the whole response, to be sent; None if it was streamed.
+        response: the whole response to the caller; None if it is streamed.
     """
 
     outcome: Outcome
@@ -31,7 +43,7 @@ class CallResult(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def run(self) -> LegacyResponse | None:
-        """The run that was started or found, if any."""
+        """The answer if it has a run."""
         return self.answer if self.answer is not None and self.answer.has_run else None
 
 
@@ -48,14 +60,15 @@ def translated(answer: Answer, request_id: str) -> CallResult:
     """The response to a trigger, translated."""
     try:
         legacy = trigger.to_legacy(answer.status, answer.decoded())
-    except errors.UpstreamError as error:
-        return failed(error, request_id, starts_run=True, answer=answer, kept=headers.error_headers(answer.headers))
     except errors.ProxyError as error:
-        return failed(error, request_id, starts_run=True, answer=answer)
+        error.upstream_status = answer.status
+        kept = headers.error_headers(answer.headers) if isinstance(error, errors.UpstreamError) else []
+        return failed(error, request_id, starts_run=True, kept=kept)
     if not legacy.is_error:
-        return _with_run(legacy, request_id, "forwarded", answer.status)
-    fields = [JSON, *_identified(headers.error_headers(answer.headers), request_id)]
-    response = Response(answer.status, fields, legacy.body)
+        return _started(legacy, request_id, "forwarded", answer.status)
+    response = Response(
+        answer.status, identified([JSON, *headers.error_headers(answer.headers)], request_id), legacy.body
+    )
     return CallResult("upstream_error", answer.status, answer.status, legacy.error_code, legacy, response)
 
 
@@ -63,53 +76,59 @@ def unchanged(answer: Answer, request_id: str) -> CallResult:
     """The response to a call that starts a run and is not translated, byte for byte."""
     if not 200 <= answer.status <= 599:
         error = errors.InvalidAnswer(f"The service answered with status {answer.status}.")
-        return failed(error, request_id, starts_run=True, answer=answer)
+        error.upstream_status = answer.status
+        return failed(error, request_id, starts_run=True)
     try:
         legacy = run_workflows.to_legacy(answer.status, answer.decoded())
     except errors.ProxyError:  # it cannot be decoded here, but perhaps by the caller
         legacy = LegacyResponse(answer.status, answer.body)
     fields = [header for header in headers.response_headers(answer.headers) if header[0] != b"content-length"]
-    response = Response(answer.status, _identified(fields, request_id), answer.body)
+    response = Response(answer.status, identified(fields, request_id), answer.body)
     return CallResult(_outcome_of(answer.status), answer.status, answer.status, legacy.error_code, legacy, response)
 
 
 def redelivered(run: LegacyResponse, request_id: str) -> CallResult:
     """The run that a lost try of the same call has started."""
-    return _with_run(run, request_id, "redelivered")
+    return _started(run, request_id, "redelivered")
 
 
 def failed(
-    error: errors.ProxyError,
-    request_id: str,
-    *,
-    starts_run: bool = False,
-    answer: Answer | None = None,
-    kept: list[Header] | None = None,
+    error: errors.ProxyError, request_id: str, *, starts_run: bool = False, kept: list[Header] | None = None
 ) -> CallResult:
-    """An error of the proxy's own.
+    """An error of the proxy's own; the arguments are those of `proxy_error_response`."""
+    response = proxy_error_response(error, request_id, starts_run=starts_run, kept=kept)
+    return CallResult(error.outcome, error.status, error.upstream_status, error.code, response=response)
+
+
+def proxy_error_response(
+    error: errors.ProxyError, request_id: str, *, starts_run: bool = False, kept: list[Header] | None = None
+) -> Response:
+    """The response to a call that failed.
 
     Args:
         error: the error.
         request_id: ID of the call.
         starts_run: whether the call would have started a run.
-        answer: the service's response, if there was a whole one.
-        kept: headers of it that the caller gets.
+        kept: headers of the service's response. Its request ID is left out, because the body has ours.
     """
-    response = proxy_error_response(error, request_id, starts_run=starts_run, kept=kept)
-    upstream_status = answer.status if answer is not None else error.upstream_status
-    return CallResult(error.outcome, error.status, upstream_status, error.code, response=response)
+    fields = [JSON, (b"proxy-status", error.proxy_status().encode()), (b"x-request-id", request_id.encode())]
+    if error.status == 410:  # 410 is cacheable by default (RFC 9110, section 15.5.11), but this one is for one caller
+        fields.append((b"cache-control", b"no-store"))
+    if error.retry_after is not None:
+        fields.append((b"retry-after", b"%d" % error.retry_after))
+    fields += [header for header in kept or [] if header[0] != b"x-request-id"]
+    return Response(error.status, fields, error.body(request_id, starts_run=starts_run))
 
 
-def _with_run(run: LegacyResponse, request_id: str, outcome: Outcome, upstream_status: int | None = None) -> CallResult:
+def _started(run: LegacyResponse, request_id: str, outcome: Outcome, upstream_status: int | None = None) -> CallResult:
     response = Response(run.status, [JSON, (b"x-request-id", request_id.encode())], run.body)
     return CallResult(outcome, run.status, upstream_status, answer=run, response=response)
 
 
-def _identified(fields: list[Header], request_id: str) -> list[Header]:
+def identified(fields: list[Header], request_id: str) -> list[Header]:
     """The headers, with the ID of the call unless the service has set one."""
-    if headers.first(fields, b"x-request-id") is None:
-        fields.append((b"x-request-id", request_id.encode()))
-    return fields
+    is_set = headers.first(fields, b"x-request-id") is not None
+    return fields if is_set else [*fields, (b"x-request-id", request_id.encode())]
 
 
 def _outcome_of(status: int) -> Outcome:

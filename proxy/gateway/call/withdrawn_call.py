@@ -9,101 +9,87 @@ from urllib.parse import quote_from_bytes
 
 import msgspec
 
-from proxy.callers.identity import Caller, Identity
+from proxy.callers.identity import Caller
 from proxy.errors import InvalidPath
 from proxy.gateway import headers
-from proxy.gateway.call.head import Head
 from proxy.gateway.call.policy import PolicySnapshot
+from proxy.gateway.head import Head
 from proxy.withdrawn import lifecycle
 from proxy.withdrawn.endpoints import Match
 from proxy.withdrawn.lifecycle import Decision, PolicySubject
 
 
 class WithdrawnCall(msgspec.Struct, frozen=True, gc=False):
-    """A call of a withdrawn endpoint, and what the policy says about it. Nothing of it changes later.
+    """A call of a withdrawn endpoint, and what the policy says about it.
 
     Attributes:
         match: the endpoint that it is for.
         received: when it arrived, UTC.
-        invalid_path: why the path names no workflow or no successor.
-        successor: quoted path of what to call instead; None if the path is not valid.
-        policy: the policy at that time.
         base: address of the service.
+        policy: the policy at that time.
+        invalid_path: why the path names no workflow or no successor.
+        successor: quoted path of what to call instead, if the path is valid.
     """
 
     head: Head
     match: Match
     received: datetime
+    base: str
+    policy: PolicySnapshot
     request_id: str
     invalid_path: InvalidPath | None
     workflow: str | None
     successor: str | None
     caller: Caller
-    policy: PolicySnapshot
     subject: PolicySubject
     decision: Decision
-    base: str
 
     @classmethod
-    def of(cls, head: Head, match: Match, caller: Caller, policy: PolicySnapshot, *, now: datetime, base: str) -> Self:
-        """Put together what is known about a call.
-
-        Args:
-            head: of the call.
-            match: the endpoint that it is for.
-            caller: who calls.
-            policy: the policy to apply.
-            now: the time, UTC.
-            base: address of the service.
-        """
+    def of(
+        cls, head: Head, match: Match, policy: PolicySnapshot, name_header: bytes, *, now: datetime, base: str
+    ) -> Self:
+        """Identify the caller, who may have given its name in a header, and decide about the call."""
         workflow = successor = invalid_path = None
         try:
             workflow = match.workflow
             successor = quoted(match.successor.encode("latin-1"))
         except InvalidPath as error:
             invalid_path = error.with_traceback(None)
+        caller = _identify(head, match, policy, name_header, workflow)
         subject = policy.subject(caller)
-        call_id, decision = request_id(head.first_values), policy.decide(subject, now)
+        decision = policy.decide(subject, now)
+        call_id = request_id(head.first_values)
         return cls(
-            head, match, now, call_id, invalid_path, workflow, successor, caller, policy, subject, decision, base
+            head, match, now, base, policy, call_id, invalid_path, workflow, successor, caller, subject, decision
         )
 
     @property
     def successor_url(self) -> str | None:
-        """URL of what to call instead; None if the path is not valid."""
+        """URL of what to call instead, if the path is valid."""
         return self.base + self.successor if self.successor is not None else None
-
-    @property
-    def request_id_header(self) -> headers.Header:
-        """``X-Request-ID`` of the call."""
-        return b"x-request-id", self.request_id.encode()
 
     def announcement(self) -> lifecycle.Headers:
         """The headers that announce the end of the endpoint."""
         return self.policy.announcement(self.subject, self.successor_url)
 
 
-def identify(identity: Identity, head: Head, match: Match, name_header: bytes) -> Caller:
-    """Name the caller of a withdrawn endpoint.
-
-    Args:
-        identity: the rules.
-        head: of the call.
-        match: the endpoint that it is for.
-        name_header: header in which callers may name themselves.
-    """
+def _identify(head: Head, match: Match, policy: PolicySnapshot, name_header: bytes, workflow: str | None) -> Caller:
     first_values = head.first_values
     has_hops = b"x-forwarded-for" in first_values
     hops = headers.values(head.headers, b"x-forwarded-for") if has_hops else []
-    return identity.identify(
+    return policy.identity.identify(
         head.peer,
         [hop.decode("latin-1") for hop in hops],
         _text(first_values.get(b"authorization"), "surrogateescape"),
         _text(first_values.get(b"user-agent")),
         declared_name=_text(first_values.get(name_header)),
         repository=match.repository,
-        workflow=_workflow(match),
+        workflow=workflow,
     )
+
+
+def _text(value: bytes | None, on_error: str = "replace") -> str | None:
+    return value.decode("utf-8", on_error) if value is not None else None
 
 
 def request_id(first_values: Mapping[bytes, bytes]) -> str:
@@ -113,7 +99,7 @@ def request_id(first_values: Mapping[bytes, bytes]) -> str:
 
 
 def quoted(path: bytes) -> str:
-    """A raw path with each byte escaped that a URL may not contain."""
+    """A raw path in which each byte is escaped that a URL may not contain."""
     return _cached_quote(path) if len(path) <= _MAX_CACHED_LENGTH else _quote(path)
 
 
@@ -124,14 +110,3 @@ def _quote(path: bytes) -> str:
 # Tools call the same few paths again and again.
 _MAX_CACHED_LENGTH = 256
 _cached_quote = functools.lru_cache(1024)(_quote)
-
-
-def _workflow(match: Match) -> str | None:
-    try:
-        return match.workflow
-    except InvalidPath:
-        return None
-
-
-def _text(value: bytes | None, on_error: str = "replace") -> str | None:
-    return value.decode("utf-8", on_error) if value is not None else None

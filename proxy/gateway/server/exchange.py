@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 
 from proxy import errors
 from proxy.gateway.delivery import State
-from proxy.gateway.extension import NAME, Extension
+from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.headers import Header, Headers, members
 from proxy.gateway.server.request import METHODS
 from proxy.output.diagnostics import operator
@@ -60,10 +60,10 @@ class Exchange:
         self._body = bytearray()
         self._arrival: asyncio.Future[None] | None = None  # of more of the body, where that is waited for
         self._broken_off = False
-        extension: Extension = scope["extensions"][NAME]
-        self.delivery = extension.delivery
+        call: Head = scope["extensions"][EXTENSION]
+        self.delivery = call.delivery
         self._continue = (
-            b"expect" in extension.first_values
+            b"expect" in call.first_values
             and self._version == "1.1"
             and b"100-continue" in members(scope["headers"], b"expect")
         )

@@ -17,7 +17,7 @@ from uvicorn.server import ServerState
 
 from proxy import errors
 from proxy.gateway.delivery import Delivery, State, acknowledged
-from proxy.gateway.extension import NAME, Extension
+from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.headers import Header, members
 from proxy.gateway.server.exchange import Exchange, refusal, reset
 from proxy.gateway.server.request import HEAD_LIMIT, check, escaped, target_of
@@ -47,7 +47,7 @@ class Protocol(asyncio.Protocol):
     """One connection of a caller.
 
     An application that puts ``connected`` into its lifespan's state is told of each that begins (1) or ends (-1), after
-    the port that it is on. The scope of a call has an `Extension`.
+    the port that it is on. The scope of a call has its `Head`.
     """
 
     def __init__(
@@ -254,6 +254,8 @@ class Protocol(asyncio.Protocol):
 
     def _scope(self, method: str, version: str, fields: dict[bytes, bytes]) -> Scope:
         path, query, target = target_of(method, self._target)
+        peer = self._client[0] if self._client is not None else None
+        head = Head(method, path, target, self._headers, fields, self._scheme, version, peer, Delivery())
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -267,7 +269,7 @@ class Protocol(asyncio.Protocol):
             "raw_path": path,
             "query_string": query,
             "headers": self._headers,
-            "extensions": {NAME: Extension(target, fields, Delivery())},
+            "extensions": {EXTENSION: head},
         }
 
     def on_body(self, body: bytes) -> None:

@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from proxy import config
 from proxy.gateway.call.any_server import AnyServer
-from proxy.gateway.extension import NAME, Extension
+from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.processes.start import application
 from proxy.gateway.server.server import Listeners, loopback
 from tests.harness import Upstream, Wire, held, reply, until
@@ -221,10 +221,9 @@ def test_the_target_is_found_however_the_server_says_it(scope: dict[str, Any], t
     found, _ = extended(**scope)
 
     assert found is not None
-    extension: Extension = found["extensions"][NAME]
-    assert extension.target == target
-    assert found["raw_path"] == target.partition(b"?")[0]
-    assert extension.first_values == {b"host": b"h"}
+    head: Head = found["extensions"][EXTENSION]
+    assert (head.path, head.target) == (target.partition(b"?")[0], target)
+    assert (head.first_values, head.scheme, head.peer) == ({b"host": b"h"}, "http", None)
 
 
 @pytest.mark.parametrize("scope", [{"path": "*"}, {"path": "x"}, {"path": "/x", "headers": []}, {"http_version": "2"}])

@@ -24,7 +24,7 @@ from uvicorn.server import ServerState
 from proxy import config
 from proxy.gateway.app import App
 from proxy.gateway.call import body as call_body
-from proxy.gateway.extension import NAME
+from proxy.gateway.head import EXTENSION
 from proxy.gateway.server import protocol, server
 from proxy.gateway.server.protocol import Protocol
 from tests.deploy.tools import program
@@ -928,7 +928,7 @@ async def _fed(pieces: list[bytes]) -> tuple[Wire, Seen]:
                 await send({"type": "http.response.body"})
                 return
             body, more = body + message["body"], message["more_body"]
-        seen.append((scope["method"], scope["extensions"][NAME].target, body))
+        seen.append((scope["method"], scope["extensions"][EXTENSION].target, body))
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body"})
 
