@@ -1,16 +1,16 @@
-"""The pages for those who run the proxy: a table, and what each of them says."""
+"""The pages for whoever runs the proxy."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, NamedTuple
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
-from starlette.types import Lifespan, Receive, Scope, Send
+from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
 
 from proxy.gateway.admin.report import Form, LiveReport, NoReport
 from proxy.gateway.metrics import Metrics
@@ -18,7 +18,7 @@ from proxy.output.diagnostics import operator
 
 State = Mapping[str, Any]
 
-# The report holds what callers have written: should any of it ever get out of its place, it still does nothing.
+# Callers choose some of the texts in the report. If one ever escapes its place in the page, it still can do nothing.
 _NOTHING_ACTIVE = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
     "x-content-type-options": "nosniff",
@@ -26,32 +26,18 @@ _NOTHING_ACTIVE = {
 }
 
 
-class Page(NamedTuple):
-    """One page.
-
-    Attributes:
-        path: where it is.
-        about: what it says.
-        answer: says it.
-    """
-
-    path: str
-    about: str
-    answer: Callable[[Request], Awaitable[Response]]
-
-
 class Admin:
-    """An ASGI application: the admin listener, and the part of it that the public one shows.
+    """The ASGI application of the admin listener. It also handles the lifespan of the whole proxy.
 
     Args:
-        lifespan: opens what a call needs, and yields the application's state; the proxy is ready while it is open.
-        metrics: what `/metrics` shows.
-        report: what `/callers` shows.
+        lifespan: opens what calls need, and yields the application's state. The proxy is ready while it is open.
+        metrics: for ``/metrics``.
+        report: for ``/callers``.
 
     Attributes:
-        ready: whether calls may be sent here.
-        report: what it shows now.
-        probes: the pages for probes, under ``/-/``, a prefix that no organization can have.
+        ready: what ``/readyz`` says.
+        report: for ``/callers``.
+        probes: the pages that the public listener has, too, under ``/-/``: no organization is called ``-``.
     """
 
     def __init__(
@@ -61,21 +47,21 @@ class Admin:
         self._metrics = metrics
         self.report = report
         self.ready = False
-        probes = (
-            Page("/healthz", "200 while the process lives", self._healthz),
-            Page("/readyz", "200 while it is ready for calls", self._readyz),
-        )
         self._pages = (
-            *probes,
-            Page("/metrics", "for Prometheus", self._exposition),
-            Page("/callers", "who still calls, as 'trigger-shim callers' says it", self._callers),
-            Page("/callers.json", "the same for machines", self._callers_json),
+            ("/healthz", "200 while the process lives", self._healthz),
+            ("/readyz", "200 while it is ready for calls", self._readyz),
+            ("/metrics", "for Prometheus", self._exposition),
+            ("/callers", "who still calls, as 'trigger-shim callers' says it", self._callers),
+            ("/callers.json", "the same for machines", self._callers_json),
         )
-        self._app = _serves((Page("/", "this list", self._index), *self._pages), self._while_ready)
-        self.probes = _serves(page._replace(path=f"/-{page.path}") for page in probes)
+        routes = [Route("/", self._index), *(Route(path, page) for path, _, page in self._pages)]
+        self._app = Starlette(routes=routes, lifespan=self._while_ready)
+        self._app.router.redirect_slashes = False
+        probes = [Route("/-/healthz", self._healthz), Route("/-/readyz", self._readyz)]
+        self.probes = Router(probes, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a call of the admin listener, or open and close the lifespan."""
+        """Serve a call of the admin listener, or the lifespan."""
         await self._app(scope, receive, send)
 
     @contextlib.asynccontextmanager
@@ -86,7 +72,7 @@ class Admin:
             self.ready = False
 
     async def _index(self, _request: Request) -> Response:
-        return PlainTextResponse("".join(f"{page.path:<16}{page.about}\n" for page in self._pages))
+        return PlainTextResponse("".join(f"{path:<16}{about}\n" for path, about, _ in self._pages))
 
     async def _healthz(self, _request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -95,10 +81,9 @@ class Admin:
         return PlainTextResponse("ready\n") if self.ready else PlainTextResponse("not ready\n", 503)
 
     async def _exposition(self, request: Request) -> Response:
+        accept = ",".join(request.headers.getlist("accept"))
         try:
-            media_type, text = await run_in_threadpool(
-                self._metrics.exposition, ",".join(request.headers.getlist("accept"))
-            )
+            media_type, text = await run_in_threadpool(self._metrics.exposition, accept)
         except OSError as error:
             problem = f"metrics: {error.filename}: {error.strerror}"
             operator.error(problem)
@@ -106,20 +91,14 @@ class Admin:
         return Response(text, headers={"content-type": media_type})
 
     async def _callers(self, _request: Request) -> Response:
-        return await self._reported("html", "text/html; charset=utf-8")
+        return await self._report("html", "text/html; charset=utf-8")
 
     async def _callers_json(self, _request: Request) -> Response:
-        return await self._reported("json", "application/json")
+        return await self._report("json", "application/json")
 
-    async def _reported(self, form: Form, media_type: str) -> Response:
+    async def _report(self, form: Form, media_type: str) -> Response:
         try:
             text = await self.report.text(form)
         except NoReport as problem:
             return PlainTextResponse(f"{problem}\n", 503)
         return Response(text, headers={"content-type": media_type, **_NOTHING_ACTIVE})
-
-
-def _serves(pages: Iterable[Page], lifespan: Lifespan[Starlette] | None = None) -> Starlette:
-    app = Starlette(routes=[Route(page.path, page.answer) for page in pages], lifespan=lifespan)
-    app.router.redirect_slashes = False
-    return app

@@ -1,6 +1,6 @@
-"""The report on the caller log for the admin listener: what `trigger-shim callers` prints.
+"""The report of `trigger-shim callers` for the admin listener.
 
-It is made in a process of its own, which may take its time and its memory without a call noticing.
+It is made in a process of its own, so that its time and memory do not affect calls.
 """
 
 import asyncio
@@ -19,60 +19,61 @@ from proxy.gateway import child
 Form = Literal["html", "json"]
 
 TIMEOUT = 120.0
-"""Seconds that a report may take."""
+"""Seconds until a report is given up."""
 
 MEMORY = 1 << 30
-"""Bytes of address space that it may take."""
+"""Bytes of address space that a report may use."""
 
 SHORTEST_LIFE = 5.0
-"""Seconds for which a report is shown again, at least."""
+"""Minimum seconds for which a report is cached."""
 
 LIFE = 9
-"""How many times as long as it took to make, so that looking at it takes no more than a tenth of a core."""
+"""A report is cached for so many times its generation time, so reports use at most a tenth of a core."""
 
 _NICE = 10
 
 
 class NoReport(Exception):
-    """It cannot be made; the message is for whoever asked for it."""
+    """The report could not be made. The message is for the reader."""
 
 
-class _Made(NamedTuple):
+class _Cached(NamedTuple):
     text: bytes
     until: float
 
 
 class LiveReport:
-    """Makes reports on the configured log, one at a time, and keeps each for a while."""
+    """Makes reports on the configured log, one at a time, and caches them."""
 
     def __init__(self, settings: config.Config) -> None:
-        # A report needs no secret, and the rendered one would be its mask.
+        # A report does not need the key, and `render` would mask it.
         callers = dataclasses.replace(settings.callers, fingerprint_key=None)
         self._settings = config.render(dataclasses.replace(settings, callers=callers)).encode()
         self._turn = asyncio.Lock()
-        self._made: dict[Form, _Made] = {}
+        self._cache: dict[Form, _Cached] = {}
 
     async def text(self, form: Form) -> bytes:
-        """The report, as new as its life allows.
+        """The report, which may be cached.
 
         Raises:
-            NoReport: there is no log to be read, or it took too much time or memory.
+            NoReport: there is no log, or the report took too much time or memory.
         """
         loop = asyncio.get_running_loop()
         async with self._turn:
-            made = self._made.get(form)
-            if made is None or made.until < loop.time():
-                begun = loop.time()
+            cached = self._cache.get(form)
+            if cached is None or cached.until < loop.time():
+                started = loop.time()
                 text = await self._make(form)
-                made = self._made[form] = _Made(text, loop.time() + max(SHORTEST_LIFE, LIFE * (loop.time() - begun)))
-        return made.text
+                now = loop.time()
+                cached = self._cache[form] = _Cached(text, now + max(SHORTEST_LIFE, LIFE * (now - started)))
+        return cached.text
 
     async def _make(self, form: Form) -> bytes:
         process = await self._start(form)
         try:
             _restrain(process)
             async with asyncio.timeout(TIMEOUT):
-                text, said = await process.communicate()
+                text, messages = await process.communicate()
         except TimeoutError:
             raise NoReport(f"the report took over {TIMEOUT:g} s; make it with 'trigger-shim callers'") from None
         finally:
@@ -80,12 +81,12 @@ class LiveReport:
                 process.kill()
             await process.communicate()
         if process.returncode:
-            lines = said.decode(errors="replace").splitlines() or ["the report could not be made"]
+            lines = messages.decode(errors="replace").splitlines() or ["the report could not be made"]
             raise NoReport(lines[-1])
         return text
 
     async def _start(self, form: Form) -> Process:
-        # What the environment says is in the settings, under what the flags had said.
+        # The settings have it already, and flags that override it.
         environment = {
             name: value
             for name, value in child.environment().items()
@@ -100,14 +101,14 @@ class LiveReport:
 
 @contextlib.contextmanager
 def _in_memory(content: bytes) -> Iterator[int]:
-    """The descriptor of a file that is nowhere else."""
-    with open(os.memfd_create("config"), "wb") as file:  # noqa: PTH123 - a descriptor
+    """The descriptor of a file in memory."""
+    with open(os.memfd_create("config"), "wb") as file:  # noqa: PTH123 - a descriptor, not a path
         file.write(content)
         file.flush()
         yield file.fileno()
 
 
 def _restrain(process: Process) -> None:
-    with contextlib.suppress(ProcessLookupError):  # it has ended already
+    with contextlib.suppress(ProcessLookupError):  # it has already ended
         os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
         resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
