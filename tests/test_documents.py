@@ -175,8 +175,8 @@ def test_the_limits_that_the_pages_state_are_those_that_hold() -> None:
 def test_the_bounds_and_the_date_that_the_pages_state_are_those_that_hold() -> None:
     text = " ".join(WITHDRAWN.split())
     assert f"as published in {PUBLISHED} " in text
-    assert f"each worker names the first {slashes.MOST_NAMED}." in text
-    assert f"at most {retries.MOST_KEPT:,} runs and {retries.MOST_BYTES >> 20} MiB of their answers, " in text
+    assert f"each worker names the first {slashes.MAX_NAMED}." in text
+    assert f"at most {retries.MAX_RUNS:,} runs and {retries.MAX_BYTES >> 20} MiB of their answers, " in text
     assert f"or is silent for {PATIENCE:g} s." in text
     assert f"The answer may have {ANSWER_LIMIT >> 20} MiB " in text
 

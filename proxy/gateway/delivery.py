@@ -1,7 +1,7 @@
-"""Whether the answer to a call reaches its caller.
+"""Whether the response to a call reaches its caller.
 
-A caller may half-close: end its side of the connection after its request, and still read the answer (RFC 9112, section
-9.6). One that gave up and closed its socket looks the same, until the answer is sent: then its kernel sends a reset.
+A caller may half-close: end its side of the connection after its request, and still read the response (RFC 9112,
+section 9.6). A caller that has gone looks the same until the response is sent; then its kernel sends a reset.
 """
 
 import asyncio
@@ -11,29 +11,29 @@ import struct
 from collections.abc import Callable
 
 PATIENCE = 5.0
-"""Seconds for which a half-closed caller is watched; one from which nothing has come by then counts as gone."""
+"""Seconds for which a half-closed caller is watched. If nothing arrives from it by then, it counts as gone."""
 
-FIRST_LOOK, LONGEST_PAUSE = 0.001, 0.25
-"""Seconds between two looks at the socket; each pause is twice as long as the one before."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.25
+"""Seconds between two looks at the socket; each pause is twice the one before."""
 
 _TCP_INFO = struct.Struct("=24xI112xII")
-"""Of Linux's ``struct tcp_info``: segments in flight, segments received so far, and bytes that are not sent yet."""
+"""Linux's ``struct tcp_info``: segments in flight, segments received, and bytes not sent yet."""
 
 
 class State(enum.Enum):
     """What is known about a caller."""
 
     WAITING = "its side of the connection is open"
-    HALF_CLOSED = "it has ended its side: either it still reads, or it is gone"
-    DELIVERED = "it had half-closed, and has acknowledged the answer"
-    LOST = "it has reset the connection, or the answer could not be written"
+    HALF_CLOSED = "its side is closed: it may still read, or be gone"
+    DELIVERED = "it had half-closed, and has acknowledged the response"
+    LOST = "it has reset the connection, or the response could not be written"
 
 
 class Delivery:
-    """Whether the answer to one call reaches its caller.
+    """Whether the response to one call reaches its caller.
 
     Attributes:
-        state: what is known; `State.DELIVERED` and `State.LOST` are final.
+        state: what is known about the caller; `State.DELIVERED` and `State.LOST` are final.
     """
 
     def __init__(self) -> None:
@@ -41,21 +41,21 @@ class Delivery:
         self._watchers: list[Callable[[State], None]] = []
 
     def watch(self, watcher: Callable[[State], None]) -> None:
-        """Have something called with each new state, and at once unless the caller is just waiting."""
+        """Have a function called with each new state, and at once if the state is not `State.WAITING`."""
         self._watchers.append(watcher)
         if self.state is not State.WAITING:
             watcher(self.state)
 
     def becomes(self, state: State) -> None:
-        """More is known about the caller."""
+        """Change the state, unless it is final."""
         if self.state in {State.DELIVERED, State.LOST}:
             return
         self.state = state
-        for watcher in reversed(self._watchers):  # who waits here for the end of a call is told before its retry
+        for watcher in reversed(self._watchers):  # the end of the call itself comes before its retry
             watcher(state)
 
     async def settled(self) -> None:
-        """Wait until it is known whether a half-closed caller has the answer, which must have been sent."""
+        """Wait until it is known whether a half-closed caller has the response, which must have been sent."""
         if self.state is State.HALF_CLOSED:
             settled = asyncio.Event()
             self._watchers.append(lambda _: settled.set())
@@ -63,16 +63,16 @@ class Delivery:
 
 
 async def acknowledged(transport: asyncio.Transport) -> bool:
-    """Whether the other end takes what was written to a TCP connection that it has half-closed.
+    """Whether the other end of a TCP connection that it has half-closed receives what was written.
 
-    The event loop reads no further after the end of the input, so a reset shows only here or in the next write.
+    The event loop does not read after the end of the input, so a reset shows only here or in the next write.
 
     Returns:
-        True once everything is acknowledged, and after `PATIENCE` if at least something comes from the other end: it
-        reads slowly. False after a reset or a failed write, and after `PATIENCE` if nothing comes.
+        True once everything is acknowledged. After `PATIENCE`, whether anything has arrived from the other end: then it
+        only reads slowly. False after a reset or a failed write.
     """
     loop = asyncio.get_running_loop()
-    pause, before, until = FIRST_LOOK, 0, 0.0
+    pause, before, until = FIRST_PAUSE, 0, 0.0
     while True:
         await asyncio.sleep(pause)
         if transport.is_closing():
@@ -88,7 +88,7 @@ async def acknowledged(transport: asyncio.Transport) -> bool:
 
 
 def _look(connection: socket.socket) -> tuple[int, int, int, int]:
-    """What `_TCP_INFO` says, and then the error of the socket."""
+    """The numbers of `_TCP_INFO`, and the error of the socket."""
     info = connection.getsockopt(socket.SOL_TCP, socket.TCP_INFO, _TCP_INFO.size)
     in_flight, received, unsent = _TCP_INFO.unpack(info)
     return in_flight, received, unsent, connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

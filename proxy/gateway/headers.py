@@ -1,4 +1,4 @@
-"""What crosses the proxy and what does not."""
+"""Which headers cross the proxy, and which are removed, replaced or refused."""
 
 import functools
 import itertools
@@ -14,68 +14,68 @@ Header = tuple[bytes, bytes]
 Headers = Sequence[Header]
 
 HOP_BY_HOP: dict[bytes, str] = {
-    b"connection": "names what concerns one connection only (RFC 9110, section 7.6.1)",
-    b"keep-alive": "as Connection",
-    b"proxy-connection": "as Connection, from before it was agreed on",
-    b"te": "what the other end takes after chunks; the proxy drops trailers",
-    b"trailer": "the proxy drops trailers",
+    b"connection": "applies to one connection (RFC 9110, section 7.6.1)",
+    b"keep-alive": "applies to one connection",
+    b"proxy-connection": "an old, never standardized spelling of Connection",
+    b"te": "announces trailers, which the proxy drops",
+    b"trailer": "announces trailers, which the proxy drops",
     b"transfer-encoding": "each connection has its own framing",
-    b"upgrade": "no upgrade is carried",
+    b"upgrade": "the proxy supports no upgrade",
     b"proxy-authenticate": "between the caller and this proxy (RFC 9110, section 11.7)",
-    b"proxy-authorization": "between the caller and this proxy: the service must not get it",
+    b"proxy-authorization": "a secret between the caller and this proxy",
 }
-"""Fields that cross in neither direction, and why. So do those that ``Connection`` names."""
+"""Fields that are removed in both directions, and why; so are those that ``Connection`` names."""
 
 REPLACED: dict[bytes, str] = {
-    b"host": "the upstream's own",
-    b"expect": "answered here",
+    b"host": "the upstream's host",
+    b"expect": "the proxy has sent 100 Continue itself",
     b"via": "this proxy is added (RFC 9110, section 7.6.3)",
-    b"x-forwarded-for": "the peer is added to what a trusted peer sent, or stands alone",
+    b"x-forwarded-for": "the peer is added if it is trusted, and otherwise replaces the value",
     b"x-forwarded-proto": "as X-Forwarded-For",
     b"x-forwarded-host": "as X-Forwarded-For",
 }
-"""Fields of a request that the proxy writes anew, and how."""
+"""Fields of a request that the proxy replaces, and with what."""
 
 TRANSLATED: dict[bytes, str] = {
-    b"content-length": "of another body",
+    b"content-length": "the body is another one",
     b"content-type": "the successor takes JSON, whatever the tool called it",
     b"content-encoding": "the translated body has none",
-    b"content-md5": "of another body",
-    b"digest": "of another body",
-    b"content-digest": "of another body",
-    b"repr-digest": "of another body",
-    b"accept-encoding": "the answer is to be read here",
-    b"x-request-id": "this call's, made where it was absent or unfit",
+    b"content-md5": "the body is another one",
+    b"digest": "the body is another one",
+    b"content-digest": "the body is another one",
+    b"repr-digest": "the body is another one",
+    b"accept-encoding": "the proxy reads the response",
+    b"x-request-id": "the ID of the call, which is new if there was none or it was not valid",
 }
-"""Fields that a translated request gets anew besides, and why."""
+"""Fields that are replaced as well if the body is translated, and why."""
 
 WHOLE: dict[bytes, str] = {
-    b"content-length": "of the body, which is whole by now",
+    b"content-length": "the proxy has read the whole body, and knows its length",
     b"transfer-encoding": "as Content-Length",
-    b"accept-encoding": "the answer is to be read here, too",
-    b"x-request-id": "this call's, made where it was absent or unfit",
+    b"accept-encoding": "the proxy reads the response",
+    b"x-request-id": "the ID of the call, which is new if there was none or it was not valid",
 }
-"""Fields that a request which starts a run gets anew where its body goes on as it came, and why."""
+"""Fields that are replaced as well if a call starts a run and its body is not translated, and why."""
 
 KEPT_IN_ERROR: dict[bytes, str] = {
     b"retry-after": "when the tool may call again",
-    b"www-authenticate": "goes with 401 (RFC 9110, section 11.6.1)",
-    b"x-request-id": "the one that the service's own support asks for",
+    b"www-authenticate": "required with 401 (RFC 9110, section 11.6.1)",
+    b"x-request-id": "the service's support asks for it",
 }
-"""Fields that the answer to a translated call keeps where it is an error, and why."""
+"""Fields of the service's response that the response to a failed trigger keeps, and why."""
 
 CREDENTIALS = frozenset({b"authorization"})
-"""Fields that no call may repeat: the proxy and the service might act on different tokens."""
+"""Fields that no call may repeat, because the proxy and the service might use different tokens."""
 
 SINGLE = CREDENTIALS | {b"user-agent"}
-"""Single-valued fields (RFC 9110, section 5.3) that the proxy acts on in calls of withdrawn endpoints."""
+"""Single-valued fields (RFC 9110, section 5.3) that the proxy uses: no call of a withdrawn endpoint may repeat them."""
 
 LENGTH_DIGITS = 20
-"""The most digits of a ``Content-Length``. No 64-bit number has more, and Python refuses to read thousands."""
+"""Maximum digits of a ``Content-Length``. No 64-bit number has more, and Python refuses to parse thousands."""
 
 
 def _spelled(names: Iterable[bytes]) -> frozenset[bytes]:
-    """Names in every spelling that servers may take for them: CGI (RFC 3875, section 4.1.18) turns - into _."""
+    """Names in every spelling that servers may read as them: CGI (RFC 3875, section 4.1.18) turns - into _."""
     return frozenset(
         bytes(spelling)
         for name in names
@@ -83,24 +83,24 @@ def _spelled(names: Iterable[bytes]) -> frozenset[bytes]:
     )
 
 
-# The proxy acts on these and forwards them. No second value may reach the service under another spelling.
-_ACTED_ON = (b"content-length", b"user-agent", b"x-request-id", b"max-forwards")
-_IMITATED = _spelled(_ACTED_ON).difference(_ACTED_ON)
+# The proxy uses these and forwards them. No second value may reach the service under another spelling.
+_USED = (b"content-length", b"user-agent", b"x-request-id", b"max-forwards")
+_LOOKALIKES = _spelled(_USED).difference(_USED)
 
 _HOP_BY_HOP = _spelled(HOP_BY_HOP)
-# What strangers say of earlier hops in X-Forwarded-For, they may say in the words of RFC 7239, too.
-_FROM_STRANGERS = {b"forwarded"}
-_STAYS_BEHIND = {
-    trusted: _HOP_BY_HOP | _spelled(REPLACED) | _IMITATED | (set() if trusted else _FROM_STRANGERS)
+# The same claims about earlier hops as in X-Forwarded-For, in the syntax of RFC 7239.
+_UNTRUSTED = {b"forwarded"}
+_REMOVED = {
+    trusted: _HOP_BY_HOP | _spelled(REPLACED) | _LOOKALIKES | (set() if trusted else _UNTRUSTED)
     for trusted in (True, False)
 }
-_NOT_TRANSLATED = {trusted: names | _spelled(TRANSLATED) for trusted, names in _STAYS_BEHIND.items()}
-_NOT_WHOLE = _spelled(WHOLE)
+_REMOVED_TRANSLATED = {trusted: names | _spelled(TRANSLATED) for trusted, names in _REMOVED.items()}
+_REMOVED_WHOLE = _spelled(WHOLE)
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 _HOPS = re.compile(rb"\d{1,9}")
 _FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5
-# Version ff and ids of zeros are invalid; only versions after 00 may have more at the end.
+# Version ff and IDs of zeros are invalid; only versions after 00 may have more at the end.
 _TRACEPARENT = re.compile(
     rb"(?!ff|00.{53}-)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
 )
@@ -111,7 +111,7 @@ class Hop(NamedTuple):
 
     Attributes:
         peer: address of the other end of the connection.
-        trusted: whether what the peer says of earlier hops is believed.
+        trusted: whether the peer is a trusted proxy.
         scheme: of this connection.
         version: of HTTP, as in ``1.1``.
     """
@@ -123,22 +123,22 @@ class Hop(NamedTuple):
 
 
 def forwarded(request: Headers, hop: Hop) -> list[Header]:
-    """The headers of a request that is handed on as it is, but for ``Host``."""
-    # The framing that the caller chose, on a connection of its own.
+    """The headers of a request that is passed through, without ``Host``."""
+    # A chunked body is still chunked, on another connection.
     framing = [(name, b"chunked") for name, _ in request if name == b"transfer-encoding"]
     first_values = dict(reversed(request))
     return [
-        *_untouched(request, first_values, _STAYS_BEHIND[hop.trusted]),
+        *_untouched(request, first_values, _REMOVED[hop.trusted]),
         *framing,
         *_hops(request, first_values, hop),
     ]
 
 
 def translated(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
-    """The headers of the successor's request, from those of the legacy call, but for ``Host`` and the length."""
+    """The headers of a trigger's request to the successor, without ``Host`` and ``Content-Length``."""
     first_values = dict(reversed(request))
     return [
-        *_untouched(request, first_values, _NOT_TRANSLATED[hop.trusted]),
+        *_untouched(request, first_values, _REMOVED_TRANSLATED[hop.trusted]),
         *_hops(request, first_values, hop),
         (b"content-type", b"application/json"),
         (b"accept-encoding", b"identity"),
@@ -147,19 +147,19 @@ def translated(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
 
 
 def whole(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
-    """The headers of a request whose whole body goes on as it came, but for ``Host`` and the length."""
+    """The headers of a request whose whole body was read and is unchanged, without ``Host`` and ``Content-Length``."""
     own = [(b"accept-encoding", b"identity"), (b"x-request-id", request_id)]
-    return [*(header for header in forwarded(request, hop) if header[0] not in _NOT_WHOLE), *own]
+    return [*(header for header in forwarded(request, hop) if header[0] not in _REMOVED_WHOLE), *own]
 
 
 def response_headers(answer: Headers) -> list[Header]:
-    """The headers of an answer that is handed on as it is."""
+    """The headers of a response that is passed on."""
     lower = [(name.lower(), value.strip(b" \t")) for name, value in answer]
     return [*_without(lower, _HOP_BY_HOP, named_by_connection(lower)), (b"via", _via("1.1"))]
 
 
 def error_headers(answer: Iterable[Header]) -> list[Header]:
-    """What an error answer keeps of the successor's headers; a value that no server could send on is dropped."""
+    """The headers that an error response keeps; values that are not valid are dropped."""
     return [
         (name.lower(), value.strip(b" \t"))
         for name, value in answer
@@ -168,23 +168,23 @@ def error_headers(answer: Iterable[Header]) -> list[Header]:
 
 
 def check(request: Headers, first_values: Mapping[bytes, bytes], version: str, single: Container[bytes]) -> None:
-    """Refuse what the proxy cannot carry.
+    """Refuse a request that the proxy cannot forward.
 
     Args:
         request: the headers.
-        first_values: the first value of each.
+        first_values: the first value of each header.
         version: of HTTP, as in ``1.1``.
-        single: fields that may come only once.
+        single: fields that may not be repeated.
 
     Raises:
-        errors.LoopDetected: the request has been through this proxy.
+        errors.LoopDetected: the request has passed through this proxy before.
         errors.UpgradeRefused: it asks for a WebSocket.
-        errors.InvalidRequest: a field that may come only once is repeated.
+        errors.InvalidRequest: it repeats one of the `single` fields.
     """
     if b"via" in first_values and any(hop.split()[1:2] == [PROXY.encode()] for hop in members(request, b"via")):
-        raise errors.LoopDetected("The call has been through this proxy already; check upstream.url.")
+        raise errors.LoopDetected("The call has passed through this proxy already; check upstream.url.")
     if b"upgrade" in first_values and version != "1.0" and _asks_for_websocket(request):
-        raise errors.UpgradeRefused("The proxy carries no WebSocket.")
+        raise errors.UpgradeRefused("The proxy does not support WebSocket.")
     if len(first_values) < len(request):
         _check_single(request, single)
 
@@ -217,7 +217,7 @@ def one_hop_less(request: Headers) -> list[Header]:
 
 
 def ends_here(target: bytes, request: Headers) -> bool:
-    """Whether an OPTIONS request is for this proxy itself (RFC 9110, sections 7.6.2 and 9.3.7)."""
+    """Whether an OPTIONS request is for the proxy itself (RFC 9110, sections 7.6.2 and 9.3.7)."""
     given = values(request, b"max-forwards")
     return target == b"*" or (len(given) == 1 and given[0] != b"" and not given[0].strip(b"0"))
 
@@ -246,12 +246,12 @@ def values(headers: Headers, name: bytes) -> list[bytes]:
 
 
 def sane_request_id(value: bytes | None) -> bytes | None:
-    """A caller's ``X-Request-ID``, unless it is absent, too long, or fit to harm a log."""
+    """A caller's ``X-Request-ID``, unless it is too long or has characters that could harm a log."""
     return value if value is not None and _REQUEST_ID.fullmatch(value) else None
 
 
 def trace_id(traceparent: bytes | None) -> str | None:
-    """The trace id in a ``traceparent`` (W3C Trace Context, section 3.2)."""
+    """The trace ID in a ``traceparent`` (W3C Trace Context, section 3.2)."""
     found = _TRACEPARENT.fullmatch(traceparent) if traceparent is not None else None
     return found[1].decode() if found else None
 
@@ -273,12 +273,12 @@ def _folded(name: bytes) -> bytes:
 
 
 def _hops(request: Headers, first_values: Mapping[bytes, bytes], hop: Hop) -> list[Header]:
-    """Where a request came from.
+    """The headers that say where a request came from.
 
     Args:
-        request: its headers.
-        first_values: the first value of each: most requests tell nothing of earlier hops.
-        hop: the last one.
+        request: all headers.
+        first_values: the first value of each header.
+        hop: the last hop.
     """
     hops = [(b"via", value) for value in values(request, b"via")] if b"via" in first_values else []
     hops.append((b"via", _via(hop.version)))

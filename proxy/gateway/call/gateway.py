@@ -90,19 +90,17 @@ class Gateway:
             accounting.finish()
             raise
         response = accounting.result.response
-        if response is None or responder.status is not None:  # the response was streamed, or there is nobody to get it
+        if response is None or responder.status is not None:  # streamed, or the caller is gone
             accounting.finish()
             return
         response.raw_headers += call.announcement()
         if accounting.awaits_delivery:
             await self._respond_and_wait(response, responder, accounting, head.delivery)
-        else:
-            # With no other call that may end now, there is nothing to wait for.
-            if self._starting.is_used:
-                await accounting.finish_batched()
-            else:
-                accounting.finish()
-            await responder.send(response)
+            return
+        if self._starting.is_used:  # others may end now, too
+            await accounting.finish_batched()
+        accounting.finish()
+        await responder.send(response)
 
     async def _respond_and_wait(
         self, response: Response, responder: Responder, accounting: Accounting, delivery: Delivery
@@ -122,7 +120,7 @@ class Gateway:
         accounting.request = request
         key = key_of(head.first_values.get(b"authorization", b""), head.target, body)
         with self._retries.begin(key, head.delivery) as attempt:
-            run = await attempt.taken_over()
+            run = await attempt.take_over()
             if run is not None:
                 attempt.run = trigger.taken_over(run)
                 return result.redelivered(attempt.run, call.request_id)

@@ -1,11 +1,11 @@
-"""Finds, for a call that comes again, the run that its first try has started and whose answer nobody got.
+"""Gives a retry the run that its first try has started, if the caller of that try never got the response.
 
-A try is lost where its caller is gone before it has the answer. The next call that says the same takes its run over,
-whether the try is still under way or its run is kept here. A run is taken over once, and a failure never: two callers
-that both wait have two runs.
+A try is lost if its caller is gone before it has the response. The next identical call takes over its run, whether the
+lost try is still in progress or its run is stored here. A run goes to at most one retry, and failures are not replayed.
+Two identical callers that both wait get two runs.
 
-A caller that has half-closed may still read (RFC 9112, section 9.6). The next call that says the same waits until it is
-known whether that one has its answer, and takes the run over only where it has not.
+A caller that has half-closed may still read (RFC 9112, section 9.6). The next identical call waits until it is known
+whether that caller got its response, and takes over the run only if not.
 """
 
 import asyncio
@@ -22,25 +22,25 @@ from proxy.gateway.call.concurrency_limit import ConcurrencyLimit
 from proxy.gateway.delivery import Delivery
 from proxy.withdrawn.trigger import LegacyResponse
 
-MOST_KEPT = 1024
-"""Runs, at most, that are kept for a retry; the oldest is given up for a new one."""
+MAX_RUNS = 1024
+"""Maximum number of stored runs. A new one displaces the oldest."""
 
-MOST_BYTES = 16 << 20
-"""Bytes, at most, of their answers."""
+MAX_BYTES = 16 << 20
+"""Maximum size of their responses together."""
 
 
 def key_of(authorization: bytes, target: bytes, body: bytes) -> bytes:
-    """What a call says, in a few bytes that do not give its token away."""
-    # None of the first two can hold a zero byte.
+    """A digest that is the same for identical calls, and does not reveal the token."""
+    # Neither of the first two can contain a zero byte.
     return blake2b(b"\0".join((authorization, target, body)), digest_size=16).digest()
 
 
 class Retries:
-    """The tries whose callers may be gone, and the runs that are kept for a retry.
+    """The tries whose callers may be gone, and the stored runs.
 
     Args:
-        window: seconds for which a run is kept; with 0 nothing is taken over.
-        now: seconds on a clock that only goes forward.
+        window: seconds for which a run is stored; 0 turns retries off.
+        now: seconds on a monotonic clock.
         patience: seconds that a call may wait for earlier ones.
         waiting: how many calls may wait at once.
     """
@@ -51,92 +51,90 @@ class Retries:
         self.patience, self.limit = patience, ConcurrencyLimit(waiting)
         self._numbers = itertools.count()
         self._doubtful: dict[bytes, list[Try]] = {}
-        self._kept: dict[bytes, deque[tuple[float, LegacyResponse]]] = {}
-        self._in_order: deque[tuple[float, bytes]] = deque()
+        self._stored: dict[bytes, deque[tuple[float, LegacyResponse]]] = {}
+        self._by_age: deque[tuple[float, bytes]] = deque()
         self._bytes = 0
 
     def begin(self, key: bytes, delivery: Delivery) -> "Try":
-        """A call has come.
+        """Begin a call.
 
         Args:
-            key: what it says, as `key_of` has it.
-            delivery: of its answer.
+            key: from `key_of`.
+            delivery: of its response.
         """
         begun = Try(self, key, next(self._numbers))
         delivery.watch(begun.learn)
         return begun
 
     def take(self, key: bytes) -> LegacyResponse | None:
-        """The run that was kept longest for a key, which is given away with that."""
-        self._drop()
-        kept = self._kept.get(key)
-        return self._first_of(kept, key) if kept else None
+        """Remove and return the oldest stored run of a key."""
+        self._expire()
+        stored = self._stored.get(key)
+        return self._pop(stored, key) if stored else None
 
     def find(self, key: bytes, before: int) -> "Try | None":
-        """A try with a key whose caller may be gone, and for which nobody waits, of those before another one."""
+        """A try of a key whose caller may be gone, for which nobody waits, and which began before a number."""
         if key not in self._doubtful:
             return None
-        # Only of those that began earlier: two must not wait for each other.
+        # Only those that began earlier, so that two never wait for each other.
         return next((one for one in self._doubtful[key] if one.number < before and one.is_free), None)
 
     def remember(self, doubtful: "Try") -> None:
-        """The caller of a try may be gone."""
+        """Note that the caller of a try may be gone."""
         if self._window:
             self._doubtful.setdefault(doubtful.key, []).append(doubtful)
 
     def forget(self, ended: "Try") -> None:
-        """A try can be taken over no more."""
+        """Note that a try can no longer be taken over."""
         tries = self._doubtful.get(ended.key, [])
         if ended in tries:
             tries.remove(ended)
             if not tries:
                 del self._doubtful[ended.key]
 
-    def keep(self, key: bytes, run: LegacyResponse) -> None:
-        """Keep a run for a retry."""
+    def store(self, key: bytes, run: LegacyResponse) -> None:
+        """Store a run for a retry."""
         until = self._now() + self._window
-        self._kept.setdefault(key, deque()).append((until, run))
-        self._in_order.append((until, key))
+        self._stored.setdefault(key, deque()).append((until, run))
+        self._by_age.append((until, key))
         self._bytes += len(run.body)
-        self._drop()
+        self._expire()
 
-    def _drop(self) -> None:
-        now = self._now() if self._in_order else 0
-        while self._in_order and (self._in_order[0][0] <= now or self._is_full):
-            until, key = self._in_order.popleft()
-            kept = self._kept.get(key)
-            if kept and kept[0][0] == until:  # or else it has been taken
-                self._first_of(kept, key)
+    def _expire(self) -> None:
+        now = self._now() if self._by_age else 0
+        while self._by_age and (self._by_age[0][0] <= now or self._is_full):
+            until, key = self._by_age.popleft()
+            stored = self._stored.get(key)
+            if stored and stored[0][0] == until:  # otherwise it was taken
+                self._pop(stored, key)
 
     @property
     def _is_full(self) -> bool:
-        return len(self._in_order) > MOST_KEPT or self._bytes > MOST_BYTES
+        return len(self._by_age) > MAX_RUNS or self._bytes > MAX_BYTES
 
-    def _first_of(self, kept: deque[tuple[float, LegacyResponse]], key: bytes) -> LegacyResponse:
-        _, run = kept.popleft()
+    def _pop(self, stored: deque[tuple[float, LegacyResponse]], key: bytes) -> LegacyResponse:
+        _, run = stored.popleft()
         self._bytes -= len(run.body)
-        if not kept:
-            del self._kept[key]
+        if not stored:
+            del self._stored[key]
         return run
 
 
 class State(enum.Enum):
-    """What is known about a try. It goes down this list, may leave out any but the last, and never goes back."""
+    """What is known about a try. It only goes down this list, and may skip states."""
 
-    UNDER_WAY = "its caller waits for the answer"
-    HALF_CLOSED = "its caller has half-closed: whether it is gone shows when the answer is sent"
-    LOST = "its caller is gone, and its run, once there is one, is for a retry"
-    OVER = "its caller has the answer, or its run has been handed on"
+    UNDER_WAY = "its caller waits for the response"
+    HALF_CLOSED = "its caller has half-closed: whether it is gone shows when the response is sent"
+    LOST = "its caller is gone; its run, once there is one, is for a retry"
+    OVER = "its caller has the response, or its run went to a retry"
 
 
 class Try:
-    """One call: a context, from when it has come until its answer is ready.
+    """One call: a context that lasts until its response is ready.
 
     Attributes:
-        key: what it says.
-        number: of those that began earlier it is lower.
-        state: what is known about it.
-        run: that it has started or taken over, once there is one.
+        number: higher than that of each try that began earlier.
+        run: the run that it has started or taken over, once there is one.
     """
 
     def __init__(self, retries: Retries, key: bytes, number: int) -> None:
@@ -146,23 +144,23 @@ class Try:
         self.run: LegacyResponse | None = None
         self._retries = retries
         self._is_ready = False
-        self._heir: asyncio.Future[LegacyResponse | None] | None = None
+        self._retry: asyncio.Future[LegacyResponse | None] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._is_ready = True
-        if self.state is not State.HALF_CLOSED or self.run is None:  # nobody need wait to hear of a failure
+        if self.state is not State.HALF_CLOSED or self.run is None:  # nobody needs to wait for a failure
             self._end()
 
     @property
     def is_free(self) -> bool:
-        """Whether nobody waits for it."""
-        return self._heir is None or self._heir.done()
+        """Whether no retry waits for it."""
+        return self._retry is None or self._retry.done()
 
     def learn(self, caller: delivery.State) -> None:
-        """More is known about the caller."""
+        """Called with each new state of the caller."""
         if self.state is State.OVER:
             return
         if caller is delivery.State.DELIVERED:
@@ -174,11 +172,11 @@ class Try:
         if self.state is State.LOST and self._is_ready:
             self._end()
 
-    async def taken_over(self) -> LegacyResponse | None:
-        """The run of a lost try, waited for where one may still be lost; None where there is none.
+    async def take_over(self) -> LegacyResponse | None:
+        """The run of an earlier lost try, or None. Waits while an earlier try may still be lost.
 
         Raises:
-            errors.Overloaded: too many wait already, or the earlier tries take too long.
+            errors.Overloaded: too many calls wait already, or the earlier tries take too long.
         """
         run, earlier = self._retries.take(self.key), self._earlier()
         if run is not None or earlier is None:
@@ -186,30 +184,30 @@ class Try:
         try:
             async with asyncio.timeout(self._retries.patience):
                 with self._retries.limit:
-                    return await self._inherited(earlier)
+                    return await self._take_over_from(earlier)
         except TimeoutError:
             raise errors.Overloaded("Earlier calls with the same token, path and body are still in progress.") from None
 
     def _earlier(self) -> "Try | None":
         return self._retries.find(self.key, self.number)
 
-    async def _inherited(self, earlier: "Try | None") -> LegacyResponse | None:
+    async def _take_over_from(self, earlier: "Try | None") -> LegacyResponse | None:
         while earlier is not None:
-            run = await earlier.bequest() or self._retries.take(self.key)
+            run = await earlier.hand_over() or self._retries.take(self.key)
             if run is not None:
                 return run
             earlier = self._earlier()
         return None
 
-    async def bequest(self) -> LegacyResponse | None:
-        """Take over what becomes of this try: its run if it is lost, and nothing where its caller has the answer."""
-        heir: asyncio.Future[LegacyResponse | None] = asyncio.get_running_loop().create_future()
-        self._heir = heir
+    async def hand_over(self) -> LegacyResponse | None:
+        """Wait for the end of this try, and return its run if it is lost, or None."""
+        retry: asyncio.Future[LegacyResponse | None] = asyncio.get_running_loop().create_future()
+        self._retry = retry
         try:
-            return await heir
+            return await retry
         except asyncio.CancelledError:
-            if not heir.cancelled() and (run := heir.result()) is not None:  # handed over in the same moment
-                self._retries.keep(self.key, run)
+            if not retry.cancelled() and (run := retry.result()) is not None:  # handed over at the same moment
+                self._retries.store(self.key, run)
             raise
 
     def _end(self) -> None:
@@ -219,7 +217,7 @@ class Try:
             return
         self._retries.forget(self)
         run = self.run if lost else None
-        if self._heir is not None and not self._heir.done():
-            self._heir.set_result(run)
+        if self._retry is not None and not self._retry.done():
+            self._retry.set_result(run)
         elif run is not None:
-            self._retries.keep(self.key, run)
+            self._retries.store(self.key, run)

@@ -1,4 +1,4 @@
-"""Warns of tools whose base URL ends in a slash: they call ``//org/repo/…``, which matches no withdrawn endpoint."""
+"""Warns about tools whose base URL ends in a slash: they call ``//org/repo/…``, which is not a withdrawn endpoint."""
 
 import re
 
@@ -7,34 +7,34 @@ from proxy.output.diagnostics import operator
 from proxy.output.formatting import printable, shortened
 from proxy.withdrawn import endpoints
 
-MOST_NAMED = 64
-"""How many callers are named at most, because strangers can make up any number of them."""
+MAX_NAMED = 64
+"""Maximum number of callers that are named, because strangers can make up any number of names."""
 
 
 def meant(method: str, path: str) -> endpoints.Match | None:
-    """The withdrawn endpoint that a path matches without its empty segments, if any.
+    """The withdrawn endpoint that a path matches without its empty segments, or None.
 
     Args:
-        method: as it came, in upper case.
+        method: as received.
         path: raw, without the query, decoded as Latin-1.
     """
     return endpoints.match(method, re.sub("/+", "/", path))
 
 
 class Slashes:
-    """Warns the operator of such tools, once each."""
+    """Warns about each such tool once."""
 
     def __init__(self) -> None:
         self._named: set[str] = set()
 
     def name(self, caller: Caller, call: str) -> None:
-        """Warn of a caller, unless it was named before.
+        """Warn about a caller, unless that was done before.
 
         Args:
             caller: who it is.
             call: method and path.
         """
-        if caller.name in self._named or len(self._named) >= MOST_NAMED:
+        if caller.name in self._named or len(self._named) >= MAX_NAMED:
             return
         self._named.add(caller.name)
         agent = f" ({_shown(caller.user_agent)})" if caller.user_agent and caller.source != "address" else ""

@@ -56,7 +56,7 @@ class Callers:
 
         async def takes() -> LegacyResponse | None:
             with self.begin(key) as attempt:
-                attempt.run = await attempt.taken_over()
+                attempt.run = await attempt.take_over()
                 return attempt.run
 
         run = asyncio.run(takes())
@@ -98,7 +98,7 @@ def test_without_a_window_nothing_is_taken_over() -> None:
         first, second = callers.begin(), callers.begin()
         with first, second:
             first.learn(State.LOST)
-            return await asyncio.wait_for(second.taken_over(), 20)
+            return await asyncio.wait_for(second.take_over(), 20)
 
     callers = Callers(window=0)
     callers.lose("7")
@@ -107,7 +107,7 @@ def test_without_a_window_nothing_is_taken_over() -> None:
 
 
 def test_what_is_kept_is_bounded_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "MOST_KEPT", 2)
+    monkeypatch.setattr(retries, "MAX_RUNS", 2)
     callers = Callers()
     for name in ("7", "8", "9"):
         callers.lose(name, key=name.encode())
@@ -115,7 +115,7 @@ def test_what_is_kept_is_bounded_and_the_oldest_goes_first(monkeypatch: pytest.M
 
 
 def test_the_answers_that_are_kept_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "MOST_BYTES", 10)
+    monkeypatch.setattr(retries, "MAX_BYTES", 10)
     callers = Callers()
     for name in ("1111", "2222", "3333"):
         callers.lose(name, key=name.encode())
@@ -134,7 +134,7 @@ def test_nothing_stays_behind() -> None:
     callers.lose(None)
     callers.retry()
     empty = Callers().retries
-    for name in ("_doubtful", "_kept", "_in_order", "_bytes"):
+    for name in ("_doubtful", "_stored", "_by_age", "_bytes"):
         assert getattr(callers.retries, name) == getattr(empty, name), name
 
 
@@ -143,10 +143,10 @@ def test_a_retry_waits_for_a_lost_try_and_its_own_retry_for_it() -> None:
         callers = Callers()
         first, second, third = (callers.begin() for _ in range(3))
         first.learn(State.LOST)
-        waits = asyncio.create_task(second.taken_over())
+        waits = asyncio.create_task(second.take_over())
         await asyncio.sleep(0)
         second.learn(State.LOST)
-        waits_too = asyncio.create_task(third.taken_over())
+        waits_too = asyncio.create_task(third.take_over())
         await asyncio.sleep(0)
         with first:
             first.run = a_run("7")
@@ -164,7 +164,7 @@ def test_after_a_failure_a_retry_takes_over_the_next_lost_try() -> None:
         first, second, third = (callers.begin() for _ in range(3))
         first.learn(State.LOST)
         second.learn(State.LOST)
-        waits = asyncio.create_task(third.taken_over())
+        waits = asyncio.create_task(third.take_over())
         await asyncio.sleep(0)
         with first:
             pass
@@ -181,10 +181,10 @@ def test_two_retries_never_wait_for_each_other() -> None:
         callers = Callers()
         first, second, third = (callers.begin() for _ in range(3))
         first.learn(State.LOST)
-        waits = asyncio.create_task(second.taken_over())
+        waits = asyncio.create_task(second.take_over())
         await asyncio.sleep(0)
         second.learn(State.LOST)
-        waits_for_the_second = asyncio.create_task(third.taken_over())
+        waits_for_the_second = asyncio.create_task(third.take_over())
         await asyncio.sleep(0)
         third.learn(State.LOST)
         with first:
@@ -217,7 +217,7 @@ def in_time(scenario: Coroutine[Any, Any, None]) -> None:
 
 async def waiting(attempt: Try) -> "asyncio.Task[LegacyResponse | None]":
     """A call that looks for a run, and has to wait."""
-    task = asyncio.create_task(attempt.taken_over())
+    task = asyncio.create_task(attempt.take_over())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert not task.done()
@@ -247,9 +247,9 @@ def test_what_becomes_of_a_caller_that_half_closed_says_whose_its_run_is(
             found = await retry
         else:
             ends(first, run, *then)
-            found = await callers.begin().taken_over()
+            found = await callers.begin().take_over()
         assert (found and found.run) == gets
-        assert await callers.begin().taken_over() is None
+        assert await callers.begin().take_over() is None
 
     in_time(test())
 
@@ -297,7 +297,7 @@ def test_a_retry_that_waits_too_long_is_told_so_and_leaves_the_try_to_the_next(m
         callers = Callers(patience=0.01)
         first = half_closed(callers)
         with pytest.raises(errors.Overloaded):
-            await callers.begin().taken_over()
+            await callers.begin().take_over()
         monkeypatch.setattr(callers.retries, "patience", 20)
         retry = await waiting(callers.begin())
         ends(first, "7", State.LOST)
@@ -312,7 +312,7 @@ def test_only_so_many_retries_may_wait() -> None:
         first, second = half_closed(callers), half_closed(callers)
         retry = await waiting(callers.begin())
         with pytest.raises(errors.Overloaded):
-            await callers.begin().taken_over()
+            await callers.begin().take_over()
         ends(first, None)
         ends(second, None)
         assert await retry is None
@@ -333,7 +333,7 @@ def test_a_retry_that_is_cut_off_leaves_the_run_to_the_next(*, handed_over: bool
             await retry
         if not handed_over:
             ends(first, "7", State.LOST)
-        assert await callers.begin().taken_over() == a_run("7")
+        assert await callers.begin().take_over() == a_run("7")
 
     in_time(test())
 
@@ -356,7 +356,7 @@ class Crowd:
 
     async def _call(self, attempt: Try) -> None:
         with attempt:
-            attempt.run = await attempt.taken_over()
+            attempt.run = await attempt.take_over()
             if attempt.run is None and await self._answers[attempt]:
                 attempt.run = a_run(str(len(self.holders)))
             if attempt.run is not None:

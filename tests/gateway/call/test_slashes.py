@@ -85,7 +85,7 @@ def test_whatever_else_has_an_empty_segment_is_nobodys_mistake(
 def test_strangers_do_not_fill_standard_error(
     upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(slashes, "MOST_NAMED", 3)
+    monkeypatch.setattr(slashes, "MAX_NAMED", 3)
     with proxy_for(upstream.url, tmp_path) as proxy:
         for number in range(10):
             proxy.call("//acme/shop/cicd/runs", b"{}", {"User-Agent": f"a/{number}", "Authorization": ""})
