@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,10 +17,7 @@ import pytest
 import yaml
 
 from proxy import config
-from proxy.callers.identity import Caller
 from proxy.config import Config
-from proxy.gateway.call import policy
-from proxy.gateway.call.policy import ActivePolicy
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes.reload import Reload, needing_restart
 from tests.gateway.processes.test_supervisor import is_alive, paused, workers
@@ -601,55 +598,3 @@ def test_from_a_reload_on_who_is_new_is_refused_and_nobody_else(upstream: Upstre
         assert len(lines) == count + 1
         assert [proxy.proxy.call(headers=given).status for given in (old, new)] == [200, 200]
         assert all(map(is_alive, pids))
-
-
-def settings(log: Path, freeze: datetime | None) -> Config:
-    lifecycle = {"freeze": freeze.isoformat()} if freeze is not None else {}
-    return config.load(os.devnull, {}, {"callers": {"log": str(log)}, "lifecycle": lifecycle})
-
-
-def refuses_new_ones(active: ActivePolicy, now: datetime) -> bool:
-    snapshot = active.snapshot
-    subject = snapshot.subject(Caller("new", "token", None, "new", None, None, None))
-    return snapshot.decide(subject, now).refusal is not None
-
-
-HEARTBEAT = '{"event":"heartbeat","schema":1,"ts":"2020-01-01T00:00:00Z","at":"start","interval":60,"instance":"a:1"}\n'
-
-
-def test_a_freeze_to_come_is_awaited_and_one_that_is_put_off_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = tmp_path / "callers.jsonl"
-    log.write_text(HEARTBEAT)
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    monkeypatch.setattr(policy, "SETTLING", timedelta(seconds=0.05))
-    started = time.monotonic()
-
-    async def run() -> None:
-        active = ActivePolicy(settings(log, None), b"key", lambda: now + timedelta(seconds=time.monotonic() - started))
-        later = now + timedelta(days=1)
-        active.activate(await active.prepare(settings(log, now)))
-        put_off = active.snapshot
-        assert not refuses_new_ones(active, now)  # it is only just decided
-        active.activate(await active.prepare(settings(log, later)))
-        active.activate(await active.prepare(settings(log, now)))
-        await asyncio.to_thread(until, lambda: not active.snapshot.must_read_log)
-        assert refuses_new_ones(active, now)
-        assert put_off.must_read_log
-        active.close()
-
-    asyncio.run(run())
-
-
-def test_a_freeze_that_is_over_is_known_before_it_is_in_force(tmp_path: Path) -> None:
-    log = tmp_path / "callers.jsonl"
-    log.write_text(HEARTBEAT)
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-
-    async def run() -> None:
-        active = ActivePolicy(settings(log, None), b"key", lambda: now)
-        active.activate(await active.prepare(settings(log, now - policy.SETTLING)))
-        assert refuses_new_ones(active, now)
-
-    asyncio.run(run())
