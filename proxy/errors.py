@@ -49,12 +49,12 @@ Outcome = Literal[
 _ADVICE: dict[RunStarted, str] = {
     "no": "No run was started.",
     "yes": "A run was started: do not call again.",
-    "unknown": "A run may have been started: look at the list of runs before you call again.",
+    "unknown": "A run may have been started: check the list of runs before you call again.",
 }
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
-    """The body of an error of the proxy's own: it has all that the schema has (API.md, section 3)."""
+    """The body of an error, with all fields of the schema (API.md, section 3)."""
 
     error_code: str
     message: str
@@ -63,7 +63,7 @@ class ErrorBody(msgspec.Struct, frozen=True):
 
 
 class ProxyError(Exception):
-    """A response that the proxy makes itself.
+    """An error that the proxy itself responds with.
 
     Attributes:
         message: what happened and what to do, for the owner of the calling tool.
@@ -172,7 +172,7 @@ class BodyTooLarge(Rejected):
 
 
 class UpgradeRefused(Rejected):
-    """A WebSocket, which the API does not use and the proxy does not support."""
+    """A request for a WebSocket, which the proxy does not support."""
 
     status = 501
     code = "UpgradeRefused"
@@ -196,7 +196,7 @@ class Withdrawn(ProxyError):
 
 
 class BrownedOut(ProxyError):
-    """The caller may not use it for a while: a planned short failure, so that somebody notices."""
+    """The caller may not use the withdrawn endpoint for a while: a planned short failure that somebody notices."""
 
     status = 410
     code = "EndpointBrownout"
@@ -254,7 +254,7 @@ class InvalidAnswer(ProxyError):
 
 
 class UpstreamError(ProxyError):
-    """An error answer that explains nothing, from a load balancer say, wrapped in the schema."""
+    """An error response without an explanation, from a load balancer for example, wrapped in the schema."""
 
     code = "UpstreamError"
     outcome = "upstream_error"

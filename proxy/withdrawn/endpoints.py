@@ -19,7 +19,7 @@ class Endpoint(NamedTuple):
 
     Attributes:
         name: in the caller record.
-        method, path: of its calls.
+        method, path: method and path of its calls.
         successor: path of the successor; the method is the same.
         starts_run: whether each call starts a run.
     """
@@ -70,15 +70,15 @@ BY_NAME = {endpoint.name: endpoint for endpoint in ENDPOINTS}
 
 _SEGMENT = "[^/]+"
 _SLUG = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+")  # RFC 3986, section 3.3: pchar
-# Decoded, these would end the segment (/ \ ? #) or be decoded once more (%). No slug has them.
+# Decoded, these would end the segment (/ \ ? #) or be decoded again (%). No slug has them.
 _SEPARATOR = re.compile("%(?:2[35Ff]|3[Ff]|5[Cc])")
-# Some servers take what follows a semicolon away, so it must not follow dots or nothing.
+# Some servers drop what follows a semicolon, which must leave neither dots nor nothing.
 _DOT_SEGMENT = re.compile(r"(?:\.|%2[Ee]){0,2}(?:(?:;|%3[Bb]).*)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DOTS = re.compile(r"\.\.?(?:;.*)?", re.DOTALL)
 _ENDS_SEGMENT = re.compile(r"[/\\?#]")
 _DECODINGS = 4
-"""How often a name may be percent-encoded; nobody encodes more often."""
+"""How many times a name may be percent-encoded; no client encodes more often."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def _decoded(raw: bytes) -> str | None:
 
 
 _FITS = {
-    "workflow_name": lambda _: True,  # it goes into the body
+    "workflow_name": lambda _: True,  # is sent in the body, not in the path
     "workflow": _is_name,
     "task": _is_name,
     "cube": _is_name,
@@ -176,7 +176,7 @@ def match(method: str, path: str) -> Match | None:
         method: as received, case-sensitive.
         path: raw, without the query, decoded as Latin-1 so that every byte is one character.
     """
-    return _remembered(method, path) if len(path) <= _LONGEST_REMEMBERED else _match(method, path)
+    return _cached_match(method, path) if len(path) <= _MAX_CACHED_LENGTH else _match(method, path)
 
 
 def _match(method: str, path: str) -> Match | None:
@@ -186,6 +186,6 @@ def _match(method: str, path: str) -> Match | None:
     return None
 
 
-# Tools call the same few paths again and again; made-up paths must not fill the memory.
-_LONGEST_REMEMBERED = 256
-_remembered = functools.lru_cache(1024)(_match)
+# Tools call the same few paths again and again. Strangers choose paths, too, so the cache holds only short ones.
+_MAX_CACHED_LENGTH = 256
+_cached_match = functools.lru_cache(1024)(_match)

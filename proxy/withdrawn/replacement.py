@@ -18,7 +18,7 @@ _BODY_FILE = "BODY.json"
 
 
 class Replacement(NamedTuple):
-    """The new call, and notes for its owner."""
+    """The new call, and notes for the owner of the tool."""
 
     call: Curl
     notes: list[str]
@@ -49,7 +49,7 @@ def of_call(legacy: Curl) -> Replacement:
 
 
 def of_body(body: str, base: str, path: str | None) -> Replacement:
-    """Translate a body alone, in which the shell expands nothing.
+    """Translate a body alone. The shell expands nothing in it.
 
     Args:
         body: as it was sent.
@@ -60,19 +60,20 @@ def of_body(body: str, base: str, path: str | None) -> Replacement:
         CurlError, InvalidPath, InvalidBody: as `of_call`.
     """
     if path is not None and not (path.startswith("/") and path.isprintable()):
-        raise CurlError(f"{path!r} is no path: give --path what follows the host, from its / on")
+        raise CurlError(
+            f"{path!r} is not a valid path: give --path the part of the URL after the host, from its /"
+        )
     literal = body.replace("$", LITERAL_DOLLAR)
     replacement = of_call(Curl("POST", base + (path or PLACEHOLDER), (_TOKEN,), literal))
     if path is None:
-        nowhere = "the body does not say where it was sent: replace ORG, REPO and WORKFLOW, or use --path"
-        replacement.notes.append(nowhere)
+        replacement.notes.append("replace ORG, REPO and WORKFLOW, or use --path, as the body does not name them")
     return replacement
 
 
 def of_recorded(method: str, path: str, inputs: Iterable[str], base: str, hint: str | None = None) -> Replacement:
-    """The same for a call of any withdrawn endpoint, of which only its record is left.
+    """Translate a call of any withdrawn endpoint from its record.
 
-    A record has no values and no revisions, so the owner has to fill them in.
+    A record has neither values nor revisions, so the owner has to fill them in.
 
     Args:
         method: as recorded.
@@ -106,7 +107,7 @@ def _moved(call: Curl, hint: str | None) -> Replacement:
     if hint == "trigger_body":
         body = trigger.to_successor(b'{"revision": "BRANCH"}', "WORKFLOW").body.decode()
         return Replacement(call._replace(body=body), [_TRIGGER_BODY])
-    note = f"{_BODY_FILE} stands for the body that the tool sends today; it does not change"
+    note = f"{_BODY_FILE} is the body that the tool sends today; it does not change"
     return Replacement(call._replace(body=f"@{_BODY_FILE}"), [note])
 
 

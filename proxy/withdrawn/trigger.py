@@ -75,7 +75,7 @@ class SuccessorRequest(NamedTuple):
     """The body for the successor, and what the caller record says of the legacy one.
 
     Attributes:
-        hint: what its owner should hear besides.
+        hint: advice for the owner of the tool.
     """
 
     body: bytes
@@ -248,10 +248,10 @@ def to_legacy(status: int, body: bytes) -> LegacyResponse:
         )
     run = run_in(body)
     if run is None:
-        raise InvalidAnswer("The service answered with something that is not a run.")
+        raise InvalidAnswer("The service's response is not a run.")
     name = run.name
     if name is None:
-        raise InvalidAnswer("The service answered with a run that has neither an id nor a slug.")
+        raise InvalidAnswer("The service's response is a run that has neither an id nor a slug.")
     nothing = run.status in _ENDED_WELL and not (run.workflows or run.error_messages)
     trigger_status: TriggerStatus = "nothing_to_start" if nothing else "created"
     return LegacyResponse(
@@ -264,7 +264,7 @@ def to_legacy(status: int, body: bytes) -> LegacyResponse:
 
 
 def taken_over(answer: LegacyResponse) -> LegacyResponse:
-    """The same run, for a retry of the call that has started it; one that was not translated stays as it is."""
+    """The response for a retry of the call that started the run; unchanged if it was not translated."""
     if answer.trigger_status is None:
         return answer
     run = msgspec.structs.replace(_response.decode(answer.body), trigger_status="already_exists")

@@ -109,7 +109,7 @@ def test_a_new_call_whose_body_is_unchanged_reads_it_from_a_file(
         ran = pasted(shown, tmp_path)
 
     assert seen in ran.stdout, ran.stderr
-    assert "# BODY.json stands for the body that the tool sends today; it does not change" in shown
+    assert "# BODY.json is the body that the tool sends today; it does not change" in shown
     assert standin.received[0].header("content-type") == "application/json"
 
 
