@@ -60,9 +60,7 @@ def of_body(body: str, base: str, path: str | None) -> Replacement:
         CurlError, InvalidPath, InvalidBody: as `of_call`.
     """
     if path is not None and not (path.startswith("/") and path.isprintable()):
-        raise CurlError(
-            f"{path!r} is not a valid path: give --path the part of the URL after the host, from its /"
-        )
+        raise CurlError(f"{path!r} is not a valid path: give --path the part of the URL after the host, from its /")
     literal = body.replace("$", LITERAL_DOLLAR)
     replacement = of_call(Curl("POST", base + (path or PLACEHOLDER), (_TOKEN,), literal))
     if path is None:

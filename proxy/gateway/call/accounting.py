@@ -30,9 +30,9 @@ class Accounting:
         result: what became of the call, as far as that is known.
     """
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[Kind] = "pass_through"
 
-    def __init__(self, metrics: Metrics, responder: Responder, endpoint: str) -> None:
+    def __init__(self, metrics: Metrics, responder: Responder, endpoint: str = NO_ENDPOINT) -> None:
         self.result = INTERRUPTED
         self._metrics = metrics
         self._responder = responder
@@ -74,15 +74,6 @@ class Accounting:
             self.kind, self._endpoint, self.result.outcome, status, duration=duration, exchange=self._upstream_seconds
         )
         return duration
-
-
-class PassThroughAccounting(Accounting):
-    """Counts a call that is passed through."""
-
-    kind = "pass_through"
-
-    def __init__(self, metrics: Metrics, responder: Responder) -> None:
-        super().__init__(metrics, responder, NO_ENDPOINT)
 
 
 class RecordedAccounting(Accounting):

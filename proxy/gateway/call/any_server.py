@@ -65,10 +65,8 @@ def _head(scope: Scope) -> Head:
 
 
 async def _receive_all(receive: Receive, messages: asyncio.Queue[Message], delivery: Delivery) -> None:
-    is_connected = True
-    while is_connected:
+    while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            is_connected = False
             delivery.becomes(State.LOST)
         await messages.put(message)

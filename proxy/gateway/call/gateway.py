@@ -9,7 +9,7 @@ from proxy import errors
 from proxy.config import Config
 from proxy.gateway import headers
 from proxy.gateway.call import refusal, result
-from proxy.gateway.call.accounting import Accounting, PassThroughAccounting, RecordedAccounting
+from proxy.gateway.call.accounting import Accounting, RecordedAccounting
 from proxy.gateway.call.body import iter_body, read_body
 from proxy.gateway.call.concurrency_limit import ConcurrencyLimit
 from proxy.gateway.call.policy import ActivePolicy
@@ -19,7 +19,7 @@ from proxy.gateway.call.result import CallResult, Response
 from proxy.gateway.call.retries import Retries, key_of
 from proxy.gateway.call.slashes import Slashes, meant
 from proxy.gateway.call.withdrawn_call import WithdrawnCall, quoted, request_id
-from proxy.gateway.delivery import PATIENCE, Delivery
+from proxy.gateway.delivery import PATIENCE
 from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.server.request import METHODS
@@ -95,22 +95,16 @@ class Gateway:
             return
         response.raw_headers += call.announcement()
         if accounting.awaits_delivery:
-            await self._respond_and_wait(response, responder, accounting, head.delivery)
+            try:
+                await responder.send(response)
+                await head.delivery.settled()
+            finally:
+                accounting.finish()
             return
         if self._starting.is_used:  # others may end now, too
             await accounting.finish_batched()
         accounting.finish()
         await responder.send(response)
-
-    async def _respond_and_wait(
-        self, response: Response, responder: Responder, accounting: Accounting, delivery: Delivery
-    ) -> None:
-        """Finish a call of a half-closed caller once it is known whether the caller got the response."""
-        try:
-            await responder.send(response)
-            await delivery.settled()
-        finally:
-            accounting.finish()
 
     async def _start_run(self, call: WithdrawnCall, receive: Receive, accounting: RecordedAccounting) -> CallResult:
         """Forward a call that starts a run, unless it is a retry: that takes over the run of its lost try."""
@@ -123,7 +117,7 @@ class Gateway:
             run = await attempt.take_over()
             if run is not None:
                 attempt.run = trigger.taken_over(run)
-                return result.redelivered(attempt.run, call.request_id)
+                return result.started(attempt.run, call.request_id, "redelivered")
             with self._starting:
                 accounting.forward_started()
                 answer = await self._post(call, request.body, translates=translates)
@@ -142,7 +136,7 @@ class Gateway:
 
     async def _pass_through(self, head: Head, receive: Receive, responder: Responder) -> None:
         """Everything else: forwarded unchanged, and not recorded."""
-        accounting = PassThroughAccounting(self._metrics, responder)
+        accounting = Accounting(self._metrics, responder)
         try:
             headers.check(head.headers, head.first_values, head.version, headers.CREDENTIALS)
             if head.method == "OPTIONS" and b"max-forwards" in head.first_values:

@@ -56,6 +56,12 @@ def streamed(status: int) -> CallResult:
     return CallResult(_outcome_of(status), status, status)
 
 
+def started(run: LegacyResponse, request_id: str, outcome: Outcome, upstream_status: int | None = None) -> CallResult:
+    """A run, from this call or from its lost try."""
+    response = Response(run.status, [JSON, (b"x-request-id", request_id.encode())], run.body)
+    return CallResult(outcome, run.status, upstream_status, answer=run, response=response)
+
+
 def translated(answer: Answer, request_id: str) -> CallResult:
     """The response to a trigger, translated."""
     try:
@@ -65,7 +71,7 @@ def translated(answer: Answer, request_id: str) -> CallResult:
         kept = headers.error_headers(answer.headers) if isinstance(error, errors.UpstreamError) else []
         return failed(error, request_id, starts_run=True, kept=kept)
     if not legacy.is_error:
-        return _started(legacy, request_id, "forwarded", answer.status)
+        return started(legacy, request_id, "forwarded", answer.status)
     response = Response(
         answer.status, identified([JSON, *headers.error_headers(answer.headers)], request_id), legacy.body
     )
@@ -85,11 +91,6 @@ def unchanged(answer: Answer, request_id: str) -> CallResult:
     fields = [header for header in headers.response_headers(answer.headers) if header[0] != b"content-length"]
     response = Response(answer.status, identified(fields, request_id), answer.body)
     return CallResult(_outcome_of(answer.status), answer.status, answer.status, legacy.error_code, legacy, response)
-
-
-def redelivered(run: LegacyResponse, request_id: str) -> CallResult:
-    """The run that a lost try of the same call has started."""
-    return _started(run, request_id, "redelivered")
 
 
 def failed(
@@ -118,11 +119,6 @@ def proxy_error_response(
         fields.append((b"retry-after", b"%d" % error.retry_after))
     fields += [header for header in kept or [] if header[0] != b"x-request-id"]
     return Response(error.status, fields, error.body(request_id, starts_run=starts_run))
-
-
-def _started(run: LegacyResponse, request_id: str, outcome: Outcome, upstream_status: int | None = None) -> CallResult:
-    response = Response(run.status, [JSON, (b"x-request-id", request_id.encode())], run.body)
-    return CallResult(outcome, run.status, upstream_status, answer=run, response=response)
 
 
 def identified(fields: list[Header], request_id: str) -> list[Header]:

@@ -75,8 +75,7 @@ class WithdrawnCall(msgspec.Struct, frozen=True, gc=False):
 
 def _identify(head: Head, match: Match, policy: PolicySnapshot, name_header: bytes, workflow: str | None) -> Caller:
     first_values = head.first_values
-    has_hops = b"x-forwarded-for" in first_values
-    hops = headers.values(head.headers, b"x-forwarded-for") if has_hops else []
+    hops = headers.values(head.headers, b"x-forwarded-for") if b"x-forwarded-for" in first_values else []
     return policy.identity.identify(
         head.peer,
         [hop.decode("latin-1") for hop in hops],
