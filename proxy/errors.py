@@ -12,7 +12,7 @@ The tree, with the status and the outcome in the caller record:
     │  ├─ InvalidBody      400
     │  ├─ BodyTooLarge     413
     │  ├─ UpgradeRefused   501  WebSocket
-    │  └─ LoopDetected     508  the call has been here before
+    │  └─ LoopDetected     508  has passed through this proxy before
     ├─ Withdrawn           410  refused permanently                gone
     ├─ BrownedOut          410  refused for a while                brownout
     ├─ Overloaded          503                                     overloaded
@@ -22,6 +22,8 @@ The tree, with the status and the outcome in the caller record:
     ├─ InvalidAnswer       502  the response is not usable         upstream_error
     ├─ UpstreamError       as sent, wrapped in the schema          upstream_error
     └─ InternalError       500  a bug in the proxy                 interrupted
+
+The messages are written where the errors are raised; those of 410 in `gateway.call.refusal`.
 """
 
 from typing import ClassVar, Literal

@@ -18,7 +18,7 @@ from proxy.gateway.call.responder import ClientDisconnected, Responder
 from proxy.gateway.call.result import CallResult, Response
 from proxy.gateway.call.retries import Retries, key_of
 from proxy.gateway.call.slashes import Slashes, meant
-from proxy.gateway.call.withdrawn_call import WithdrawnCall, quoted, request_id
+from proxy.gateway.call.withdrawn_call import WithdrawnCall, quoted, request_id_of
 from proxy.gateway.delivery import PATIENCE
 from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.metrics import Metrics
@@ -122,9 +122,9 @@ class Gateway:
                 accounting.forward_started()
                 answer = await self._post(call, request.body, translates=translates)
                 accounting.forward_finished()
-            became = (result.translated if translates else result.unchanged)(answer, call.request_id)
-            attempt.run = became.run
-            return became
+            call_result = (result.translated if translates else result.unchanged)(answer, call.request_id)
+            attempt.run = call_result.run
+            return call_result
 
     async def _post(self, call: WithdrawnCall, body: bytes, *, translates: bool) -> Answer:
         head, call_id = call.head, call.request_id.encode()
@@ -147,7 +147,7 @@ class Gateway:
         except ClientDisconnected:
             pass
         except Exception as problem:
-            call_id = request_id(head.first_values)
+            call_id = request_id_of(head.first_values)
             accounting.result = result.failed(_as_proxy_error(problem, call_id), call_id)
         finally:
             accounting.finish()
@@ -200,10 +200,10 @@ def _successor_target(call: WithdrawnCall) -> bytes:
     return call.match.successor.encode("latin-1") + call.head.target.removeprefix(call.head.path)
 
 
-def _as_proxy_error(problem: Exception, call_id: str) -> errors.ProxyError:
+def _as_proxy_error(problem: Exception, request_id: str) -> errors.ProxyError:
     if isinstance(problem, errors.ProxyError):
         return problem
-    operator.error(f"a fault of the proxy itself, in call {call_id}: {_where(problem)}")
+    operator.error(f"a fault of the proxy itself, in call {request_id}: {_where(problem)}")
     return errors.InternalError("The proxy failed.")
 
 

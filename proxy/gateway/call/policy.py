@@ -32,7 +32,7 @@ class PolicySnapshot:
 
     Attributes:
         identity: names callers.
-        earlier_callers: names of the callers from before the freeze; None if not known, and then nobody is new.
+        earlier_callers: names of the callers from before the freeze; None if not known: then no caller is new.
     """
 
     def __init__(self, config: Config, key: bytes) -> None:
@@ -81,7 +81,7 @@ class PolicySnapshot:
         return self.freeze is not None and not self._has_read
 
     def read_log(self) -> None:
-        """Read from the caller log who called before the freeze. If it does not say, nobody is new."""
+        """Read from the caller log who called before the freeze. If it does not say, no caller is new."""
         if self.freeze is not None:
             self.earlier_callers = callers_before(self.freeze, self._log, self._rules)
             self._has_read = True

@@ -73,7 +73,7 @@ class Retries:
         return self._pop(stored, key) if stored else None
 
     def find(self, key: bytes, before: int) -> "Try | None":
-        """A try of a key whose caller may be gone, for which nobody waits, and which began before a number."""
+        """A try of a key that began before a number, whose caller may be gone, and that no retry waits for."""
         if key not in self._doubtful:
             return None
         # Only those that began earlier, so that two never wait for each other.
@@ -151,7 +151,7 @@ class Try:
 
     def __exit__(self, *_: object) -> None:
         self._is_ready = True
-        if self.state is not State.HALF_CLOSED or self.run is None:  # nobody needs to wait for a failure
+        if self.state is not State.HALF_CLOSED or self.run is None:  # no retry needs to wait for a failure
             self._end()
 
     @property

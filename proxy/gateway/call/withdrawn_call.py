@@ -58,7 +58,7 @@ class WithdrawnCall(msgspec.Struct, frozen=True, gc=False):
         caller = _identify(head, match, policy, name_header, workflow)
         subject = policy.subject(caller)
         decision = policy.decide(subject, now)
-        call_id = request_id(head.first_values)
+        call_id = request_id_of(head.first_values)
         return cls(
             head, match, now, base, policy, call_id, invalid_path, workflow, successor, caller, subject, decision
         )
@@ -91,7 +91,7 @@ def _text(value: bytes | None, on_error: str = "replace") -> str | None:
     return value.decode("utf-8", on_error) if value is not None else None
 
 
-def request_id(first_values: Mapping[bytes, bytes]) -> str:
+def request_id_of(first_values: Mapping[bytes, bytes]) -> str:
     """The caller's ``X-Request-ID`` if it may be used, or a new one."""
     given = headers.sane_request_id(first_values.get(b"x-request-id"))
     return given.decode() if given else os.urandom(16).hex()
