@@ -33,18 +33,18 @@ class Stop:
 
     def __init__(self) -> None:
         hold()
-        self._act: Callable[[], object] = _exit
+        self._handler: Callable[[], object] = _exit
         threading.Thread(target=self._wait, daemon=True).start()
 
-    def call(self, act: Callable[[], object]) -> None:
+    def set_handler(self, handler: Callable[[], object]) -> None:
         """From now on, call this for each signal, in the thread that waits for them."""
-        self._act = act
+        self._handler = handler
 
     def _wait(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed, and the process about to end
             while True:
                 signal.sigwait(STOP)
-                self._act()
+                self._handler()
 
 
 def _exit() -> None:

@@ -76,7 +76,7 @@ class App:
         """
         report = LiveReport(config)
         terms = await self._in_force.prepared(config)
-        self._metrics.know(config)
+        self._metrics.configure(config)
         self._in_force.put(terms)
         self._admin.report = report
 

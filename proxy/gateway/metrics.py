@@ -96,12 +96,12 @@ class Metrics:
 
         self.reloads = Reloads(make)
         if slot is None:
-            self.reloads.went(well=True)
+            self.reloads.record(success=True)
 
         kinds: tuple[Kind, ...] = ("withdrawn", "pass_through")
         self._in_flight = {kind: in_flight.labels(kind) for kind in kinds}
         self._callers = {OTHER: self._by_caller.labels(OTHER).inc}
-        self.know(config)
+        self.configure(config)
         self._count: dict[tuple[str, Outcome, int], Callable[[], None]] = {}
         self._observe: dict[str, tuple[Callable[[float], None], Callable[[float], None]]] = {}
         # All of it now: a call must not fail because a file cannot be made or grow.
@@ -110,11 +110,11 @@ class Metrics:
             for outcome, status in _EXPECTED:
                 self._counter(endpoint, outcome, status)
 
-    def know(self, config: Config) -> None:
+    def configure(self, config: Config) -> None:
         """Take the dates and the names of callers from another configuration; a name that had a series keeps it."""
         for name in sorted({known.name for known in config.callers.known} - self._callers.keys()):
             self._callers[name] = self._by_caller.labels(name).inc
-        self._facts.know(config)
+        self._facts.configure(config)
 
     def begun(self, kind: Kind) -> None:
         """A call has begun."""
@@ -140,7 +140,7 @@ class Metrics:
             upstream(exchange)
         self._in_flight[kind].dec()
 
-    def left_behind(self, record: CallRecord) -> None:
+    def count_interrupted(self, record: CallRecord) -> None:
         """Count a call that was under way when its process was killed, by its record."""
         self._counter(record.endpoint, record.outcome, record.status // 100)()
         self.called_by(record.caller if record.caller_source == "known" else None)
@@ -191,14 +191,14 @@ class Reloads:
         about = "When it was last read and could be used."
         self._success = make.gauge("config_last_reload_success_timestamp_seconds", about, mode="max")
 
-    def went(self, *, well: bool) -> None:
+    def record(self, *, success: bool) -> None:
         """Say how it went."""
-        self._successful.set(well)
-        if well:
+        self._successful.set(success)
+        if success:
             self._success.set(time.time())
 
 
-def reloads_of_all(folder: str) -> Reloads:
+def supervisor_reloads(folder: str) -> Reloads:
     """Those that every worker shows.
 
     Args:
@@ -207,7 +207,7 @@ def reloads_of_all(folder: str) -> Reloads:
     os.environ[FOLDER] = folder
     library.ValueClass = library.MultiProcessValue(lambda: SUPERVISOR)  # type: ignore[no-untyped-call]
     reloads = Reloads(_Maker(None))
-    reloads.went(well=True)
+    reloads.record(success=True)
     return reloads
 
 
@@ -224,7 +224,7 @@ def shared_folder() -> Iterator[str]:
         yield folder
 
 
-def forget(slot: int, folder: str) -> None:
+def worker_ended(slot: int, folder: str) -> None:
     """Drop what a worker that has ended had under way; what it counted stays."""
     mark_process_dead(slot, folder)  # type: ignore[no-untyped-call]
 
@@ -249,10 +249,10 @@ class _Facts(Collector):
     """What is not counted: the version, the dates of the withdrawal, and when the proxy started."""
 
     def __init__(self, config: Config, process: int) -> None:
-        self.know(config)
+        self.configure(config)
         self._process = ProcessCollector(pid=lambda: process, registry=None)
 
-    def know(self, config: Config) -> None:
+    def configure(self, config: Config) -> None:
         self._policy = config.lifecycle
         known = (policy_subject(known.name, known, has_record=True) for known in config.callers.known)
         self._ends = refusal_dates(self._policy, (PolicySubject(OTHER), *known))

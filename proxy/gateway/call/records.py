@@ -36,7 +36,7 @@ class Records:
         """Write the records that killed processes have left behind, and be ready for those of this one."""
         for record in journal.recover_interrupted(self._name, self._path):
             self.append(record)
-            self._metrics.left_behind(record)
+            self._metrics.count_interrupted(record)
         try:
             self._journal = Journal(self._name, self._slots)
         except OSError as error:

@@ -40,35 +40,35 @@ class Reload:
         self._running = running
         self._adopt = adopt
         self._reloads = reloads
-        self._asked = asyncio.Event()
-        self._over = False
+        self._requested = asyncio.Event()
+        self._stopped = False
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Reload on every SIGHUP from now on, and on one that was held."""
         loop = asyncio.get_running_loop()
         # Not a handler of the loop's: that would need the signal unblocked, and so it would be where workers start.
-        threading.Thread(target=self._hear, args=(loop,), daemon=True).start()
+        threading.Thread(target=self._wait_for_signals, args=(loop,), daemon=True).start()
         self._task = loop.create_task(self._run())
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Hear of no signal any more."""
-        self._over = True
+        self._stopped = True
 
-    def _hear(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _wait_for_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed
             while True:
                 signal.sigwait({signal.SIGHUP})
-                loop.call_soon_threadsafe(self._ask)
+                loop.call_soon_threadsafe(self._request)
 
-    def _ask(self) -> None:
-        if not self._over:
-            self._asked.set()
+    def _request(self) -> None:
+        if not self._stopped:
+            self._requested.set()
 
     async def _run(self) -> None:
         while True:
-            await self._asked.wait()
-            self._asked.clear()
+            await self._requested.wait()
+            self._requested.clear()
             with notify.reloading():
                 problems = await self._reload()
             for problem in problems:
@@ -78,16 +78,16 @@ class Reload:
         """Reload once, and return why that cannot be."""
         try:
             read = await asyncio.to_thread(self._load)
-            _name(needing_restart(self._read, read))
+            _warn_of_restart(needing_restart(self._read, read))
             config = _checked(merged(self._running, read))
             await self._adopt(config)
         except ConfigError as error:
-            self._reloads.went(well=False)
+            self._reloads.record(success=False)
             return error.problems
         except Exception as fault:
-            self._reloads.went(well=False)
+            self._reloads.record(success=False)
             return [f"a fault of the proxy itself: {type(fault).__name__}"]
-        self._reloads.went(well=True)
+        self._reloads.record(success=True)
         operator.info(f"configuration read again: {_summary(config)}")
         return []
 
@@ -107,18 +107,18 @@ def _checked(config: Config) -> Config:
 
 def needing_restart(before: Config, after: Config) -> list[str]:
     """The keys whose values differ and cannot change while it runs."""
-    return _differing(merged(before, after), after)
+    return _changed_keys(merged(before, after), after)
 
 
-def _differing(one: Any, other: Any, prefix: str = "") -> list[str]:
+def _changed_keys(one: Any, other: Any, prefix: str = "") -> list[str]:
     if not (dataclasses.is_dataclass(one) and dataclasses.is_dataclass(other)):
         return [] if one == other else [prefix]
     names = [field.name for field in dataclasses.fields(one)]
     pairs = [(f"{prefix}.{name}".lstrip("."), getattr(one, name), getattr(other, name)) for name in names]
-    return [key for where, ours, theirs in pairs for key in _differing(ours, theirs, where)]
+    return [key for where, ours, theirs in pairs for key in _changed_keys(ours, theirs, where)]
 
 
-def _name(keys: list[str]) -> None:
+def _warn_of_restart(keys: list[str]) -> None:
     if keys:
         need = "needs" if len(keys) == 1 else "need"
         operator.warning(f"{', '.join(keys)}: changed in the file, but {need} a restart")

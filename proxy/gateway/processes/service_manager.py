@@ -15,26 +15,26 @@ ADDRESS = "NOTIFY_SOCKET"
 
 def ready() -> None:
     """Calls are answered from now on."""
-    _tell("READY=1")
+    _send("READY=1")
 
 
 def stopping() -> None:
     """The proxy takes no more calls, and ends once those under way have."""
-    _tell("STOPPING=1")
+    _send("STOPPING=1")
 
 
 @contextlib.contextmanager
 def reloading() -> Iterator[None]:
     """The configuration is read anew in the block; after it the proxy is ready again, with the new one or the old."""
     # With the time, as Type=notify-reload asks for it (systemd 253 or later).
-    _tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+    _send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
         yield
     finally:
         ready()
 
 
-def _tell(state: str) -> None:
+def _send(state: str) -> None:
     address = os.environ.get(ADDRESS, "")
     if not address.startswith(("/", "@")):
         return

@@ -19,7 +19,7 @@ from proxy.gateway.app import App
 from proxy.gateway.processes import service_manager as notify
 from proxy.gateway.processes.reload import Reload
 from proxy.gateway.processes.start import application
-from proxy.gateway.processes.worker import Order, Report, Work
+from proxy.gateway.processes.worker import Order, Problem, Work
 from proxy.gateway.server import descriptors, server
 from proxy.gateway.server.server import GRACE, Listeners, ServeError
 from proxy.output.diagnostics import operator
@@ -50,18 +50,18 @@ def serve(load: Callable[[], Config], stop: Stop, announce: bool) -> None:
     """
     descriptors.raise_limit()
     read = load()
-    config = _with_one_key(read)
+    config = _with_shared_key(read)
     listeners = server.listen(config)
     counts = metrics.Metrics(config)
     app = application(config, listeners, counts)
-    alone = _Alone(app, config, Reload(load, read, config, app.adopt, counts.reloads), stop)
+    single = _SingleProcess(app, config, Reload(load, read, config, app.adopt, counts.reloads), stop)
     if announce:
         _announce(config, listeners)
-    if problem := descriptors.too_few(config):
+    if problem := descriptors.limit_problem(config):
         operator.warning(problem)
     if config.workers == 1:
-        server.settle()
-        alone.run(listeners.sockets)
+        server.freeze_startup_objects()
+        single.run(listeners.sockets)
         return
     app.close()  # it was made to find what is wrong here, where one line says so
     try:
@@ -71,7 +71,7 @@ def serve(load: Callable[[], Config], stop: Stop, announce: bool) -> None:
         raise ServeError(f"workers: {where}{error.strerror or type(error).__name__}") from None
 
 
-def _with_one_key(config: Config) -> Config:
+def _with_shared_key(config: Config) -> Config:
     """The same, but where each worker would make up a key of its own, with a made-up one."""
     if config.workers == 1 or config.callers.log != STDOUT or config.callers.fingerprint_key is not None:
         return config
@@ -88,7 +88,7 @@ def _announce(config: Config, listeners: Listeners) -> None:
         operator.info(f"admin pages on {scheme}://{server.address(listeners.admin)}")
 
 
-class _Alone(server.Server):
+class _SingleProcess(server.Server):
     """The only process that serves."""
 
     def __init__(self, app: App, config: Config, reload: Reload, stop: Stop) -> None:
@@ -98,45 +98,45 @@ class _Alone(server.Server):
             limits.drain,
             delay=limits.drain_delay,
             tls=config.tls,
-            ready=self._serves,
-            stopping=self._stops_serving,
-            places=descriptors.places(config),
+            ready=self._serving,
+            stopping=self._stopping_serving,
+            max_connections=descriptors.max_connections(config),
         )
         self._app = app
         self._reload = reload
-        self._signalled = stop
+        self._stop_signals = stop
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        self._signalled.call(functools.partial(asyncio.get_running_loop().call_soon_threadsafe, self.stop))
+        self._stop_signals.set_handler(functools.partial(asyncio.get_running_loop().call_soon_threadsafe, self.stop))
         yield
 
-    def _serves(self) -> None:
-        self._reload.begin()
+    def _serving(self) -> None:
+        self._reload.start()
         notify.ready()
 
-    def _stops_serving(self) -> None:
+    def _stopping_serving(self) -> None:
         self._app.stopping()
         notify.stopping()
 
     def drain(self) -> None:
         """Stop once the calls under way have ended."""
-        self._reload.end()
+        self._reload.stop()
         super().drain()
 
 
-class _Gone(Exception):
+class _WorkerEnded(Exception):
     """A worker has ended."""
 
 
-class _Worker:
+class WorkerProcess:
     """A worker, as its supervisor sees it."""
 
-    def __init__(self, process: Process, channel: "Connection[Order | Work, Report]") -> None:
+    def __init__(self, process: Process, channel: "Connection[Order | Work, Problem]") -> None:
         self._process = process
         self._channel = channel
-        self._reports: asyncio.Queue[Report | _Gone] = asyncio.Queue()
-        asyncio.get_running_loop().add_reader(channel.fileno(), self._hear)
+        self._reports: asyncio.Queue[Problem | _WorkerEnded] = asyncio.Queue()
+        asyncio.get_running_loop().add_reader(channel.fileno(), self._receive)
 
     def __str__(self) -> str:
         return f"worker {self._process.pid}"
@@ -144,22 +144,22 @@ class _Worker:
     async def problem(self) -> str | None:
         """Wait until it serves, or say why it cannot."""
         try:
-            return await self._report()
-        except _Gone:
+            return await self._next_report()
+        except _WorkerEnded:
             return f"it {await self.end()}"
 
     async def adopt(self, config: Config) -> str | None:
         """Wait until a configuration is in force there, or say why it cannot be."""
         self.order(config)
         try:
-            return await self._report()
-        except _Gone:  # another takes its place, and starts with it
+            return await self._next_report()
+        except _WorkerEnded:  # another takes its place, and starts with it
             return None
 
     async def end(self) -> str:
         """Wait until it has ended, and say how."""
         status = await self._process.wait()
-        self._leave()
+        self._disconnect()
         if status >= 0:
             return f"ended with status {status}"
         names = {number.value: number.name for number in signal.Signals}
@@ -177,24 +177,24 @@ class _Worker:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGKILL)
 
-    async def _report(self) -> Report:
+    async def _next_report(self) -> Problem:
         report = await self._reports.get()
-        if isinstance(report, _Gone):
+        if isinstance(report, _WorkerEnded):
             self._reports.put_nowait(report)  # for whoever else waits
             raise report
         return report
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         try:
             self._reports.put_nowait(self._channel.recv())
         except (EOFError, OSError):
-            self._leave()
+            self._disconnect()
 
-    def _leave(self) -> None:
+    def _disconnect(self) -> None:
         if not self._channel.closed:
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
             self._channel.close()
-            self._reports.put_nowait(_Gone())
+            self._reports.put_nowait(_WorkerEnded())
 
 
 class _Supervisor:
@@ -206,9 +206,9 @@ class _Supervisor:
     def __init__(self, config: Config, listeners: Listeners) -> None:
         self._config = config
         self._listeners = listeners
-        self._workers: dict[int, _Worker] = {}
+        self._workers: dict[int, WorkerProcess] = {}
         self._stopping = asyncio.Event()
-        self._to_come: int = config.workers
+        self._not_ready: int = config.workers
         self._killed = 0
 
     async def run(self, load: Callable[[], Config], read: Config, stop: Stop) -> None:
@@ -223,16 +223,16 @@ class _Supervisor:
             OSError: there is no place for what the workers count.
             ServeError: one cannot start, or had to be killed.
         """
-        stop.call(functools.partial(asyncio.get_running_loop().call_soon_threadsafe, self._stop))
+        stop.set_handler(functools.partial(asyncio.get_running_loop().call_soon_threadsafe, self._stop))
         with metrics.shared_folder() as self._folder:
-            reloads = metrics.reloads_of_all(self._folder)
+            reloads = metrics.supervisor_reloads(self._folder)
             self._reload = Reload(load, read, self._config, self.adopt, reloads)
-            self._reload.begin()
-            await self._keep_all()
+            self._reload.start()
+            await self._run_all()
 
-    async def _keep_all(self) -> None:
+    async def _run_all(self) -> None:
         try:
-            await asyncio.gather(*(self._keep(slot) for slot in range(self._config.workers)))
+            await asyncio.gather(*(self._run_slot(slot) for slot in range(self._config.workers)))
         finally:  # one that did not start leaves the others
             self._stopping.set()
             self._kill()
@@ -257,7 +257,7 @@ class _Supervisor:
         if problems := [f"{worker}: {problem}" for task, worker in asked.items() if (problem := task.result())]:
             raise ConfigError(problems)
 
-    async def _keep(self, slot: int) -> None:
+    async def _run_slot(self, slot: int) -> None:
         """Have a worker in a slot until the stop.
 
         Raises:
@@ -267,7 +267,7 @@ class _Supervisor:
         first, pause = True, 0.0
         while not self._stopping.is_set():
             started = loop.time()
-            end = await self._life(slot, first=first)
+            end = await self._run_worker(slot, first=first)
             if self._stopping.is_set():
                 return
             first, pause = False, next_pause(pause, loop.time() - started)
@@ -275,7 +275,7 @@ class _Supervisor:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
-    async def _life(self, slot: int, *, first: bool) -> str:
+    async def _run_worker(self, slot: int, *, first: bool) -> str:
         """Have one worker in a slot, from its start to its end; say which, and how it ended."""
         worker = self._workers[slot] = await self._start(slot)
         if self._stopping.is_set():
@@ -284,18 +284,18 @@ class _Supervisor:
         if problem is not None and first and not self._stopping.is_set():
             raise ServeError(f"a worker does not start: {problem}")
         if first:
-            self._came()
+            self._worker_ready()
         how = await worker.end()
         del self._workers[slot]
-        metrics.forget(slot, self._folder)
+        metrics.worker_ended(slot, self._folder)
         return f"{worker} {how}" if problem is None else f"{worker} did not start: {problem}"
 
-    def _came(self) -> None:
-        self._to_come -= 1
-        if self._to_come == 0 and not self._stopping.is_set():
+    def _worker_ready(self) -> None:
+        self._not_ready -= 1
+        if self._not_ready == 0 and not self._stopping.is_set():
             notify.ready()
 
-    async def _start(self, slot: int) -> _Worker:
+    async def _start(self, slot: int) -> WorkerProcess:
         ours, theirs = Pipe()
         sockets = tuple(bound.fileno() for bound in self._listeners.sockets)
         with theirs:
@@ -308,10 +308,10 @@ class _Supervisor:
             )
         with contextlib.suppress(OSError):  # it is gone already, which its end tells
             ours.send(tuple(Work(self._config, slot, self._folder, sockets)))
-        return _Worker(process, ours)
+        return WorkerProcess(process, ours)
 
     def _stop(self) -> None:
-        self._reload.end()
+        self._reload.stop()
         order: Order = "end" if self._stopping.is_set() else "drain"
         self._stopping.set()
         notify.stopping()

@@ -16,12 +16,12 @@ from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes.start import application
 from proxy.gateway.server import descriptors
-from proxy.gateway.server.server import Listeners, ServeError, Server, settle
+from proxy.gateway.server.server import Listeners, ServeError, Server, freeze_startup_objects
 
 Order = Literal["drain", "end"] | Config
 """What the supervisor says: stop once the calls under way have ended, or at once, or put a configuration in force."""
 
-Report = str | None
+Problem = str | None
 """What a worker says, at its start and after each configuration: why it cannot do it, or None when it serves so."""
 
 
@@ -41,14 +41,14 @@ class Work(NamedTuple):
     sockets: tuple[int, ...]
 
 
-class _Worker(Server):
+class _WorkerServer(Server):
     """A server that hears of its stop from the supervisor, and stops when there is none any more.
 
     Attributes:
         abandoned: the supervisor is gone.
     """
 
-    def __init__(self, app: App, config: Config, channel: "Connection[Report, Order]") -> None:
+    def __init__(self, app: App, config: Config, channel: "Connection[Problem, Order]") -> None:
         limits = config.limits
         super().__init__(
             app,
@@ -57,7 +57,7 @@ class _Worker(Server):
             tls=config.tls,
             ready=self._report,
             stopping=app.stopping,
-            places=descriptors.places(config),
+            max_connections=descriptors.max_connections(config),
             batch=1,
         )
         self.abandoned = False
@@ -66,7 +66,7 @@ class _Worker(Server):
         self._serves = asyncio.Event()
         self._adopting: asyncio.Task[None] | None = None
 
-    def _report(self, problem: Report = None) -> None:
+    def _report(self, problem: Problem = None) -> None:
         self._serves.set()
         with contextlib.suppress(OSError):
             self._channel.send(problem)
@@ -78,10 +78,10 @@ class _Worker(Server):
         for number in signals.STOP:
             loop.add_signal_handler(number, self.drain)
         signals.release(signals.STOP)
-        loop.add_reader(self._channel.fileno(), self._ordered)
+        loop.add_reader(self._channel.fileno(), self._receive_order)
         yield
 
-    def _ordered(self) -> None:
+    def _receive_order(self) -> None:
         try:
             order = self._channel.recv()
         except (EOFError, OSError):
@@ -115,7 +115,7 @@ def main(descriptor: int) -> int:
         The exit status.
     """
     os.set_inheritable(descriptor, False)
-    channel: Connection[Report, Any] = Connection(descriptor)
+    channel: Connection[Problem, Any] = Connection(descriptor)
     try:
         work = Work(*channel.recv())
     except EOFError:  # the supervisor is gone already
@@ -125,14 +125,14 @@ def main(descriptor: int) -> int:
         bound.set_inheritable(False)
     try:
         app = application(work.config, Listeners(*sockets), Metrics(work.config, work.slot))
-        server = _Worker(app, work.config, channel)
+        server = _WorkerServer(app, work.config, channel)
     except ServeError as error:
         channel.send(str(error))
         return 1
     except Exception as fault:
         channel.send(_fault(fault))
         return 1
-    settle()
+    freeze_startup_objects()
     server.run(sockets)
     if server.abandoned:
         shutil.rmtree(work.folder, ignore_errors=True)

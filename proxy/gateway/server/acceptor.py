@@ -53,25 +53,25 @@ class Acceptor:
         self._tls = tls
         self._handshake = handshake if tls is not None else None
         self._batch = batch
-        self._arriving: set[asyncio.Task[None]] = set()
-        self._pause: asyncio.TimerHandle | None = None
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._resuming: asyncio.TimerHandle | None = None
         listener.setblocking(False)
-        self._look()
+        self._resume()
 
     def close(self) -> None:
         """Accept no more; who has been accepted stays."""
         self._loop.remove_reader(self._listener)
-        if self._pause is not None:
-            self._pause.cancel()
+        if self._resuming is not None:
+            self._resuming.cancel()
         self._listener.close()
 
-    def _look(self) -> None:
+    def _resume(self) -> None:
         self._loop.add_reader(self._listener, self._accept)
 
     def _accept(self) -> None:
-        room = self._room() - len(self._arriving)
+        room = self._room() - len(self._connecting)
         if room <= 0:
-            self._wait("too many connections")
+            self._pause_accepting("too many connections")
             return
         for _ in range(int(min(room, self._batch))):
             try:
@@ -79,18 +79,18 @@ class Acceptor:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):  # nobody, or somebody who has left
                 return
             except OSError as error:
-                self._wait(error.strerror or type(error).__name__)
+                self._pause_accepting(error.strerror or type(error).__name__)
                 return
-            task = self._loop.create_task(self._arrive(connection))
-            self._arriving.add(task)
-            task.add_done_callback(self._arriving.discard)
+            task = self._loop.create_task(self._connect(connection))
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
 
-    def _wait(self, why: str) -> None:
-        self._shortage.felt(why, self._loop.time())
+    def _pause_accepting(self, why: str) -> None:
+        self._shortage.report(why, self._loop.time())
         self._loop.remove_reader(self._listener)
-        self._pause = self._loop.call_later(PAUSE, self._look)
+        self._resuming = self._loop.call_later(PAUSE, self._resume)
 
-    async def _arrive(self, connection: socket.socket) -> None:
+    async def _connect(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):  # it is gone again, or does not speak TLS
             await self._loop.connect_accepted_socket(
                 self._protocol, connection, ssl=self._tls, ssl_handshake_timeout=self._handshake

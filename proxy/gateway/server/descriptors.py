@@ -23,7 +23,7 @@ class Shortage:
     def __init__(self) -> None:
         self._last: float | None = None
 
-    def felt(self, why: str, now: float) -> None:
+    def report(self, why: str, now: float) -> None:
         """Somebody has to wait."""
         if self._last is None:
             operator.warning(
@@ -31,7 +31,7 @@ class Shortage:
             )
         self._last = now
 
-    def check(self, now: float) -> None:
+    def update(self, now: float) -> None:
         """Find out whether it is over; called about once a second."""
         if self._last is not None and now > self._last + CALM:
             self._last = None
@@ -54,13 +54,13 @@ def limit() -> int:
     return soft if soft != resource.RLIM_INFINITY else sys.maxsize
 
 
-def places(config: Config) -> int:
+def max_connections(config: Config) -> int:
     """How many connections of callers leave enough for the calls on them to be forwarded."""
     free = limit() - min(SPARE, limit() // 4)
     return max(free - KINDS * config.upstream.max_connections, free // 2)
 
 
-def too_few(config: Config) -> str | None:
+def limit_problem(config: Config) -> str | None:
     """What the operator should know of a limit that is too low for what the configuration allows."""
     needed = KINDS * (config.limits.in_flight + config.upstream.max_connections) + SPARE
     if needed <= limit():

@@ -23,20 +23,20 @@ _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b" % (status, status.phrase.encode
 _NO_BODY = frozenset({204, 304})
 
 
-class Connection(Protocol):
+class CallerConnection(Protocol):
     """What an exchange needs of the connection that it is on.
 
     Attributes:
         app: answers.
         loop: the connection's.
-        state: the server's, with the headers that it adds to every answer.
+        server_state: the server's, with the headers that it adds to every answer.
         transport: writes to the caller.
         writable: whether it may be written to.
     """
 
     app: Any
     loop: asyncio.AbstractEventLoop
-    state: ServerState
+    server_state: ServerState
     transport: asyncio.Transport
     writable: asyncio.Event
 
@@ -50,14 +50,14 @@ class Connection(Protocol):
 class Exchange:
     """One request and its answer, as ASGI sees them (spec version 2.4: sending to nobody raises `OSError`)."""
 
-    def __init__(self, connection: Connection, scope: Scope, *, keep_alive: bool) -> None:
+    def __init__(self, connection: CallerConnection, scope: Scope, *, keep_alive: bool) -> None:
         self.keep_alive = keep_alive
         self.more_body = False
         self._connection = connection
         self._scope = scope
         self._method, self._version = scope["method"], scope["http_version"]
         self._body = bytearray()
-        self._arrival: asyncio.Future[None] | None = None  # of more of the body, where that is waited for
+        self._more_body_arrived: asyncio.Future[None] | None = None  # of more of the body, where that is waited for
         self._broken_off = False
         self.delivery = scope["delivery"] = Delivery()
         self._continue = (
@@ -68,12 +68,12 @@ class Exchange:
         self._given_all = False
         self._head: bytes | None = None  # kept until the body's first piece, so that both go in one write
         self._begun = self._ended = self._chunked = False
-        self._left: int | None = None
+        self._body_left: int | None = None
 
     def start(self) -> None:
         """Have the application answer."""
         self._task = self._connection.loop.create_task(self._run())
-        self._connection.state.tasks.add(self._task)
+        self._connection.server_state.tasks.add(self._task)
 
     async def _run(self) -> None:
         try:
@@ -83,18 +83,18 @@ class Exchange:
         except Exception as fault:
             operator.error(f"a fault of the proxy itself, in answering a request: {type(fault).__name__}")
         finally:
-            self._connection.state.tasks.discard(self._task)
+            self._connection.server_state.tasks.discard(self._task)
             if not self._ended:
                 self.abort()
 
     @property
     def waiting(self) -> bool:
         """Whether more of the body is waited for."""
-        return self.more_body and self._arrival is not None
+        return self.more_body and self._more_body_arrived is not None
 
     def abort(self) -> None:
         """Break the connection off: an answer that is not whole must not look whole."""
-        if self._begun and self._left is None and not self._chunked:  # it would be whole with the connection's end
+        if self._begun and self._body_left is None and not self._chunked:  # it would be whole with the connection's end
             reset(self._connection.transport)
         else:
             self._connection.transport.abort()
@@ -107,28 +107,28 @@ class Exchange:
         self._body += body
         if len(self._body) > BUFFER_LIMIT:
             self._connection.transport.pause_reading()
-        self._wake()
+        self._wake_receiver()
 
     def feed_end(self) -> None:
         """The end of the request's body."""
         self.more_body = False
-        self._wake()
+        self._wake_receiver()
 
     def break_off(self) -> None:
         """What follows of the request's body cannot be read."""
         self.keep_alive = False
         self._broken_off = True
-        self._wake()
+        self._wake_receiver()
 
     def disconnect(self) -> None:
         """The connection is lost."""
         self.delivery.becomes(State.LOST)
-        self._wake()
+        self._wake_receiver()
 
     async def receive(self) -> Message:
         """ASGI's receive."""
         while self.more_body or self._given_all:  # what has come whole is given, whatever came after it
-            if self._over:
+            if self._is_over:
                 return {"type": "http.disconnect"}
             if self._body:
                 break
@@ -139,25 +139,25 @@ class Exchange:
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 
     @property
-    def _over(self) -> bool:
+    def _is_over(self) -> bool:
         return self._broken_off or self._ended or self.delivery.state is State.LOST
 
     async def _wait(self) -> None:
         self._connection.made_progress()
         self._connection.transport.resume_reading()
-        self._arrival = self._connection.loop.create_future()
+        self._more_body_arrived = self._connection.loop.create_future()
         if self._continue:
-            self._connection.loop.call_soon(self._go_on)  # unless this was but a look at what there is
+            self._connection.loop.call_soon(self._send_continue)  # unless this was but a look at what there is
         try:
-            await self._arrival
+            await self._more_body_arrived
         finally:
-            self._arrival = None
+            self._more_body_arrived = None
 
-    def _wake(self) -> None:
-        if self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(None)
+    def _wake_receiver(self) -> None:
+        if self._more_body_arrived is not None and not self._more_body_arrived.done():
+            self._more_body_arrived.set_result(None)
 
-    def _go_on(self) -> None:
+    def _send_continue(self) -> None:
         if self._continue and self.waiting and not self._begun:
             self._continue = False
             self._connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -174,7 +174,7 @@ class Exchange:
         body, more = message.get("body", b""), message.get("more_body", False)
         self._write(body, more)
         if not more:
-            if self._left:
+            if self._body_left:
                 self.abort()
             self._ended = True
             self._connection.finished(self)
@@ -183,13 +183,13 @@ class Exchange:
         self._begun = True
         given = dict(headers)
         bodiless = self._method == "HEAD" or status in _NO_BODY
-        own = [header for header in self._connection.state.default_headers if header[0] not in given]
+        own = [header for header in self._connection.server_state.default_headers if header[0] not in given]
         if status == 204:  # it has no length (RFC 9110, section 8.6)
             headers = [header for header in headers if header[0] != b"content-length"]
         if bodiless:
-            self._left = 0
+            self._body_left = 0
         elif b"content-length" in given:
-            self._left = int(given[b"content-length"])
+            self._body_left = int(given[b"content-length"])
         elif self._version == "1.1":
             self._chunked = True
             own.append((b"transfer-encoding", b"chunked"))
@@ -201,12 +201,12 @@ class Exchange:
             own.append((b"connection", b"close"))
         elif self._version == "1.0":  # which closes unless told otherwise (RFC 9112, section 9.3)
             own.append((b"connection", b"keep-alive"))
-        return head(status, [*headers, *own])
+        return response_head(status, [*headers, *own])
 
     def _write(self, body: bytes, more: bool) -> None:
-        if self._left is not None:
-            body = body[: self._left]
-            self._left -= len(body)
+        if self._body_left is not None:
+            body = body[: self._body_left]
+            self._body_left -= len(body)
         if self._chunked:
             body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             body += b"" if more else b"0\r\n\r\n"
@@ -221,7 +221,7 @@ def reset(transport: asyncio.Transport) -> None:
     transport.abort()
 
 
-def head(status: int, headers: Headers) -> bytes:
+def response_head(status: int, headers: Headers) -> bytes:
     """The bytes of an answer before its body."""
     line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status
     return b"\r\n".join([line, *map(b": ".join, headers), b"", b""])
@@ -244,4 +244,4 @@ def refusal(error: errors.ProxyError, own: Headers) -> bytes:
     ]
     if isinstance(error, errors.MethodNotAllowed):
         fields.append((b"allow", METHODS))
-    return head(error.status, fields) + body
+    return response_head(error.status, fields) + body

@@ -19,7 +19,7 @@ from proxy import errors
 from proxy.gateway.delivery import State, acknowledged
 from proxy.gateway.headers import Header, members
 from proxy.gateway.server.exchange import Exchange, refusal, reset
-from proxy.gateway.server.request import HEAD_LIMIT, check, escaped, target_of
+from proxy.gateway.server.request import HEAD_LIMIT, escaped, target_of, validate_head
 from proxy.gateway.server.tls import Session
 from proxy.output.diagnostics import operator
 
@@ -60,7 +60,7 @@ class Protocol(asyncio.Protocol):
         self.app = config.loaded_app
         self.loop = _loop or asyncio.get_running_loop()
         self.keepalive = config.timeout_keep_alive
-        self.state = server_state
+        self.server_state = server_state
         self._connected: Callable[[int, int], None] | None = app_state.get("connected")
         self.writable = asyncio.Event()
         self.writable.set()
@@ -68,11 +68,11 @@ class Protocol(asyncio.Protocol):
         self._exchanges: deque[Exchange] = deque()  # the first is being answered, the others were sent ahead
         self._incoming: Exchange | None = None  # its body is not whole yet
         self._refusal: errors.ProxyError | None = None  # to be answered when the exchanges are done
-        self._in_head = self._resumed = self._lingering = self._ended = False
+        self._in_head = self._resumed = self._lingering = self._input_ended = False
         self._seen = b""  # the unfinished head, or the piece that is being parsed
-        self._head_at = 0  # where the head starts in it
+        self._head_start = 0  # where the head starts in it
         self._last = b""  # the last three bytes, which may begin an empty line
-        self._left: int | None = 0  # bytes of the body still to come; None if it is chunked
+        self._body_left: int | None = 0  # bytes of the body still to come; None if it is chunked
         self._overhead = 0  # bytes outside a body, less the credit of that body
         self._deadline = self.loop.time() + self.keepalive
         self.closed = asyncio.Event()
@@ -86,14 +86,14 @@ class Protocol(asyncio.Protocol):
         self._client = (_unmapped(peer[0]), peer[1]) if peer is not None else None  # who has hung up by now has none
         self._tls: Session | None = transport.get_extra_info("ssl_object")
         self._scheme = "https" if self._tls is not None else "http"
-        self.state.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own protocols only
+        self.server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own protocols only
         if self._connected is not None:
             self._connected(self._server[1], 1)
         if self._tls is not None:
             self._tls.begin(self.transport, self._half_closed)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self.state.connections.discard(self)
+        self.server_state.connections.discard(self)
         if self._connected is not None:
             self._connected(self._server[1], -1)
         if self._tls is not None:
@@ -105,7 +105,7 @@ class Protocol(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The caller has ended its side; what it has asked for before is answered (RFC 9112, section 9.6)."""
-        self._ended = True
+        self._input_ended = True
         if not self._exchanges:
             return False
         if self._incoming is not None:
@@ -129,11 +129,11 @@ class Protocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         # Most data is parsed in one piece: it is ASCII, and no chunked body, whose last chunk has size 0, ends in it.
-        at, is_plain = 0, self._left is not None and data.isascii() and b"\n0" not in data
+        at, is_plain = 0, self._body_left is not None and data.isascii() and b"\n0" not in data
         while at < len(data) and not self._lingering and self._refusal is None:
             end = len(data) if is_plain else self._cut(data, at)
             at = end - self._parse(data[at:end])
-        if self._in_head or self._left is None:
+        if self._in_head or self._body_left is None:
             self._last = (self._last + data)[-3:]
 
     def _cut(self, data: bytes, at: int) -> int:
@@ -141,8 +141,8 @@ class Protocol(asyncio.Protocol):
 
         A body with a length ends the piece itself. Heads and chunked bodies end with an empty line.
         """
-        if self._left:
-            return min(at + self._left, len(data))
+        if self._body_left:
+            return min(at + self._body_left, len(data))
         if at == 0 and (end := (self._last + data[:3]).find(b"\r\n\r\n")) >= 0:
             return end + 4 - len(self._last)
         end = data.find(b"\r\n\r\n", at)
@@ -153,7 +153,7 @@ class Protocol(asyncio.Protocol):
         self._overhead += len(data)
         before = self._seen if self._in_head else b""
         if not before:
-            self._head_at = self._left or 0
+            self._head_start = self._body_left or 0
         if self._incoming is None and not before:
             data = data.lstrip(b"\r\n")  # RFC 9112, section 2.2
         self._seen = before + data
@@ -171,8 +171,8 @@ class Protocol(asyncio.Protocol):
         else:
             if self._overhead > HEAD_LIMIT:
                 self._refuse(errors.HeadersTooLarge(f"The headers are over {HEAD_LIMIT} bytes."))
-        self._seen = self._seen[self._head_at :].lstrip(b"\r\n") if self._in_head else b""
-        self._head_at = 0
+        self._seen = self._seen[self._head_start :].lstrip(b"\r\n") if self._in_head else b""
+        self._head_start = 0
         return 0
 
     # What the server asks for
@@ -185,7 +185,7 @@ class Protocol(asyncio.Protocol):
         else:
             self._hang_up()
 
-    def check(self, now: float) -> None:
+    def enforce_timeouts(self, now: float) -> None:
         """Close a connection that is over its time; called about once a second."""
         if not self.writable.is_set() and now > self._stalled + WRITE_TIMEOUT:
             self.transport.abort()
@@ -225,14 +225,14 @@ class Protocol(asyncio.Protocol):
             return
         self._in_head = False
         method, version = self._parser.get_method().decode("ascii"), self._parser.get_http_version()
-        self._check_line(b"%b %b HTTP/%b" % (method.encode(), self._target, version.encode()))
+        self._validate_request_line(b"%b %b HTTP/%b" % (method.encode(), self._target, version.encode()))
         if len(self._exchanges) >= AHEAD_LIMIT:
             raise errors.Overloaded(f"{AHEAD_LIMIT} requests on this connection are still to be answered.")
         fields = dict(reversed(self._headers))
-        end = self._seen.find(b"\r\n\r\n", self._head_at) + 4
-        length, chunked = check(version, end - self._head_at, self._headers, fields)
-        self._head_at = end + length
-        self._left = None if chunked else length
+        end = self._seen.find(b"\r\n\r\n", self._head_start) + 4
+        length, chunked = validate_head(version, end - self._head_start, self._headers, fields)
+        self._head_start = end + length
+        self._body_left = None if chunked else length
         exchange = Exchange(
             self,
             self._scope(method, version, fields),
@@ -272,11 +272,11 @@ class Protocol(asyncio.Protocol):
         }
 
     def on_body(self, body: bytes) -> None:
-        if self._left is None:
+        if self._body_left is None:
             self._overhead = max(0, self._overhead - CREDIT * len(body))
         else:
             self._overhead = 0
-            self._left -= len(body)
+            self._body_left -= len(body)
         if self._incoming is not None:
             self.made_progress()
             self._incoming.feed(body)
@@ -296,22 +296,22 @@ class Protocol(asyncio.Protocol):
 
     def finished(self, exchange: Exchange) -> None:
         """Go on after an answer, once it is known whether a caller that has half-closed takes it."""
-        self.state.total_requests += 1
+        self.server_state.total_requests += 1
         if exchange.delivery.state is State.HALF_CLOSED:
-            self._settling = self.loop.create_task(self._settle(exchange))
+            self._settling_task = self.loop.create_task(self._await_acknowledgement(exchange))
         else:
-            self._go_on(exchange)
+            self._continue_after(exchange)
 
-    async def _settle(self, exchange: Exchange) -> None:
+    async def _await_acknowledgement(self, exchange: Exchange) -> None:
         if not (exchange.keep_alive or self.transport.is_closing()) and self.transport.can_write_eof():
             self.transport.write_eof()  # the caller need not wait for that
         taken = await acknowledged(self.transport)
         exchange.delivery.becomes(State.DELIVERED if taken else State.LOST)
         if not taken and not self.transport.is_closing():
             reset(self.transport)  # its run may go to another caller
-        self._go_on(exchange)
+        self._continue_after(exchange)
 
-    def _go_on(self, exchange: Exchange) -> None:
+    def _continue_after(self, exchange: Exchange) -> None:
         """Go on with a request that was sent ahead, or with waiting for one."""
         self._exchanges.remove(exchange)
         if self.transport.is_closing():
@@ -327,16 +327,16 @@ class Protocol(asyncio.Protocol):
             self._deadline = self.loop.time() + (HEAD_TIMEOUT if self._in_head else self.keepalive)
             self.transport.resume_reading()
 
-    def _check_line(self, parsed: bytes) -> None:
+    def _validate_request_line(self, parsed: bytes) -> None:
         """Compare the request line with what came, for the parser takes those of RTSP and Icecast, too.
 
         Raises:
             errors.InvalidRequest: they differ by more than what `escaped` has changed, which is undone.
         """
-        if self._seen.startswith(parsed + b"\r\n", self._head_at):
+        if self._seen.startswith(parsed + b"\r\n", self._head_start):
             return
-        rest = self._seen[self._head_at :].lstrip(b"\r\n")
-        self._head_at = len(self._seen) - len(rest)
+        rest = self._seen[self._head_start :].lstrip(b"\r\n")
+        self._head_start = len(self._seen) - len(rest)
         line = rest.partition(b"\r\n")[0]
         if line == parsed:
             return
@@ -367,13 +367,13 @@ class Protocol(asyncio.Protocol):
         self._refusal = error
         if self._exchanges:
             return
-        self.transport.write(refusal(error, self.state.default_headers))
+        self.transport.write(refusal(error, self.server_state.default_headers))
         self._close()
 
     def _close(self) -> None:
         """Close when the caller has read all, which a reset would keep it from."""
         self._exchanges.clear()
-        if self._ended or not self.transport.can_write_eof():
+        if self._input_ended or not self.transport.can_write_eof():
             self._hang_up()
             return
         self.transport.write_eof()

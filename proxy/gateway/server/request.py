@@ -27,14 +27,14 @@ def escaped(data: bytes) -> bytes:
     return re.sub(rb"[\x80-\xff]", lambda match: b"%%%02X" % match[0][0], line) + end + rest
 
 
-def check(version: str, size: int, headers: Headers, told: Mapping[bytes, bytes]) -> tuple[int, bool]:
+def validate_head(version: str, size: int, headers: Headers, fields: Mapping[bytes, bytes]) -> tuple[int, bool]:
     """Refuse a head that is too large, or does not say what it is for, or where its body ends.
 
     Args:
         version: of HTTP, as in ``1.1``.
         size: of the head, in bytes.
         headers: all of them.
-        told: the first value of each.
+        fields: the first value of each.
 
     Returns:
         Length of the body, and whether it is chunked.
@@ -48,15 +48,15 @@ def check(version: str, size: int, headers: Headers, told: Mapping[bytes, bytes]
         raise errors.HeadersTooLarge(f"More than {HEADERS_LIMIT} headers, or {HEAD_LIMIT} bytes of them.")
     if version not in {"1.0", "1.1"}:
         raise errors.InvalidRequest("The proxy speaks HTTP/1.1.")
-    if len(told) < len(headers):
-        _check_repeated(headers)
-    host = told.get(b"host", b"" if version == "1.0" else None)
+    if len(fields) < len(headers):
+        _reject_repeated(headers)
+    host = fields.get(b"host", b"" if version == "1.0" else None)
     if host is None or not _is_authority(host):
         raise errors.InvalidRequest("The Host header is missing or invalid.")
-    return _framing(version, told.get(b"content-length"), told.get(b"transfer-encoding"))
+    return _framing(version, fields.get(b"content-length"), fields.get(b"transfer-encoding"))
 
 
-def _check_repeated(headers: Headers) -> None:
+def _reject_repeated(headers: Headers) -> None:
     for name in (b"host", b"content-length", b"transfer-encoding"):
         if len(values(headers, name)) > 1:
             raise errors.InvalidRequest(f"The {name.decode().title()} header is repeated.")

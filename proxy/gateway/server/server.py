@@ -63,7 +63,7 @@ def listen(config: Config) -> Listeners:
     return Listeners(public, bind("admin", config.admin) if config.admin is not None else None)
 
 
-def settle() -> None:
+def freeze_startup_objects() -> None:
     """Have the garbage collector pass over what there is by now: each look at all of it would take milliseconds."""
     gc.collect()
     gc.freeze()
@@ -73,19 +73,19 @@ def settle() -> None:
 @contextlib.contextmanager
 def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5, tls: Tls | None = None) -> Iterator[None]:
     """Serve an application from a thread while the block runs."""
-    settled = threading.Event()
-    server = Server(app, drain, tls=tls, ready=settled.set)
+    done = threading.Event()
+    server = Server(app, drain, tls=tls, ready=done.set)
 
     def run() -> None:
         try:
             with contextlib.suppress(SystemExit):  # it could not start
                 server.run(list(sockets))
         finally:
-            settled.set()
+            done.set()
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    settled.wait()
+    done.wait()
     if not server.started:
         for bound in sockets:
             bound.close()
@@ -102,7 +102,7 @@ def loopback() -> socket.socket:
     return bind("listen", Address("127.0.0.1", 0))
 
 
-def _nobody() -> None:
+def _do_nothing() -> None:
     """Nobody wants to know."""
 
 
@@ -116,7 +116,7 @@ class Server(uvicorn.Server):
         tls: what to show to callers.
         ready: called when it serves.
         stopping: called when it begins to stop, before the delay.
-        places: connections that may be open when another is accepted on the first of the sockets, which is for callers.
+        max_connections: open connections at which no more are accepted on the first of the sockets, which is for callers.
         batch: connections that are accepted at a time.
 
     Raises:
@@ -132,16 +132,16 @@ class Server(uvicorn.Server):
         *,
         delay: float = 0,
         tls: Tls | None = None,
-        ready: Callable[[], None] = _nobody,
-        stopping: Callable[[], None] = _nobody,
-        places: float = math.inf,
+        ready: Callable[[], None] = _do_nothing,
+        stopping: Callable[[], None] = _do_nothing,
+        max_connections: float = math.inf,
         batch: int = BATCH,
     ) -> None:
         super().__init__(_settings(app, tls))
         self._drain, self._delay = drain, delay
-        self._ready, self._stops = ready, stopping
+        self._on_ready, self._on_stopping = ready, stopping
         self._stopping, self._forced = asyncio.Event(), asyncio.Event()
-        self._places, self._batch = places, batch
+        self._max_connections, self._batch = max_connections, batch
         self._shortage = Shortage()
         self._acceptors: list[Acceptor] = []
 
@@ -166,19 +166,19 @@ class Server(uvicorn.Server):
         self._tick()
         await super().startup([])
         for bound in sockets or []:
-            self._acceptors.append(self._accepting(bound, math.inf if self._acceptors else self._places))
-        self._ready()
+            self._acceptors.append(self._accept_on(bound, math.inf if self._acceptors else self._max_connections))
+        self._on_ready()
 
     async def main_loop(self) -> None:
         await self._stopping.wait()
-        self._stops()
+        self._on_stopping()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._forced.wait(), self._delay)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
         for acceptor in self._acceptors:
             acceptor.close()
-        waits = {asyncio.create_task(wait) for wait in (self._calls_end(), self._forced.wait())}
+        waits = {asyncio.create_task(wait) for wait in (self._finish_calls(), self._forced.wait())}
         await asyncio.wait(waits, timeout=self._drain, return_when=asyncio.FIRST_COMPLETED)
         if calls := self.server_state.tasks.copy():
             operator.warning(f"calls that the stop cut off: {len(calls)}")
@@ -187,7 +187,7 @@ class Server(uvicorn.Server):
             await asyncio.wait(calls, timeout=GRACE)
         await self.lifespan.shutdown()
 
-    async def _calls_end(self) -> None:
+    async def _finish_calls(self) -> None:
         while connections := self._connections():
             for connection in connections:
                 connection.shutdown()
@@ -197,17 +197,17 @@ class Server(uvicorn.Server):
     def _connections(self) -> list[Protocol]:
         return cast("list[Protocol]", list(self.server_state.connections))
 
-    def _accepting(self, bound: socket.socket, places: float) -> Acceptor:
-        def speaker() -> Protocol:
+    def _accept_on(self, bound: socket.socket, max_connections: float) -> Acceptor:
+        def new_protocol() -> Protocol:
             return Protocol(self.config, self.server_state, self.lifespan.state, self.loop)
 
         def room() -> float:
-            return places - len(self.server_state.connections)
+            return max_connections - len(self.server_state.connections)
 
         bound.listen(BACKLOG)  # it may be only bound yet
         return Acceptor(
             bound,
-            speaker,
+            new_protocol,
             room,
             self._shortage,
             tls=self.config.ssl,
@@ -220,8 +220,8 @@ class Server(uvicorn.Server):
         self.server_state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
         now = self.loop.time()
         for connection in self._connections():
-            connection.check(now)
-        self._shortage.check(now)
+            connection.enforce_timeouts(now)
+        self._shortage.update(now)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -235,7 +235,7 @@ def _fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     operator.error(f"a fault of the proxy itself, beside the calls: {what}")
 
 
-class _Operator(logging.Handler):
+class _Messages(logging.Handler):
     """The server library's messages, a line each and never a traceback."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -244,7 +244,7 @@ class _Operator(logging.Handler):
 
 def _settings(app: ASGIApp, tls: Tls | None) -> uvicorn.Config:
     logger = logging.getLogger("uvicorn.error")
-    logger.handlers, logger.propagate = [_Operator(logging.WARNING)], False
+    logger.handlers, logger.propagate = [_Messages(logging.WARNING)], False
     logger.setLevel(logging.WARNING)
     settings = uvicorn.Config(
         app,

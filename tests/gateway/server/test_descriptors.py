@@ -11,7 +11,7 @@ from proxy.gateway.server.descriptors import CALM, Shortage
 def test_whatever_the_limit_callers_and_their_forwards_fit_in_it(limit: int, max_connections: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(descriptors, "limit", lambda: limit)
-        places = descriptors.places(config.load(None, {}, {"upstream": {"max_connections": max_connections}}))
+        places = descriptors.max_connections(config.load(None, {}, {"upstream": {"max_connections": max_connections}}))
 
     spare = min(limit // 4, 64)
     assert places > 0
@@ -24,7 +24,7 @@ def test_callers_have_what_the_upstream_leaves_and_half_at_least(
 ) -> None:
     monkeypatch.setattr(descriptors, "limit", lambda: limit)
 
-    assert descriptors.places(config.load(None, {}, {})) == places
+    assert descriptors.max_connections(config.load(None, {}, {})) == places
 
 
 @pytest.mark.parametrize(("limit", "said"), [(3_136, False), (3_135, True)])
@@ -33,7 +33,7 @@ def test_a_limit_that_is_too_low_is_said_with_what_would_do(
 ) -> None:
     monkeypatch.setattr(descriptors, "limit", lambda: limit)
 
-    problem = descriptors.too_few(config.load(None, {}, {}))
+    problem = descriptors.limit_problem(config.load(None, {}, {}))
 
     assert (problem is not None) is said
     if problem is not None:
@@ -45,13 +45,13 @@ def test_a_shortage_is_said_once_and_its_end_once(capsys: pytest.CaptureFixture[
     shortage = Shortage()
 
     for now in range(100):
-        shortage.felt("too many", now)
-        shortage.check(now)
+        shortage.report("too many", now)
+        shortage.update(now)
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("trigger-shim: warning: callers wait to be connected: too many; the limit of open files is ")
 
-    shortage.check(99 + CALM)
+    shortage.update(99 + CALM)
     assert capsys.readouterr().err == ""
-    shortage.check(99 + CALM + 1)
-    shortage.check(99 + CALM + 2)
+    shortage.update(99 + CALM + 1)
+    shortage.update(99 + CALM + 2)
     assert capsys.readouterr().err == "trigger-shim: callers do not wait to be connected any more\n"

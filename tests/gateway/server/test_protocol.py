@@ -942,7 +942,7 @@ async def _fed(pieces: list[bytes]) -> tuple[Wire, Seen]:
         for _ in range(8):
             await asyncio.sleep(0)
     for hour in range(1, 4):
-        connection.check(loop.time() + hour * 3600)
+        connection.enforce_timeouts(loop.time() + hour * 3600)
         await asyncio.sleep(0)
     assert wire.closing
     connection.connection_lost(None)
