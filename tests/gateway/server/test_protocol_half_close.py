@@ -408,13 +408,20 @@ def test_the_kernel_knows_whether_an_answer_is_taken(
 
 
 @pytest.mark.parametrize("line", ["TLS 1.3"], indirect=True)  # over TCP the end of the answer comes before the reset
-def test_a_caller_from_which_no_acknowledgement_comes_is_cut_off(monkeypatch: pytest.MonkeyPatch, line: Line) -> None:
+def test_a_caller_from_which_no_acknowledgement_comes_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch, line: Line, upstream: Upstream
+) -> None:
+    release = threading.Event()
+    upstream.script = held(release)
+
     async def never(_: asyncio.Transport) -> bool:
         return False
 
     monkeypatch.setattr(protocol, "acknowledged", never)
     with line.caller(TRIGGERS) as caller:
         caller.half_close()
+        line.sees()
+        release.set()
         with pytest.raises(ConnectionResetError):
             caller.rest()
     assert recorded(line.proxy, 1) == [("forwarded", True)]
