@@ -1,6 +1,7 @@
 """One request of a caller and its answer, as ASGI sees them."""
 
 import asyncio
+import enum
 import http
 import socket
 import struct
@@ -27,11 +28,11 @@ class CallerConnection(Protocol):
     """What an exchange needs of the connection that it is on.
 
     Attributes:
-        app: answers.
-        loop: the connection's.
-        server_state: the server's, with the headers that it adds to every answer.
+        app: the ASGI application.
+        loop: the event loop that the connection runs on.
+        server_state: has the headers that the server adds to every answer, and the tasks that it waits for.
         transport: writes to the caller.
-        writable: whether it may be written to.
+        writable: set while the caller reads fast enough.
     """
 
     app: Any
@@ -41,37 +42,76 @@ class CallerConnection(Protocol):
     writable: asyncio.Event
 
     def made_progress(self) -> None:
-        """Begin to count the time for a body anew."""
+        """Restart the time limit for the body."""
 
     def finished(self, exchange: "Exchange") -> None:
-        """Go on after an answer."""
+        """Called once the answer is complete."""
+
+
+class Body(enum.Enum):
+    """How far the request's body is."""
+
+    ARRIVING = "more of it is to come"
+    COMPLETE = "it has arrived, and the application has not received its end"
+    RECEIVED = "the application has received its end"
+    BROKEN = "the rest cannot be read"
+
+
+class Answer(enum.Enum):
+    """How far the answer is, and how the end of its body is marked."""
+
+    PENDING = "the application has not started it"
+    SIZED = "started, with a body of known length"
+    CHUNKED = "started, with a chunked body"
+    UNTIL_CLOSE = "started, with a body that ends with the connection"
+    SENT = "complete"
+
+
+# Python 3.11 takes 0.1 µs to look up a member.
+_ARRIVING, _COMPLETE, _RECEIVED, _BROKEN = Body
+_PENDING, _SIZED, _CHUNKED, _UNTIL_CLOSE, _SENT = Answer
+_LOST = State.LOST
 
 
 class Exchange:
-    """One request and its answer, as ASGI sees them (spec version 2.4: sending to nobody raises `OSError`)."""
+    """One request and its answer, as ASGI sees them (spec version 2.4: sending to a lost caller raises `OSError`).
 
-    def __init__(self, connection: CallerConnection, scope: Scope, *, keep_alive: bool) -> None:
+    Args:
+        connection: the connection of the caller.
+        scope: the ASGI scope.
+        keep_alive: whether the connection may carry another request afterwards.
+        has_body: whether the request has a body, which is fed piece by piece.
+
+    Attributes:
+        keep_alive: as given, or False since something rules it out.
+        delivery: whether the answer reaches the caller.
+    """
+
+    def __init__(self, connection: CallerConnection, scope: Scope, *, keep_alive: bool, has_body: bool) -> None:
         self.keep_alive = keep_alive
-        self.more_body = False
         self._connection = connection
         self._scope = scope
         self._method, self._version = scope["method"], scope["http_version"]
-        self._body = bytearray()
-        self._more_body_arrived: asyncio.Future[None] | None = None  # of more of the body, where that is waited for
-        self._broken_off = False
         self.delivery = scope["delivery"] = Delivery()
-        self._continue = (
+        # of the request
+        self._body = _ARRIVING if has_body else _COMPLETE
+        self._buffer = bytearray()
+        self._more_body_arrived: asyncio.Future[None] | None = None  # while the application waits for more
+        self._expects_continue = (
             b"expect" in scope["fields"]
             and self._version == "1.1"
             and b"100-continue" in members(scope["headers"], b"expect")
         )
-        self._given_all = False
-        self._head: bytes | None = None  # kept until the body's first piece, so that both go in one write
-        self._begun = self._ended = self._chunked = False
-        self._body_left: int | None = None
+        # of the answer
+        self._answer = _PENDING
+        self._head: bytes | None = None  # held back until the first piece of the body, to send both in one write
+        self._answer_left: int | None = None  # bytes of its body that are still to be sent, where its length is known
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self._method}: body {self._body.name}, answer {self._answer.name}>"
 
     def start(self) -> None:
-        """Have the application answer."""
+        """Run the application."""
         self._task = self._connection.loop.create_task(self._run())
         self._connection.server_state.tasks.add(self._task)
 
@@ -84,70 +124,73 @@ class Exchange:
             operator.error(f"a fault of the proxy itself, in answering a request: {type(fault).__name__}")
         finally:
             self._connection.server_state.tasks.discard(self._task)
-            if not self._ended:
+            if self._answer is not _SENT:
                 self.abort()
 
     @property
     def waiting(self) -> bool:
-        """Whether more of the body is waited for."""
-        return self.more_body and self._more_body_arrived is not None
+        """Whether the application waits for more of the body."""
+        return self._body is _ARRIVING and self._more_body_arrived is not None
 
     def abort(self) -> None:
-        """Break the connection off: an answer that is not whole must not look whole."""
-        if self._begun and self._body_left is None and not self._chunked:  # it would be whole with the connection's end
+        """Break off the connection, so that the caller does not take an incomplete answer for a complete one."""
+        if self._answer is _UNTIL_CLOSE:
             reset(self._connection.transport)
         else:
             self._connection.transport.abort()
 
     def feed(self, body: bytes) -> None:
-        """A piece of the request's body."""
-        if self._ended:
+        """Add a piece of the request's body."""
+        if self._answer is _SENT:
             return
-        self._continue = False
-        self._body += body
-        if len(self._body) > BUFFER_LIMIT:
+        self._expects_continue = False
+        self._buffer += body
+        if len(self._buffer) > BUFFER_LIMIT:
             self._connection.transport.pause_reading()
         self._wake_receiver()
 
     def feed_end(self) -> None:
-        """The end of the request's body."""
-        self.more_body = False
+        """Mark the request's body as complete."""
+        self._body = _COMPLETE
         self._wake_receiver()
 
     def break_off(self) -> None:
-        """What follows of the request's body cannot be read."""
+        """Give up the rest of the request's body, which cannot be read."""
         self.keep_alive = False
-        self._broken_off = True
+        self._body = _BROKEN
         self._wake_receiver()
 
     def disconnect(self) -> None:
-        """The connection is lost."""
-        self.delivery.becomes(State.LOST)
+        """Note that the connection is lost."""
+        self.delivery.becomes(_LOST)
         self._wake_receiver()
 
     async def receive(self) -> Message:
-        """ASGI's receive."""
-        while self.more_body or self._given_all:  # what has come whole is given, whatever came after it
+        """ASGI's receive. A body that has arrived is returned even if the caller has left since."""
+        while self._body is not _COMPLETE:
             if self._is_over:
                 return {"type": "http.disconnect"}
-            if self._body:
+            if self._buffer:
                 break
             await self._wait()
-        body = bytes(self._body)
-        self._body.clear()
-        self._given_all = not self.more_body
-        return {"type": "http.request", "body": body, "more_body": self.more_body}
+        body = bytes(self._buffer)
+        self._buffer.clear()
+        more = self._body is _ARRIVING
+        if not more:
+            self._body = _RECEIVED
+        return {"type": "http.request", "body": body, "more_body": more}
 
     @property
     def _is_over(self) -> bool:
-        return self._broken_off or self._ended or self.delivery.state is State.LOST
+        return self._body is _BROKEN or self._answer is _SENT or self.delivery.state is _LOST
 
     async def _wait(self) -> None:
         self._connection.made_progress()
         self._connection.transport.resume_reading()
         self._more_body_arrived = self._connection.loop.create_future()
-        if self._continue:
-            self._connection.loop.call_soon(self._send_continue)  # unless this was but a look at what there is
+        if self._expects_continue:
+            # Not at once: the application may only look whether some of the body is there already.
+            self._connection.loop.call_soon(self._send_continue)
         try:
             await self._more_body_arrived
         finally:
@@ -158,44 +201,43 @@ class Exchange:
             self._more_body_arrived.set_result(None)
 
     def _send_continue(self) -> None:
-        if self._continue and self.waiting and not self._begun:
-            self._continue = False
+        if self._expects_continue and self.waiting and self._answer is _PENDING:
+            self._expects_continue = False
             self._connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     async def send(self, message: Message) -> None:
-        """ASGI's send. An empty piece of a body that has more to come sends the head at once."""
+        """ASGI's send. The head is sent with the first piece of the body, which may be empty."""
         if not self._connection.writable.is_set():
             await self._connection.writable.wait()
-        if self.delivery.state is State.LOST:
+        if self.delivery.state is _LOST:
             raise ConnectionResetError
         if message["type"] == "http.response.start":
-            self._head = self._begin(message["status"], message["headers"])
+            self._head = self._start_answer(message["status"], message["headers"])
             return
         body, more = message.get("body", b""), message.get("more_body", False)
         self._write(body, more)
         if not more:
-            if self._body_left:
+            if self._answer_left:
                 self.abort()
-            self._ended = True
+            self._answer = _SENT
             self._connection.finished(self)
 
-    def _begin(self, status: int, headers: list[Header]) -> bytes:
-        self._begun = True
+    def _start_answer(self, status: int, headers: list[Header]) -> bytes:
         given = dict(headers)
-        bodiless = self._method == "HEAD" or status in _NO_BODY
         own = [header for header in self._connection.server_state.default_headers if header[0] not in given]
         if status == 204:  # it has no length (RFC 9110, section 8.6)
             headers = [header for header in headers if header[0] != b"content-length"]
-        if bodiless:
-            self._body_left = 0
+        if self._method == "HEAD" or status in _NO_BODY:
+            self._answer, self._answer_left = _SIZED, 0
         elif b"content-length" in given:
-            self._body_left = int(given[b"content-length"])
+            self._answer, self._answer_left = _SIZED, int(given[b"content-length"])
         elif self._version == "1.1":
-            self._chunked = True
+            self._answer = _CHUNKED
             own.append((b"transfer-encoding", b"chunked"))
         else:
+            self._answer = _UNTIL_CLOSE
             self.keep_alive = False
-        if self.more_body:  # and it may not come in time
+        if self._body is _ARRIVING:  # the rest may not come in time
             self.keep_alive = False
         if not self.keep_alive:
             own.append((b"connection", b"close"))
@@ -204,10 +246,10 @@ class Exchange:
         return response_head(status, [*headers, *own])
 
     def _write(self, body: bytes, more: bool) -> None:
-        if self._body_left is not None:
-            body = body[: self._body_left]
-            self._body_left -= len(body)
-        if self._chunked:
+        if self._answer_left is not None:
+            body = body[: self._answer_left]
+            self._answer_left -= len(body)
+        if self._answer is _CHUNKED:
             body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             body += b"" if more else b"0\r\n\r\n"
         if self._head is not None:

@@ -5,26 +5,23 @@ for an upgrade, wait without end for half a request, and take framing that other
 """
 
 import asyncio
+import enum
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import unquote
 
-import httptools
 import uvicorn
 from starlette.types import Scope
 from uvicorn.server import ServerState
 
 from proxy import errors
 from proxy.gateway.delivery import State, acknowledged
-from proxy.gateway.headers import Header, members
 from proxy.gateway.server.exchange import Exchange, refusal, reset
-from proxy.gateway.server.request import HEAD_LIMIT, escaped, target_of, validate_head
+from proxy.gateway.server.parser import RequestHead, RequestParser
+from proxy.gateway.server.request import target_of
 from proxy.gateway.server.tls import Session
 from proxy.output.diagnostics import operator
-
-CREDIT = 16
-"""Bytes of a chunked body, its framing included, that each byte of content pays for; a chunk of one byte takes six."""
 
 AHEAD_LIMIT = 100
 """Requests that a caller may send ahead of their answers."""
@@ -40,6 +37,19 @@ WRITE_TIMEOUT = 120.0
 
 LINGER = 2.0
 """Seconds for which input is thrown away after a refusal, so that a reset does not overtake the answer."""
+
+
+class Phase(enum.Enum):
+    """What a connection does with what it receives."""
+
+    SERVING = "requests are answered"
+    REFUSING = "input is ignored; answers under way are finished, then the refusal is sent"
+    LINGERING = "input is ignored; everything is sent, and the caller has time to read it"
+
+
+# Python 3.11 takes 0.1 µs to look up a member.
+_SERVING, _REFUSING, _LINGERING = Phase
+_HALF_CLOSED = State.HALF_CLOSED
 
 
 class Protocol(asyncio.Protocol):
@@ -62,20 +72,21 @@ class Protocol(asyncio.Protocol):
         self.keepalive = config.timeout_keep_alive
         self.server_state = server_state
         self._connected: Callable[[int, int], None] | None = app_state.get("connected")
+        # of the connection
         self.writable = asyncio.Event()
         self.writable.set()
-        self._parser = httptools.HttpRequestParser(self)
-        self._exchanges: deque[Exchange] = deque()  # the first is being answered, the others were sent ahead
-        self._incoming: Exchange | None = None  # its body is not whole yet
-        self._refusal: errors.ProxyError | None = None  # to be answered when the exchanges are done
-        self._in_head = self._resumed = self._lingering = self._input_ended = False
-        self._seen = b""  # the unfinished head, or the piece that is being parsed
-        self._head_start = 0  # where the head starts in it
-        self._last = b""  # the last three bytes, which may begin an empty line
-        self._body_left: int | None = 0  # bytes of the body still to come; None if it is chunked
-        self._overhead = 0  # bytes outside a body, less the credit of that body
-        self._deadline = self.loop.time() + self.keepalive
         self.closed = asyncio.Event()
+        self._phase = _SERVING
+        self._input_ended = False  # the caller has half-closed
+        self._refusal: errors.ProxyError | None = None
+        self._deadline = self.loop.time() + self.keepalive
+        # of its requests
+        self._parser = RequestParser(self)
+        self._exchanges: deque[Exchange] = deque()  # the first is being answered, the others were sent ahead
+        self._incoming: Exchange | None = None  # the one whose body is still arriving
+
+    def __repr__(self) -> str:
+        return f"<Protocol {self._phase.name}, reading {self._parser.reading.name}, {len(self._exchanges)} exchanges>"
 
     # asyncio.Protocol
 
@@ -128,52 +139,12 @@ class Protocol(asyncio.Protocol):
         self.writable.set()
 
     def data_received(self, data: bytes) -> None:
-        # Most data is parsed in one piece: it is ASCII, and no chunked body, whose last chunk has size 0, ends in it.
-        at, is_plain = 0, self._body_left is not None and data.isascii() and b"\n0" not in data
-        while at < len(data) and not self._lingering and self._refusal is None:
-            end = len(data) if is_plain else self._cut(data, at)
-            at = end - self._parse(data[at:end])
-        if self._in_head or self._body_left is None:
-            self._last = (self._last + data)[-3:]
-
-    def _cut(self, data: bytes, at: int) -> int:
-        """Where the next piece ends, chosen so that every head starts a piece and its request line is known.
-
-        A body with a length ends the piece itself. Heads and chunked bodies end with an empty line.
-        """
-        if self._body_left:
-            return min(at + self._body_left, len(data))
-        if at == 0 and (end := (self._last + data[:3]).find(b"\r\n\r\n")) >= 0:
-            return end + 4 - len(self._last)
-        end = data.find(b"\r\n\r\n", at)
-        return end + 4 if end >= 0 else len(data)
-
-    def _parse(self, data: bytes) -> int:
-        """Parse a piece. Returns how many bytes are left unparsed after a request that asked for an upgrade."""
-        self._overhead += len(data)
-        before = self._seen if self._in_head else b""
-        if not before:
-            self._head_start = self._body_left or 0
-        if self._incoming is None and not before:
-            data = data.lstrip(b"\r\n")  # RFC 9112, section 2.2
-        self._seen = before + data
-        if self._incoming is None and not data.isascii() and b"\n" not in before:
-            data = escaped(data)
+        if self._phase is not _SERVING:
+            return
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrade()
-            return len(data) - int(upgrade.args[0])
-        except httptools.HttpParserCallbackError as error:
-            self._refuse(error.__context__)
-        except httptools.HttpParserError:
-            self._refuse(errors.InvalidRequest("The request is not HTTP/1.1."))
-        else:
-            if self._overhead > HEAD_LIMIT:
-                self._refuse(errors.HeadersTooLarge(f"The headers are over {HEAD_LIMIT} bytes."))
-        self._seen = self._seen[self._head_start :].lstrip(b"\r\n") if self._in_head else b""
-        self._head_start = 0
-        return 0
+            self._parser.feed(data)
+        except Exception as error:
+            self._refuse(error)
 
     # What the server asks for
 
@@ -193,53 +164,21 @@ class Protocol(asyncio.Protocol):
             return
         elif self.transport.is_closing():  # and its last bytes are still unread
             self.transport.abort()
-        elif self._in_head and not self._exchanges and not self._lingering:
+        elif self._parser.is_in_head and not self._exchanges and self._phase is _SERVING:
             self._refuse(errors.RequestTimeout(f"The headers took over {HEAD_TIMEOUT:g} s."))
         elif not self._exchanges or self._exchanges[0].waiting:
             self._hang_up()
 
-    # httptools
+    # What the parser calls
 
-    def on_message_begin(self) -> None:
-        if self._resumed:
-            return
-        self._in_head = True
+    def head_started(self) -> None:
         self._deadline = self.loop.time() + HEAD_TIMEOUT
-        self._target = b""
-        self._headers: list[Header] = []
 
-    def on_url(self, url: bytes) -> None:
-        if not self._resumed:
-            self._target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head and not self._resumed:  # a trailer is dropped
-            name = name.lower()
-            # White space is no part of a value (RFC 9110, section 5.5), but with a tab the parser knows no chunked.
-            self._headers.append((name, value.strip(b" " if name == b"transfer-encoding" else b" \t")))
-
-    def on_headers_complete(self) -> None:
-        self._overhead = 0
-        if self._resumed:
-            self._resumed = False
-            return
-        self._in_head = False
-        method, version = self._parser.get_method().decode("ascii"), self._parser.get_http_version()
-        self._validate_request_line(b"%b %b HTTP/%b" % (method.encode(), self._target, version.encode()))
+    def head_received(self, head: RequestHead) -> None:
         if len(self._exchanges) >= AHEAD_LIMIT:
             raise errors.Overloaded(f"{AHEAD_LIMIT} requests on this connection are still to be answered.")
-        fields = dict(reversed(self._headers))
-        end = self._seen.find(b"\r\n\r\n", self._head_start) + 4
-        length, chunked = validate_head(version, end - self._head_start, self._headers, fields)
-        self._head_start = end + length
-        self._body_left = None if chunked else length
-        exchange = Exchange(
-            self,
-            self._scope(method, version, fields),
-            keep_alive=self._parser.should_keep_alive() and not (version == "1.0" and self._asks_to_close(fields)),
-        )
-        if length or chunked:
-            exchange.more_body = True
+        exchange = Exchange(self, self._scope(head), keep_alive=head.keep_alive, has_body=head.has_body)
+        if head.has_body:
             self._incoming = exchange
             self.made_progress()
         self._exchanges.append(exchange)
@@ -248,12 +187,9 @@ class Protocol(asyncio.Protocol):
         else:
             self.transport.pause_reading()
 
-    def _asks_to_close(self, fields: Mapping[bytes, bytes]) -> bool:
-        # The parser looks for keep-alive alone in a request of HTTP/1.0, but close comes first (RFC 9112, section 9.3).
-        return b"connection" in fields and b"close" in members(self._headers, b"connection")
-
-    def _scope(self, method: str, version: str, fields: dict[bytes, bytes]) -> Scope:
-        path, query, target = target_of(method, self._target)
+    def _scope(self, head: RequestHead) -> Scope:
+        method, version, raw_target, headers, fields, *_ = head
+        path, query, target = target_of(method, raw_target)
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -267,24 +203,17 @@ class Protocol(asyncio.Protocol):
             "raw_path": path,
             "query_string": query,
             "target": target,
-            "headers": self._headers,
+            "headers": headers,
             "fields": fields,
         }
 
-    def on_body(self, body: bytes) -> None:
-        if self._body_left is None:
-            self._overhead = max(0, self._overhead - CREDIT * len(body))
-        else:
-            self._overhead = 0
-            self._body_left -= len(body)
+    def body_received(self, body: bytes) -> None:
         if self._incoming is not None:
             self.made_progress()
             self._incoming.feed(body)
 
-    def on_message_complete(self) -> None:
-        self._overhead = 0
-        # The parser takes a request that asks for an upgrade for whole at the end of its head.
-        if self._incoming is not None and not self._parser.should_upgrade():
+    def body_ended(self) -> None:
+        if self._incoming is not None:
             self._incoming.feed_end()
             self._incoming = None
 
@@ -296,8 +225,7 @@ class Protocol(asyncio.Protocol):
 
     def finished(self, exchange: Exchange) -> None:
         """Go on after an answer, once it is known whether a caller that has half-closed takes it."""
-        self.server_state.total_requests += 1
-        if exchange.delivery.state is State.HALF_CLOSED:
+        if exchange.delivery.state is _HALF_CLOSED:
             self._settling_task = self.loop.create_task(self._await_acknowledgement(exchange))
         else:
             self._continue_after(exchange)
@@ -324,38 +252,8 @@ class Protocol(asyncio.Protocol):
         elif self._refusal is not None:
             self._refuse(self._refusal)
         else:
-            self._deadline = self.loop.time() + (HEAD_TIMEOUT if self._in_head else self.keepalive)
+            self._deadline = self.loop.time() + (HEAD_TIMEOUT if self._parser.is_in_head else self.keepalive)
             self.transport.resume_reading()
-
-    def _validate_request_line(self, parsed: bytes) -> None:
-        """Compare the request line with what came, for the parser takes those of RTSP and Icecast, too.
-
-        Raises:
-            errors.InvalidRequest: they differ by more than what `escaped` has changed, which is undone.
-        """
-        if self._seen.startswith(parsed + b"\r\n", self._head_start):
-            return
-        rest = self._seen[self._head_start :].lstrip(b"\r\n")
-        self._head_start = len(self._seen) - len(rest)
-        line = rest.partition(b"\r\n")[0]
-        if line == parsed:
-            return
-        if line.isascii() or escaped(line) != parsed:
-            raise errors.InvalidRequest("The request is not HTTP/1.1.")
-        self._target = line.split(b" ")[1]
-
-    def _decline_upgrade(self) -> None:
-        """Go on as if the request had not asked (RFC 9110, section 7.8), with the body that the parser will not see.
-
-        Java's HttpClient asks for h2c with every call over plain HTTP.
-        """
-        self._parser = httptools.HttpRequestParser(self)
-        if self._incoming is not None:
-            framing = next(
-                b"%b: %b" % header for header in self._headers if header[0] in {b"content-length", b"transfer-encoding"}
-            )
-            self._resumed = True
-            self._parser.feed_data(b"POST / HTTP/1.1\r\nhost: x\r\n%b\r\n\r\n" % framing)
 
     def _refuse(self, error: BaseException | None) -> None:
         """Answer what is no request, in its turn, and close."""
@@ -364,7 +262,7 @@ class Protocol(asyncio.Protocol):
             error = errors.InternalError("The proxy failed.", run_started="no")
         if self._incoming is not None:
             self._incoming.break_off()
-        self._refusal = error
+        self._phase, self._refusal = _REFUSING, error
         if self._exchanges:
             return
         self.transport.write(refusal(error, self.server_state.default_headers))
@@ -378,7 +276,7 @@ class Protocol(asyncio.Protocol):
             return
         self.transport.write_eof()
         self.transport.resume_reading()
-        self._lingering = True
+        self._phase = _LINGERING
         self._deadline = self.loop.time() + LINGER
 
     def _hang_up(self) -> None:

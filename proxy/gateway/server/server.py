@@ -116,7 +116,7 @@ class Server(uvicorn.Server):
         tls: what to show to callers.
         ready: called when it serves.
         stopping: called when it begins to stop, before the delay.
-        max_connections: open connections at which no more are accepted on the first of the sockets, which is for callers.
+        max_connections: limit of open connections, beyond which the first socket, for callers, accepts no more.
         batch: connections that are accepted at a time.
 
     Raises:

@@ -951,6 +951,35 @@ async def _fed(pieces: list[bytes]) -> tuple[Wire, Seen]:
     return wire, seen
 
 
+def test_a_connection_shows_what_it_does() -> None:
+    async def scenario() -> list[str]:
+        answering = asyncio.Event()
+
+        async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+            await answering.wait()
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body"})
+
+        connection = Protocol(cast("uvicorn.Config", _settings_of(app)), ServerState(), {})
+        connection.connection_made(Wire())
+        shown = [repr(connection)]
+        for piece in (GET[:5], GET[5:], b"nonsense\r\n\r\n"):
+            connection.data_received(piece)
+            shown.append(repr(connection))
+        answering.set()
+        for _ in range(4):
+            await asyncio.sleep(0)
+        return [*shown, repr(connection)]
+
+    assert asyncio.run(scenario()) == [
+        "<Protocol SERVING, reading BETWEEN, 0 exchanges>",
+        "<Protocol SERVING, reading HEAD, 0 exchanges>",
+        "<Protocol SERVING, reading BETWEEN, 1 exchanges>",
+        "<Protocol REFUSING, reading HEAD, 1 exchanges>",
+        "<Protocol LINGERING, reading HEAD, 0 exchanges>",
+    ]
+
+
 class _settings_of(NamedTuple):  # noqa: N801 - what a protocol reads of uvicorn's settings
     loaded_app: Any
     timeout_keep_alive: float = 75
