@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client import values as library
@@ -45,7 +45,6 @@ SUPERVISOR = "supervisor"
 NAMESPACE = "trigger_shim"
 
 Kind = Literal["withdrawn", "pass_through"]
-KINDS: tuple[Kind, ...] = ("withdrawn", "pass_through")
 
 # Prometheus misses the first increase of a series that did not exist before, so these exist from the start.
 _EXPECTED: tuple[tuple[Outcome, int], ...] = (
@@ -103,7 +102,7 @@ class Metrics:
             self.reloads.record(success=True)
 
         # labels() is slow, so its results are kept. All series are created now: a full disk must not fail a call later.
-        self._in_flight = {kind: in_flight.labels(kind) for kind in KINDS}
+        self._in_flight = {kind: in_flight.labels(kind) for kind in get_args(Kind)}
         self._callers = {OTHER: self._by_caller.labels(OTHER).inc}
         self.configure(config)
         self._count: dict[tuple[str, Outcome, int], Callable[[], None]] = {}
