@@ -24,13 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> ExitStatus:
     stop = signals.Stop()
     # Imported here so that a signal ends the process even now, and so that `trigger-shim --help` imports no server.
-    from proxy.gateway.processes import supervisor  # noqa: PLC0415
+    from proxy.gateway.processes.serve import serve  # noqa: PLC0415
     from proxy.gateway.server.server import ServeError  # noqa: PLC0415
 
     if options.config is None and Path(sources.DEFAULT_FILE).exists():
         options.config = sources.DEFAULT_FILE  # so that a reload fails if the file is gone
     try:
-        supervisor.serve(functools.partial(load_config, options), stop, announce=sys.stderr.isatty())
+        serve(functools.partial(load_config, options), stop, announce=sys.stderr.isatty())
     except ConfigError as error:
         raise CommandError(ExitStatus.USAGE, *error.problems) from None
     except ServeError as error:

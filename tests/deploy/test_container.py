@@ -77,7 +77,7 @@ def test_the_image_says_what_it_is_and_how_it_is_run(engine: Engine) -> None:
 
 FOUND = """
 import json, os, pathlib, shutil, sys
-import proxy.gateway.processes.supervisor
+import proxy.gateway.processes.serve
 specs = [module.__spec__ for module in sys.modules.values() if getattr(module, "__spec__", None)]
 cached = [spec.cached for spec in specs if spec.has_location and spec.cached]
 print(json.dumps({

@@ -11,7 +11,7 @@ from typing import Any
 
 from proxy.config import Config, ConfigError, contradictions
 from proxy.gateway.metrics import Reloads
-from proxy.gateway.processes import service_manager as notify
+from proxy.gateway.processes import service_manager
 from proxy.output.diagnostics import operator
 
 
@@ -69,7 +69,7 @@ class Reload:
         while True:
             await self._requested.wait()
             self._requested.clear()
-            with notify.reloading():
+            with service_manager.reloading():
                 problems = await self._reload()
             for problem in problems:
                 operator.error(f"reload refused: {problem}")

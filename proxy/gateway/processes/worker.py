@@ -14,9 +14,9 @@ from proxy import signals
 from proxy.config import Config
 from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
-from proxy.gateway.processes.start import application
+from proxy.gateway.processes.start import application, freeze_startup_objects
 from proxy.gateway.server import descriptors
-from proxy.gateway.server.server import Listeners, ServeError, Server, freeze_startup_objects
+from proxy.gateway.server.server import Listeners, ServeError, Server
 
 Order = Literal["drain", "end"] | Config
 """What the supervisor says: stop once the calls under way have ended, or at once, or put a configuration in force."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import math
 import socket
@@ -61,13 +60,6 @@ def listen(config: Config) -> Listeners:
     """
     public = bind("listen", config.listen)
     return Listeners(public, bind("admin", config.admin) if config.admin is not None else None)
-
-
-def freeze_startup_objects() -> None:
-    """Have the garbage collector pass over what there is by now: each look at all of it would take milliseconds."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000)  # calls leave no cycles behind, and those under way are looked through in vain
 
 
 @contextlib.contextmanager
