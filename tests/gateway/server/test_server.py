@@ -1,7 +1,6 @@
 import contextlib
 import functools
 import http.client
-import json
 import os
 import pty
 import signal
@@ -26,7 +25,6 @@ from proxy.gateway.server import protocol, server
 from proxy.gateway.server.server import ServeError
 from tests.gateway.server.test_protocol import Caller, has_read
 from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, held, proxy_for, reset_on_close, until
-from tests.processes import running
 
 
 @dataclass
@@ -141,31 +139,6 @@ def certified(folder: Path) -> tuple[dict[str, str], ssl.SSLContext]:
     trusting = ssl.create_default_context()
     issuing.configure_trust(trusting)
     return {"certificate": str(certificate), "key": str(key)}, trusting
-
-
-def test_on_a_terminal_three_lines_say_what_is_served(upstream: Upstream, tmp_path: Path) -> None:
-    with serving(upstream.url, tmp_path) as running:
-        assert running.call().answer() is not None
-        running.signal(signal.SIGTERM)
-        assert running.exit_status() == 0
-        with contextlib.suppress(OSError):  # so does the end of a terminal read
-            assert os.read(running.terminal, 4096) == b""
-    assert running.announced == [
-        f"trigger-shim: listening on http://127.0.0.1:{running.proxy.port}",
-        f"trigger-shim: forwarding to {upstream.url}",
-        f"trigger-shim: logging callers to {running.proxy.log}",
-    ]
-
-
-def test_elsewhere_nothing_is_said_unless_it_is_wrong(upstream: Upstream, tmp_path: Path) -> None:
-    log = tmp_path / "callers.jsonl"
-    arguments = command(upstream.url, tmp_path)
-    with running(subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)) as process:
-        until(lambda: log.exists() and b'"start"' in log.read_bytes())
-        process.terminate()
-        assert process.communicate(timeout=60) == (b"", b"")
-    assert process.returncode == 0
-    assert [json.loads(line)["at"] for line in log.read_text().splitlines()] == ["start", "stop"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -318,15 +291,6 @@ def test_who_has_hung_up_before_it_was_accepted_is_passed_over(upstream: Upstrea
             assert os.read(running.terminal, 4096) == b""
 
 
-def test_a_port_in_use_is_named(upstream: Upstream, tmp_path: Path) -> None:
-    with server.loopback() as taken:
-        address = "{}:{}".format(*taken.getsockname())
-        arguments = command(upstream.url, tmp_path, listen=address)
-        ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
-    assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == f"trigger-shim: error: listen: {address}: Address already in use\n"
-
-
 @pytest.mark.parametrize("host", ["host.invalid", "192.0.2.1"])
 def test_an_address_that_is_not_this_machines_is_named(host: str) -> None:
     with pytest.raises(ServeError, match=rf"^admin: {host}:1: \w"):
@@ -361,15 +325,6 @@ def test_a_certificate_that_cannot_be_used_stops_the_start(tmp_path: Path) -> No
     assert ended.returncode != 0
     [line] = ended.stderr.splitlines()
     assert line.startswith("trigger-shim: error: tls: ")
-
-
-def test_a_log_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    arguments = command("http://upstream.example", tmp_path, callers={"log": str(tmp_path / "file" / "callers.jsonl")})
-    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 1
-    [line] = ended.stderr.splitlines()
-    assert line.startswith(f"trigger-shim: error: callers.log: {tmp_path / 'file'}")
 
 
 def test_an_application_that_cannot_start_is_no_server_in_the_background() -> None:
