@@ -56,10 +56,6 @@ ATTRIBUTES: list[tuple[Callable[[], object], str, str]] = [
     (ServerState, "default_headers", "Server puts the date into it, and Exchange adds it to answers"),
     (loaded, "loaded_app", "Protocol calls it for each request"),
     (loaded, "timeout_keep_alive", "Protocol closes idle connections after it"),
-    (loaded, "ssl", "Server gives it to the acceptors"),
-    (loaded, "ssl_version", "Server makes its own context of it"),
-    (loaded, "ssl_certfile", "Server loads it into its own context"),
-    (loaded, "ssl_keyfile", "Server loads it into its own context"),
     (lambda: uvicorn.Server(loaded()), "config", "Server reads its settings from it"),
     (lambda: uvicorn.Server(loaded()), "server_state", "Server shares it with the connections"),
     (lambda: uvicorn.Server(loaded()), "started", "background() asks whether the server has started"),
@@ -109,18 +105,6 @@ def test_uvicorns_server_calls_them_in_this_order_and_opens_no_socket_of_its_own
         "main_loop",
         "shutdown []",
     ], "proxy.gateway.server.server overrides these methods"
-
-
-def test_uvicorn_gives_the_settings_to_the_factory_of_the_tls_context() -> None:
-    given: list[object] = []
-
-    def factory(settings: uvicorn.Config, _default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-        given.append(settings)
-        return Context(settings.ssl_version)
-
-    settings = loaded(ssl_context_factory=factory)
-    assert given == [settings], "proxy.gateway.server.server makes its own context"
-    assert isinstance(settings.ssl, Context)
 
 
 def test_uvicorn_logs_the_failure_of_the_application_to_this_logger(caplog: pytest.LogCaptureFixture) -> None:

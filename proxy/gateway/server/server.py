@@ -1,4 +1,4 @@
-"""Sockets and signals of one process."""
+"""The server of one process, and its listening sockets."""
 
 import asyncio
 import contextlib
@@ -24,39 +24,39 @@ from proxy.gateway.server.tls import Context
 from proxy.output.diagnostics import operator
 
 BACKLOG = 4096
-"""Connections that may wait to be accepted: what Linux allows where nobody has changed it."""
+"""Connections that may wait to be accepted: the default maximum of Linux."""
 
 KEEPALIVE = 75
-"""Seconds for which an idle connection of a caller stays open."""
+"""Seconds for which a caller's idle connection stays open."""
 
 TICK = 1.0
-"""Seconds between two looks for connections that are over their time."""
+"""Seconds between two checks of time limits."""
 
 GRACE = 1.0
-"""Seconds in which a call that is cut off writes its record."""
+"""Seconds in which a call that is cut off can write its record."""
 
 
 class ServeError(Exception):
-    """The proxy cannot start; the message is for the operator."""
+    """The proxy cannot start or stop properly. The message is for whoever runs it."""
 
 
 class Listeners(NamedTuple):
-    """The listening sockets: for callers, and for those who run the proxy."""
+    """The listening sockets: for callers, and for the admin pages."""
 
     public: socket.socket
     admin: socket.socket | None = None
 
     @property
     def sockets(self) -> list[socket.socket]:
-        """Those that there are."""
+        """All of them."""
         return [bound for bound in self if bound is not None]
 
 
 def listen(config: Config) -> Listeners:
-    """The sockets that the configuration asks for.
+    """Bind the sockets that the configuration names.
 
     Raises:
-        ServeError: one cannot be had.
+        ServeError: a socket cannot be bound.
     """
     public = bind("listen", config.listen)
     return Listeners(public, bind("admin", config.admin) if config.admin is not None else None)
@@ -70,7 +70,7 @@ def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5, tls: Tls
 
     def run() -> None:
         try:
-            with contextlib.suppress(SystemExit):  # it could not start
+            with contextlib.suppress(SystemExit):  # the application could not start
                 server.run(list(sockets))
         finally:
             done.set()
@@ -90,26 +90,29 @@ def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5, tls: Tls
 
 
 def loopback() -> socket.socket:
-    """A listening socket on a free port of the loopback interface."""
+    """Return a listening socket on a free port of the loopback interface."""
     return bind("listen", Address("127.0.0.1", 0))
 
 
 def _do_nothing() -> None:
-    """Nobody wants to know."""
+    """Do nothing."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, but it waits for what that one looks for ten times a second, and keeps time while it stops.
+    """uvicorn's server, without polling, and with time limits that hold during a stop.
+
+    It serves until `stop` or `drain`. Then it accepts calls for `delay` seconds more, waits at most `drain` seconds for
+    those under way, and cuts off the others. `end` skips both.
 
     Args:
-        app: answers.
+        app: the ASGI application.
         drain: seconds for which a stop waits for the calls under way.
         delay: seconds before that, in which calls are still accepted.
-        tls: what to show to callers.
+        tls: the certificate; None for plain HTTP.
         ready: called when it serves.
         stopping: called when it begins to stop, before the delay.
         max_connections: limit of open connections, beyond which the first socket, for callers, accepts no more.
-        batch: connections that are accepted at a time.
+        batch: connections to accept at a time.
 
     Raises:
         ServeError: the certificate or its key cannot be used.
@@ -129,7 +132,8 @@ class Server(uvicorn.Server):
         max_connections: float = math.inf,
         batch: int = BATCH,
     ) -> None:
-        super().__init__(_settings(app, tls))
+        super().__init__(_settings(app))
+        self._tls = _context(tls) if tls is not None else None
         self._drain, self._delay = drain, delay
         self._on_ready, self._on_stopping = ready, stopping
         self._stopping, self._forced = asyncio.Event(), asyncio.Event()
@@ -138,7 +142,7 @@ class Server(uvicorn.Server):
         self._acceptors: list[Acceptor] = []
 
     def stop(self) -> None:
-        """Stop once the calls under way have ended; when asked again, at once."""
+        """Stop once the calls under way have ended. A second call stops at once."""
         if self._stopping.is_set():
             self.end()
         self.drain()
@@ -196,13 +200,13 @@ class Server(uvicorn.Server):
         def room() -> float:
             return max_connections - len(self.server_state.connections)
 
-        bound.listen(BACKLOG)  # it may be only bound yet
+        bound.listen(BACKLOG)  # it may only be bound so far
         return Acceptor(
             bound,
             new_protocol,
             room,
             self._shortage,
-            tls=self.config.ssl,
+            tls=self._tls,
             handshake=protocol.HEAD_TIMEOUT,
             batch=self._batch,
         )
@@ -222,23 +226,23 @@ class Server(uvicorn.Server):
 
 
 def _fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Say in one line what asyncio would say in a traceback."""
+    """Log in one line what asyncio would log as a traceback."""
     what = type(context["exception"]).__name__ if "exception" in context else context["message"]
     operator.error(f"a fault of the proxy itself, beside the calls: {what}")
 
 
 class _Messages(logging.Handler):
-    """The server library's messages, a line each and never a traceback."""
+    """Logs uvicorn's messages, one line each and never a traceback."""
 
     def emit(self, record: logging.LogRecord) -> None:
         operator.warning(record.getMessage().strip())
 
 
-def _settings(app: ASGIApp, tls: Tls | None) -> uvicorn.Config:
+def _settings(app: ASGIApp) -> uvicorn.Config:
     logger = logging.getLogger("uvicorn.error")
     logger.handlers, logger.propagate = [_Messages(logging.WARNING)], False
     logger.setLevel(logging.WARNING)
-    settings = uvicorn.Config(
+    return uvicorn.Config(
         app,
         http=Protocol,
         loop="uvloop",
@@ -249,31 +253,29 @@ def _settings(app: ASGIApp, tls: Tls | None) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=KEEPALIVE,
-        ssl_certfile=tls.certificate if tls else None,
-        ssl_keyfile=tls.key if tls else None,
-        ssl_context_factory=_context if tls else None,
     )
+
+
+def _context(tls: Tls) -> Context:
+    context = Context(ssl.PROTOCOL_TLS_SERVER)
     try:
-        settings.load()
+        context.load_cert_chain(tls.certificate, tls.key)
     except ssl.SSLError as error:
         raise ServeError(f"tls: the certificate and the key cannot be used: {error.reason or error}") from None
     except OSError as error:
         raise ServeError(f"tls: {error.filename or 'the certificate'}: {error.strerror}") from None
-    return settings
-
-
-def _context(settings: uvicorn.Config, _: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-    """The context that uvicorn makes of these settings, but one of ours."""
-    context = Context(settings.ssl_version)
-    context.load_cert_chain(cast("str", settings.ssl_certfile), settings.ssl_keyfile)
     return context
 
 
 def bind(key: str, address: Address) -> socket.socket:
-    """A listening socket.
+    """Bind a listening socket.
+
+    Args:
+        key: the key of the address in the configuration, for the error.
+        address: where to listen.
 
     Raises:
-        ServeError: it cannot be had; `key` says which address of the configuration that was.
+        ServeError: it cannot be bound.
     """
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(
@@ -291,5 +293,5 @@ def bind(key: str, address: Address) -> socket.socket:
 
 
 def address(bound: socket.socket) -> Address:
-    """Where a socket listens."""
+    """Return the address that a socket listens on."""
     return Address(*bound.getsockname()[:2])
