@@ -1,4 +1,4 @@
-"""Reads the configuration again on SIGHUP, and says what became of that."""
+"""Reloads the configuration on SIGHUP."""
 
 import asyncio
 import contextlib
@@ -16,15 +16,14 @@ from proxy.output.diagnostics import operator
 
 
 class Reload:
-    """Reloads, one after the other; a signal that comes in the middle of one leads to another.
+    """Reloads on every SIGHUP. A signal that arrives during a reload leads to another one.
 
     Args:
         load: reads the configuration.
-        read: what it read at the start.
-        running: that, as it is in force.
-        adopt: puts a configuration in force that differs from the running one in what may change; raises whatever is
-            wrong.
-        reloads: how they went.
+        read: what it returned at the start.
+        running: the configuration in force, which may differ from `read`.
+        adopt: puts a configuration in force, or raises an error. Only the policy and the known callers may differ.
+        reloads: the metrics.
     """
 
     def __init__(
@@ -45,14 +44,14 @@ class Reload:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Reload on every SIGHUP from now on, and on one that was held."""
+        """Reload on every SIGHUP from now on, including one that arrived while it was blocked."""
         loop = asyncio.get_running_loop()
-        # Not a handler of the loop's: that would need the signal unblocked, and so it would be where workers start.
+        # A handler of the event loop would need the signal unblocked, and workers would inherit that.
         threading.Thread(target=self._wait_for_signals, args=(loop,), daemon=True).start()
         self._task = loop.create_task(self._run())
 
     def stop(self) -> None:
-        """Hear of no signal any more."""
+        """Ignore signals from now on."""
         self._stopped = True
 
     def _wait_for_signals(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -75,7 +74,7 @@ class Reload:
                 operator.error(f"reload refused: {problem}")
 
     async def _reload(self) -> list[str]:
-        """Reload once, and return why that cannot be."""
+        """Reload once. Returns the problems that prevent it."""
         try:
             read = await asyncio.to_thread(self._load)
             _warn_of_restart(needing_restart(self._read, read))
@@ -93,20 +92,20 @@ class Reload:
 
 
 def merged(running: Config, read: Config) -> Config:
-    """What runs, with what may change while it does: the policy and the known callers."""
+    """Return the running configuration with the policy and the known callers that were read."""
     callers = dataclasses.replace(running.callers, known=read.callers.known)
     return dataclasses.replace(running, lifecycle=read.lifecycle, callers=callers)
 
 
 def _checked(config: Config) -> Config:
-    # What was read goes together; what of it can be taken over may not go with what runs.
+    # The file has no contradictions, but its policy may contradict settings that need a restart.
     if problems := contradictions(config):
         raise ConfigError(problems)
     return config
 
 
 def needing_restart(before: Config, after: Config) -> list[str]:
-    """The keys whose values differ and cannot change while it runs."""
+    """Return the keys whose values differ and need a restart."""
     return _changed_keys(merged(before, after), after)
 
 

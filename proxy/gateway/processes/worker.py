@@ -1,4 +1,4 @@
-"""One of several workers: a process of its own, which the supervisor starts with the sockets that all of them share."""
+"""One of several workers: a process that the supervisor starts, with the sockets that all workers share."""
 
 import asyncio
 import contextlib
@@ -19,19 +19,19 @@ from proxy.gateway.server import descriptors
 from proxy.gateway.server.server import Listeners, ServeError, Server
 
 Order = Literal["drain", "end"] | Config
-"""What the supervisor says: stop once the calls under way have ended, or at once, or put a configuration in force."""
+"""What the supervisor sends: stop once the calls under way have ended, stop at once, or adopt a configuration."""
 
 Problem = str | None
-"""What a worker says, at its start and after each configuration: why it cannot do it, or None when it serves so."""
+"""What a worker reports after its start and after each configuration: why it failed, or None."""
 
 
 class Work(NamedTuple):
-    """What a worker is to do.
+    """What the supervisor sends first.
 
     Attributes:
         config: the whole configuration.
-        slot: its number; no two workers have the same at a time.
-        folder: where the workers count.
+        slot: its number; two workers never have the same one at a time.
+        folder: in which the workers count.
         sockets: descriptors of the listening sockets.
     """
 
@@ -42,10 +42,10 @@ class Work(NamedTuple):
 
 
 class _WorkerServer(Server):
-    """A server that hears of its stop from the supervisor, and stops when there is none any more.
+    """A server that follows the orders of the supervisor, and stops if that has died.
 
     Attributes:
-        abandoned: the supervisor is gone.
+        abandoned: whether the supervisor has died.
     """
 
     def __init__(self, app: App, config: Config, channel: "Connection[Problem, Order]") -> None:
@@ -73,7 +73,7 @@ class _WorkerServer(Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # A service manager may signal every process of the service, beside the supervisor's order: that is one stop.
+        # A service manager may signal all processes, in addition to the supervisor's order. Together they are one stop.
         loop = asyncio.get_running_loop()
         for number in signals.STOP:
             loop.add_signal_handler(number, self.drain)
@@ -96,7 +96,7 @@ class _WorkerServer(Server):
             self.drain()
 
     async def _adopt(self, config: Config) -> None:
-        await self._serves.wait()  # or the start would put its own in force afterwards
+        await self._serves.wait()  # or the start would overwrite it with its own
         try:
             await self._app.adopt(config)
         except Exception as fault:
@@ -106,10 +106,10 @@ class _WorkerServer(Server):
 
 
 def main(descriptor: int) -> int:
-    """Serve until the supervisor says otherwise.
+    """Serve until the supervisor orders a stop.
 
     Args:
-        descriptor: of the connection to the supervisor.
+        descriptor: descriptor of the connection to the supervisor.
 
     Returns:
         The exit status.
@@ -118,7 +118,7 @@ def main(descriptor: int) -> int:
     channel: Connection[Problem, Any] = Connection(descriptor)
     try:
         work = Work(*channel.recv())
-    except EOFError:  # the supervisor is gone already
+    except EOFError:  # the supervisor has died
         return 1
     sockets = [socket.socket(fileno=number) for number in work.sockets]
     for bound in sockets:

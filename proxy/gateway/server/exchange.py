@@ -1,4 +1,4 @@
-"""One request of a caller and its answer, as ASGI sees them."""
+"""One request and its answer, as ASGI sees them."""
 
 import asyncio
 import enum
@@ -18,7 +18,7 @@ from proxy.gateway.server.request import METHODS
 from proxy.output.diagnostics import operator
 
 BUFFER_LIMIT = 64 << 10
-"""Bytes of a request's body that may wait for the application before the connection is read no further."""
+"""Bytes of a request's body that may wait for the application. Reading pauses beyond them."""
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b" % (status, status.phrase.encode()) for status in http.HTTPStatus}
 _NO_BODY = frozenset({204, 304})
@@ -258,25 +258,25 @@ class Exchange:
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """End a connection with a reset, so that nothing on it can be taken for whole."""
+    """Close a connection with a reset, so that nothing on it is taken for complete."""
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 
 
 def response_head(status: int, headers: Headers) -> bytes:
-    """The bytes of an answer before its body."""
+    """Return the bytes of an answer before its body."""
     line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status
     return b"\r\n".join([line, *map(b": ".join, headers), b"", b""])
 
 
 def refusal(error: errors.ProxyError, own: Headers) -> bytes:
-    """A whole answer to what is no request; the connection ends with it.
+    """Return the whole answer to an invalid request, after which the connection is closed.
 
     Args:
         error: what is wrong.
-        own: headers of the server's own.
+        own: headers that the server adds to every answer.
     """
-    body = error.body(uuid.uuid4().hex, starts_run=True)  # it may have been meant to
+    body = error.body(uuid.uuid4().hex, starts_run=True)  # it may have been a trigger
     fields = [
         *own,
         (b"content-type", b"application/json"),

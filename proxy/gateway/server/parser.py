@@ -11,7 +11,7 @@ from proxy.gateway.headers import Header, members
 from proxy.gateway.server.request import HEAD_LIMIT, escaped, validate_head
 
 CREDIT = 16
-"""Bytes of a chunked body, its framing included, that each byte of content pays for; a chunk of one byte takes six."""
+"""Bytes of a chunked body, with framing, that are allowed for each byte of content. A chunk of one byte takes six."""
 
 
 class Reading(enum.Enum):

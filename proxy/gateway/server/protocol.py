@@ -1,7 +1,7 @@
-"""HTTP/1.1 from callers: what a connection may send, and how long it may take.
+"""Connections of callers: requests are answered in order, and everything has a time limit.
 
-uvicorn calls this for each connection (its ``http`` setting). Its own protocols lose the body of a request that asks
-for an upgrade, wait without end for half a request, and take framing that other servers refuse.
+uvicorn's own protocols lose the body of a request that asks for an upgrade, wait forever for the rest of a request, and
+accept framing that other servers refuse.
 """
 
 import asyncio
@@ -24,27 +24,27 @@ from proxy.gateway.server.tls import Session
 from proxy.output.diagnostics import operator
 
 AHEAD_LIMIT = 100
-"""Requests that a caller may send ahead of their answers."""
+"""How many requests of a connection may be unanswered at a time."""
 
 HEAD_TIMEOUT = 10.0
 """Seconds from the first byte of a request to the end of its headers."""
 
 BODY_TIMEOUT = 30.0
-"""Seconds that a body may make no progress."""
+"""Seconds without any progress of a body."""
 
 WRITE_TIMEOUT = 120.0
-"""Seconds that a caller may leave its answer unread."""
+"""Seconds for which a caller may not read its answer."""
 
 LINGER = 2.0
-"""Seconds for which input is thrown away after a refusal, so that a reset does not overtake the answer."""
+"""Seconds for which input is discarded after the last answer. A close would reset the connection before it is read."""
 
 
 class Phase(enum.Enum):
-    """What a connection does with what it receives."""
+    """What a connection does with its input."""
 
     SERVING = "requests are answered"
-    REFUSING = "input is ignored; answers under way are finished, then the refusal is sent"
-    LINGERING = "input is ignored; everything is sent, and the caller has time to read it"
+    REFUSING = "input is discarded; a refusal is sent once the requests before it are answered"
+    LINGERING = "input is discarded; the last answer is sent, and the caller has time to read it"
 
 
 # Python 3.11 takes 0.1 µs to look up a member.
@@ -55,9 +55,16 @@ _HALF_CLOSED = State.HALF_CLOSED
 class Protocol(asyncio.Protocol):
     """One connection of a caller.
 
-    An application that puts ``connected`` into its lifespan's state is told of each that begins (1) or ends (-1), after
-    the port that it is on. The scope of a call has, beyond what ASGI knows, its ``target`` as it came, the first value
-    of each header in ``fields``, and in ``delivery`` whether its answer reaches the caller.
+    The application may put a function ``connected`` into its lifespan's state. It is called with the port and 1 when a
+    connection begins, and with the port and -1 when it ends. The scope of a call has, in addition to ASGI's keys, its
+    ``target`` as it came, the first value of each header in ``fields``, and in ``delivery`` whether its answer reaches
+    the caller.
+
+    Args:
+        config: uvicorn's settings, with the application.
+        server_state: shared by all connections.
+        app_state: the state of the application's lifespan.
+        _loop: the event loop, if it is known.
     """
 
     def __init__(
@@ -94,7 +101,7 @@ class Protocol(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self._server = transport.get_extra_info("sockname")[:2]
         peer = transport.get_extra_info("peername")
-        self._client = (_unmapped(peer[0]), peer[1]) if peer is not None else None  # who has hung up by now has none
+        self._client = (_unmapped(peer[0]), peer[1]) if peer is not None else None  # None if the caller is gone already
         self._tls: Session | None = transport.get_extra_info("ssl_object")
         self._scheme = "https" if self._tls is not None else "http"
         self.server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own protocols only
@@ -115,7 +122,7 @@ class Protocol(asyncio.Protocol):
             exchange.disconnect()
 
     def eof_received(self) -> bool:
-        """The caller has ended its side; what it has asked for before is answered (RFC 9112, section 9.6)."""
+        """Answer the requests so far of a caller that has ended its side (RFC 9112, section 9.6)."""
         self._input_ended = True
         if not self._exchanges:
             return False
@@ -146,10 +153,10 @@ class Protocol(asyncio.Protocol):
         except Exception as error:
             self._refuse(error)
 
-    # What the server asks for
+    # The server calls these
 
     def shutdown(self) -> None:
-        """Close once nothing is under way."""
+        """Close once the requests so far are answered."""
         if self._exchanges:
             for exchange in self._exchanges:
                 exchange.keep_alive = False
@@ -157,19 +164,19 @@ class Protocol(asyncio.Protocol):
             self._hang_up()
 
     def enforce_timeouts(self, now: float) -> None:
-        """Close a connection that is over its time; called about once a second."""
+        """Close the connection if a time limit is over. Called about once a second."""
         if not self.writable.is_set() and now > self._stalled + WRITE_TIMEOUT:
             self.transport.abort()
         elif now < self._deadline:
             return
-        elif self.transport.is_closing():  # and its last bytes are still unread
+        elif self.transport.is_closing():  # but its last bytes are unread
             self.transport.abort()
         elif self._parser.is_in_head and not self._exchanges and self._phase is _SERVING:
             self._refuse(errors.RequestTimeout(f"The headers took over {HEAD_TIMEOUT:g} s."))
         elif not self._exchanges or self._exchanges[0].waiting:
             self._hang_up()
 
-    # What the parser calls
+    # The parser calls these
 
     def head_started(self) -> None:
         self._deadline = self.loop.time() + HEAD_TIMEOUT
@@ -217,14 +224,14 @@ class Protocol(asyncio.Protocol):
             self._incoming.feed_end()
             self._incoming = None
 
-    # The connection's own
+    # Exchanges call these
 
     def made_progress(self) -> None:
-        """Begin to count the time for a body anew."""
+        """Restart the time limit for the body."""
         self._deadline = self.loop.time() + BODY_TIMEOUT
 
     def finished(self, exchange: Exchange) -> None:
-        """Go on after an answer, once it is known whether a caller that has half-closed takes it."""
+        """Continue after an answer. If the caller has half-closed, find out first whether it took the answer."""
         if exchange.delivery.state is _HALF_CLOSED:
             self._settling_task = self.loop.create_task(self._await_acknowledgement(exchange))
         else:
@@ -232,20 +239,20 @@ class Protocol(asyncio.Protocol):
 
     async def _await_acknowledgement(self, exchange: Exchange) -> None:
         if not (exchange.keep_alive or self.transport.is_closing()) and self.transport.can_write_eof():
-            self.transport.write_eof()  # the caller need not wait for that
+            self.transport.write_eof()  # so that the caller need not wait
         taken = await acknowledged(self.transport)
         exchange.delivery.becomes(State.DELIVERED if taken else State.LOST)
         if not taken and not self.transport.is_closing():
-            reset(self.transport)  # its run may go to another caller
+            reset(self.transport)  # its retry may get the run, so it must not get the answer
         self._continue_after(exchange)
 
     def _continue_after(self, exchange: Exchange) -> None:
-        """Go on with a request that was sent ahead, or with waiting for one."""
+        """Continue with the next request, or wait for one."""
         self._exchanges.remove(exchange)
         if self.transport.is_closing():
             return
         if not exchange.keep_alive or self._incoming is exchange:
-            # With a body still to come, what comes next cannot be told from it in bounded time.
+            # The next request only begins after the rest of the body, which may be endless.
             self._close()
         elif self._exchanges:
             self._exchanges[0].start()
@@ -256,7 +263,7 @@ class Protocol(asyncio.Protocol):
             self.transport.resume_reading()
 
     def _refuse(self, error: BaseException | None) -> None:
-        """Answer what is no request, in its turn, and close."""
+        """Answer an invalid request after those before it, and close."""
         if not isinstance(error, errors.ProxyError):
             operator.error(f"a fault of the proxy itself, in reading a request: {type(error).__name__}")
             error = errors.InternalError("The proxy failed.", run_started="no")
@@ -269,7 +276,7 @@ class Protocol(asyncio.Protocol):
         self._close()
 
     def _close(self) -> None:
-        """Close when the caller has read all, which a reset would keep it from."""
+        """Close after the caller had time to read everything."""
         self._exchanges.clear()
         if self._input_ended or not self.transport.can_write_eof():
             self._hang_up()
@@ -285,5 +292,5 @@ class Protocol(asyncio.Protocol):
 
 
 def _unmapped(host: str) -> str:
-    """The IPv4 address in an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2), which dual-stack sockets show."""
+    """Return the IPv4 address in an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2) of a dual-stack socket."""
     return host.removeprefix("::ffff:") if "." in host else host
