@@ -25,15 +25,7 @@ _NO_BODY = frozenset({204, 304})
 
 
 class CallerConnection(Protocol):
-    """What an exchange needs of the connection that it is on.
-
-    Attributes:
-        app: the ASGI application.
-        loop: the event loop that the connection runs on.
-        server_state: has the headers that the server adds to every answer, and the tasks that it waits for.
-        transport: writes to the caller.
-        writable: set while the caller reads fast enough.
-    """
+    """What an exchange needs of its connection."""
 
     app: Any
     loop: asyncio.AbstractEventLoop
@@ -45,7 +37,7 @@ class CallerConnection(Protocol):
         """Restart the time limit for the body."""
 
     def finished(self, exchange: "Exchange") -> None:
-        """Called once the answer is complete."""
+        """Continue after a complete answer."""
 
 
 class Body(enum.Enum):
@@ -76,14 +68,8 @@ _LOST = State.LOST
 class Exchange:
     """One request and its answer, as ASGI sees them (spec version 2.4: sending to a lost caller raises `OSError`).
 
-    Args:
-        connection: the connection of the caller.
-        scope: the ASGI scope.
-        keep_alive: whether the connection may carry another request afterwards.
-        has_body: whether the request has a body, which is fed piece by piece.
-
     Attributes:
-        keep_alive: as given, or False since something rules it out.
+        keep_alive: whether the connection can carry another request afterwards.
         delivery: whether the answer reaches the caller.
     """
 

@@ -27,17 +27,7 @@ _BETWEEN, _HEAD, _BODY, _SUBSTITUTE_HEAD = Reading  # Python 3.11 takes 0.1 µs 
 
 
 class RequestHead(NamedTuple):
-    """The head of a request.
-
-    Attributes:
-        method: in capitals.
-        version: of HTTP, as in ``1.1``.
-        target: as it came.
-        headers: all of them, with names in lower case.
-        fields: the first value of each.
-        keep_alive: whether another request may follow on the connection.
-        has_body: whether a body follows.
-    """
+    """The head of a request. Header names are in lower case; `fields` has the first value of each."""
 
     method: str
     version: str
@@ -49,30 +39,16 @@ class RequestHead(NamedTuple):
 
 
 class Receiver(Protocol):
-    """Called for what is read."""
+    """Called for each part of a request. Only a request with a body has the last two."""
 
-    def head_started(self) -> None:
-        """The first byte of a request has arrived."""
-
-    def head_received(self, head: RequestHead) -> None:
-        """Its head is complete."""
-
-    def body_received(self, body: bytes) -> None:
-        """A piece of its body has arrived."""
-
-    def body_ended(self) -> None:
-        """Its body is complete. Not called for a request without one."""
+    def head_started(self) -> None: ...
+    def head_received(self, head: RequestHead) -> None: ...
+    def body_received(self, body: bytes) -> None: ...
+    def body_ended(self) -> None: ...
 
 
 class RequestParser:
-    """Reads one request after the other; httptools parses.
-
-    Args:
-        receiver: called for what is read.
-
-    Attributes:
-        reading: what is being read.
-    """
+    """Reads one request after the other, and calls a receiver for each part."""
 
     def __init__(self, receiver: Receiver) -> None:
         self.reading = _BETWEEN

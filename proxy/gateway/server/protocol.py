@@ -59,12 +59,6 @@ class Protocol(asyncio.Protocol):
     connection begins, and with the port and -1 when it ends. The scope of a call has, in addition to ASGI's keys, its
     ``target`` as it came, the first value of each header in ``fields``, and in ``delivery`` whether its answer reaches
     the caller.
-
-    Args:
-        config: uvicorn's settings, with the application.
-        server_state: shared by all connections.
-        app_state: the state of the application's lifespan.
-        _loop: the event loop, if it is known.
     """
 
     def __init__(
