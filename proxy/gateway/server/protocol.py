@@ -8,11 +8,10 @@ import asyncio
 import enum
 from collections import deque
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 from urllib.parse import unquote
 
-import uvicorn
-from starlette.types import Scope
+from starlette.types import ASGIApp, Scope
 from uvicorn.server import ServerState
 
 from proxy import errors
@@ -25,6 +24,9 @@ from proxy.output.diagnostics import operator
 
 AHEAD_LIMIT = 100
 """How many requests of a connection may be unanswered at a time."""
+
+KEEPALIVE = 75
+"""Seconds for which an idle connection stays open."""
 
 HEAD_TIMEOUT = 10.0
 """Seconds from the first byte of a request to the end of its headers."""
@@ -55,24 +57,20 @@ _HALF_CLOSED = State.HALF_CLOSED
 class Protocol(asyncio.Protocol):
     """One connection of a caller.
 
-    The application may put a function ``connected`` into its lifespan's state. It is called with the port and 1 when a
-    connection begins, and with the port and -1 when it ends. The scope of a call has, in addition to ASGI's keys, its
-    ``target`` as it came, the first value of each header in ``fields``, and in ``delivery`` whether its answer reaches
-    the caller.
+    The scope of a call has, in addition to ASGI's keys, its ``target`` as it came, the first value of each header in
+    ``fields``, and in ``delivery`` whether its answer reaches the caller.
+
+    Args:
+        app: the ASGI application.
+        server_state: shared by all connections.
+        connected: called with the port and 1 when the connection begins, and with the port and -1 when it ends.
     """
 
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        self.app = config.loaded_app
-        self.loop = _loop or asyncio.get_running_loop()
-        self.keepalive = config.timeout_keep_alive
+    def __init__(self, app: ASGIApp, server_state: ServerState, connected: Callable[[int, int], None] | None) -> None:
+        self.app = app
+        self.loop = asyncio.get_running_loop()
         self.server_state = server_state
-        self._connected: Callable[[int, int], None] | None = app_state.get("connected")
+        self._connected = connected
         # of the connection
         self.writable = asyncio.Event()
         self.writable.set()
@@ -80,7 +78,7 @@ class Protocol(asyncio.Protocol):
         self._phase = _SERVING
         self._input_ended = False  # the caller has half-closed
         self._refusal: errors.ProxyError | None = None
-        self._deadline = self.loop.time() + self.keepalive
+        self._deadline = self.loop.time() + KEEPALIVE
         # of its requests
         self._parser = RequestParser(self)
         self._exchanges: deque[Exchange] = deque()  # the first is being answered, the others were sent ahead
@@ -253,7 +251,7 @@ class Protocol(asyncio.Protocol):
         elif self._refusal is not None:
             self._refuse(self._refusal)
         else:
-            self._deadline = self.loop.time() + (HEAD_TIMEOUT if self._parser.is_in_head else self.keepalive)
+            self._deadline = self.loop.time() + (HEAD_TIMEOUT if self._parser.is_in_head else KEEPALIVE)
             self.transport.resume_reading()
 
     def _refuse(self, error: BaseException | None) -> None:

@@ -26,9 +26,6 @@ from proxy.output.diagnostics import operator
 BACKLOG = 4096
 """Connections that may wait to be accepted: the default maximum of Linux."""
 
-KEEPALIVE = 75
-"""Seconds for which a caller's idle connection stays open."""
-
 TICK = 1.0
 """Seconds between two checks of time limits."""
 
@@ -133,6 +130,7 @@ class Server(uvicorn.Server):
         batch: int = BATCH,
     ) -> None:
         super().__init__(_settings(app))
+        self._asgi = app
         self._tls = _context(tls) if tls is not None else None
         self._drain, self._delay = drain, delay
         self._on_ready, self._on_stopping = ready, stopping
@@ -195,7 +193,7 @@ class Server(uvicorn.Server):
 
     def _accept_on(self, bound: socket.socket, max_connections: float) -> Acceptor:
         def new_protocol() -> Protocol:
-            return Protocol(self.config, self.server_state, self.lifespan.state, self.loop)
+            return Protocol(self._asgi, self.server_state, self.lifespan.state.get("connected"))
 
         def room() -> float:
             return max_connections - len(self.server_state.connections)
@@ -244,7 +242,7 @@ def _settings(app: ASGIApp) -> uvicorn.Config:
     logger.setLevel(logging.WARNING)
     return uvicorn.Config(
         app,
-        http=Protocol,
+        http=asyncio.Protocol,  # never used: the acceptors make the connections
         loop="uvloop",
         ws="none",
         lifespan="on",
@@ -252,7 +250,6 @@ def _settings(app: ASGIApp) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=KEEPALIVE,
     )
 
 

@@ -9,10 +9,9 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import pytest
-import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
@@ -380,7 +379,7 @@ def test_a_body_that_makes_progress_is_not_cut_off(
 def test_an_idle_connection_is_closed(
     impatient: pytest.MonkeyPatch, upstream: Upstream, tmp_path: Path, sent: bytes
 ) -> None:
-    impatient.setattr(server, "KEEPALIVE", 0.3)
+    impatient.setattr(protocol, "KEEPALIVE", 0.3)
     with proxy_for(upstream.url, tmp_path) as proxy, caller(proxy, sent) as connection:
         if sent == GET:
             assert connection.answer().status == 200
@@ -496,7 +495,7 @@ async def fed(pieces: list[bytes]) -> tuple[Wire, Seen]:
     faults: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _loop, context: faults.append(context))
-    wire, connection = Wire(), Protocol(cast("uvicorn.Config", _settings_of(app)), ServerState(), {})
+    wire, connection = Wire(), Protocol(app, ServerState(), None)
     connection.connection_made(wire)
     for piece in pieces:
         if not wire.closing:
@@ -522,7 +521,7 @@ def test_a_connection_shows_what_it_does() -> None:
             await send({"type": "http.response.start", "status": 204, "headers": []})
             await send({"type": "http.response.body"})
 
-        connection = Protocol(cast("uvicorn.Config", _settings_of(app)), ServerState(), {})
+        connection = Protocol(app, ServerState(), None)
         connection.connection_made(Wire())
         shown = [repr(connection)]
         for piece in (GET[:5], GET[5:], b"nonsense\r\n\r\n"):
@@ -540,11 +539,6 @@ def test_a_connection_shows_what_it_does() -> None:
         "<Protocol REFUSING, reading HEAD, 1 exchanges>",
         "<Protocol LINGERING, reading HEAD, 0 exchanges>",
     ]
-
-
-class _settings_of(NamedTuple):  # noqa: N801 - what a protocol reads of uvicorn's settings
-    loaded_app: Any
-    timeout_keep_alive: float = 75
 
 
 VALID = [
