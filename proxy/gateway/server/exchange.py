@@ -8,8 +8,7 @@ import struct
 import uuid
 from typing import Any, Protocol
 
-from starlette.types import Message, Scope
-from uvicorn.server import ServerState
+from starlette.types import ASGIApp, Message, Scope
 
 from proxy import errors
 from proxy.gateway.delivery import Delivery, State
@@ -24,10 +23,25 @@ _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b" % (status, status.phrase.encode
 _NO_BODY = frozenset({204, 304})
 
 
+class ServerState:
+    """What all connections of a server share.
+
+    Attributes:
+        default_headers: are added to every answer.
+        tasks: answer the requests under way.
+        connections: the open ones.
+    """
+
+    def __init__(self) -> None:
+        self.default_headers: list[Header] = []
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.connections: set[Any] = set()
+
+
 class CallerConnection(Protocol):
     """What an exchange needs of its connection."""
 
-    app: Any
+    app: ASGIApp
     loop: asyncio.AbstractEventLoop
     server_state: ServerState
     transport: asyncio.Transport

@@ -12,11 +12,10 @@ from typing import cast
 from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Scope
-from uvicorn.server import ServerState
 
 from proxy import errors
 from proxy.gateway.delivery import State, acknowledged
-from proxy.gateway.server.exchange import Exchange, refusal, reset
+from proxy.gateway.server.exchange import Exchange, ServerState, refusal, reset
 from proxy.gateway.server.parser import RequestHead, RequestParser
 from proxy.gateway.server.request import target_of
 from proxy.gateway.server.tls import Session
@@ -96,7 +95,7 @@ class Protocol(asyncio.Protocol):
         self._client = (_unmapped(peer[0]), peer[1]) if peer is not None else None  # None if the caller is gone already
         self._tls: Session | None = transport.get_extra_info("ssl_object")
         self._scheme = "https" if self._tls is not None else "http"
-        self.server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own protocols only
+        self.server_state.connections.add(self)
         if self._connected is not None:
             self._connected(self._server[1], 1)
         if self._tls is not None:

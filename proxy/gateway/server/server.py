@@ -9,7 +9,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -19,6 +19,7 @@ from proxy.config.values import Address
 from proxy.gateway.server import protocol
 from proxy.gateway.server.acceptor import BATCH, Acceptor
 from proxy.gateway.server.descriptors import Shortage
+from proxy.gateway.server.exchange import ServerState
 from proxy.gateway.server.protocol import Protocol
 from proxy.gateway.server.tls import Context
 from proxy.output.diagnostics import operator
@@ -99,7 +100,8 @@ class Server(uvicorn.Server):
     """uvicorn's server, without polling, and with time limits that hold during a stop.
 
     It serves until `stop` or `drain`. Then it accepts calls for `delay` seconds more, waits at most `drain` seconds for
-    those under way, and cuts off the others. `end` skips both.
+    those under way, and cuts off the others. `end` skips both. If the lifespan of the application sets ``connected`` in
+    its state, `Protocol` calls that for each connection.
 
     Args:
         app: the ASGI application.
@@ -130,7 +132,7 @@ class Server(uvicorn.Server):
         batch: int = BATCH,
     ) -> None:
         super().__init__(_settings(app))
-        self._asgi = app
+        self._asgi, self._state = app, ServerState()
         self._tls = _context(tls) if tls is not None else None
         self._drain, self._delay = drain, delay
         self._on_ready, self._on_stopping = ready, stopping
@@ -174,7 +176,7 @@ class Server(uvicorn.Server):
             acceptor.close()
         waits = {asyncio.create_task(wait) for wait in (self._finish_calls(), self._forced.wait())}
         await asyncio.wait(waits, timeout=self._drain, return_when=asyncio.FIRST_COMPLETED)
-        if calls := self.server_state.tasks.copy():
+        if calls := self._state.tasks.copy():
             operator.warning(f"calls that the stop cut off: {len(calls)}")
             for call in calls:
                 call.cancel()
@@ -182,21 +184,18 @@ class Server(uvicorn.Server):
         await self.lifespan.shutdown()
 
     async def _finish_calls(self) -> None:
-        while connections := self._connections():
+        while connections := list(self._state.connections):
             for connection in connections:
                 connection.shutdown()
             await asyncio.gather(*(connection.closed.wait() for connection in connections))
-        await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
-
-    def _connections(self) -> list[Protocol]:
-        return cast("list[Protocol]", list(self.server_state.connections))
+        await asyncio.gather(*self._state.tasks, return_exceptions=True)
 
     def _accept_on(self, bound: socket.socket, max_connections: float) -> Acceptor:
         def new_protocol() -> Protocol:
-            return Protocol(self._asgi, self.server_state, self.lifespan.state.get("connected"))
+            return Protocol(self._asgi, self._state, self.lifespan.state.get("connected"))
 
         def room() -> float:
-            return max_connections - len(self.server_state.connections)
+            return max_connections - len(self._state.connections)
 
         bound.listen(BACKLOG)  # it may only be bound so far
         return Acceptor(
@@ -211,9 +210,9 @@ class Server(uvicorn.Server):
 
     def _tick(self) -> None:
         self.loop.call_later(TICK, self._tick)
-        self.server_state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
         now = self.loop.time()
-        for connection in self._connections():
+        for connection in list(self._state.connections):
             connection.enforce_timeouts(now)
         self._shortage.update(now)
 

@@ -2,9 +2,8 @@ import asyncio
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
-from uvicorn.server import ServerState
 
-from proxy.gateway.server.exchange import Exchange
+from proxy.gateway.server.exchange import Exchange, ServerState
 from tests.gateway.server.test_protocol import Wire
 
 

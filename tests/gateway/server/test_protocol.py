@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
-from uvicorn.server import ServerState
 
 from proxy import config
 from proxy.gateway.app import App
 from proxy.gateway.call import asgi
 from proxy.gateway.server import protocol, server
+from proxy.gateway.server.exchange import ServerState
 from proxy.gateway.server.protocol import Protocol
 from tests.deploy.tools import program
 from tests.harness import HEAD, RUN, TRIGGER, Answer, Proxy, Upstream, closes, held, proxy_for, reply, sends, until
