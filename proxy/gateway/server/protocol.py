@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Scope
 from proxy import errors
 from proxy.gateway.delivery import State, acknowledged
 from proxy.gateway.server.exchange import Exchange, ServerState, refusal, reset
-from proxy.gateway.server.parser import RequestHead, RequestParser
+from proxy.gateway.server.parser import RequestParser
 from proxy.gateway.server.request import target_of
 from proxy.gateway.server.tls import Session
 from proxy.output.diagnostics import operator
@@ -172,11 +172,12 @@ class Protocol(asyncio.Protocol):
     def head_started(self) -> None:
         self._deadline = self.loop.time() + HEAD_TIMEOUT
 
-    def head_received(self, head: RequestHead) -> None:
+    def head_received(self) -> None:
         if len(self._exchanges) >= AHEAD_LIMIT:
             raise errors.Overloaded(f"{AHEAD_LIMIT} requests on this connection are still to be answered.")
-        exchange = Exchange(self, self._scope(head), keep_alive=head.keep_alive, has_body=head.has_body)
-        if head.has_body:
+        parser = self._parser
+        exchange = Exchange(self, self._scope(), keep_alive=parser.keep_alive, has_body=parser.has_body)
+        if parser.has_body:
             self._incoming = exchange
             self.made_progress()
         self._exchanges.append(exchange)
@@ -185,13 +186,13 @@ class Protocol(asyncio.Protocol):
         else:
             self.transport.pause_reading()
 
-    def _scope(self, head: RequestHead) -> Scope:
-        method, version, raw_target, headers, fields, *_ = head
-        path, query, target = target_of(method, raw_target)
+    def _scope(self) -> Scope:
+        method, fields = self._parser.method, self._parser.fields
+        path, query, target = target_of(method, self._parser.target)
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "http_version": version,
+            "http_version": self._parser.version,
             "server": self._server,
             "client": self._client,
             "scheme": self._scheme,
@@ -201,7 +202,7 @@ class Protocol(asyncio.Protocol):
             "raw_path": path,
             "query_string": query,
             "target": target,
-            "headers": headers,
+            "headers": self._parser.headers,
             "fields": fields,
         }
 
