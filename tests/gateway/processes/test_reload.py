@@ -39,7 +39,7 @@ SUCCESS = "config_last_reload_success_timestamp_seconds"
 
 
 class Reloading:
-    """A proxy of its own process, with a file that a test changes."""
+    """A proxy in another process, with a configuration file that a test changes."""
 
     def __init__(self, running: Serving, folder: Path, count: int) -> None:
         self.running = running
@@ -194,7 +194,7 @@ def test_no_call_is_lost_and_each_that_begins_later_is_under_the_new_policy(
 
 
 @one_and_several
-def test_a_call_under_way_keeps_its_terms(upstream: Upstream, tmp_path: Path, count: int) -> None:
+def test_a_call_under_way_keeps_its_policy(upstream: Upstream, tmp_path: Path, count: int) -> None:
     release = threading.Event()
     upstream.script = held(release)
     with reloading(
@@ -315,7 +315,7 @@ def test_a_bad_file_leaves_the_policy_in_force_and_says_why(upstream: Upstream, 
             assert proxy.scrape()[SUCCESS] > success
 
 
-def test_the_default_file_is_missed_when_it_is_gone(upstream: Upstream, tmp_path: Path) -> None:
+def test_a_missing_default_file_is_reported(upstream: Upstream, tmp_path: Path) -> None:
     arguments = command(upstream.url, tmp_path, lifecycle=ENDED)[: -len(["--config", "file"])]
     log = tmp_path / "callers.jsonl"
     with running(subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True)) as process:
@@ -327,7 +327,7 @@ def test_the_default_file_is_missed_when_it_is_gone(upstream: Upstream, tmp_path
 
 
 @one_and_several
-def test_what_needs_a_restart_is_named_and_stays(upstream: Upstream, tmp_path: Path, count: int) -> None:
+def test_keys_that_need_a_restart_are_named_and_unchanged(upstream: Upstream, tmp_path: Path, count: int) -> None:
     release = threading.Event()
     with reloading(upstream, tmp_path, count) as proxy:
         named, verdict = proxy.reload(
@@ -379,7 +379,7 @@ def reload_once(running: Config, read: Config, adopt: Any) -> tuple[list[str], f
     return problems, float(value)
 
 
-def test_what_was_read_must_go_together_with_what_runs(tmp_path: Path) -> None:
+def test_a_reload_may_not_contradict_what_runs(tmp_path: Path) -> None:
     async def adopt(_config: Config) -> None:
         pytest.fail("it was put in force")
 
@@ -391,7 +391,7 @@ def test_what_was_read_must_go_together_with_what_runs(tmp_path: Path) -> None:
     assert value == 0
 
 
-def test_a_fault_is_no_reload() -> None:
+def test_a_reload_with_a_fault_has_failed() -> None:
     async def adopt(_config: Config) -> None:
         raise RuntimeError("hidden")
 
@@ -412,7 +412,7 @@ class Pipe:
     @contextlib.contextmanager
     def being_read(self, content: str) -> Iterator[None]:
         descriptor = until(self._opened)
-        self._renew()  # for the next who reads
+        self._renew()  # for the next reader
         yield
         os.write(descriptor, content.encode())
         os.close(descriptor)
@@ -489,7 +489,7 @@ def test_a_worker_that_gets_the_signal_goes_on(upstream: Upstream, tmp_path: Pat
         assert proxy.pids() == pids
 
 
-def test_a_worker_that_takes_the_place_of_another_has_the_policy_in_force(upstream: Upstream, tmp_path: Path) -> None:
+def test_a_worker_that_replaces_another_has_the_policy_in_force(upstream: Upstream, tmp_path: Path) -> None:
     with reloading(upstream, tmp_path, 2) as proxy:
         proxy.reload(callers={"known": [MOVED]})
         proxy.file.write_text("nonsense")
@@ -506,7 +506,7 @@ def test_a_worker_that_takes_the_place_of_another_has_the_policy_in_force(upstre
 
 @pytest.fixture
 def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file without which workers do not begin; each that waits for it leaves a file of its own."""
+    """A file that workers wait for at their start; each of them creates a file while it waits."""
     found = tmp_path / "gate"
     found.touch()
     (tmp_path / "sitecustomize.py").write_text(
@@ -526,7 +526,7 @@ def replaced(proxy: Reloading, gate: Path) -> int:
     return int(waits.stem)
 
 
-def test_a_worker_that_only_just_starts_gets_the_new_policy_and_the_signal_does_not_end_it(
+def test_a_worker_that_is_starting_gets_the_new_policy_and_survives_the_signal(
     upstream: Upstream, tmp_path: Path, gate: Path
 ) -> None:
     # With what it first gets, it takes longer to start than with what it gets then.
@@ -558,7 +558,7 @@ def test_a_worker_that_dies_at_its_start_does_not_hold_up_the_reload(
             assert proxy.statuses("moved", "stays") == [410, 200]
 
 
-def test_a_worker_that_lets_the_reload_wait_is_named(upstream: Upstream, tmp_path: Path) -> None:
+def test_a_worker_that_delays_the_reload_is_named(upstream: Upstream, tmp_path: Path) -> None:
     with reloading(upstream, tmp_path, 2) as proxy:
         first, second = proxy.pids()
         with paused(first):
@@ -582,7 +582,7 @@ def called_long_ago(proxy: Proxy, year: int) -> None:
 
 
 @one_and_several
-def test_from_a_reload_on_who_is_new_is_refused_and_nobody_else(upstream: Upstream, tmp_path: Path, count: int) -> None:
+def test_after_a_reload_new_callers_are_refused_and_no_others(upstream: Upstream, tmp_path: Path, count: int) -> None:
     freeze = {"freeze": "2021-01-01"}
     old, new = {"Authorization": "Bearer old"}, {"Authorization": "Bearer new"}
     with reloading(upstream, tmp_path, count) as proxy:

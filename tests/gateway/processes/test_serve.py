@@ -16,7 +16,7 @@ from tests.processes import running
 from tests.sockets import free_port
 
 
-def test_on_a_terminal_three_lines_say_what_is_served(upstream: Upstream, tmp_path: Path) -> None:
+def test_a_terminal_shows_three_lines_about_what_is_served(upstream: Upstream, tmp_path: Path) -> None:
     with serving(upstream.url, tmp_path) as running:
         assert running.call().answer() is not None
         running.signal(signal.SIGTERM)
@@ -30,7 +30,7 @@ def test_on_a_terminal_three_lines_say_what_is_served(upstream: Upstream, tmp_pa
     ]
 
 
-def test_elsewhere_nothing_is_said_unless_it_is_wrong(upstream: Upstream, tmp_path: Path) -> None:
+def test_without_a_terminal_only_problems_are_logged(upstream: Upstream, tmp_path: Path) -> None:
     log = tmp_path / "callers.jsonl"
     arguments = command(upstream.url, tmp_path)
     with running(subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)) as process:
@@ -66,7 +66,7 @@ def ended(arguments: list[str], **environment: str) -> "subprocess.CompletedProc
 
 
 @pytest.mark.parametrize("broken", ["listen", "callers", "tls"])
-def test_what_can_be_found_before_a_worker_starts_is_said_once(tmp_path: Path, broken: str) -> None:
+def test_problems_found_before_a_worker_starts_are_reported_once(tmp_path: Path, broken: str) -> None:
     (tmp_path / "file").write_text("nonsense")
     file = str(tmp_path / "file")
     with server.loopback() as taken:

@@ -109,7 +109,7 @@ def test_every_worker_tells_the_same_totals_which_are_those_of_the_log(upstream:
         assert running.exit_status() == 0
 
 
-def test_both_formats_are_whole(upstream: Upstream, tmp_path: Path) -> None:
+def test_the_openmetrics_format_is_complete(upstream: Upstream, tmp_path: Path) -> None:
     with two_workers(upstream.url, tmp_path) as (running, _):
         running.proxy.call()
         answer = running.admin.call("/metrics", None, {"Accept": "application/openmetrics-text"}, "GET")
@@ -152,7 +152,7 @@ def test_a_worker_that_is_killed_is_named_and_replaced_and_no_counter_goes_back(
         release.set()
 
 
-def test_a_worker_that_has_only_just_made_its_files_does_not_break_a_scrape(upstream: Upstream, tmp_path: Path) -> None:
+def test_an_empty_metrics_file_does_not_break_a_scrape(upstream: Upstream, tmp_path: Path) -> None:
     with two_workers(upstream.url, tmp_path) as (running, pids):
         running.proxy.call()
         (folder_of(pids[0]) / "counter_2.db").touch()
@@ -263,7 +263,7 @@ def test_metrics_that_cannot_be_read_are_an_error_for_both_sides(upstream: Upstr
         assert running.proxy.call().status == 200
 
 
-def test_the_pause_before_a_worker_is_replaced_grows_while_they_die_young() -> None:
+def test_the_pause_before_a_worker_is_replaced_grows_while_they_die_early() -> None:
     pauses = [0.0]
     for _ in range(7):
         pauses.append(next_pause(pauses[-1], lived=STEADY - 1))

@@ -4,7 +4,7 @@ from tests.gateway.processes.test_serve import ended
 from tests.gateway.server.test_server import command
 
 
-def test_a_worker_that_cannot_start_ends_the_whole(tmp_path: Path) -> None:
+def test_a_worker_that_cannot_start_stops_the_proxy(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\nif 'proxy.gateway.processes.worker' in sys.orig_argv:\n    os._exit(3)\n"
     )

@@ -19,7 +19,7 @@ def test_whatever_the_limit_callers_and_their_forwards_fit_in_it(limit: int, max
 
 
 @pytest.mark.parametrize(("limit", "places"), [(65_536, 64_448), (1_024, 480), (576, 256), (160, 60), (64, 24)])
-def test_callers_have_what_the_upstream_leaves_and_half_at_least(
+def test_callers_have_what_the_upstream_leaves_but_at_least_half(
     monkeypatch: pytest.MonkeyPatch, limit: int, places: int
 ) -> None:
     monkeypatch.setattr(descriptors, "limit", lambda: limit)
@@ -28,7 +28,7 @@ def test_callers_have_what_the_upstream_leaves_and_half_at_least(
 
 
 @pytest.mark.parametrize(("limit", "said"), [(3_136, False), (3_135, True)])
-def test_a_limit_that_is_too_low_is_said_with_what_would_do(
+def test_a_limit_that_is_too_low_is_logged_with_a_sufficient_one(
     monkeypatch: pytest.MonkeyPatch, limit: int, said: bool
 ) -> None:
     monkeypatch.setattr(descriptors, "limit", lambda: limit)
@@ -41,7 +41,7 @@ def test_a_limit_that_is_too_low_is_said_with_what_would_do(
         assert "3135" in problem
 
 
-def test_a_shortage_is_said_once_and_its_end_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_shortage_and_its_end_are_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
     shortage = Shortage()
 
     for now in range(100):

@@ -70,7 +70,7 @@ def test_a_parser_knows_what_it_reads(pieces: list[bytes], events: list[str | by
     assert (called, parser.reading) == (events, reading)
 
 
-def test_what_a_receiver_raises_comes_out_of_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_parser_raises_what_its_receiver_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise errors.Overloaded("enough")
 

@@ -130,14 +130,14 @@ def test_targets_above_ascii_mean_the_same_wherever_a_segment_ends(before: str) 
 
 
 @pytest.mark.parametrize("endless", [b"0\r\nX: ", b"1;"], ids=["trailer", "chunk extension"])
-def test_a_body_cannot_go_on_without_bytes_of_its_own(upstream: Upstream, proxy: Proxy, endless: bytes) -> None:
+def test_a_chunked_body_without_content_is_refused(upstream: Upstream, proxy: Proxy, endless: bytes) -> None:
     head = f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode()
     with caller(proxy, head + endless + b"x" * 400_000) as connection:
         assert connection.answer().status == 400
     assert upstream.received == []
 
 
-def test_chunks_cannot_say_more_of_themselves_than_they_hold(upstream: Upstream, proxy: Proxy) -> None:
+def test_chunk_extensions_may_not_outweigh_the_content(upstream: Upstream, proxy: Proxy) -> None:
     with caller(proxy, f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode()) as connection:
         connection.send((b"1;%b\r\nx\r\n" % (b"e" * 3000)) * 100)
         assert connection.answer().status == 400
@@ -146,7 +146,7 @@ def test_chunks_cannot_say_more_of_themselves_than_they_hold(upstream: Upstream,
 
 
 @pytest.mark.parametrize(("size", "extension"), [(1, b""), (100, b";signature=%064d" % 7), (5000, b";" + b"e" * 5000)])
-def test_chunks_may_be_many_and_say_something_of_themselves(
+def test_many_chunks_with_extensions_are_accepted(
     upstream: Upstream, proxy: Proxy, size: int, extension: bytes
 ) -> None:
     body = b'{"ignored": "%b"}' % (b"x" * 100_000)

@@ -76,7 +76,7 @@ def caller(proxy: Proxy, data: bytes = b"") -> Iterator[Caller]:
 
 
 def has_read(proxy: Proxy) -> None:
-    """Return when the proxy has read what was sent to it before: it answers somebody who came later."""
+    """Return when the proxy has read what was sent to it before, since it answers a later call."""
     assert proxy.call("/-/healthz", method="GET", body=None).status == 200
 
 
@@ -102,7 +102,7 @@ def test_requests_that_were_sent_ahead_are_answered_in_order(upstream: Upstream,
 
 
 @pytest.mark.parametrize("request_", [GET, b"GET /a HTTP/1.1\r\nHost: h\r\n" + H2C + b"\r\n"], ids=["plain", "h2c"])
-def test_only_so_many_requests_may_be_sent_ahead(upstream: Upstream, proxy: Proxy, request_: bytes) -> None:
+def test_the_number_of_unanswered_requests_is_limited(upstream: Upstream, proxy: Proxy, request_: bytes) -> None:
     with caller(proxy, request_ * 1000) as connection:
         assert [connection.answer().status for _ in range(101)] == [200] * 100 + [503]
         assert connection.rest() == b""
@@ -162,7 +162,7 @@ def test_ab_keeps_its_connections(proxy: Proxy) -> None:
     assert re.search(r"Keep-Alive requests: +50\n", said), said
 
 
-def test_an_answer_that_breaks_off_looks_whole_to_nobody(upstream: Upstream, proxy: Proxy) -> None:
+def test_an_answer_that_breaks_off_does_not_look_complete(upstream: Upstream, proxy: Proxy) -> None:
     upstream.script = closes(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
     with caller(proxy, b"GET /a HTTP/1.0\r\n\r\n") as connection, pytest.raises(ConnectionError):
         connection.rest()
@@ -193,7 +193,7 @@ def test_an_answer_before_the_end_of_the_body_closes_the_connection(upstream: Up
 
 
 @pytest.mark.parametrize(("version", "told"), [("1.1", True), ("1.0", False)])
-def test_only_http_1_1_is_told_to_go_on(proxy: Proxy, version: str, told: bool) -> None:
+def test_only_http_1_1_gets_100_continue(proxy: Proxy, version: str, told: bool) -> None:
     head = f"POST {TRIGGER} HTTP/{version}\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-Continue\r\n\r\n"
     with caller(proxy, head.encode()) as connection:
         if told:
@@ -205,7 +205,7 @@ def test_only_http_1_1_is_told_to_go_on(proxy: Proxy, version: str, told: bool) 
 
 
 @pytest.mark.parametrize("body", [b"", b"{}"], ids=["before its body", "with its body"])
-def test_nobody_is_told_to_go_on_in_vain(upstream: Upstream, proxy: Proxy, body: bytes) -> None:
+def test_a_refused_body_is_not_asked_for_with_100_continue(upstream: Upstream, proxy: Proxy, body: bytes) -> None:
     length = 2 if body else 1 << 30
     head = f"{HEAD}Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
     with caller(proxy, head.encode() + body) as connection:
@@ -213,7 +213,7 @@ def test_nobody_is_told_to_go_on_in_vain(upstream: Upstream, proxy: Proxy, body:
     assert len(upstream.received) == bool(body)
 
 
-def test_a_caller_that_ends_its_side_first_gets_its_answers(upstream: Upstream, proxy: Proxy) -> None:
+def test_a_caller_that_half_closes_gets_its_answers(upstream: Upstream, proxy: Proxy) -> None:
     release = threading.Event()
     upstream.script = held(release)
     with caller(proxy, f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode() * 2) as connection:
@@ -225,16 +225,14 @@ def test_a_caller_that_ends_its_side_first_gets_its_answers(upstream: Upstream, 
         assert connection.rest() == b""
 
 
-def test_a_body_that_came_whole_is_passed_through_though_its_caller_ended_its_side(
-    upstream: Upstream, proxy: Proxy
-) -> None:
+def test_a_complete_body_is_passed_through_although_its_caller_half_closed(upstream: Upstream, proxy: Proxy) -> None:
     with caller(proxy, b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}") as connection:
         connection.socket.shutdown(socket.SHUT_WR)
         assert connection.answer().body == RUN
     assert upstream.received[0].body == b"{}"
 
 
-def test_a_caller_that_ends_its_side_in_its_body_starts_nothing(upstream: Upstream, proxy: Proxy) -> None:
+def test_a_caller_that_half_closes_within_a_body_starts_nothing(upstream: Upstream, proxy: Proxy) -> None:
     with caller(proxy, f"{HEAD}Content-Length: 9\r\n\r\n{{}}".encode()) as connection:
         connection.socket.shutdown(socket.SHUT_WR)
         assert connection.answer().status == 400
@@ -243,13 +241,13 @@ def test_a_caller_that_ends_its_side_in_its_body_starts_nothing(upstream: Upstre
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /a HT", b"GET /a HTTP/1.1\r\nHost: h\r\n"])
-def test_a_caller_that_ends_its_side_before_it_has_asked_is_let_go(proxy: Proxy, sent: bytes) -> None:
+def test_a_caller_that_half_closes_without_a_request_is_disconnected(proxy: Proxy, sent: bytes) -> None:
     with caller(proxy, sent) as connection:
         connection.socket.shutdown(socket.SHUT_WR)
         assert connection.rest() == b""
 
 
-def test_a_call_that_came_whole_is_made_though_its_caller_left_at_once(upstream: Upstream, proxy: Proxy) -> None:
+def test_a_complete_call_is_forwarded_although_its_caller_left_at_once(upstream: Upstream, proxy: Proxy) -> None:
     for number in range(20):  # each another call, or the next would take over its run
         with caller(proxy, f"{HEAD}Authorization: Bearer {number}\r\nContent-Length: 2\r\n\r\n{{}}".encode()):
             pass
@@ -283,7 +281,7 @@ def test_a_reset_in_the_middle_of_a_request_leaves_others_alone(upstream: Upstre
 # --- time
 
 
-def test_half_a_head_is_told_so_and_closed(
+def test_half_a_head_is_answered_and_closed(
     impatient: pytest.MonkeyPatch, proxy: Proxy, capfd: pytest.CaptureFixture[str]
 ) -> None:
     impatient.setattr(protocol, "HEAD_TIMEOUT", 0.05)
@@ -306,7 +304,7 @@ def _is_reset(connection: Caller) -> bool:
     return False
 
 
-def test_a_head_that_drips_has_no_more_time(impatient: pytest.MonkeyPatch, proxy: Proxy) -> None:
+def test_a_head_that_arrives_slowly_has_no_more_time(impatient: pytest.MonkeyPatch, proxy: Proxy) -> None:
     impatient.setattr(protocol, "HEAD_TIMEOUT", 0.2)
     with caller(proxy, f"{HEAD}X-Slow: ".encode()) as connection:
         assert until(lambda: _dripped(connection)).startswith(b"HTTP/1.1 408 ")
@@ -571,9 +569,7 @@ def inputs(draw: st.DrawFn) -> bytes:
 
 @given(inputs(), st.lists(st.integers(0, 400), max_size=6))
 @settings(max_examples=400, deadline=None)
-def test_any_input_ends_in_answers_and_a_close_and_means_the_same_however_it_is_split(
-    data: bytes, cuts: list[int]
-) -> None:
+def test_any_input_is_answered_and_closed_and_means_the_same_however_it_is_split(data: bytes, cuts: list[int]) -> None:
     edges = [0, *sorted({cut for cut in cuts if cut < len(data)}), len(data)]
     pieces = [data[start:end] for start, end in itertools.pairwise(edges)]
     whole, seen = asyncio.run(fed([data]))
@@ -584,7 +580,7 @@ def test_any_input_ends_in_answers_and_a_close_and_means_the_same_however_it_is_
         assert b" 500 " not in wire.written
 
 
-def test_the_body_of_a_translated_call_must_come_whole_in_time_even_where_it_drips(
+def test_the_body_of_a_translated_call_has_a_time_limit_even_if_it_makes_progress(
     monkeypatch: pytest.MonkeyPatch, upstream: Upstream, proxy: Proxy
 ) -> None:
     monkeypatch.setattr(asgi, "WHOLE_BODY_TIMEOUT", 0.2)

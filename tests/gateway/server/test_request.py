@@ -148,7 +148,7 @@ def references() -> Iterator[list[Path]]:
 
 
 def _refuses(address: Path, row: Row) -> bool:
-    """Whether a server answers with an error of its own, or closes without an answer; waiting for more is neither."""
+    """Return whether a server answers with an error, or closes without an answer, instead of waiting for more."""
     connection = _connected(address)
     assert connection is not None
     received = b""
@@ -265,7 +265,7 @@ def test_a_head_has_at_most_64_kib_and_256_headers(place: Place, head: bytes, st
     assert len(place.upstream.received) - before == (status == 200)
 
 
-def test_the_size_of_a_head_is_its_own_wherever_it_begins(upstream: Upstream, proxy: Proxy) -> None:
+def test_the_size_of_a_head_is_measured_from_its_start(upstream: Upstream, proxy: Proxy) -> None:
     body = b"x" * 200_000
     large = _head_of(1, 40_000) + b"\r\n"
     with caller(proxy, b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body)) as connection:

@@ -29,7 +29,7 @@ from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, held, proxy_fo
 
 @dataclass
 class Serving:
-    """A `trigger-shim serve` of its own process, on a terminal.
+    """A process of `trigger-shim serve`, on a terminal.
 
     Attributes:
         admin: the admin listener, where there is one.
@@ -92,7 +92,7 @@ def command(url: str, folder: Path, program: str = "proxy", /, **sections: Any) 
 def serving(
     url: str, folder: Path, program: str = "proxy", /, descriptors: str | None = None, **sections: Any
 ) -> Iterator[Serving]:
-    """A proxy of its own process; `descriptors` limits those of it, as prlimit has it."""
+    """Run a proxy in another process. `descriptors` limits its open files, in the syntax of prlimit."""
     terminal, theirs = pty.openpty()
     arguments = command(url, folder, program, **sections)
     if descriptors is not None:
@@ -163,7 +163,7 @@ def readiness(proxy: Proxy) -> int:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_for_a_while_after_the_signal_it_is_not_ready_and_still_accepts(
+def test_during_the_drain_delay_it_is_not_ready_but_accepts_calls(
     upstream: Upstream, tmp_path: Path, workers: int
 ) -> None:
     with serving(upstream.url, tmp_path, workers=workers, limits={"drain_delay": 300}) as running:
@@ -176,7 +176,7 @@ def test_for_a_while_after_the_signal_it_is_not_ready_and_still_accepts(
         assert [record["outcome"] for record in running.proxy.records()] == ["forwarded"]
 
 
-def test_after_that_while_the_calls_under_way_still_end(upstream: Upstream, tmp_path: Path) -> None:
+def test_after_the_drain_delay_the_calls_under_way_still_end(upstream: Upstream, tmp_path: Path) -> None:
     release = threading.Event()
     upstream.script = held(release)
     with serving(upstream.url, tmp_path, limits={"drain_delay": 0.2}) as running:
@@ -220,7 +220,7 @@ def test_a_call_that_outlasts_the_drain_is_cut_off_and_recorded(upstream: Upstre
     release.set()
 
 
-def test_a_call_whose_caller_has_left_is_waited_for_too(upstream: Upstream, tmp_path: Path) -> None:
+def test_a_stop_waits_for_a_call_whose_caller_has_left(upstream: Upstream, tmp_path: Path) -> None:
     release = threading.Event()
     upstream.script = held(release)
     with serving(upstream.url, tmp_path) as running:
@@ -275,7 +275,7 @@ def test_an_answer_after_the_signal_is_the_last_on_its_connection(upstream: Upst
         assert running.exit_status() == 0
 
 
-def test_who_has_hung_up_before_it_was_accepted_is_passed_over(upstream: Upstream, tmp_path: Path) -> None:
+def test_a_caller_that_hung_up_before_it_was_accepted_does_no_harm(upstream: Upstream, tmp_path: Path) -> None:
     with serving(upstream.url, tmp_path) as running:
         running.signal(signal.SIGSTOP)
         for sent in (b"", f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode()):
@@ -292,7 +292,7 @@ def test_who_has_hung_up_before_it_was_accepted_is_passed_over(upstream: Upstrea
 
 
 @pytest.mark.parametrize("host", ["host.invalid", "192.0.2.1"])
-def test_an_address_that_is_not_this_machines_is_named(host: str) -> None:
+def test_an_address_of_another_machine_is_named(host: str) -> None:
     with pytest.raises(ServeError, match=rf"^admin: {host}:1: \w"):
         server.bind("admin", Address(host, 1))
 
@@ -327,7 +327,7 @@ def test_a_certificate_that_cannot_be_used_stops_the_start(tmp_path: Path) -> No
     assert line.startswith("trigger-shim: error: tls: ")
 
 
-def test_an_application_that_cannot_start_is_no_server_in_the_background() -> None:
+def test_an_application_that_cannot_start_is_an_error_in_the_background() -> None:
     async def fails(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise RuntimeError
 
