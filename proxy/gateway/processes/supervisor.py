@@ -117,17 +117,13 @@ class Supervisor:
         problem = await worker.problem()
         if problem is not None and first and not self._stopping.is_set():
             raise ServeError(f"a worker does not start: {problem}")
-        if first:
-            self._worker_ready()
+        self._not_ready -= first
+        if first and self._not_ready == 0 and not self._stopping.is_set():
+            service_manager.ready()
         how = await worker.end()
         del self._workers[slot]
         metrics.worker_ended(slot, self._folder)
         return f"{worker} {how}" if problem is None else f"{worker} did not start: {problem}"
-
-    def _worker_ready(self) -> None:
-        self._not_ready -= 1
-        if self._not_ready == 0 and not self._stopping.is_set():
-            service_manager.ready()
 
     def _stop(self) -> None:
         self._reload.stop()

@@ -246,9 +246,6 @@ def _settings(app: ASGIApp) -> uvicorn.Config:
         ws="none",
         lifespan="on",
         log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
     )
 
 
