@@ -22,7 +22,8 @@ from proxy.gateway.processes.start import application
 from proxy.gateway.processes.worker import Order, Report, Work
 from proxy.gateway.server import descriptors, server
 from proxy.gateway.server.server import GRACE, Listeners, ServeError
-from proxy.output.diagnostics import operator
+from proxy.output import diagnostics
+from proxy.output.diagnostics import log
 from proxy.signals import Stop
 
 STEADY = 10.0
@@ -50,6 +51,7 @@ def serve(load: Callable[[], Config], stop: Stop, announce: bool) -> None:
     """
     descriptors.raise_limit()
     read = load()
+    diagnostics.configure(read.log.format)
     config = _with_one_key(read)
     listeners = server.listen(config)
     counts = metrics.Metrics(config)
@@ -57,8 +59,7 @@ def serve(load: Callable[[], Config], stop: Stop, announce: bool) -> None:
     alone = _Alone(app, config, Reload(load, read, config, app.adopt, counts.reloads), stop)
     if announce:
         _announce(config, listeners)
-    if problem := descriptors.too_few(config):
-        operator.warning(problem)
+    descriptors.check_limit(config)
     if config.workers == 1:
         server.settle()
         alone.run(listeners.sockets)
@@ -81,11 +82,13 @@ def _with_one_key(config: Config) -> Config:
 
 def _announce(config: Config, listeners: Listeners) -> None:
     scheme = "https" if config.tls else "http"
-    operator.info(f"listening on {scheme}://{server.address(listeners.public)}")
-    operator.info(f"forwarding to {config.upstream.url}")
-    operator.info(f"logging callers to {config.callers.log}")
-    if listeners.admin is not None:
-        operator.info(f"admin pages on {scheme}://{server.address(listeners.admin)}")
+    log.info(
+        "listening",
+        url=f"{scheme}://{server.address(listeners.public)}",
+        admin=listeners.admin and f"{scheme}://{server.address(listeners.admin)}",
+        upstream=config.upstream.url,
+        caller_log=config.callers.log,
+    )
 
 
 class _Alone(server.Server):
@@ -134,6 +137,7 @@ class _Worker:
 
     def __init__(self, process: Process, channel: "Connection[Order | Work, Report]") -> None:
         self._process = process
+        self.pid = process.pid
         self._channel = channel
         self._reports: asyncio.Queue[Report | _Gone] = asyncio.Queue()
         asyncio.get_running_loop().add_reader(channel.fileno(), self._hear)
@@ -252,7 +256,7 @@ class _Supervisor:
             return
         _, late = await asyncio.wait(asked, timeout=PATIENCE)
         for task in late:
-            operator.warning(f"the reload waits for {asked[task]}")
+            log.warning("reload_waits", worker=asked[task].pid)
         await asyncio.wait(asked)
         if problems := [f"{worker}: {problem}" for task, worker in asked.items() if (problem := task.result())]:
             raise ConfigError(problems)
@@ -267,15 +271,15 @@ class _Supervisor:
         first, pause = True, 0.0
         while not self._stopping.is_set():
             started = loop.time()
-            end = await self._life(slot, first=first)
+            pid, reason = await self._life(slot, first=first)
             if self._stopping.is_set():
                 return
             first, pause = False, next_pause(pause, loop.time() - started)
-            operator.warning(f"{end}; another takes its place" + (f" in {pause:g} s" if pause else ""))
+            log.warning("worker_ended", worker=pid, reason=reason, restart_in=int(pause))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
-    async def _life(self, slot: int, *, first: bool) -> str:
+    async def _life(self, slot: int, *, first: bool) -> tuple[int, str]:
         """Have one worker in a slot, from its start to its end; say which, and how it ended."""
         worker = self._workers[slot] = await self._start(slot)
         if self._stopping.is_set():
@@ -288,7 +292,7 @@ class _Supervisor:
         how = await worker.end()
         del self._workers[slot]
         metrics.forget(slot, self._folder)
-        return f"{worker} {how}" if problem is None else f"{worker} did not start: {problem}"
+        return worker.pid, how if problem is None else f"did not start: {problem}"
 
     def _came(self) -> None:
         self._to_come -= 1

@@ -17,6 +17,7 @@ from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes.start import application
 from proxy.gateway.server import descriptors
 from proxy.gateway.server.server import Listeners, ServeError, Server, settle
+from proxy.output import diagnostics
 
 Order = Literal["drain", "end"] | Config
 """What the supervisor says: stop once the calls under way have ended, or at once, or put a configuration in force."""
@@ -120,6 +121,7 @@ def main(descriptor: int) -> int:
         work = Work(*channel.recv())
     except EOFError:  # the supervisor is gone already
         return 1
+    diagnostics.configure(work.config.log.format)
     sockets = [socket.socket(fileno=number) for number in work.sockets]
     for bound in sockets:
         bound.set_inheritable(False)

@@ -5,7 +5,7 @@ import resource
 import sys
 
 from proxy.config import Config
-from proxy.output.diagnostics import operator
+from proxy.output.diagnostics import log
 
 SPARE = 64
 """Descriptors, at most, for what belongs to no call: sockets, files, pipes, the callers of the admin listener."""
@@ -15,6 +15,8 @@ KINDS = 2
 
 CALM = 30.0
 """Seconds in which nobody had to wait, after which a shortage is over."""
+
+_RAISE = "raise the limit of open files (LimitNOFILE=, ulimit -n)"
 
 
 class Shortage:
@@ -26,16 +28,14 @@ class Shortage:
     def felt(self, why: str, now: float) -> None:
         """Somebody has to wait."""
         if self._last is None:
-            operator.warning(
-                f"callers wait to be connected: {why}; the limit of open files is {limit()} (LimitNOFILE=, ulimit -n)"
-            )
+            log.warning("connections_wait", reason=why, limit=limit(), message=_RAISE)
         self._last = now
 
     def check(self, now: float) -> None:
         """Find out whether it is over; called about once a second."""
         if self._last is not None and now > self._last + CALM:
             self._last = None
-            operator.info("callers do not wait to be connected any more")
+            log.info("connections_resumed")
 
 
 def raise_limit() -> None:
@@ -60,12 +60,9 @@ def places(config: Config) -> int:
     return max(free - KINDS * config.upstream.max_connections, free // 2)
 
 
-def too_few(config: Config) -> str | None:
-    """What the operator should know of a limit that is too low for what the configuration allows."""
+def check_limit(config: Config) -> None:
+    """Warn of a limit that is too low for what the configuration allows."""
     needed = KINDS * (config.limits.in_flight + config.upstream.max_connections) + SPARE
-    if needed <= limit():
-        return None
-    return (
-        f"limits.in_flight and upstream.max_connections need up to {needed} open files, and the limit is {limit()}: "
-        "raise it (LimitNOFILE=, ulimit -n), or lower them"
-    )
+    if needed > limit():
+        message = f"{_RAISE}, or lower limits.in_flight and upstream.max_connections"
+        log.warning("open_files_limit_low", needed=needed, limit=limit(), message=message)

@@ -21,7 +21,7 @@ from proxy.gateway.headers import Header, members
 from proxy.gateway.server.exchange import Exchange, refusal, reset
 from proxy.gateway.server.request import HEAD_LIMIT, check, escaped, target_of
 from proxy.gateway.server.tls import Session
-from proxy.output.diagnostics import operator
+from proxy.output.diagnostics import log
 
 CREDIT = 16
 """Bytes of a chunked body, its framing included, that each byte of content pays for; a chunk of one byte takes six."""
@@ -360,7 +360,7 @@ class Protocol(asyncio.Protocol):
     def _refuse(self, error: BaseException | None) -> None:
         """Answer what is no request, in its turn, and close."""
         if not isinstance(error, errors.ProxyError):
-            operator.error(f"a fault of the proxy itself, in reading a request: {type(error).__name__}")
+            log.error("internal_error", during="reading a request", exception=type(error).__name__)
             error = errors.InternalError("The proxy failed.", run_started="no")
         if self._incoming is not None:
             self._incoming.break_off()
