@@ -158,7 +158,7 @@ def test_a_record_that_cannot_be_written_goes_to_standard_error_and_is_counted(
     log.close()
 
     first, second = capsys.readouterr().err.splitlines()
-    assert first.startswith("trigger-shim: error: caller log: No space left on device; the record: {")
+    assert first.startswith('trigger-shim: error: record not written reason="No space left on device" record={')
     assert kept(first)["request_id"] == "lost-1"
     assert kept(first)["user_agent"] == "x\ny"
     assert kept(second)["request_id"] == "lost-2"
@@ -237,7 +237,9 @@ def test_an_exception_in_done_does_not_affect_the_next_record(
     log.append(call("r-2"))
 
     assert request_ids(path) == ["r-1", "r-2"]
-    assert capsys.readouterr().err == "trigger-shim: error: a fault of the proxy itself, after a record: KeyError\n"
+    assert capsys.readouterr().err == (
+        'trigger-shim: error: internal error during="recording a call" exception=KeyError\n'
+    )
 
 
 FULL_DISK = """

@@ -17,7 +17,7 @@ from proxy.gateway.processes.supervisor import LONGEST_PAUSE, STEADY, next_pause
 from proxy.gateway.server import server
 from tests.gateway.server.test_server import Serving, command, serving
 from tests.harness import Proxy, Scrape, Upstream, held, until
-from tests.processes import running
+from tests.processes import events, running
 from tests.sockets import free_port
 
 CURRENT = "/repos/acme/shop/cicd/runs"
@@ -135,7 +135,7 @@ def test_a_worker_that_is_killed_is_named_and_replaced_and_no_counter_goes_back(
             assert before.value("calls_in_flight", kind="withdrawn") == 1
             os.kill(first, signal.SIGKILL)
         [line] = said(running, 1)
-        assert line.startswith(f"trigger-shim: warning: worker {first} was ended by SIGKILL; another takes its place")
+        assert line.startswith(f'trigger-shim: warning: worker ended worker={first} reason="was ended by SIGKILL" ')
         upstream.script = lambda connection: connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
         pids = until(lambda: workers(running.proxy, 2))
         assert first not in pids
@@ -251,7 +251,7 @@ def test_a_worker_that_does_not_end_in_time_is_killed(upstream: Upstream, tmp_pa
         running.signal(signal.SIGTERM)
         assert running.exit_status() == 1
         assert said(running, 1) == [
-            "trigger-shim: error: workers that did not end in time, and were killed: 1",
+            "trigger-shim: error: serve failed: workers that did not end in time, and were killed: 1",
         ]
         assert not is_alive(first)
 
@@ -268,7 +268,8 @@ def test_a_worker_that_cannot_start_ends_the_whole(tmp_path: Path) -> None:
     )
     end = ended(command("http://upstream.example", tmp_path, workers=2), PYTHONPATH=str(tmp_path))
     assert (end.returncode, end.stdout) == (1, "")
-    assert end.stderr.splitlines() == ["trigger-shim: error: a worker does not start: it ended with status 3"]
+    [failed] = events(end.stderr)
+    assert (failed["event"], failed["message"]) == ("serve_failed", "a worker does not start: it ended with status 3")
 
 
 @pytest.mark.parametrize("broken", ["listen", "callers", "tls"])
@@ -283,9 +284,10 @@ def test_what_can_be_found_before_a_worker_starts_is_said_once(tmp_path: Path, b
         }[broken]
         end = ended(command("http://upstream.example", tmp_path, workers=2, **{broken: section}))
     assert (end.returncode, end.stdout) == (1, "")
-    [line] = end.stderr.splitlines()
-    assert line.startswith(f"trigger-shim: error: {broken}")
-    assert "worker" not in line
+    [failed] = events(end.stderr)
+    assert failed["event"] == "serve_failed"
+    assert failed["message"].startswith(broken)
+    assert "worker" not in failed["message"]
 
 
 def test_all_workers_make_the_same_fingerprint_of_a_token(upstream: Upstream, tmp_path: Path) -> None:
@@ -301,8 +303,7 @@ def test_all_workers_make_the_same_fingerprint_of_a_token(upstream: Upstream, tm
         errors = process.communicate(timeout=60)[1].decode()
     assert len({record["token"] for record in proxy.records()}) == 1
     assert len(proxy.records()) == 2
-    assert [line for line in errors.splitlines() if "fingerprint_key" in line] == errors.splitlines()
-    assert errors.count("\n") == 1
+    assert [event["event"] for event in events(errors)] == ["fingerprint_key_missing"]
 
 
 def test_metrics_that_cannot_be_read_are_an_error_for_both_sides(upstream: Upstream, tmp_path: Path) -> None:
@@ -310,8 +311,10 @@ def test_metrics_that_cannot_be_read_are_an_error_for_both_sides(upstream: Upstr
         shutil.rmtree(folder_of(pids[0]))
         answer = running.admin.call("/metrics", None, method="GET")
         assert answer.status == 500
-        assert answer.body.startswith(b"metrics: ")
-        assert said(running, 1) == [f"trigger-shim: error: {answer.body.decode().strip()}"]
+        _, path, reason = answer.body.decode().strip().split(": ")
+        assert said(running, 1) == [
+            f'trigger-shim: error: metrics unavailable path={path} reason="{reason}"',
+        ]
         assert running.proxy.call().status == 200
 
 

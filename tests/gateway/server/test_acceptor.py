@@ -196,4 +196,4 @@ def test_a_fault_beside_the_calls_is_said_in_one_line_without_its_words(capfd: p
 
     with server.background(app, server.loopback()):
         said = until(lambda: capfd.readouterr().err)
-    assert said == "trigger-shim: error: a fault of the proxy itself, beside the calls: RuntimeError\n"
+    assert said == 'trigger-shim: error: internal error during="the event loop" exception=RuntimeError\n'

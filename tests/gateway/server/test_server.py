@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import pty
+import re
 import signal
 import ssl
 import subprocess
@@ -26,7 +27,7 @@ from proxy.gateway.server import protocol, server
 from proxy.gateway.server.server import ServeError
 from tests.gateway.server.test_protocol import Caller, has_read
 from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, held, proxy_for, reset_on_close, until
-from tests.processes import running
+from tests.processes import events, running
 
 
 @dataclass
@@ -103,13 +104,11 @@ def serving(
         os.close(theirs)
         try:
             shown = b""
-            while shown.count(b"\n") < 3 + ("admin" in sections):
+            while b"\n" not in shown:
                 shown += os.read(terminal, 4096)
             announced = shown.decode().splitlines()
-            public, admin = (
-                Proxy("127.0.0.1", int(announced[line].rpartition(":")[2]), folder / "callers.jsonl")
-                for line in (0, 3 if "admin" in sections else 0)
-            )
+            ports = re.findall(r"(?:url|admin)=https?://[\d.]+:(\d+)", announced[0])
+            public, admin = (Proxy("127.0.0.1", int(ports[at]), folder / "callers.jsonl") for at in (0, -1))
             yield Serving(public, admin, process, terminal, announced)
         finally:
             if process.poll() is None:
@@ -143,7 +142,7 @@ def certified(folder: Path) -> tuple[dict[str, str], ssl.SSLContext]:
     return {"certificate": str(certificate), "key": str(key)}, trusting
 
 
-def test_on_a_terminal_three_lines_say_what_is_served(upstream: Upstream, tmp_path: Path) -> None:
+def test_on_a_terminal_a_line_says_what_is_served(upstream: Upstream, tmp_path: Path) -> None:
     with serving(upstream.url, tmp_path) as running:
         assert running.call().answer() is not None
         running.signal(signal.SIGTERM)
@@ -151,9 +150,8 @@ def test_on_a_terminal_three_lines_say_what_is_served(upstream: Upstream, tmp_pa
         with contextlib.suppress(OSError):  # so does the end of a terminal read
             assert os.read(running.terminal, 4096) == b""
     assert running.announced == [
-        f"trigger-shim: listening on http://127.0.0.1:{running.proxy.port}",
-        f"trigger-shim: forwarding to {upstream.url}",
-        f"trigger-shim: logging callers to {running.proxy.log}",
+        f"trigger-shim: listening url=http://127.0.0.1:{running.proxy.port} upstream={upstream.url} "
+        f"caller_log={running.proxy.log}",
     ]
 
 
@@ -324,7 +322,8 @@ def test_a_port_in_use_is_named(upstream: Upstream, tmp_path: Path) -> None:
         arguments = command(upstream.url, tmp_path, listen=address)
         ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == f"trigger-shim: error: listen: {address}: Address already in use\n"
+    [failed] = events(ended.stderr)
+    assert (failed["event"], failed["message"]) == ("serve_failed", f"listen: {address}: Address already in use")
 
 
 @pytest.mark.parametrize("host", ["host.invalid", "192.0.2.1"])
@@ -336,7 +335,7 @@ def test_an_address_that_is_not_this_machines_is_named(host: str) -> None:
 def test_https_is_served_where_a_certificate_is_given(upstream: Upstream, tmp_path: Path) -> None:
     tls, trusting = certified(tmp_path)
     with serving(upstream.url, tmp_path, tls=tls) as running:
-        assert running.announced[0].startswith("trigger-shim: listening on https://127.0.0.1:")
+        assert running.announced[0].startswith("trigger-shim: listening url=https://127.0.0.1:")
         connection = http.client.HTTPSConnection("127.0.0.1", running.proxy.port, context=trusting, timeout=20)
         with contextlib.closing(connection):
             for _ in range(2):
@@ -359,8 +358,8 @@ def test_a_certificate_that_cannot_be_used_stops_the_start(tmp_path: Path) -> No
     arguments = command("http://upstream.example", tmp_path, tls={"certificate": str(broken), "key": str(broken)})
     ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode != 0
-    [line] = ended.stderr.splitlines()
-    assert line.startswith("trigger-shim: error: tls: ")
+    [failed] = events(ended.stderr)
+    assert failed["message"].startswith("tls: ")
 
 
 def test_a_log_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
@@ -368,8 +367,8 @@ def test_a_log_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
     arguments = command("http://upstream.example", tmp_path, callers={"log": str(tmp_path / "file" / "callers.jsonl")})
     ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
-    [line] = ended.stderr.splitlines()
-    assert line.startswith(f"trigger-shim: error: callers.log: {tmp_path / 'file'}")
+    [failed] = events(ended.stderr)
+    assert failed["message"].startswith(f"callers.log: {tmp_path / 'file'}")
 
 
 def test_an_application_that_cannot_start_is_no_server_in_the_background() -> None:
