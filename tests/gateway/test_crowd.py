@@ -284,7 +284,7 @@ def test_an_idle_connection_over_tls_sets_little_memory_aside(upstream: Upstream
 
 # --- out of descriptors
 
-TOO_MANY = 'trigger-shim: warning: connections wait reason="'
+TOO_MANY = 'trigger-shim: warning: connections waiting reason="'
 TOO_LOW = "trigger-shim: warning: open files limit low needed=3136 limit=160: "
 
 

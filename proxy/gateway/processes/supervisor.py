@@ -256,7 +256,7 @@ class _Supervisor:
             return
         _, late = await asyncio.wait(asked, timeout=PATIENCE)
         for task in late:
-            log.warning("reload_waits", worker=asked[task].pid)
+            log.warning("reload_waiting", worker=asked[task].pid)
         await asyncio.wait(asked)
         if problems := [f"{worker}: {problem}" for task, worker in asked.items() if (problem := task.result())]:
             raise ConfigError(problems)

@@ -28,7 +28,7 @@ class Shortage:
     def felt(self, why: str, now: float) -> None:
         """Somebody has to wait."""
         if self._last is None:
-            log.warning("connections_wait", reason=why, limit=limit(), message=_RAISE)
+            log.warning("connections_waiting", reason=why, limit=limit(), message=_RAISE)
         self._last = now
 
     def check(self, now: float) -> None:

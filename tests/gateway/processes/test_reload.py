@@ -570,7 +570,7 @@ def test_a_worker_that_lets_the_reload_wait_is_named(upstream: Upstream, tmp_pat
             until(lambda: select.select([proxy.running.terminal], [], [], 0)[0])
             assert proxy.statuses("moved") == [410]
         waits, verdict = proxy.said()
-        assert waits == f"trigger-shim: warning: reload waits worker={first}"
+        assert waits == f"trigger-shim: warning: reload waiting worker={first}"
         assert verdict == f"{READ}known_callers=1 brownouts=0"
         assert proxy.pids() == [first, second]
 

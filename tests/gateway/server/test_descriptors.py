@@ -48,7 +48,7 @@ def test_a_shortage_is_said_once_and_its_end_once(capsys: pytest.CaptureFixture[
         shortage.felt("too many", now)
         shortage.check(now)
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith('trigger-shim: warning: connections wait reason="too many" limit=')
+    assert line.startswith('trigger-shim: warning: connections waiting reason="too many" limit=')
 
     shortage.check(99 + CALM)
     assert capsys.readouterr().err == ""
