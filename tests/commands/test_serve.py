@@ -7,7 +7,7 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,10 +19,12 @@ SECRET = "s3cret-S3cret-s3cret"
 
 
 @contextlib.contextmanager
-def serving(*arguments: str, stderr: int = subprocess.PIPE, **variables: str) -> Iterator[subprocess.Popen[str]]:
+def serving(
+    *arguments: str, stderr: int = subprocess.PIPE, before: Sequence[str] = (), **variables: str
+) -> Iterator[subprocess.Popen[str]]:
     """The command, once it serves: the caller log's first line is the heartbeat of the start."""
     given = environment(TRIGGER_SHIM__CALLERS__LOG='"-"', TRIGGER_SHIM__CALLERS__FINGERPRINT_KEY=SECRET, **variables)
-    command = [COMMAND, "serve", *arguments]
+    command = [*before, COMMAND, "serve", *arguments]
     with running(subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=stderr, text=True)) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["event"] == "heartbeat"
@@ -55,6 +57,22 @@ def test_serve_tells_a_terminal_where_it_listens_forwards_and_logs() -> None:
         assert process.wait(timeout=60) == 0
     os.close(terminal)
     os.close(inner)
+
+
+def test_events_are_json_on_a_terminal_if_the_configuration_says_so() -> None:
+    terminal, inner = pty.openpty()
+    with serving("--listen", "127.0.0.1:0", stderr=inner, TRIGGER_SHIM__ADMIN="null", TRIGGER_SHIM__LOG__FORMAT="json"):
+        [event] = events(os.read(terminal, 4096))
+    assert (event["level"], event["event"], event["caller_log"]) == ("info", "listening", "-")
+    os.close(terminal)
+    os.close(inner)
+
+
+def test_a_closed_standard_error_stops_no_start() -> None:
+    closes = ("sh", "-c", 'exec "$@" 2>&-', "sh")
+    with serving("--listen", "127.0.0.1:0", before=closes, TRIGGER_SHIM__ADMIN="null") as process:
+        process.terminate()
+        assert process.wait(timeout=60) == 0
 
 
 def ran_serve(*arguments: str, **variables: str) -> Ran:
@@ -93,6 +111,18 @@ def test_a_caller_log_that_cannot_be_opened_is_said_in_one_line(tmp_path: Path) 
     said = refused_to_serve(TRIGGER_SHIM__ADMIN="null", TRIGGER_SHIM__CALLERS__LOG="file/inside/callers.jsonl")
 
     assert message(said, "serve_failed").startswith("callers.log: ")
+
+
+def test_events_are_for_people_on_a_pipe_if_the_configuration_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    said = refused_to_serve(
+        TRIGGER_SHIM__ADMIN="null",
+        TRIGGER_SHIM__CALLERS__LOG="file/callers.jsonl",
+        TRIGGER_SHIM__LOG__FORMAT="console",
+    )
+
+    assert said.startswith("trigger-shim: error: serve failed: callers.log: ")
 
 
 def test_a_bad_configuration_stops_the_start() -> None:

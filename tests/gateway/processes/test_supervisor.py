@@ -306,6 +306,18 @@ def test_all_workers_make_the_same_fingerprint_of_a_token(upstream: Upstream, tm
     assert [event["event"] for event in events(errors)] == ["fingerprint_key_missing"]
 
 
+def test_workers_log_in_the_same_format(upstream: Upstream, tmp_path: Path) -> None:
+    port = free_port()
+    arguments = command(upstream.url, tmp_path, workers=2, listen=f"127.0.0.1:{port}")
+    proxy = Proxy("127.0.0.1", port, tmp_path / "callers.jsonl")
+    with running(subprocess.Popen(arguments, stderr=subprocess.PIPE)) as process:
+        until(lambda: len(workers(proxy, 2)) == 2)
+        proxy.call("//acme/shop/cicd/runs")
+        assert process.stderr is not None
+        [event] = events(process.stderr.readline())
+    assert event["event"] == "base_url_ends_in_slash"
+
+
 def test_metrics_that_cannot_be_read_are_an_error_for_both_sides(upstream: Upstream, tmp_path: Path) -> None:
     with two_workers(upstream.url, tmp_path) as (running, pids):
         shutil.rmtree(folder_of(pids[0]))

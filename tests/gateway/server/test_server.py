@@ -20,6 +20,7 @@ import pytest
 import trustme
 import yaml
 from starlette.types import Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from proxy.callers.log.journal import journal_prefix, memory_folder
 from proxy.config.values import Address
@@ -377,3 +378,12 @@ def test_an_application_that_cannot_start_is_no_server_in_the_background() -> No
 
     with pytest.raises(ServeError), server.background(fails, server.loopback()):
         pass
+
+
+def test_a_message_of_uvicorn_is_an_event_without_its_traceback() -> None:
+    async def fails(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "lifespan.startup.failed", "message": "Traceback:\n  File x\nOSError: no disk\n"})
+
+    with capture_logs() as events, pytest.raises(ServeError), server.background(fails, server.loopback()):
+        pass
+    assert events[0] == {"event": "server_message", "message": "OSError: no disk", "log_level": "error"}
