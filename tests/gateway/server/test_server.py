@@ -242,7 +242,7 @@ def test_a_call_that_outlasts_the_drain_is_cut_off_and_recorded(upstream: Upstre
         assert running.exit_status() == 0
         call.answer()
         assert [record["outcome"] for record in running.proxy.records()] == ["interrupted"]
-        assert b"calls that the stop cut off: 1" in os.read(running.terminal, 4096)
+        assert b"calls cut off calls=1" in os.read(running.terminal, 4096)
     release.set()
 
 
