@@ -18,6 +18,7 @@ from proxy.output.formatting import printable
 from proxy.output.stderr import StandardError, is_terminal
 
 log: FilteringBoundLogger = structlog.get_logger()
+# Renders an event that `_stderr` writes itself: while it reports a stall, it can take no other line.
 _renderer: FilteringBoundLogger = structlog.wrap_logger(structlog.ReturnLogger())
 _stderr = StandardError(lambda lost: _renderer.warning("standard_error_stalled", lost_lines=lost))
 _UNQUOTED = re.compile(r'[^\s"=]+')

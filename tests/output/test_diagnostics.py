@@ -155,6 +155,23 @@ def events_in_the_table() -> dict[str, tuple[set[str], set[str]]]:
     }
 
 
+def test_the_page_shows_an_event_as_it_is_written(capfd: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "deploy/README.md").read_text(encoding="utf-8")
+    shown = re.search(r"^```\n(trigger-shim: .*\n)(\{.*\n)```$", page, re.MULTILINE)
+    assert shown is not None
+    keys = json.loads(shown[2])
+    time, level, name = (keys.pop(key) for key in ("ts", "level", "event"))
+
+    for log_format in ("console", "json"):
+        diagnostics.configure(log_format)
+        getattr(log, level)(name, **keys)
+    diagnostics.configure()
+
+    readable, object_ = capfd.readouterr().err.splitlines(keepends=True)
+    assert readable == shown[1]
+    assert object_.replace(json.loads(object_)["ts"], time) == shown[2]
+
+
 def test_the_table_lists_the_events_that_there_are() -> None:
     code = events_in_the_code()
 
