@@ -14,7 +14,7 @@ from starlette.types import Lifespan, Receive, Scope, Send
 
 from proxy.gateway.admin.report import Form, LiveReport, NoReport
 from proxy.gateway.metrics import Metrics
-from proxy.output.diagnostics import operator
+from proxy.output.diagnostics import log
 
 State = Mapping[str, Any]
 
@@ -100,9 +100,8 @@ class Admin:
                 self._metrics.exposition, ",".join(request.headers.getlist("accept"))
             )
         except OSError as error:
-            problem = f"metrics: {error.filename}: {error.strerror}"
-            operator.error(problem)
-            return PlainTextResponse(f"{problem}\n", 500)
+            log.error("metrics_unavailable", path=error.filename, reason=error.strerror)
+            return PlainTextResponse(f"metrics: {error.filename}: {error.strerror}\n", 500)
         return Response(text, headers={"content-type": media_type})
 
     async def _callers(self, _request: Request) -> Response:

@@ -6,13 +6,13 @@ import dataclasses
 import signal
 import threading
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, time
 from typing import Any
 
 from proxy.config import Config, ConfigError, contradictions
 from proxy.gateway.metrics import Reloads
 from proxy.gateway.processes import service_manager
-from proxy.output.diagnostics import operator
+from proxy.output.diagnostics import log
+from proxy.output.formatting import date
 
 
 class Reload:
@@ -71,13 +71,14 @@ class Reload:
             with service_manager.reloading():
                 problems = await self._reload()
             for problem in problems:
-                operator.error(f"reload refused: {problem}")
+                log.error("reload_refused", message=problem)
 
     async def _reload(self) -> list[str]:
         """Reload once. Returns the problems that prevent it."""
         try:
             read = await asyncio.to_thread(self._load)
-            _warn_of_restart(needing_restart(self._read, read))
+            if keys := needing_restart(self._read, read):
+                log.warning("restart_needed", keys=keys, message="these changed in the file")
             config = _checked(merged(self._running, read))
             await self._adopt(config)
         except ConfigError as error:
@@ -87,7 +88,14 @@ class Reload:
             self._reloads.record(success=False)
             return [f"a fault of the proxy itself: {type(fault).__name__}"]
         self._reloads.record(success=True)
-        operator.info(f"configuration read again: {_summary(config)}")
+        policy = config.lifecycle
+        log.info(
+            "configuration_reloaded",
+            known_callers=len(config.callers.known),
+            sunset=policy.sunset and date(policy.sunset),
+            brownouts=len(policy.brownouts),
+            freeze=policy.freeze and date(policy.freeze),
+        )
         return []
 
 
@@ -115,25 +123,3 @@ def _changed_keys(one: Any, other: Any, prefix: str = "") -> list[str]:
     names = [field.name for field in dataclasses.fields(one)]
     pairs = [(f"{prefix}.{name}".lstrip("."), getattr(one, name), getattr(other, name)) for name in names]
     return [key for where, ours, theirs in pairs for key in _changed_keys(ours, theirs, where)]
-
-
-def _warn_of_restart(keys: list[str]) -> None:
-    if keys:
-        need = "needs" if len(keys) == 1 else "need"
-        operator.warning(f"{', '.join(keys)}: changed in the file, but {need} a restart")
-
-
-def _summary(config: Config) -> str:
-    policy, known = config.lifecycle, len(config.callers.known)
-    parts = [f"{known} known caller{'s' * (known != 1)}"]
-    parts.append(f"sunset {_day(policy.sunset)}" if policy.sunset is not None else "no sunset")
-    if policy.brownouts:
-        parts.append(f"{len(policy.brownouts)} brownout{'s' * (len(policy.brownouts) != 1)}")
-    if policy.freeze is not None:
-        parts.append(f"freeze {_day(policy.freeze)}")
-    return ", ".join(parts)
-
-
-def _day(moment: datetime) -> str:
-    moment = moment.astimezone(UTC)
-    return f"{moment:%Y-%m-%d}" if moment.time() == time() else f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -17,7 +17,8 @@ from proxy.gateway.processes.start import application, freeze_startup_objects
 from proxy.gateway.processes.supervisor import Supervisor
 from proxy.gateway.server import descriptors, server
 from proxy.gateway.server.server import Listeners, ServeError
-from proxy.output.diagnostics import operator
+from proxy.output import diagnostics
+from proxy.output.diagnostics import log
 from proxy.signals import Stop
 
 
@@ -35,6 +36,7 @@ def serve(load: Callable[[], Config], stop: Stop, announce: bool) -> None:
     """
     descriptors.raise_limit()
     read = load()
+    diagnostics.configure(read.log.format)
     config = _with_shared_key(read)
     listeners = server.listen(config)
     metrics = Metrics(config)
@@ -42,8 +44,7 @@ def serve(load: Callable[[], Config], stop: Stop, announce: bool) -> None:
     single = _SingleProcess(app, config, Reload(load, read, config, app.adopt, metrics.reloads), stop)
     if announce:
         _announce(config, listeners)
-    if problem := descriptors.limit_problem(config):
-        operator.warning(problem)
+    descriptors.check_limit(config)
     if config.workers == 1:
         freeze_startup_objects()
         single.run(listeners.sockets)
@@ -66,11 +67,13 @@ def _with_shared_key(config: Config) -> Config:
 
 def _announce(config: Config, listeners: Listeners) -> None:
     scheme = "https" if config.tls else "http"
-    operator.info(f"listening on {scheme}://{server.address(listeners.public)}")
-    operator.info(f"forwarding to {config.upstream.url}")
-    operator.info(f"logging callers to {config.callers.log}")
-    if listeners.admin is not None:
-        operator.info(f"admin pages on {scheme}://{server.address(listeners.admin)}")
+    log.info(
+        "listening",
+        url=f"{scheme}://{server.address(listeners.public)}",
+        admin=listeners.admin and f"{scheme}://{server.address(listeners.admin)}",
+        upstream=config.upstream.url,
+        caller_log=config.callers.log,
+    )
 
 
 class _SingleProcess(server.Server):

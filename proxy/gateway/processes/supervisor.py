@@ -12,7 +12,7 @@ from proxy.gateway.processes.reload import Reload
 from proxy.gateway.processes.worker import Order, Work
 from proxy.gateway.processes.worker_process import WorkerProcess
 from proxy.gateway.server.server import GRACE, Listeners, ServeError
-from proxy.output.diagnostics import operator
+from proxy.output.diagnostics import log
 from proxy.signals import Stop
 
 STEADY = 10.0
@@ -85,7 +85,7 @@ class Supervisor:
             return
         _, late = await asyncio.wait(asked, timeout=PATIENCE)
         for task in late:
-            operator.warning(f"the reload waits for {asked[task]}")
+            log.warning("reload_waiting", worker=asked[task].pid)
         await asyncio.wait(asked)
         if problems := [f"{worker}: {problem}" for task, worker in asked.items() if (problem := task.result())]:
             raise ConfigError(problems)
@@ -100,16 +100,16 @@ class Supervisor:
         first, pause = True, 0.0
         while not self._stopping.is_set():
             started = loop.time()
-            end = await self._run_worker(slot, first=first)
+            pid, reason = await self._run_worker(slot, first=first)
             if self._stopping.is_set():
                 return
             first, pause = False, next_pause(pause, loop.time() - started)
-            operator.warning(f"{end}; another takes its place" + (f" in {pause:g} s" if pause else ""))
+            log.warning("worker_ended", worker=pid, reason=reason, restart_in=int(pause))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
-    async def _run_worker(self, slot: int, *, first: bool) -> str:
-        """Run one worker from its start to its end. Returns which one, and how it ended."""
+    async def _run_worker(self, slot: int, *, first: bool) -> tuple[int, str]:
+        """Run one worker from its start to its end. Returns its process ID, and how it ended."""
         sockets = tuple(bound.fileno() for bound in self._listeners.sockets)
         worker = self._workers[slot] = await WorkerProcess.start(Work(self._config, slot, self._folder, sockets))
         if self._stopping.is_set():
@@ -123,7 +123,7 @@ class Supervisor:
         how = await worker.end()
         del self._workers[slot]
         metrics.worker_ended(slot, self._folder)
-        return f"{worker} {how}" if problem is None else f"{worker} did not start: {problem}"
+        return worker.pid, how if problem is None else f"did not start: {problem}"
 
     def _stop(self) -> None:
         self._reload.stop()

@@ -17,6 +17,7 @@ from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes.start import application, freeze_startup_objects
 from proxy.gateway.server import descriptors
 from proxy.gateway.server.server import Listeners, ServeError, Server
+from proxy.output import diagnostics
 
 Order = Literal["drain", "end"] | Config
 """What the supervisor sends: stop once the calls under way have ended, stop at once, or adopt a configuration."""
@@ -120,6 +121,7 @@ def main(descriptor: int) -> int:
         work = Work(*channel.recv())
     except EOFError:  # the supervisor has died
         return 1
+    diagnostics.configure(work.config.log.format)
     sockets = [socket.socket(fileno=number) for number in work.sockets]
     for bound in sockets:
         bound.set_inheritable(False)

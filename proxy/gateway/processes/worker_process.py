@@ -26,12 +26,13 @@ class WorkerProcess:
 
     def __init__(self, process: Process, channel: "Connection[Order | Work, Problem]") -> None:
         self._process = process
+        self.pid = process.pid
         self._channel = channel
         self._reports: asyncio.Queue[Problem | _Ended] = asyncio.Queue()
         asyncio.get_running_loop().add_reader(channel.fileno(), self._receive)
 
     def __str__(self) -> str:
-        return f"worker {self._process.pid}"
+        return f"worker {self.pid}"
 
     @classmethod
     async def start(cls, work: Work) -> "WorkerProcess":

@@ -5,7 +5,7 @@ import resource
 import sys
 
 from proxy.config import Config
-from proxy.output.diagnostics import operator
+from proxy.output.diagnostics import log
 
 SPARE = 64
 """Descriptors kept for everything but calls, at most: listeners, files, pipes, and the admin listener's connections."""
@@ -15,6 +15,8 @@ KINDS = 2
 
 CALM = 30.0
 """Seconds without a waiting caller after which a shortage is over."""
+
+_RAISE = "raise the limit of open files (LimitNOFILE=, ulimit -n)"
 
 
 class Shortage:
@@ -31,16 +33,14 @@ class Shortage:
             now: on the loop's clock, in seconds.
         """
         if self._last is None:
-            operator.warning(
-                f"callers wait to be connected: {why}; the limit of open files is {limit()} (LimitNOFILE=, ulimit -n)"
-            )
+            log.warning("connections_waiting", reason=why, limit=limit(), message=_RAISE)
         self._last = now
 
     def update(self, now: float) -> None:
         """Log the end if the shortage is over. Called about once a second."""
         if self._last is not None and now > self._last + CALM:
             self._last = None
-            operator.info("callers do not wait to be connected any more")
+            log.info("connections_resumed")
 
 
 def raise_limit() -> None:
@@ -65,12 +65,9 @@ def max_connections(config: Config) -> int:
     return max(free - KINDS * config.upstream.max_connections, free // 2)
 
 
-def limit_problem(config: Config) -> str | None:
-    """Return a warning if the limit is too low for what the configuration allows."""
+def check_limit(config: Config) -> None:
+    """Warn of a limit that is too low for what the configuration allows."""
     needed = KINDS * (config.limits.in_flight + config.upstream.max_connections) + SPARE
-    if needed <= limit():
-        return None
-    return (
-        f"limits.in_flight and upstream.max_connections need up to {needed} open files, and the limit is {limit()}: "
-        "raise it (LimitNOFILE=, ulimit -n), or lower them"
-    )
+    if needed > limit():
+        message = f"{_RAISE}, or lower limits.in_flight and upstream.max_connections"
+        log.warning("open_files_limit_low", needed=needed, limit=limit(), message=message)

@@ -14,7 +14,7 @@ from proxy import errors
 from proxy.gateway.delivery import Delivery, State
 from proxy.gateway.headers import Header, Headers, members
 from proxy.gateway.server.request import METHODS
-from proxy.output.diagnostics import operator
+from proxy.output.diagnostics import log
 
 BUFFER_LIMIT = 64 << 10
 """Bytes of a request's body that may wait for the application. Reading pauses beyond them."""
@@ -121,7 +121,7 @@ class Exchange:
         except OSError:
             pass
         except Exception as fault:
-            operator.error(f"a fault of the proxy itself, in answering a request: {type(fault).__name__}")
+            log.error("internal_error", during="answering a request", exception=type(fault).__name__)
         finally:
             self._connection.server_state.tasks.discard(self._task)
             if self._answer is not _SENT:

@@ -19,7 +19,7 @@ from proxy.gateway.server.exchange import Exchange, ServerState, refusal, reset
 from proxy.gateway.server.parser import RequestParser
 from proxy.gateway.server.request import target_of
 from proxy.gateway.server.tls import Session
-from proxy.output.diagnostics import operator
+from proxy.output.diagnostics import log
 
 AHEAD_LIMIT = 100
 """How many requests of a connection may be unanswered at a time."""
@@ -257,7 +257,7 @@ class Protocol(asyncio.Protocol):
     def _refuse(self, error: BaseException | None) -> None:
         """Answer an invalid request after those before it, and close."""
         if not isinstance(error, errors.ProxyError):
-            operator.error(f"a fault of the proxy itself, in reading a request: {type(error).__name__}")
+            log.error("internal_error", during="reading a request", exception=type(error).__name__)
             error = errors.InternalError("The proxy failed.", run_started="no")
         if self._incoming is not None:
             self._incoming.break_off()

@@ -22,7 +22,7 @@ from proxy.gateway.server.descriptors import Shortage
 from proxy.gateway.server.exchange import ServerState
 from proxy.gateway.server.protocol import Protocol
 from proxy.gateway.server.tls import Context
-from proxy.output.diagnostics import operator
+from proxy.output.diagnostics import log
 
 BACKLOG = 4096
 """Connections that may wait to be accepted: the default maximum of Linux."""
@@ -177,7 +177,7 @@ class Server(uvicorn.Server):
         waits = {asyncio.create_task(wait) for wait in (self._finish_calls(), self._forced.wait())}
         await asyncio.wait(waits, timeout=self._drain, return_when=asyncio.FIRST_COMPLETED)
         if calls := self._state.tasks.copy():
-            operator.warning(f"calls that the stop cut off: {len(calls)}")
+            log.warning("calls_cut_off", calls=len(calls))
             for call in calls:
                 call.cancel()
             await asyncio.wait(calls, timeout=GRACE)
@@ -223,21 +223,22 @@ class Server(uvicorn.Server):
 
 
 def _fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log in one line what asyncio would log as a traceback."""
-    what = type(context["exception"]).__name__ if "exception" in context else context["message"]
-    operator.error(f"a fault of the proxy itself, beside the calls: {what}")
+    """Log one event where asyncio would print a traceback."""
+    exception = type(context["exception"]).__name__ if "exception" in context else None
+    message = None if exception else context["message"]
+    log.error("internal_error", during="the event loop", exception=exception, message=message)
 
 
-class _Messages(logging.Handler):
-    """Logs uvicorn's messages, one line each and never a traceback."""
+class _UvicornLog(logging.Handler):
+    """Passes uvicorn's messages on as events. Of a traceback, only the last line is kept."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        operator.warning(record.getMessage().strip())
+        log.log(record.levelno, "server_message", message=record.getMessage().strip().rpartition("\n")[2])
 
 
 def _settings(app: ASGIApp) -> uvicorn.Config:
     logger = logging.getLogger("uvicorn.error")
-    logger.handlers, logger.propagate = [_Messages(logging.WARNING)], False
+    logger.handlers, logger.propagate = [_UvicornLog(logging.WARNING)], False
     logger.setLevel(logging.WARNING)
     return uvicorn.Config(
         app,

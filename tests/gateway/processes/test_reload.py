@@ -26,9 +26,9 @@ from proxy.gateway.processes.reload import Reload, needing_restart
 from tests.gateway.processes.test_supervisor import is_alive, paused, workers
 from tests.gateway.server.test_server import Serving, command, serving
 from tests.harness import TRIGGER, Answer, Proxy, Scrape, Upstream, held, until
-from tests.processes import running
+from tests.processes import events, running
 
-READ = "trigger-shim: configuration read again: "
+READ = "trigger-shim: configuration reloaded "
 REFUSED = "trigger-shim: error: reload refused: "
 ENDED = {"deprecated": "2019-01-01", "sunset": "2020-01-01"}
 MOVED = {"name": "moved", "agent": "moved/*", "migrated": "2020-01-01"}
@@ -126,10 +126,10 @@ def test_a_caller_that_has_moved_is_refused_at_once_and_no_other(
 ) -> None:
     with reloading(upstream, tmp_path, count) as proxy:
         assert proxy.statuses("moved", "stays") == [200, 200]
-        assert proxy.reload(callers={"known": [MOVED, STAYS]}) == [f"{READ}2 known callers, no sunset"]
+        assert proxy.reload(callers={"known": [MOVED, STAYS]}) == [f"{READ}known_callers=2 brownouts=0"]
         for _ in proxy.each():
             assert proxy.statuses("moved", "stays") == [410, 200]
-        assert proxy.reload(callers={"known": [STAYS]}) == [f"{READ}1 known caller, no sunset"]
+        assert proxy.reload(callers={"known": [STAYS]}) == [f"{READ}known_callers=1 brownouts=0"]
         for _ in proxy.each():
             assert proxy.statuses("moved", "stays") == [200, 200]
 
@@ -177,7 +177,7 @@ def test_no_call_is_lost_and_each_that_begins_later_is_under_the_new_policy(
         try:
             for year in range(2040, 2046):
                 *_, line = proxy.reload(lifecycle={"sunset": f"{year}-01-01"})  # a busy machine may say that it stalls
-                assert line == f"{READ}0 known callers, sunset {year}-01-01"
+                assert line == f"{READ}known_callers=0 sunset={year}-01-01 brownouts=0"
                 begin, so_far = time.monotonic(), len(calls)
                 until(lambda so_far=so_far: len(calls) > so_far + 30)  # type: ignore[misc]
                 spans.append((begin, time.monotonic(), f" {year} "))
@@ -248,7 +248,7 @@ def test_a_file_that_has_not_changed_changes_nothing(upstream: Upstream, tmp_pat
     with reloading(upstream, tmp_path, count, lifecycle=ENDED) as proxy:
         at_start = proxy.scrape()
         assert at_start[SUCCESSFUL] == 1
-        assert proxy.reload() == [f"{READ}0 known callers, sunset 2020-01-01"]
+        assert proxy.reload() == [f"{READ}known_callers=0 sunset=2020-01-01 brownouts=0"]
         after = proxy.scrape()
         assert after[SUCCESSFUL] == 1
         assert at_start[SUCCESS] < after[SUCCESS] <= time.time()
@@ -309,7 +309,7 @@ def test_a_bad_file_leaves_the_policy_in_force_and_says_why(upstream: Upstream, 
             for _ in proxy.each():
                 assert (proxy.scrape()[SUCCESSFUL], proxy.scrape()[SUCCESS]) == (0, success)
                 assert proxy.statuses("moved", "stays") == [410, 200]
-        assert proxy.reload(callers=known) == [f"{READ}1 known caller, no sunset"]
+        assert proxy.reload(callers=known) == [f"{READ}known_callers=1 brownouts=0"]
         for _ in proxy.each():
             assert proxy.scrape()[SUCCESSFUL] == 1
             assert proxy.scrape()[SUCCESS] > success
@@ -323,7 +323,9 @@ def test_a_missing_default_file_is_reported(upstream: Upstream, tmp_path: Path) 
         (tmp_path / "config.yaml").unlink()
         process.send_signal(signal.SIGHUP)
         assert process.stderr is not None
-        assert process.stderr.readline().startswith(f"{REFUSED}config.yaml: No such file or directory")
+        [refused] = events(process.stderr.readline())
+        assert refused["event"] == "reload_refused"
+        assert refused["message"].startswith("config.yaml: No such file or directory")
 
 
 @one_and_several
@@ -338,10 +340,10 @@ def test_keys_that_need_a_restart_are_named_and_unchanged(upstream: Upstream, tm
             callers={"log": str(tmp_path / "other.jsonl"), "fingerprint_key": "hidden" * 4, "known": [MOVED]},
         )
         assert named == (
-            "trigger-shim: warning: listen, workers, upstream.url, limits.in_flight, callers.log, "
-            "callers.fingerprint_key: changed in the file, but need a restart"
+            'trigger-shim: warning: restart needed keys=["listen","workers","upstream.url","limits.in_flight",'
+            '"callers.log","callers.fingerprint_key"]: these changed in the file'
         )
-        assert verdict == f"{READ}1 known caller, no sunset"
+        assert verdict == f"{READ}known_callers=1 brownouts=0"
         assert len(proxy.pids()) == count
         for _ in proxy.each():
             upstream.received.clear()
@@ -357,7 +359,7 @@ def test_keys_that_need_a_restart_are_named_and_unchanged(upstream: Upstream, tm
         assert len(proxy.proxy.records()) == 3 * count
         assert not (tmp_path / "other.jsonl").exists()
         named, _ = proxy.reload(limits={"drain": 7})
-        assert named == "trigger-shim: warning: limits.drain: changed in the file, but needs a restart"
+        assert named == 'trigger-shim: warning: restart needed keys=["limits.drain"]: these changed in the file'
 
 
 def test_a_whole_section_may_need_a_restart() -> None:
@@ -438,7 +440,7 @@ def test_a_signal_in_the_middle_of_a_reload_leads_to_another(upstream: Upstream,
             assert proxy.statuses("any") == [200]  # calls do not wait for the file
         with pipe.being_read(proxy.content(lifecycle={"sunset": "2042-01-01"})):
             pass
-        proxy.said(f"{READ}0 known callers, sunset 2042-01-01")
+        proxy.said(f"{READ}known_callers=0 sunset=2042-01-01 brownouts=0")
         for _ in proxy.each():
             assert "2042" in proxy.call_as("any").all("sunset")[0]
 
@@ -453,7 +455,8 @@ def test_a_signal_before_it_serves_is_not_lost(upstream: Upstream, tmp_path: Pat
         with pipe.being_read(f"{content}lifecycle: {{sunset: 2043-01-01}}\n"):
             pass
         assert process.stderr is not None
-        assert process.stderr.readline() == f"{READ}0 known callers, sunset 2043-01-01\n"
+        [reloaded] = events(process.stderr.readline())
+        assert (reloaded["event"], reloaded["sunset"]) == ("configuration_reloaded", "2043-01-01")
 
 
 @one_and_several
@@ -537,7 +540,7 @@ def test_a_worker_that_is_starting_gets_the_new_policy_and_survives_the_signal(
         proxy.running.signal(signal.SIGHUP)
         until(lambda: proxy.statuses("moved") == [410])  # the other one has it
         gate.touch()
-        assert proxy.said()[-1] == f"{READ}1 known caller, no sunset"
+        assert proxy.said()[-1] == f"{READ}known_callers=1 brownouts=0"
         assert starting in proxy.pids()
         for _ in proxy.each():
             assert proxy.statuses("moved", "stays") == [410, 200]
@@ -552,7 +555,7 @@ def test_a_worker_that_dies_at_its_start_does_not_hold_up_the_reload(
         proxy.running.signal(signal.SIGHUP)
         until(lambda: proxy.statuses("moved") == [410])
         os.kill(starting, signal.SIGKILL)
-        assert f"{READ}1 known caller, no sunset" in proxy.said()
+        assert f"{READ}known_callers=1 brownouts=0" in proxy.said()
         gate.touch()
         for _ in proxy.each():
             assert proxy.statuses("moved", "stays") == [410, 200]
@@ -567,8 +570,8 @@ def test_a_worker_that_delays_the_reload_is_named(upstream: Upstream, tmp_path: 
             until(lambda: select.select([proxy.running.terminal], [], [], 0)[0])
             assert proxy.statuses("moved") == [410]
         waits, verdict = proxy.said()
-        assert waits == f"trigger-shim: warning: the reload waits for worker {first}"
-        assert verdict == f"{READ}1 known caller, no sunset"
+        assert waits == f"trigger-shim: warning: reload waiting worker={first}"
+        assert verdict == f"{READ}known_callers=1 brownouts=0"
         assert proxy.pids() == [first, second]
 
 
@@ -589,7 +592,7 @@ def test_after_a_reload_new_callers_are_refused_and_no_others(upstream: Upstream
         pids = proxy.pids()
         proxy.proxy.call(headers=old)
         called_long_ago(proxy.proxy, 2020)
-        assert proxy.reload(lifecycle=freeze) == [f"{READ}0 known callers, no sunset, freeze 2021-01-01"]
+        assert proxy.reload(lifecycle=freeze) == [f"{READ}known_callers=0 brownouts=0 freeze=2021-01-01"]
         assert [proxy.proxy.call(headers=given).status for given in (old, new) * 4] == [200, 410] * 4
         # The log of then is rotated away; for the same question its answer is kept.
         proxy.proxy.log.write_text("")
@@ -597,7 +600,7 @@ def test_after_a_reload_new_callers_are_refused_and_no_others(upstream: Upstream
         assert [proxy.proxy.call(headers=given).status for given in (old, new) * 4] == [200, 410] * 4
         # For another question there is none.
         lines = proxy.reload(lifecycle={"freeze": "2021-01-02"})
-        assert [line for line in lines if "nobody is refused for it" in line] == lines[:-1]
+        assert [line for line in lines if "freeze not applied" in line] == lines[:-1]
         assert len(lines) == count + 1
         assert [proxy.proxy.call(headers=given).status for given in (old, new)] == [200, 200]
         assert all(map(is_alive, pids))

@@ -12,11 +12,11 @@ from proxy.gateway.server import server
 from tests.gateway.processes.test_supervisor import paused, workers
 from tests.gateway.server.test_server import command, serving
 from tests.harness import Proxy, Scrape, Upstream, until
-from tests.processes import running
+from tests.processes import events, running
 from tests.sockets import free_port
 
 
-def test_a_terminal_shows_three_lines_about_what_is_served(upstream: Upstream, tmp_path: Path) -> None:
+def test_a_terminal_shows_a_line_about_what_is_served(upstream: Upstream, tmp_path: Path) -> None:
     with serving(upstream.url, tmp_path) as running:
         assert running.call().answer() is not None
         running.signal(signal.SIGTERM)
@@ -24,9 +24,8 @@ def test_a_terminal_shows_three_lines_about_what_is_served(upstream: Upstream, t
         with contextlib.suppress(OSError):  # so does the end of a terminal read
             assert os.read(running.terminal, 4096) == b""
     assert running.announced == [
-        f"trigger-shim: listening on http://127.0.0.1:{running.proxy.port}",
-        f"trigger-shim: forwarding to {upstream.url}",
-        f"trigger-shim: logging callers to {running.proxy.log}",
+        f"trigger-shim: listening url=http://127.0.0.1:{running.proxy.port} upstream={upstream.url} "
+        f"caller_log={running.proxy.log}",
     ]
 
 
@@ -47,7 +46,8 @@ def test_a_port_in_use_is_named(upstream: Upstream, tmp_path: Path) -> None:
         arguments = command(upstream.url, tmp_path, listen=address)
         ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == f"trigger-shim: error: listen: {address}: Address already in use\n"
+    [failed] = events(ended.stderr)
+    assert (failed["event"], failed["message"]) == ("serve_failed", f"listen: {address}: Address already in use")
 
 
 def test_a_log_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
@@ -55,8 +55,8 @@ def test_a_log_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
     arguments = command("http://upstream.example", tmp_path, callers={"log": str(tmp_path / "file" / "callers.jsonl")})
     ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
-    [line] = ended.stderr.splitlines()
-    assert line.startswith(f"trigger-shim: error: callers.log: {tmp_path / 'file'}")
+    [failed] = events(ended.stderr)
+    assert failed["message"].startswith(f"callers.log: {tmp_path / 'file'}")
 
 
 def ended(arguments: list[str], **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -77,9 +77,10 @@ def test_problems_found_before_a_worker_starts_are_reported_once(tmp_path: Path,
         }[broken]
         end = ended(command("http://upstream.example", tmp_path, workers=2, **{broken: section}))
     assert (end.returncode, end.stdout) == (1, "")
-    [line] = end.stderr.splitlines()
-    assert line.startswith(f"trigger-shim: error: {broken}")
-    assert "worker" not in line
+    [failed] = events(end.stderr)
+    assert failed["event"] == "serve_failed"
+    assert failed["message"].startswith(broken)
+    assert "worker" not in failed["message"]
 
 
 def test_all_workers_make_the_same_fingerprint_of_a_token(upstream: Upstream, tmp_path: Path) -> None:
@@ -95,8 +96,7 @@ def test_all_workers_make_the_same_fingerprint_of_a_token(upstream: Upstream, tm
         errors = process.communicate(timeout=60)[1].decode()
     assert len({record["token"] for record in proxy.records()}) == 1
     assert len(proxy.records()) == 2
-    assert [line for line in errors.splitlines() if "fingerprint_key" in line] == errors.splitlines()
-    assert errors.count("\n") == 1
+    assert [event["event"] for event in events(errors)] == ["fingerprint_key_missing"]
 
 
 def test_one_worker_shares_no_folder(upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,7 @@ def test_a_worker_that_is_killed_is_named_and_replaced_and_no_counter_goes_back(
             assert before.value("calls_in_flight", kind="withdrawn") == 1
             os.kill(first, signal.SIGKILL)
         [line] = said(running, 1)
-        assert line.startswith(f"trigger-shim: warning: worker {first} was ended by SIGKILL; another takes its place")
+        assert line.startswith(f'trigger-shim: warning: worker ended worker={first} reason="was ended by SIGKILL" ')
         upstream.script = lambda connection: connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
         pids = until(lambda: workers(running.proxy, 2))
         assert first not in pids
@@ -248,7 +248,7 @@ def test_a_worker_that_does_not_end_in_time_is_killed(upstream: Upstream, tmp_pa
         running.signal(signal.SIGTERM)
         assert running.exit_status() == 1
         assert said(running, 1) == [
-            "trigger-shim: error: workers that did not end in time, and were killed: 1",
+            "trigger-shim: error: serve failed: workers that did not end in time, and were killed: 1",
         ]
         assert not is_alive(first)
 
@@ -258,8 +258,10 @@ def test_metrics_that_cannot_be_read_are_an_error_for_both_sides(upstream: Upstr
         shutil.rmtree(folder_of(pids[0]))
         answer = running.admin.call("/metrics", None, method="GET")
         assert answer.status == 500
-        assert answer.body.startswith(b"metrics: ")
-        assert said(running, 1) == [f"trigger-shim: error: {answer.body.decode().strip()}"]
+        _, path, reason = answer.body.decode().strip().split(": ")
+        assert said(running, 1) == [
+            f'trigger-shim: error: metrics unavailable path={path} reason="{reason}"',
+        ]
         assert running.proxy.call().status == 200
 
 

@@ -196,4 +196,4 @@ def test_a_fault_outside_a_call_is_logged_in_one_line_without_its_message(capfd:
 
     with server.background(app, server.loopback()):
         said = until(lambda: capfd.readouterr().err)
-    assert said == "trigger-shim: error: a fault of the proxy itself, beside the calls: RuntimeError\n"
+    assert said == 'trigger-shim: error: internal error during="the event loop" exception=RuntimeError\n'

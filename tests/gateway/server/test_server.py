@@ -3,6 +3,7 @@ import functools
 import http.client
 import os
 import pty
+import re
 import signal
 import ssl
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 import trustme
 import yaml
 from starlette.types import Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from proxy.callers.log.journal import journal_prefix, memory_folder
 from proxy.config.values import Address
@@ -25,6 +27,7 @@ from proxy.gateway.server import protocol, server
 from proxy.gateway.server.server import ServeError
 from tests.gateway.server.test_protocol import Caller, has_read
 from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, held, proxy_for, reset_on_close, until
+from tests.processes import events
 
 
 @dataclass
@@ -101,13 +104,11 @@ def serving(
         os.close(theirs)
         try:
             shown = b""
-            while shown.count(b"\n") < 3 + ("admin" in sections):
+            while b"\n" not in shown:
                 shown += os.read(terminal, 4096)
             announced = shown.decode().splitlines()
-            public, admin = (
-                Proxy("127.0.0.1", int(announced[line].rpartition(":")[2]), folder / "callers.jsonl")
-                for line in (0, 3 if "admin" in sections else 0)
-            )
+            ports = re.findall(r"(?:url|admin)=https?://[\d.]+:(\d+)", announced[0])
+            public, admin = (Proxy("127.0.0.1", int(ports[at]), folder / "callers.jsonl") for at in (0, -1))
             yield Serving(public, admin, process, terminal, announced)
         finally:
             if process.poll() is None:
@@ -216,7 +217,7 @@ def test_a_call_that_outlasts_the_drain_is_cut_off_and_recorded(upstream: Upstre
         assert running.exit_status() == 0
         call.answer()
         assert [record["outcome"] for record in running.proxy.records()] == ["interrupted"]
-        assert b"calls that the stop cut off: 1" in os.read(running.terminal, 4096)
+        assert b"calls cut off calls=1" in os.read(running.terminal, 4096)
     release.set()
 
 
@@ -300,7 +301,7 @@ def test_an_address_of_another_machine_is_named(host: str) -> None:
 def test_https_is_served_where_a_certificate_is_given(upstream: Upstream, tmp_path: Path) -> None:
     tls, trusting = certified(tmp_path)
     with serving(upstream.url, tmp_path, tls=tls) as running:
-        assert running.announced[0].startswith("trigger-shim: listening on https://127.0.0.1:")
+        assert running.announced[0].startswith("trigger-shim: listening url=https://127.0.0.1:")
         connection = http.client.HTTPSConnection("127.0.0.1", running.proxy.port, context=trusting, timeout=20)
         with contextlib.closing(connection):
             for _ in range(2):
@@ -323,8 +324,8 @@ def test_a_certificate_that_cannot_be_used_stops_the_start(tmp_path: Path) -> No
     arguments = command("http://upstream.example", tmp_path, tls={"certificate": str(broken), "key": str(broken)})
     ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode != 0
-    [line] = ended.stderr.splitlines()
-    assert line.startswith("trigger-shim: error: tls: ")
+    [failed] = events(ended.stderr)
+    assert failed["message"].startswith("tls: ")
 
 
 def test_an_application_that_cannot_start_is_an_error_in_the_background() -> None:
@@ -333,3 +334,12 @@ def test_an_application_that_cannot_start_is_an_error_in_the_background() -> Non
 
     with pytest.raises(ServeError), server.background(fails, server.loopback()):
         pass
+
+
+def test_a_message_of_uvicorn_is_an_event_without_its_traceback() -> None:
+    async def fails(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "lifespan.startup.failed", "message": "Traceback:\n  File x\nOSError: no disk\n"})
+
+    with capture_logs() as events, pytest.raises(ServeError), server.background(fails, server.loopback()):
+        pass
+    assert events[0] == {"event": "server_message", "message": "OSError: no disk", "log_level": "error"}
