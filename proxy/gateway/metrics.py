@@ -1,11 +1,10 @@
 """Metrics for Prometheus. Labels never come from request data, so a caller cannot create series."""
 
-import contextlib
 import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
@@ -226,17 +225,14 @@ def _count_as(process: int | str | None) -> None:
     library.ValueClass = library.MutexValue if process is None else files
 
 
-@contextlib.contextmanager
-def shared_folder() -> Iterator[str]:
+def shared_folder() -> "tempfile.TemporaryDirectory[str]":
     """Create a folder in which the workers count, in memory if possible: a slow disk must not slow them down.
 
     Raises:
         OSError: it cannot be created.
     """
-    with tempfile.TemporaryDirectory(
-        prefix="trigger-shim-metrics-", dir=memory_folder(), ignore_cleanup_errors=True
-    ) as folder:
-        yield folder
+    folder = memory_folder()
+    return tempfile.TemporaryDirectory(prefix="trigger-shim-metrics-", dir=folder, ignore_cleanup_errors=True)
 
 
 def worker_ended(slot: int, folder: str) -> None:
