@@ -8,13 +8,8 @@ from proxy.gateway.metrics import Metrics
 from proxy.gateway.server.server import Listeners, ServeError
 
 
-def application(config: Config, listeners: Listeners, metrics: Metrics | None = None) -> App:
+def application(config: Config, listeners: Listeners, metrics: Metrics) -> App:
     """Make the application that serves on the sockets.
-
-    Args:
-        config: the whole configuration.
-        listeners: the sockets.
-        metrics: those of a worker; None if there is only one process.
 
     Raises:
         ServeError: the caller log or the fingerprint key cannot be opened.

@@ -254,7 +254,7 @@ class Protocol(asyncio.Protocol):
             self._deadline = self.loop.time() + (HEAD_TIMEOUT if self._parser.is_in_head else KEEPALIVE)
             self.transport.resume_reading()
 
-    def _refuse(self, error: BaseException | None) -> None:
+    def _refuse(self, error: Exception) -> None:
         """Answer an invalid request after those before it, and close."""
         if not isinstance(error, errors.ProxyError):
             log.error("internal_error", during="reading a request", exception=type(error).__name__)
