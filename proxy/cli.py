@@ -26,10 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             print(end="", flush=True)  # raises BrokenPipeError here rather than at exit, where it cannot be caught
     except CommandError as error:
-        from proxy.output.diagnostics import operator  # noqa: PLC0415 - slow to import
+        from proxy.output import messages  # noqa: PLC0415 - slow to import
 
         for problem in error.problems:
-            operator.error(problem)
+            messages.error(problem)
         return error.status
     except BrokenPipeError:
         from proxy.output import terminal  # noqa: PLC0415 - slow to import

@@ -1,8 +1,8 @@
-"""SIGHUP, SIGINT and SIGTERM while the proxy starts: they are blocked, so none is lost and none kills it halfway.
+"""Blocks SIGHUP, SIGINT and SIGTERM while the proxy starts, so that none is lost and none kills it halfway.
 
 A handler in Python is not enough. It runs between two steps of the main thread, so a signal that arrives just before a
-blocking system call has to wait for the end of that call. And Linux drops a signal for the first process of a container
-that has neither a handler for it nor blocks it.
+blocking system call waits for the end of that call. And for the first process of a container, Linux drops signals that
+have no handler and are not blocked.
 """
 
 import contextlib
@@ -16,35 +16,35 @@ HELD = STOP | {signal.SIGHUP}
 
 
 def hold() -> None:
-    """Block the signals in this thread, and in the threads and processes that it starts: they wait."""
+    """Block the signals in this thread, and in the threads and processes that it starts. They stay pending."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
 
 
 def release(numbers: frozenset[signal.Signals] = HELD) -> None:
-    """Unblock the signals in this thread; those that waited arrive now."""
+    """Unblock the signals in this thread. Pending ones arrive now."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 
 
 class Stop:
-    """Holds the signals, and waits in a thread for SIGINT and SIGTERM. They end the process until `call` is called.
+    """Blocks the signals, and waits for SIGINT and SIGTERM in a thread.
 
-    A start has nothing to finish, and could not finish it where it hangs in a system call.
+    Without a handler they end the process at once: a start has nothing to finish, and may hang in a system call.
     """
 
     def __init__(self) -> None:
         hold()
-        self._act: Callable[[], object] = _exit
+        self._handler: Callable[[], object] = _exit
         threading.Thread(target=self._wait, daemon=True).start()
 
-    def call(self, act: Callable[[], object]) -> None:
-        """From now on, call this for each signal, in the thread that waits for them."""
-        self._act = act
+    def set_handler(self, handler: Callable[[], object]) -> None:
+        """Call this for each signal from now on, in the thread that waits for them."""
+        self._handler = handler
 
     def _wait(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and the process about to end
+        with contextlib.suppress(RuntimeError):  # the loop is closed, since the process is about to end
             while True:
                 signal.sigwait(STOP)
-                self._act()
+                self._handler()
 
 
 def _exit() -> None:

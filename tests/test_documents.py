@@ -13,7 +13,7 @@ from proxy.cli import main
 from proxy.gateway.call import body, retries, slashes
 from proxy.gateway.delivery import PATIENCE
 from proxy.gateway.metrics import Metrics
-from proxy.gateway.server import protocol, server
+from proxy.gateway.server import protocol
 from proxy.gateway.upstream.upstream import ANSWER_LIMIT
 from proxy.withdrawn.current import PUBLISHED
 from tests.gateway.faults import ANSWERS, FAULTS, MOVED, RESTARTED, Seen
@@ -169,7 +169,7 @@ def test_the_limits_that_the_pages_state_are_those_that_hold() -> None:
     assert f"fields, sent within {protocol.HEAD_TIMEOUT:g} s |" in RUNNING
     assert f"the body of a trigger within {body.WHOLE_BODY_TIMEOUT:g} s; " in RUNNING
     assert f"may pause for {protocol.BODY_TIMEOUT:g} s" in RUNNING
-    assert f"without a call is closed after {server.KEEPALIVE} s |" in RUNNING
+    assert f"without a call is closed after {protocol.KEEPALIVE} s |" in RUNNING
 
 
 def test_the_bounds_and_the_date_that_the_pages_state_are_those_that_hold() -> None:

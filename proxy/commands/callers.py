@@ -16,7 +16,7 @@ from proxy.commands.log_options import add_logs, add_period, duration, read_logs
 from proxy.commands.options import add_config, add_format, require_config
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config
-from proxy.output.diagnostics import operator
+from proxy.output import messages
 
 SUMMARY = "show who still calls, and whether the API can be switched off"
 EPILOG = """\
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> ExitStatus:
         status = ExitStatus.CANNOT_TELL if options.fail_if_active else ExitStatus.USAGE
         raise CommandError(status, str(problem)) from None
     _print(options.format, analysis, _selected_rows(analysis.report, options), config)
-    operator.info(formats.reading(analysis.read))
+    messages.info(formats.reading(analysis.read))
     if not options.fail_if_active:
         return ExitStatus.OK
     return _GATE_STATUS[still_calling(analysis.report, options.fail_if_active)]

@@ -10,7 +10,7 @@ from proxy.commands import log_options
 from proxy.commands.options import add_config, add_overrides, require_config
 from proxy.commands.status import ExitStatus
 from proxy.config import render
-from proxy.output.diagnostics import operator
+from proxy.output import messages
 from proxy.output.formatting import printable
 
 SUMMARY = "validate the configuration, and show what it will do and to whom"
@@ -45,5 +45,5 @@ def run(options: argparse.Namespace) -> ExitStatus:
         print(f"# {printable(line)}")
     matched = analysis.matched_rules if analysis is not None and analysis.read.calls else None
     for warning in policy_warnings(policy, rules, found, now, matched):
-        operator.warning(warning)
+        messages.warning(warning)
     return ExitStatus.OK

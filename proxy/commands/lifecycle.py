@@ -14,8 +14,7 @@ from proxy.commands import log_options
 from proxy.commands.options import add_config, add_format, require_config
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config
-from proxy.output import terminal
-from proxy.output.diagnostics import operator
+from proxy.output import messages, terminal
 from proxy.output.formatting import instant, json_text, printable
 from proxy.withdrawn import lifecycle
 from proxy.withdrawn.lifecycle import Decision, Policy
@@ -66,7 +65,7 @@ def _read_logs(config: Config, files: list[str]) -> Analysis | None:
     except NoLog as problem:
         if files:
             raise CommandError(ExitStatus.USAGE, str(problem)) from None
-        operator.warning(f"{str(problem).partition(': name')[0]}: only the callers in callers.known are shown")
+        messages.warning(f"{str(problem).partition(': name')[0]}: only the callers in callers.known are shown")
         return None
 
 

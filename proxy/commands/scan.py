@@ -8,9 +8,7 @@ from typing import TextIO
 from proxy import config
 from proxy.commands.options import add_format
 from proxy.commands.status import ExitStatus
-from proxy.output import terminal
-from proxy.output.diagnostics import operator
-from proxy.output.formatting import printable
+from proxy.output import messages, terminal
 from proxy.scan import render
 from proxy.scan.walk import Scan
 
@@ -42,11 +40,11 @@ def run(options: argparse.Namespace) -> ExitStatus:
         _print(scan, options.format, sys.stdout)
     except BrokenPipeError:  # whoever reads only the first lines still needs the status
         terminal.stop_printing()
-    operator.info(render.examined(scan))
+    messages.info(render.examined(scan))
     for warning in scan.warnings:
-        operator.warning(printable(warning))
+        messages.warning(warning)
     for problem in scan.problems:
-        operator.error(printable(problem))
+        messages.error(problem)
     if scan.problems:
         return ExitStatus.FAILED
     return ExitStatus.FOUND if scan.found else ExitStatus.OK

@@ -2,12 +2,11 @@
 
 import argparse
 import functools
-import sys
 from pathlib import Path
 
 from proxy import signals
 from proxy.commands.options import add_config, add_overrides, load_config
-from proxy.commands.status import CommandError, ExitStatus
+from proxy.commands.status import ExitStatus
 from proxy.config import ConfigError, sources
 
 SUMMARY = "run the proxy"
@@ -24,15 +23,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> ExitStatus:
     stop = signals.Stop()
     # Imported here so that a signal ends the process even now, and so that `trigger-shim --help` imports no server.
-    from proxy.gateway.processes import supervisor  # noqa: PLC0415
+    from proxy.gateway.processes.serve import serve  # noqa: PLC0415
     from proxy.gateway.server.server import ServeError  # noqa: PLC0415
+    from proxy.output import diagnostics  # noqa: PLC0415
+    from proxy.output.diagnostics import log  # noqa: PLC0415
+    from proxy.output.stderr import is_terminal  # noqa: PLC0415
 
     if options.config is None and Path(sources.DEFAULT_FILE).exists():
         options.config = sources.DEFAULT_FILE  # so that a reload fails if the file is gone
+    diagnostics.configure("auto")
     try:
-        supervisor.serve(functools.partial(load_config, options), stop, announce=sys.stderr.isatty())
+        serve(functools.partial(load_config, options), stop, announce=is_terminal())
     except ConfigError as error:
-        raise CommandError(ExitStatus.USAGE, *error.problems) from None
+        for problem in error.problems:
+            log.error("configuration_invalid", message=problem)
+        return ExitStatus.USAGE
     except ServeError as error:
-        raise CommandError(ExitStatus.FAILED, str(error)) from None
+        log.error("serve_failed", message=str(error))
+        return ExitStatus.FAILED
     return ExitStatus.OK

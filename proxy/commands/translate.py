@@ -9,7 +9,7 @@ import msgspec
 from proxy import config
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.errors import ProxyError
-from proxy.output.diagnostics import operator
+from proxy.output import messages
 from proxy.withdrawn import curl, replacement, trigger
 
 SUMMARY = "translate a legacy body or curl command into a successor request"
@@ -57,10 +57,10 @@ def _to_successor(text: str, options: argparse.Namespace) -> str:
     else:
         call, notes = replacement.of_body(text, config.Upstream().url, options.path)
     for note in notes:
-        operator.warning(_with_dollars(note))
+        messages.warning(_with_dollars(note))
     if options.curl:
         return curl.write(call)
-    operator.info(_with_dollars(f"send it with {call.method} {call.url}"))
+    messages.info(_with_dollars(f"send it with {call.method} {call.url}"))
     return _with_dollars(_indented(call.body.encode()))
 
 

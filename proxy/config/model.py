@@ -19,6 +19,7 @@ from proxy.config.values import (
     FieldName,
     File,
     ListenAddress,
+    LogFormat,
     LogPath,
     Networks,
     Seconds,
@@ -66,6 +67,13 @@ class Callers:
 
 
 @dataclass(frozen=True)
+class Log:
+    """How events are written to standard error."""
+
+    format: LogFormat = "auto"
+
+
+@dataclass(frozen=True)
 class Tls:
     """The certificate that callers see on `listen`, and its key: two PEM files."""
 
@@ -84,6 +92,7 @@ class Config:
     limits: Limits = Limits()
     lifecycle: Lifecycle = DEFAULT_POLICY
     callers: Callers = Callers()
+    log: Log = Log()
     tls: Tls | None = None
 
 

@@ -156,6 +156,7 @@ FieldName = Annotated[
 LogPath = Annotated[
     str, _reader(_matching(r"(?!\s*\Z)[^\0]+"), "file name", 'write a path, or "-" for standard output')
 ]
+LogFormat = Annotated[str, _reader(_matching("auto|console|json"), "log format", "write auto, console or json")]
 File = Annotated[str, _reader(_file, "file", "write the path of an existing PEM file")]
 Fingerprint = Annotated[
     str,

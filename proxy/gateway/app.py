@@ -87,7 +87,7 @@ class App:
         """
         report = LiveReport(config)
         snapshot = await self._policy.prepare(config)
-        self._metrics.know(config)
+        self._metrics.configure(config)
         self._policy.activate(snapshot)
         self._admin.report = report
 

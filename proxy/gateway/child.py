@@ -1,4 +1,4 @@
-"""How to start a module of this program in a process of its own."""
+"""Runs a module of this program in another process."""
 
 import os
 import sys
@@ -11,6 +11,6 @@ def command(module: str, *arguments: str) -> list[str]:
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment for it: ours, such that it finds the same modules, plus `more`."""
+    """Return its environment: that of this process and `more`, with a path on which it finds the same modules."""
     path = os.pathsep.join(folder for folder in sys.path if folder)
     return {**os.environ, "PYTHONPATH": path, **(more or {})}

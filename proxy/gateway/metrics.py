@@ -1,18 +1,18 @@
-"""What is counted, for Prometheus. No label can take a value that a caller makes up."""
+"""Metrics for Prometheus. Labels never come from request data, so a caller cannot create series."""
 
-import contextlib
 import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client import values as library
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
@@ -27,23 +27,25 @@ from proxy.withdrawn.endpoints import ENDPOINTS
 from proxy.withdrawn.lifecycle import PolicySubject
 
 NO_ENDPOINT = "pass_through"
-"""The endpoint of every call that is of no withdrawn one."""
+"""The endpoint of calls that are passed through."""
 
 OTHER = "other"
-"""The caller of every call whose caller is none of `callers.known`."""
+"""The caller of calls that match none of `callers.known`."""
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""The environment variable in which the library looks for the folder that workers share."""
+"""The environment variable that names the folder of files in which several processes count."""
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """Upper bounds of a duration, in seconds."""
 
 SUPERVISOR = "supervisor"
-"""Takes the place of a slot in the names of the files of the process that has the workers."""
+"""Takes the place of a slot in the names of the supervisor's files."""
+
+NAMESPACE = "trigger_shim"
 
 Kind = Literal["withdrawn", "pass_through"]
 
-# The first increase of a series is seen only where the series was there before, at zero.
+# Prometheus misses the first increase of a series that did not exist before, so these exist from the start.
 _EXPECTED: tuple[tuple[Outcome, int], ...] = (
     ("forwarded", 2),
     ("redelivered", 2),
@@ -59,242 +61,233 @@ _EXPECTED: tuple[tuple[Outcome, int], ...] = (
     ("interrupted", 5),
 )
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each, with the time at which it began
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the number of series
 
 
 class Metrics:
-    """Counts, and says what was counted.
+    """Counts, and returns what was counted.
 
     Args:
-        config: which callers have a name, and which dates there are.
-        slot: a worker's number, where several share the folder that the environment names in `FOLDER`. Who takes the
-            place of another goes on counting where that one ended. None where there is but one process.
+        config: has the names of callers and the dates of the withdrawal.
+        slot: a worker's number, where several workers count in the folder that `FOLDER` names. A worker that replaces
+            another continues its counts. None if there is only one process.
 
     Attributes:
-        reloads: how they went; where there are workers, their supervisor has its own, and this one is not used.
+        reloads: the metrics of reloads; unused in a worker, whose supervisor has its own.
     """
 
     def __init__(self, config: Config, slot: int | None = None) -> None:
-        # The library looks at the environment when it is imported; only here is it known what is right.
-        shared = library.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
-        library.ValueClass = library.MutexValue if slot is None else shared
         self._registry = CollectorRegistry()
-        make = _Maker(self._registry if slot is None else None)
-        self._facts = _Facts(config, os.getpid() if slot is None else os.getppid())
+        self._facts = _Facts(config, supervisor=None if slot is None else os.getppid())
         self._registry.register(self._facts)
-        self._registry.register(_OneProcess() if slot is None else _Shared(Path(os.environ[FOLDER])))
-
-        self._calls = make.counter("calls", "Calls that have ended.", "endpoint", "outcome", "status")
-        self._by_caller = make.counter("caller_calls", "Calls of withdrawn endpoints that have ended.", "caller")
-        durations = make.histogram("call_duration", "From the head of a call until its answer was ready.")
-        exchanges = make.histogram("upstream_duration", "The exchange with the service.")
-        in_flight = make.gauge("calls_in_flight", "Calls under way.", "kind")
-        self._connections = make.gauge("connections", "Open connections of callers.")
-        make.gauge("workers", "Processes that serve.").set(1)
-        self._records = make.counter("caller_log_records", "Records and heartbeats that were written.").inc
-        self._failures = make.counter("caller_log_write_failures", "Those that could not be written.").inc
-
-        self.reloads = Reloads(make)
+        if slot is not None:
+            self._registry.register(_Shared(Path(os.environ[FOLDER])))
+        own = self._registry if slot is None else None
+        _count_as(slot)
+        counter = partial(Counter, namespace=NAMESPACE, registry=own)
+        gauge = partial(Gauge, namespace=NAMESPACE, registry=own, multiprocess_mode="livesum")
+        histogram = partial(Histogram, labelnames=["endpoint"], namespace=NAMESPACE, registry=own, buckets=BUCKETS)
+        self._calls = counter("calls", "Calls that have ended.", ["endpoint", "outcome", "status"])
+        self._by_caller = counter("caller_calls", "Calls of withdrawn endpoints that have ended.", ["caller"])
+        durations = histogram("call_duration_seconds", "From the head of a call until its answer was ready.")
+        exchanges = histogram("upstream_duration_seconds", "The exchange with the service.")
+        in_flight = gauge("calls_in_flight", "Calls under way.", ["kind"])
+        self._connections = gauge("connections", "Open connections of callers.")
+        gauge("workers", "Processes that serve.").set(1)
+        self._records = counter("caller_log_records", "Records and heartbeats that were written.")
+        self._failures = counter("caller_log_write_failures", "Those that could not be written.")
+        self.reloads = Reloads(own)
         if slot is None:
-            self.reloads.went(well=True)
+            self.reloads.record(success=True)
 
-        kinds: tuple[Kind, ...] = ("withdrawn", "pass_through")
-        self._in_flight = {kind: in_flight.labels(kind) for kind in kinds}
+        # labels() is slow, so its results are kept. All series are created now: a full disk must not fail a call later.
+        self._in_flight = {kind: in_flight.labels(kind) for kind in get_args(Kind)}
         self._callers = {OTHER: self._by_caller.labels(OTHER).inc}
-        self.know(config)
+        self.configure(config)
         self._count: dict[tuple[str, Outcome, int], Callable[[], None]] = {}
         self._observe: dict[str, tuple[Callable[[float], None], Callable[[float], None]]] = {}
-        # All of it now: a call must not fail because a file cannot be made or grow.
         for endpoint in (*(endpoint.name for endpoint in ENDPOINTS), NO_ENDPOINT):
             self._observe[endpoint] = durations.labels(endpoint).observe, exchanges.labels(endpoint).observe
             for outcome, status in _EXPECTED:
                 self._counter(endpoint, outcome, status)
 
-    def know(self, config: Config) -> None:
-        """Take the dates and the names of callers from another configuration; a name that had a series keeps it."""
+    def configure(self, config: Config) -> None:
+        """Adopt the dates and the known callers of a configuration. Callers that are gone from it keep their series."""
         for name in sorted({known.name for known in config.callers.known} - self._callers.keys()):
             self._callers[name] = self._by_caller.labels(name).inc
-        self._facts.know(config)
+        self._facts.configure(config)
 
     def begun(self, kind: Kind) -> None:
-        """A call has begun."""
+        """Count the start of a call."""
         self._in_flight[kind].inc()
 
     def ended(
         self, kind: Kind, endpoint: str, outcome: Outcome, status: int, *, duration: float, exchange: float | None
     ) -> None:
-        """A call has ended.
+        """Count the end of a call.
 
         Args:
-            kind: as it began.
+            kind: the same as at its start.
             endpoint: name of the withdrawn endpoint, or `NO_ENDPOINT`.
-            outcome: as the caller record has it.
-            status: what the caller was answered.
+            outcome: as in the caller record.
+            status: of the answer to the caller.
             duration: of the call, in seconds.
-            exchange: with the service, in seconds; None where there was none.
+            exchange: with the service, in seconds; None if there was none.
         """
-        (self._count.get((endpoint, outcome, status // 100)) or self._counter(endpoint, outcome, status // 100))()
+        self._counter(endpoint, outcome, status // 100)()
         call, upstream = self._observe[endpoint]
         call(duration)
         if exchange is not None:
             upstream(exchange)
         self._in_flight[kind].dec()
 
-    def left_behind(self, record: CallRecord) -> None:
-        """Count a call that was under way when its process was killed, by its record."""
+    def count_interrupted(self, record: CallRecord) -> None:
+        """Count a call that ended because its process was killed."""
         self._counter(record.endpoint, record.outcome, record.status // 100)()
         self.called_by(record.caller if record.caller_source == "known" else None)
 
     def called_by(self, known: str | None) -> None:
-        """Count a call of a withdrawn endpoint for its caller, if that is one of `callers.known`."""
+        """Count a call of a withdrawn endpoint for one of `callers.known`, or None for any other caller."""
         self._callers.get(known or OTHER, self._callers[OTHER])()
 
     def logged(self, written: bool) -> None:
-        """A record was to be written."""
-        if written:
-            self._records()
-        else:
-            self._failures()
+        """Count a record that was written, or could not be."""
+        (self._records if written else self._failures).inc()
 
     def connected(self, by: int) -> None:
-        """There are so many connections more, or less."""
+        """Add to the number of open connections."""
         self._connections.inc(by)
 
     def exposition(self, accept: str) -> tuple[str, bytes]:
-        """Everything, in the format that ``Accept`` asks for: that of Prometheus, or OpenMetrics.
+        """Return everything in the format that ``Accept`` asks for: that of Prometheus, or OpenMetrics.
 
         Returns:
             The media type, and the text.
 
         Raises:
-            OSError: what the workers share cannot be read.
+            OSError: the files that the workers share cannot be read.
         """
         try:
             encode, media_type = choose_encoder(accept)
-        except (TypeError, ValueError):  # the library's own fault, on a version that is no number
+        except (TypeError, ValueError):  # the library fails on a version that is not a number
             encode, media_type = choose_encoder("")
         return media_type, encode(self._registry)
 
     def _counter(self, endpoint: str, outcome: Outcome, hundreds: int) -> Callable[[], None]:
-        count = self._calls.labels(endpoint, outcome, f"{hundreds}xx").inc
-        self._count[endpoint, outcome, hundreds] = count
+        key = endpoint, outcome, hundreds
+        if (count := self._count.get(key)) is None:
+            count = self._count[key] = self._calls.labels(endpoint, outcome, f"{hundreds}xx").inc
         return count
 
 
 class Reloads:
-    """How the last reload of the configuration went; the start counts as one."""
+    """How the last reload of the configuration went; the start counts as one.
 
-    def __init__(self, make: "_Maker") -> None:
+    Args:
+        registry: where they are registered; None if several processes count.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None) -> None:
+        # Workers leave them at zero, so the maximum of all processes is what the supervisor has set.
+        gauge = partial(Gauge, namespace=NAMESPACE, registry=registry, multiprocess_mode="max")
         about = "Whether the configuration could be used when it was last read."
-        # Workers have them, too, and leave them at zero: only what their supervisor says is more than that.
-        self._successful = make.gauge("config_last_reload_successful", about, mode="max")
+        self._successful = gauge("config_last_reload_successful", about)
         about = "When it was last read and could be used."
-        self._success = make.gauge("config_last_reload_success_timestamp_seconds", about, mode="max")
+        self._success = gauge("config_last_reload_success_timestamp_seconds", about)
 
-    def went(self, *, well: bool) -> None:
-        """Say how it went."""
-        self._successful.set(well)
-        if well:
+    def record(self, *, success: bool) -> None:
+        """Set both for a reload that has just ended."""
+        self._successful.set(success)
+        if success:
             self._success.set(time.time())
 
 
-def reloads_of_all(folder: str) -> Reloads:
-    """Those that every worker shows.
+def supervisor_reloads(folder: str) -> Reloads:
+    """Return the metrics of reloads, which every worker shows.
 
     Args:
-        folder: where the workers count.
+        folder: in which the workers count.
     """
     os.environ[FOLDER] = folder
-    library.ValueClass = library.MultiProcessValue(lambda: SUPERVISOR)  # type: ignore[no-untyped-call]
-    reloads = Reloads(_Maker(None))
-    reloads.went(well=True)
+    _count_as(SUPERVISOR)
+    reloads = Reloads(None)
+    reloads.record(success=True)
     return reloads
 
 
-@contextlib.contextmanager
-def shared_folder() -> Iterator[str]:
-    """A new folder for what workers count, in memory where the system has such a place: a slow disk must not slow them.
+def _count_as(process: int | str | None) -> None:
+    """Have metrics that are created from now on count in files of this process, or in memory if it is None.
+
+    The library decides by the environment when it is imported, and names the files after process IDs. Then every
+    worker that is replaced would leave files behind.
+    """
+    files = library.MultiProcessValue(lambda: process)  # type: ignore[no-untyped-call]
+    library.ValueClass = library.MutexValue if process is None else files
+
+
+def shared_folder() -> "tempfile.TemporaryDirectory[str]":
+    """Create a folder in which the workers count, in memory if possible: a slow disk must not slow them down.
 
     Raises:
-        OSError: none can be made.
+        OSError: it cannot be created.
     """
-    with tempfile.TemporaryDirectory(
-        prefix="trigger-shim-metrics-", dir=memory_folder(), ignore_cleanup_errors=True
-    ) as folder:
-        yield folder
+    folder = memory_folder()
+    return tempfile.TemporaryDirectory(prefix="trigger-shim-metrics-", dir=folder, ignore_cleanup_errors=True)
 
 
-def forget(slot: int, folder: str) -> None:
-    """Drop what a worker that has ended had under way; what it counted stays."""
+def worker_ended(slot: int, folder: str) -> None:
+    """Reset the gauges of a worker that has ended; its counters stay."""
     mark_process_dead(slot, folder)  # type: ignore[no-untyped-call]
 
 
-class _Maker:
-    """Makes metrics, in the registry where they are this process's alone."""
-
-    def __init__(self, registry: CollectorRegistry | None) -> None:
-        self._registry = registry
-
-    def counter(self, name: str, about: str, *labels: str) -> Counter:
-        return Counter(f"trigger_shim_{name}", about, labels, registry=self._registry)
-
-    def gauge(self, name: str, about: str, *labels: str, mode: Literal["livesum", "max"] = "livesum") -> Gauge:
-        return Gauge(f"trigger_shim_{name}", about, labels, registry=self._registry, multiprocess_mode=mode)
-
-    def histogram(self, name: str, about: str) -> Histogram:
-        return Histogram(f"trigger_shim_{name}_seconds", about, ("endpoint",), buckets=BUCKETS, registry=self._registry)
-
-
 class _Facts(Collector):
-    """What is not counted: the version, the dates of the withdrawal, and when the proxy started."""
+    """What is not counted: the version, the dates of the withdrawal, and the figures of the process.
 
-    def __init__(self, config: Config, process: int) -> None:
-        self.know(config)
-        self._process = ProcessCollector(pid=lambda: process, registry=None)
+    Args:
+        config: has the dates.
+        supervisor: process ID of the supervisor, if this is a worker. Then only the time of its start is shown: other
+            figures differ from process to process, and a scrape reaches any of the workers.
+    """
 
-    def know(self, config: Config) -> None:
+    def __init__(self, config: Config, supervisor: int | None) -> None:
+        self.configure(config)
+        self._is_worker = supervisor is not None
+        self._process = ProcessCollector(pid=lambda: supervisor or "self", registry=None)
+
+    def configure(self, config: Config) -> None:
         self._policy = config.lifecycle
         known = (policy_subject(known.name, known, has_record=True) for known in config.callers.known)
         self._ends = refusal_dates(self._policy, (PolicySubject(OTHER), *known))
 
     def collect(self) -> Iterable[Metric]:
         build = GaugeMetricFamily(
-            "trigger_shim_build_info", "The version, and that of Python.", labels=("version", "python")
+            f"{NAMESPACE}_build_info", "The version, and that of Python.", labels=("version", "python")
         )
         build.add_metric((__version__, platform.python_version()), 1)
         yield build
         for name, date in (("deprecated", self._policy.deprecated), ("sunset", self._policy.sunset)):
             if date is not None:
                 yield GaugeMetricFamily(
-                    f"trigger_shim_lifecycle_{name}_timestamp_seconds", f"lifecycle.{name}.", date.timestamp()
+                    f"{NAMESPACE}_lifecycle_{name}_timestamp_seconds", f"lifecycle.{name}.", date.timestamp()
                 )
         about = "From when on all calls of a caller are refused."
-        sunsets = GaugeMetricFamily("trigger_shim_caller_sunset_timestamp_seconds", about, labels=("caller",))
+        sunsets = GaugeMetricFamily(f"{NAMESPACE}_caller_sunset_timestamp_seconds", about, labels=("caller",))
         for caller, date in self._ends.items():
             sunsets.add_metric((caller,), date.timestamp())
         yield sunsets
-        # Of several workers this is the one number that they have in common.
-        yield from (metric for metric in self._process.collect() if metric.name == "process_start_time_seconds")
-
-
-class _OneProcess(Collector):
-    """The memory, time and files of the process, where it is the only one."""
-
-    def __init__(self) -> None:
-        self._process = ProcessCollector(registry=None)
-
-    def collect(self) -> Iterable[Metric]:
-        return [metric for metric in self._process.collect() if metric.name != "process_start_time_seconds"]
+        for metric in self._process.collect():
+            if not self._is_worker or metric.name == "process_start_time_seconds":
+                yield metric
 
 
 class _Shared(Collector):
-    """What all the workers have counted, the ended ones included."""
+    """What all workers have counted, including those that have ended."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def collect(self) -> Iterable[Metric]:
-        # A worker that is only just starting may have made a file, and nothing in it.
+        # The library's own collect() fails on an empty file, which a worker that is starting may just have created.
         files = [file.path for file in os.scandir(self._folder) if file.stat().st_size]
         metrics: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
         return metrics

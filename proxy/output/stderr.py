@@ -5,17 +5,22 @@ import atexit
 import contextlib
 import sys
 import threading
+from collections.abc import Callable
 
-from proxy.errors import PROXY
 from proxy.output.sink import Descriptor
 from proxy.output.writer import Done, Writer
 
 
 class StandardError:
-    """Takes lines for standard error, and writes them from a thread of its own where nobody may be blocked."""
+    """Writes lines to standard error, from a thread of its own where blocking is not acceptable.
 
-    def __init__(self) -> None:
-        self._stream = _Stream()
+    Args:
+        lost_line: returns the line that reports how many lines were lost.
+    """
+
+    def __init__(self, lost_line: Callable[[int], bytes]) -> None:
+        self._lost_line = lost_line
+        self._stream = Stream()
         self._writer: Writer | None = None
         self._append_lock, self._count_lock = threading.Lock(), threading.Lock()
         self._lost = 0
@@ -33,7 +38,7 @@ class StandardError:
                 with contextlib.suppress(OSError):
                     self._stream.append(line)
 
-    info = warning = error = append
+    info = warning = error = critical = append
 
     def on_written(self, _line: bytes, _done: Done | None, problem: str | None) -> None:
         """Count a line that was lost."""
@@ -50,7 +55,7 @@ class StandardError:
             lost, self._lost = self._lost, 0
         if lost:
             with contextlib.suppress(OSError):
-                self._stream.append(f"{PROXY}: warning: standard error stalled, lines lost: {lost}\n".encode())
+                self._stream.append(self._lost_line(lost))
 
     def _close(self) -> None:
         with self._append_lock:
@@ -69,8 +74,16 @@ def _may_block() -> bool:
     return False
 
 
-class _Stream(Descriptor):
-    """Whatever standard error is at the moment: tests and supervisors replace it."""
+def is_terminal() -> bool:
+    """Whether people read standard error."""
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):  # it is missing or closed
+        return False
+
+
+class Stream(Descriptor):
+    """Whatever standard error is at the moment: tests replace it."""
 
     def append(self, line: bytes) -> None:
         """Write one line.

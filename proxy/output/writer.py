@@ -26,10 +26,10 @@ BYTES = 8 << 20
 
 Done = Callable[[], None]
 
-# Waiting this many times STALL is no stall while lines are written, or while the thread waits for a processor.
+# As long as lines get written, or the thread is not in a write, wait this many times before calling it a stall.
 _TURNS = range(10)
 
-_WAKE = (1).to_bytes(8, sys.byteorder)  # what is written to an eventfd
+_WAKE = (1).to_bytes(8, sys.byteorder)  # added to an eventfd's counter
 
 
 class State(enum.Enum):
@@ -37,21 +37,21 @@ class State(enum.Enum):
 
     NEW = "starts the thread, then writes it synchronously"
     SYNCHRONOUS = "waits until it is written"
-    STALLED = "queues it; the observer was told"
+    STALLED = "queues it; the stall was reported"
     SLOW = "queues it; the queue is empty, but the last write was slow"
     CLOSED = "refuses it; the thread writes what is left"
     ABANDONED = "refuses it; the thread hangs in a write"
 
 
 class Observer(Protocol):
-    """Is told what happens to the lines, from either thread."""
+    """Called with what happens to the lines, from either thread."""
 
     def on_written(self, line: bytes, done: Done | None, problem: str | None) -> None:
         """Called once per line, after it was written or failed.
 
         Args:
             line: as it was appended.
-            done: what it was appended with.
+            done: what the line was appended with.
             problem: why it could not be written; None if it was written.
         """
 
@@ -65,13 +65,13 @@ class Observer(Protocol):
 class Writer:
     """Appends lines to a sink in order: synchronously, unless the disk stalls.
 
-    A thread owns the sink, as nothing tells beforehand whether a write to a file will block. It starts with the first
-    line. Two eventfds wake the two sides: unlike a lock or a queue, they are written without the interpreter's lock,
-    which the side that wakes up would have to wait for.
+    A thread owns the sink, because nobody can know in advance whether a write to a file will block. It starts with the
+    first line. Each side wakes the other with an eventfd: writing to it releases the interpreter's lock, so the woken
+    side can go on at once. A lock or a queue would make it wait.
 
     Args:
         sink: where the lines go; closed at the end.
-        observer: is told what happens to the lines.
+        observer: called with what happens to the lines.
 
     Attributes:
         state: what happens to the next line.
@@ -88,7 +88,7 @@ class Writer:
         self._lock = threading.Lock()
         self._work_event, self._done_event = os.eventfd(0), os.eventfd(0)
         self._poll = select.epoll()
-        # Edge-triggered: each write is seen once, although nobody reads it.
+        # Edge-triggered: each write is reported once, so nobody has to read the counter.
         self._poll.register(self._done_event, select.EPOLLIN | select.EPOLLET)
         self._wait = self._poll.poll
         self._queue: deque[tuple[bytes, Done | None]] = deque()  # the first line is the one being written
@@ -146,7 +146,7 @@ class Writer:
         os.close(self._done_event)
 
     def _abandon(self) -> None:
-        """Leave the thread, and the line that it is writing, to itself."""
+        """Give up on the thread and on the line that it is writing."""
         with self._lock:
             self.state, self._late = State.ABANDONED, 0
         for line, done in self._queue:

@@ -42,6 +42,7 @@ def at(read: Config, key: str) -> Any:
 
 
 READ = [
+    ("log.format", "json", "json"),
     ("listen", "127.0.0.1:0", Address("127.0.0.1", 0)),
     ("listen", "0.0.0.0:65535", Address("0.0.0.0", 65535)),
     ("listen", "localhost:8080", Address("localhost", 8080)),

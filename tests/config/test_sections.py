@@ -46,7 +46,7 @@ def test_an_unknown_key_like_no_other_is_refused_with_all_known_ones(problems: P
     found = one(problems("zzz: 1"))
 
     assert found.startswith("zzz: ")
-    assert all(key in found for key in ("listen", "admin", "upstream", "limits", "lifecycle", "callers", "tls"))
+    assert all(key in found for key in ("listen", "admin", "upstream", "limits", "lifecycle", "callers", "log", "tls"))
 
 
 def test_what_is_rendered_masks_the_secret_and_the_mask_is_not_taken_for_one(load: Load, problems: Problems) -> None:

@@ -93,6 +93,7 @@ REFUSED = {
         ],
     ],
     ("callers.fingerprint_key", "openssl rand"): ["fifteen-letters", "5", "1234567890123456", "[]", "true", '""'],
+    ("log.format", "auto, console or json"): ["null", '""', "JSON", "logfmt", "true", "[json]"],
     ("tls", "certificate, key"): ["true", "cert.pem", "[a, b]"],
     ("upstream", "url, connect_timeout"): ["null", "3", "https://api.example", "[]"],
 }

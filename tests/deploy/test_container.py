@@ -17,6 +17,7 @@ from proxy.commands import health
 from tests.deploy.engine import BIN, DOCKERFILE, FOLDER, IMAGE, Container, Engine
 from tests.deploy.test_compose import SERVICES
 from tests.harness import Proxy, Upstream, held, until
+from tests.processes import events
 from tests.sockets import free_port
 
 pytestmark = pytest.mark.timeout(900)  # the image takes minutes to build
@@ -77,7 +78,7 @@ def test_the_image_says_what_it_is_and_how_it_is_run(engine: Engine) -> None:
 
 FOUND = """
 import json, os, pathlib, shutil, sys
-import proxy.gateway.processes.supervisor
+import proxy.gateway.processes.serve
 specs = [module.__spec__ for module in sys.modules.values() if getattr(module, "__spec__", None)]
 cached = [spec.cached for spec in specs if spec.has_location and spec.cached]
 print(json.dumps({
@@ -110,7 +111,7 @@ def test_any_command_reads_the_configuration_of_the_image(engine: Engine) -> Non
     assert yaml.safe_load(ran.stdout)["callers"]["log"] == "-"
     refused = engine.once("--env=TRIGGER_SHIM__LISTEN=nowhere", IMAGE)
     assert refused.returncode == 2
-    assert "\ntrigger-shim: error: listen: 'nowhere' is not a valid address" in f"\n{refused.stderr}"
+    assert '"event":"configuration_invalid","message":"listen: \'nowhere\' is not a valid address' in refused.stderr
 
 
 # --- the container
@@ -146,9 +147,7 @@ def test_it_forwards_a_call_and_its_output_is_the_caller_log(engine: Engine, ups
     assert f"Uid:\t{USER}\t{USER}\t{USER}\t{USER}" in status
     assert f"CapBnd:\t{0:016x}" in status
     assert [json.loads(line)["event"] for line in log.splitlines()] == ["heartbeat", "deprecated_call", "heartbeat"]
-    assert said == (
-        "trigger-shim: warning: callers.fingerprint_key is not set: fingerprints of tokens change with every start\n"
-    )
+    assert [event["event"] for event in events(said)] == ["fingerprint_key_missing"]
     command = [str(BIN / "trigger-shim"), "callers", "--format", "json", "-"]
     report = subprocess.run(command, input=log + said, capture_output=True, text=True, check=True)
     assert json.loads(report.stdout)["read"] == {"files": 1, "calls": 1, "heartbeats": 2, "skipped": 1}

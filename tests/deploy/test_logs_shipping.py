@@ -46,15 +46,21 @@ RECORDS = {
 }
 
 BEHIND = {
-    "standard error": b"trigger-shim: error: caller log: No space left on device; the record: ",
+    "standard error": b'trigger-shim: error: record not written reason="No space left on device" record=',
     "a container runtime": b"2026-11-23T10:00:01.0Z stdout F ",
     "a torn line": RECORD[:70],
     "a torn line that is no text": b'{"event":"deprecated_call","caller":"\xff\x00',
 }
 
+EVENT = (
+    b'{"ts":"2026-11-23T10:00:00.123456Z","level":"error","event":"record_not_written","reason":"x","record":%b}'
+    % RECORD
+)
+
 NO_RECORDS = {
     "nothing": b"",
-    "a message": b"trigger-shim: configuration read again: 3 known callers",
+    "a message": b"trigger-shim: configuration reloaded known_callers=3",
+    "an event": b'{"ts":"2026-11-23T10:00:00.123456Z","level":"info","event":"connections_resumed"}',
     "torn": RECORD[:-10],
     "an array": b"[" + RECORD + b"]",
     "null": b"null",
@@ -87,17 +93,30 @@ def test_a_record_behind_something_else_is_shipped_without_it(before: bytes, vec
     assert shipped.line == RECORD
 
 
+@pytest.mark.parametrize("before", [b"", b"[pod/shim-1/trigger-shim] "], ids=["event", "event behind a prefix"])
+def test_a_record_in_an_event_on_standard_error_is_shipped_without_it(before: bytes, vector: Vector) -> None:
+    shipped = vector.ship(before + EVENT)
+    assert shipped is not None
+    assert shipped.line == RECORD
+
+
 @pytest.mark.parametrize("sent", NO_RECORDS.values(), ids=NO_RECORDS)
 def test_what_is_no_record_is_not_shipped(sent: bytes, vector: Vector) -> None:
     assert vector.ship(sent) is None
 
 
 def test_the_report_reads_the_same_records(tmp_path: Path) -> None:
-    lines = [*RECORDS.values(), *(before + RECORD for before in BEHIND.values()), *NO_RECORDS.values()]
+    lines = [
+        *RECORDS.values(),
+        *(before + RECORD for before in BEHIND.values()),
+        EVENT,
+        b"[pod] " + EVENT,
+        *NO_RECORDS.values(),
+    ]
     file = tmp_path / "callers.jsonl"
     file.write_bytes(b"\n".join(lines))
     reader = Reader([str(file)])
-    assert sum(len(records) for records, _ in reader) == len(RECORDS) + len(BEHIND)
+    assert sum(len(records) for records, _ in reader) == len(RECORDS) + len(BEHIND) + 2
 
 
 def test_loki_has_a_record_at_its_own_time_under_labels_that_nobody_makes_up(vector: Vector) -> None:

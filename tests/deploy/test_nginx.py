@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy import config
-from proxy.gateway.server.server import KEEPALIVE
+from proxy.gateway.server.protocol import KEEPALIVE
 from proxy.withdrawn import endpoints
 from proxy.withdrawn.current import FIRST_SEGMENTS, ID_PREFIX, PUBLISHED
 from tests.deploy.tools import DEPLOY, adapted, program

@@ -284,8 +284,8 @@ def test_an_idle_connection_over_tls_sets_little_memory_aside(upstream: Upstream
 
 # --- out of descriptors
 
-TOO_MANY = "trigger-shim: warning: callers wait to be connected: "
-TOO_LOW = "trigger-shim: warning: limits.in_flight and upstream.max_connections need up to 3136 open files, "
+TOO_MANY = 'trigger-shim: warning: connections waiting reason="'
+TOO_LOW = "trigger-shim: warning: open files limit low needed=3136 limit=160: "
 
 
 def test_callers_who_take_every_descriptor_leave_enough_for_the_calls(
@@ -296,17 +296,15 @@ def test_callers_who_take_every_descriptor_leave_enough_for_the_calls(
         crowded(upstream.url, tmp_path, count, descriptors="160") as crowding,
         connections(crowding.proxy, 5) as kept,
     ):
-        [warning] = crowding.running.announced[4:] or crowding.said(1)
+        [warning] = crowding.running.announced[1:] or crowding.said(1)
         assert warning.startswith(TOO_LOW)
         assert [called_on(connection).status for connection in kept] == [200] * 5
         upstream.script = held(release)
         under_way = [crowding.running.call() for _ in range(5)]
         until(lambda: len(upstream.received) == 10)
         with connections(crowding.proxy, 400):
-            assert (
-                crowding.said(count)
-                == [f"{TOO_MANY}too many connections; the limit of open files is 160 (LimitNOFILE=, ulimit -n)"] * count
-            )
+            line = f'{TOO_MANY}too many connections" limit=160: raise the limit of open files (LimitNOFILE=, ulimit -n)'
+            assert crowding.said(count) == [line] * count
             assert crowding.busy_for(1) < 0.3
             assert Scrape(crowding.running.admin)["connections"] < 160 * count
             release.set()
@@ -334,7 +332,7 @@ def test_without_one_descriptor_more_the_calls_under_way_end_and_no_record_is_lo
         crowding.limit(3)
         late = crowding.running.call()
         lines = crowding.said(count)
-        assert [line.startswith(f"{TOO_MANY}Too many open files; ") for line in lines] == [True] * count
+        assert [line.startswith(f'{TOO_MANY}Too many open files" ') for line in lines] == [True] * count
         assert crowding.busy_for(1) < 0.3
         for connection in kept:
             answer = called_on(connection)
@@ -350,8 +348,8 @@ def test_without_one_descriptor_more_the_calls_under_way_end_and_no_record_is_lo
         crowding.proxy.log.rename(tmp_path / "rotated.jsonl")
         status = called_on(kept[0]).status
         [line] = crowding.said(1)
-        reason, _, record = line.partition("; the record: ")
-        assert reason == "trigger-shim: error: caller log: Too many open files"
+        reason, _, record = line.partition(" record=")
+        assert reason == 'trigger-shim: error: record not written reason="Too many open files"'
         assert json.loads(record)["status"] == status
 
         crowding.limit(1024)

@@ -101,7 +101,7 @@ def test_an_answer_that_breaks_off_is_an_error_though_it_began_well(upstream: Up
     assert set(counted) == {("list_runs", "upstream_error", "2xx"), ("pass_through", "upstream_error", "2xx")}
 
 
-def test_whoever_has_an_answer_finds_it_counted(upstream: Upstream, tmp_path: Path) -> None:
+def test_an_answered_call_is_counted_already(upstream: Upstream, tmp_path: Path) -> None:
     with watched(upstream.url, tmp_path) as (proxy, admin):
         for count in range(1, 21):
             proxy.call()
@@ -132,7 +132,7 @@ def test_calls_under_way_are_in_flight(upstream: Upstream, tmp_path: Path) -> No
         until(lambda: Scrape(admin)["connections"] == 0)
 
 
-def test_a_caller_that_hangs_up_is_in_flight_no_more(upstream: Upstream, tmp_path: Path) -> None:
+def test_a_caller_that_hangs_up_is_no_longer_in_flight(upstream: Upstream, tmp_path: Path) -> None:
     with watched(upstream.url, tmp_path) as (proxy, admin):
         for head in (HEAD, HEAD.replace(TRIGGER, CURRENT)):
             with proxy.connect() as caller:
@@ -150,7 +150,7 @@ def in_flight(admin: Proxy) -> set[float]:
     return {scrape.value("calls_in_flight", kind=kind) for kind in ("withdrawn", "pass_through")}
 
 
-def test_a_hostile_caller_makes_up_no_series(upstream: Upstream, tmp_path: Path) -> None:
+def test_a_hostile_caller_cannot_create_series(upstream: Upstream, tmp_path: Path) -> None:
     known = [{"name": 'night"ly\\', "agent": "nightly/*"}]
     callers = {"log": str(tmp_path / "callers.jsonl"), "known": known, "header": "X-Caller"}
     with watched(upstream.url, tmp_path, callers=callers) as (proxy, admin):
@@ -219,7 +219,7 @@ def test_the_dates_of_the_withdrawal_are_gauges(upstream: Upstream, tmp_path: Pa
         assert "trigger_shim_lifecycle" not in Scrape(admin).text
 
 
-def test_from_when_on_each_caller_is_refused_is_a_gauge(upstream: Upstream, tmp_path: Path) -> None:
+def test_the_date_from_which_a_caller_is_refused_is_a_gauge(upstream: Upstream, tmp_path: Path) -> None:
     known = [
         {"name": "plain", "agent": "plain"},
         {"name": "moved", "agent": "moved", "migrated": "2029-01-01"},
@@ -237,7 +237,7 @@ def test_from_when_on_each_caller_is_refused_is_a_gauge(upstream: Upstream, tmp_
         assert Scrape(admin).sunsets() == {}
 
 
-def test_the_build_and_the_process_are_told(upstream: Upstream, tmp_path: Path) -> None:
+def test_the_build_and_the_process_have_metrics(upstream: Upstream, tmp_path: Path) -> None:
     with watched(upstream.url, tmp_path) as (_, admin):
         scrape = Scrape(admin)
     assert scrape.labels("build_info", "version") == {__version__}
@@ -257,7 +257,7 @@ def test_the_format_is_the_one_that_is_asked_for(upstream: Upstream, tmp_path: P
 
 
 @pytest.mark.parametrize("accept", ["application/openmetrics-text;version=x", "text/plain;version=\xff", "nonsense,;="])
-def test_a_format_that_makes_no_sense_gets_the_plain_one(upstream: Upstream, tmp_path: Path, accept: str) -> None:
+def test_an_invalid_format_gets_plain_text(upstream: Upstream, tmp_path: Path, accept: str) -> None:
     with watched(upstream.url, tmp_path) as (_, admin):
         answer = admin.call("/metrics", None, {"Accept": accept}, "GET")
     assert (answer.status, answer.header("content-type")) == (200, "text/plain; version=0.0.4; charset=utf-8")

@@ -20,8 +20,8 @@ from tests.harness import Proxy, Upstream, until, watched
 from tests.load import Logged
 from tests.sockets import free_port
 
-STALLS = "trigger-shim: warning: caller log: the disk stalls; until it recovers, records are written late"
-GOES_ON = re.compile(r"trigger-shim: caller log: the disk has recovered; (\d+) records were written late")
+STALLS = "trigger-shim: warning: caller log stalled: until the disk recovers, records are written late"
+GOES_ON = re.compile(r"trigger-shim: caller log recovered late_records=(\d+)")
 
 
 class Pipe:
@@ -152,7 +152,7 @@ def piped(url: str, folder: Path, log: str) -> Iterator[tuple["subprocess.Popen[
     ports = free_port(), free_port()
     listen, pages = (f"127.0.0.1:{port}" for port in ports)
     callers = {"log": log, "fingerprint_key": "a key that is given"}
-    arguments = command(url, folder, listen=listen, admin=pages, callers=callers)
+    arguments = command(url, folder, listen=listen, admin=pages, callers=callers, log={"format": "console"})
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         proxy, watching = (Proxy("127.0.0.1", port, folder / "callers.jsonl") for port in ports)
         try:

@@ -453,5 +453,5 @@ def test_a_thread_that_is_stuck_does_not_keep_the_process(tmp_path: Path) -> Non
     )
 
     assert ended.stderr == (
-        "trigger-shim: warning: caller log: the disk stalls; until it recovers, records are written late\n"
+        "trigger-shim: warning: caller log stalled: until the disk recovers, records are written late\n"
     )

@@ -1,15 +1,17 @@
 """Appends records to the caller log and reports problems on standard error."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import structlog
+from structlog.typing import EventDict
 
 from proxy.callers.log.files import STDOUT
 from proxy.callers.record import Record
-from proxy.output.diagnostics import operator
+from proxy.output.diagnostics import log
 from proxy.output.sink import AppendedFile, StandardOutput
 from proxy.output.writer import Done, Writer
 
@@ -18,6 +20,10 @@ _encode = msgspec.json.Encoder().encode
 
 def _ignore(_written: bool) -> None:
     """Do nothing."""
+
+
+def _to_line(_logger: Any, _method: str, event: EventDict) -> bytes:
+    return _encode(event["event"]) + b"\n"
 
 
 class CallerLog:
@@ -35,7 +41,11 @@ class CallerLog:
         self._count = count
         sink = StandardOutput() if path == STDOUT else AppendedFile(Path(path))
         self._writer = Writer(sink, self)
-        self._log = structlog.wrap_logger(self._writer, processors=[_render], wrapper_class=_Appender).bind()
+        self._log = structlog.wrap_logger(
+            structlog.ReturnLogger(),  # the writer takes the line, and with it what to do once it is written
+            processors=[_to_line],
+            wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        ).bind()
 
     def append(self, record: Record, done: Done | None = None) -> None:
         """Write a record, and wait for it unless the disk stalls. Never raises.
@@ -51,7 +61,7 @@ class CallerLog:
 
     def put(self, record: Record, done: Done | None = None) -> None:
         """Queue a record, as `append` does, but leave the waiting to a later call of `wait`."""
-        self._log.put(record, done)
+        self._writer.put(self._log.info(record), done)
 
     def wait(self) -> None:
         """Wait until all queued records are written, unless the disk stalls."""
@@ -64,27 +74,18 @@ class CallerLog:
     def on_written(self, line: bytes, done: Done | None, problem: str | None) -> None:
         """Called by the writer once per line, after it was written or failed."""
         if problem is not None:
-            operator.error(f"caller log: {problem}; the record: {line.decode().rstrip()}")
+            log.error("record_not_written", reason=problem, record=msgspec.json.decode(line))
         try:
             self._count(problem is None)
             if done is not None:
                 done()
         except Exception as fault:  # an exception here would end the writer's thread
-            operator.error(f"a fault of the proxy itself, after a record: {type(fault).__name__}")
+            log.error("internal_error", during="recording a call", exception=type(fault).__name__)
 
     def on_stall(self) -> None:
         """Called by the writer when the disk stalls, so that calls no longer wait for it."""
-        operator.warning("caller log: the disk stalls; until it recovers, records are written late")
+        log.warning("caller_log_stalled", message="until the disk recovers, records are written late")
 
     def on_recovery(self, late: int) -> None:
         """Called by the writer when it has caught up after a stall."""
-        operator.info(f"caller log: the disk has recovered; {late} records were written late")
-
-
-class _Appender(structlog.BoundLoggerBase):
-    def put(self, record: Record, done: Done | None) -> Any:
-        return self._proxy_to_logger("put", record=record, done=done)
-
-
-def _render(_logger: Any, _method: str, event: structlog.typing.EventDict) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    return (_encode(event["record"]) + b"\n", event["done"]), {}
+        log.info("caller_log_recovered", late_records=late)

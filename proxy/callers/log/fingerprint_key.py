@@ -6,12 +6,11 @@ import tempfile
 from pathlib import Path
 
 from proxy.callers.log.files import STDOUT
-from proxy.output.diagnostics import operator
 
 _KEY_BYTES = 32
 
 
-def fingerprint_key(configured: str | None, log: str) -> bytes:
+def fingerprint_key(configured: str | None, caller_log: str) -> bytes:
     """The configured key, or a random one that is created once and kept next to the log.
 
     Raises:
@@ -19,10 +18,15 @@ def fingerprint_key(configured: str | None, log: str) -> bytes:
     """
     if configured is not None:
         return configured.encode()
-    if log == STDOUT:
-        operator.warning("callers.fingerprint_key is not set: fingerprints of tokens change with every start")
+    if caller_log == STDOUT:
+        from proxy.output.diagnostics import log  # noqa: PLC0415 - slow to import
+
+        log.warning(
+            "fingerprint_key_missing",
+            message="fingerprints of tokens change with every start; set callers.fingerprint_key",
+        )
         return secrets.token_bytes(_KEY_BYTES)
-    path = Path(log).with_suffix(".key")
+    path = Path(caller_log).with_suffix(".key")
     path.parent.mkdir(parents=True, exist_ok=True)
     _create_key(path)
     return path.read_bytes().strip()

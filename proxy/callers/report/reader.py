@@ -12,7 +12,6 @@ import msgspec
 
 from proxy.callers.log.files import STDIN, NoLog
 from proxy.callers.record import Heartbeat, ReportedCall
-from proxy.output.diagnostics import operator
 
 _CHUNK = 128 << 10
 _GZIP = b"\x1f\x8b"
@@ -76,7 +75,9 @@ class Reader:
                 before, position = position, stream.tell() if stream.seekable() else 0
                 self._progress(position - before)
         except (EOFError, gzip.BadGzipFile, zlib.error):
-            operator.warning(f"{path}: the compressed data is broken; the records before that were read")
+            from proxy.output.diagnostics import log  # noqa: PLC0415 - slow to import
+
+            log.warning("compressed_log_broken", path=path, message="only the records before the damage were read")
 
 
 def _opened(path: str) -> io.BufferedReader:
@@ -90,8 +91,9 @@ def _is_compressed(stream: io.BufferedReader) -> bool:
 
 
 def _found(line: bytes) -> tuple[ReportedCall | Heartbeat, bytes] | None:
-    """The record in a line, or at its end, after the prefix of a log shipper or an incomplete record."""
-    for begins in {0, max(line.rfind(_BEGINNING), 0)}:
+    """The record in a line, or at its end: after a log shipper's prefix or an incomplete record, or in an event."""
+    end = line[max(line.rfind(_BEGINNING), 0) :].rstrip()
+    for found in (line, end, end.removesuffix(b"}")):
         with contextlib.suppress(*_UNREADABLE):
-            return _decode(line[begins:]), line[begins:]
+            return _decode(found), found
     return None

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.gateway.admin.report import Form, LiveReport, NoReport
 from proxy.gateway.metrics import Metrics
-from proxy.output.diagnostics import operator
+from proxy.output.diagnostics import log
 
 State = Mapping[str, Any]
 
@@ -85,9 +85,8 @@ class Admin:
         try:
             media_type, text = await run_in_threadpool(self._metrics.exposition, accept)
         except OSError as error:
-            problem = f"metrics: {error.filename}: {error.strerror}"
-            operator.error(problem)
-            return PlainTextResponse(f"{problem}\n", 500)
+            log.error("metrics_unavailable", path=error.filename, reason=error.strerror)
+            return PlainTextResponse(f"metrics: {error.filename}: {error.strerror}\n", 500)
         return Response(text, headers={"content-type": media_type})
 
     async def _callers(self, _request: Request) -> Response:

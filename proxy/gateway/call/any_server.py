@@ -14,7 +14,7 @@ from proxy import errors
 from proxy.gateway.call.result import proxy_error_response
 from proxy.gateway.delivery import Delivery, State
 from proxy.gateway.head import EXTENSION, Head
-from proxy.gateway.server.request import check, target_of
+from proxy.gateway.server.request import target_of, validate_head
 
 
 class AnyServer:
@@ -58,7 +58,7 @@ def _head(scope: Scope) -> Head:
     # The raw path is optional, and some servers leave the query in it.
     path = (scope.get("raw_path") or quote(scope["path"]).encode()).partition(b"?")[0]
     path, _, target = target_of(method, b"?".join(filter(None, (path, scope["query_string"]))))
-    check(version, 0, headers, first_values)
+    validate_head(version, 0, headers, first_values)
     client = scope.get("client")  # on a Unix socket there is none
     peer = client[0] if client else None
     return Head(method, path, target, headers, first_values, scope.get("scheme", "http"), version, peer, Delivery())

@@ -24,7 +24,7 @@ from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.server.request import METHODS
 from proxy.gateway.upstream.upstream import Answer, Upstream
-from proxy.output.diagnostics import operator
+from proxy.output.diagnostics import log
 from proxy.withdrawn import endpoints, run_workflows, trigger
 from proxy.withdrawn.endpoints import Match
 
@@ -203,7 +203,8 @@ def _successor_target(call: WithdrawnCall) -> bytes:
 def _as_proxy_error(problem: Exception, request_id: str) -> errors.ProxyError:
     if isinstance(problem, errors.ProxyError):
         return problem
-    operator.error(f"a fault of the proxy itself, in call {request_id}: {_where(problem)}")
+    exception, place = type(problem).__name__, _where(problem)
+    log.error("internal_error", during="a call", exception=exception, place=place, request_id=request_id)
     return errors.InternalError("The proxy failed.")
 
 
@@ -212,5 +213,4 @@ def _where(fault: Exception) -> str:
     frame = fault.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
-    place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame is not None else "unknown place"
-    return f"{type(fault).__name__} at {place}"
+    return f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame is not None else "unknown"

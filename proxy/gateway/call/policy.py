@@ -13,7 +13,7 @@ from proxy.callers.log.files import NoLog, log_files
 from proxy.callers.report.aggregator import Aggregator
 from proxy.callers.report.reader import Reader
 from proxy.config import Config
-from proxy.output.diagnostics import operator
+from proxy.output.diagnostics import log
 from proxy.withdrawn import lifecycle
 from proxy.withdrawn.lifecycle import Decision, Headers, PolicySubject
 
@@ -154,15 +154,15 @@ class ActivePolicy:
         return (snapshot.freeze + SETTLING - self.now()).total_seconds() if snapshot.freeze is not None else 0
 
 
-def callers_before(freeze: datetime, log: str, rules: Iterable[Rule]) -> frozenset[str] | None:
+def callers_before(freeze: datetime, caller_log: str, rules: Iterable[Rule]) -> frozenset[str] | None:
     """The names of those who have a record from before the freeze, or None if the log does not reach back so far."""
     aggregator = Aggregator(list(rules), until=freeze, freeze=freeze)
     try:
-        aggregator.add(Reader(log_files(log)))
+        aggregator.add(Reader(log_files(caller_log)))
     except NoLog as problem:
-        operator.warning(f"lifecycle.freeze: {problem}; nobody is refused for it")
+        log.warning("freeze_not_applied", message=str(problem))
         return None
     names = aggregator.callers_before_freeze()
     if names is None:
-        operator.warning(f"lifecycle.freeze: {log} has nothing from before {freeze:%Y-%m-%d}; nobody is refused for it")
+        log.warning("freeze_not_applied", message=f"{caller_log} has no record from before {freeze:%Y-%m-%d}")
     return names

@@ -9,7 +9,7 @@ from proxy.callers.log.journal import Journal
 from proxy.callers.record import CallRecord, Record
 from proxy.config import Config
 from proxy.gateway.metrics import Metrics
-from proxy.output.diagnostics import operator
+from proxy.output.diagnostics import log
 
 
 class Records:
@@ -36,12 +36,15 @@ class Records:
         """Write the records that killed processes have left, and open the journal of this one."""
         for record in journal.recover_interrupted(self._prefix, self._path):
             self.append(record)
-            self._metrics.left_behind(record)
+            self._metrics.count_interrupted(record)
         try:
             self._journal = Journal(self._prefix, self._slots)
         except OSError as error:
-            operator.warning(
-                f"{journal.memory_folder()}: {error.strerror}; a kill -9 would leave calls without a record"
+            log.warning(
+                "journal_unavailable",
+                folder=journal.memory_folder(),
+                reason=error.strerror,
+                message="after a kill -9, calls in progress would have no record",
             )
 
     def begin(self, record: CallRecord) -> int | None:

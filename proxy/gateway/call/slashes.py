@@ -3,8 +3,8 @@
 import re
 
 from proxy.callers.identity import Caller
-from proxy.output.diagnostics import operator
-from proxy.output.formatting import printable, shortened
+from proxy.output.diagnostics import log
+from proxy.output.formatting import shortened
 from proxy.withdrawn import endpoints
 
 MAX_NAMED = 64
@@ -37,12 +37,10 @@ class Slashes:
         if caller.name in self._named or len(self._named) >= MAX_NAMED:
             return
         self._named.add(caller.name)
-        agent = f" ({_shown(caller.user_agent)})" if caller.user_agent and caller.source != "address" else ""
-        operator.warning(
-            f"{_shown(caller.name)}{agent} calls {_shown(call)}, which passes through untranslated: "
-            "remove the slash at the end of its base URL"
+        log.warning(
+            "base_url_ends_in_slash",
+            caller=shortened(caller.name),
+            user_agent=shortened(caller.user_agent) if caller.user_agent else None,
+            call=shortened(call),
+            message="the call passes through untranslated; remove the slash at the end of the tool's base URL",
         )
-
-
-def _shown(text: str) -> str:
-    return shortened(printable(text))

@@ -1,4 +1,4 @@
-"""Reads the configuration again on SIGHUP, and says what became of that."""
+"""Reloads the configuration on SIGHUP."""
 
 import asyncio
 import contextlib
@@ -6,25 +6,24 @@ import dataclasses
 import signal
 import threading
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, time
 from typing import Any
 
 from proxy.config import Config, ConfigError, contradictions
 from proxy.gateway.metrics import Reloads
-from proxy.gateway.processes import service_manager as notify
-from proxy.output.diagnostics import operator
+from proxy.gateway.processes import service_manager
+from proxy.output.diagnostics import log
+from proxy.output.formatting import date
 
 
 class Reload:
-    """Reloads, one after the other; a signal that comes in the middle of one leads to another.
+    """Reloads on every SIGHUP. A signal that arrives during a reload leads to another one.
 
     Args:
         load: reads the configuration.
-        read: what it read at the start.
-        running: that, as it is in force.
-        adopt: puts a configuration in force that differs from the running one in what may change; raises whatever is
-            wrong.
-        reloads: how they went.
+        read: what it returned at the start.
+        running: the configuration in force, which may differ from `read`.
+        adopt: puts a configuration in force, or raises an error. Only the policy and the known callers may differ.
+        reloads: the metrics.
     """
 
     def __init__(
@@ -40,101 +39,87 @@ class Reload:
         self._running = running
         self._adopt = adopt
         self._reloads = reloads
-        self._asked = asyncio.Event()
-        self._over = False
+        self._requested = asyncio.Event()
+        self._stopped = False
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self) -> None:
-        """Reload on every SIGHUP from now on, and on one that was held."""
+    def start(self) -> None:
+        """Reload on every SIGHUP from now on, including one that arrived while it was blocked."""
         loop = asyncio.get_running_loop()
-        # Not a handler of the loop's: that would need the signal unblocked, and so it would be where workers start.
-        threading.Thread(target=self._hear, args=(loop,), daemon=True).start()
+        # A handler of the event loop would need the signal unblocked, and workers would inherit that.
+        threading.Thread(target=self._wait_for_signals, args=(loop,), daemon=True).start()
         self._task = loop.create_task(self._run())
 
-    def end(self) -> None:
-        """Hear of no signal any more."""
-        self._over = True
+    def stop(self) -> None:
+        """Ignore signals from now on."""
+        self._stopped = True
 
-    def _hear(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _wait_for_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed
             while True:
                 signal.sigwait({signal.SIGHUP})
-                loop.call_soon_threadsafe(self._ask)
+                loop.call_soon_threadsafe(self._request)
 
-    def _ask(self) -> None:
-        if not self._over:
-            self._asked.set()
+    def _request(self) -> None:
+        if not self._stopped:
+            self._requested.set()
 
     async def _run(self) -> None:
         while True:
-            await self._asked.wait()
-            self._asked.clear()
-            with notify.reloading():
+            await self._requested.wait()
+            self._requested.clear()
+            with service_manager.reloading():
                 problems = await self._reload()
             for problem in problems:
-                operator.error(f"reload refused: {problem}")
+                log.error("reload_refused", message=problem)
 
     async def _reload(self) -> list[str]:
-        """Reload once, and return why that cannot be."""
+        """Reload once. Returns the problems that prevent it."""
         try:
             read = await asyncio.to_thread(self._load)
-            _name(needing_restart(self._read, read))
+            if keys := needing_restart(self._read, read):
+                log.warning("restart_needed", keys=keys, message="these changed in the file")
             config = _checked(merged(self._running, read))
             await self._adopt(config)
         except ConfigError as error:
-            self._reloads.went(well=False)
+            self._reloads.record(success=False)
             return error.problems
         except Exception as fault:
-            self._reloads.went(well=False)
+            self._reloads.record(success=False)
             return [f"a fault of the proxy itself: {type(fault).__name__}"]
-        self._reloads.went(well=True)
-        operator.info(f"configuration read again: {_summary(config)}")
+        self._reloads.record(success=True)
+        policy = config.lifecycle
+        log.info(
+            "configuration_reloaded",
+            known_callers=len(config.callers.known),
+            sunset=policy.sunset and date(policy.sunset),
+            brownouts=len(policy.brownouts),
+            freeze=policy.freeze and date(policy.freeze),
+        )
         return []
 
 
 def merged(running: Config, read: Config) -> Config:
-    """What runs, with what may change while it does: the policy and the known callers."""
+    """Return the running configuration with the policy and the known callers that were read."""
     callers = dataclasses.replace(running.callers, known=read.callers.known)
     return dataclasses.replace(running, lifecycle=read.lifecycle, callers=callers)
 
 
 def _checked(config: Config) -> Config:
-    # What was read goes together; what of it can be taken over may not go with what runs.
+    # The file has no contradictions, but its policy may contradict settings that need a restart.
     if problems := contradictions(config):
         raise ConfigError(problems)
     return config
 
 
 def needing_restart(before: Config, after: Config) -> list[str]:
-    """The keys whose values differ and cannot change while it runs."""
-    return _differing(merged(before, after), after)
+    """Return the keys whose values differ and need a restart."""
+    return _changed_keys(merged(before, after), after)
 
 
-def _differing(one: Any, other: Any, prefix: str = "") -> list[str]:
+def _changed_keys(one: Any, other: Any, prefix: str = "") -> list[str]:
     if not (dataclasses.is_dataclass(one) and dataclasses.is_dataclass(other)):
         return [] if one == other else [prefix]
     names = [field.name for field in dataclasses.fields(one)]
     pairs = [(f"{prefix}.{name}".lstrip("."), getattr(one, name), getattr(other, name)) for name in names]
-    return [key for where, ours, theirs in pairs for key in _differing(ours, theirs, where)]
-
-
-def _name(keys: list[str]) -> None:
-    if keys:
-        need = "needs" if len(keys) == 1 else "need"
-        operator.warning(f"{', '.join(keys)}: changed in the file, but {need} a restart")
-
-
-def _summary(config: Config) -> str:
-    policy, known = config.lifecycle, len(config.callers.known)
-    parts = [f"{known} known caller{'s' * (known != 1)}"]
-    parts.append(f"sunset {_day(policy.sunset)}" if policy.sunset is not None else "no sunset")
-    if policy.brownouts:
-        parts.append(f"{len(policy.brownouts)} brownout{'s' * (len(policy.brownouts) != 1)}")
-    if policy.freeze is not None:
-        parts.append(f"freeze {_day(policy.freeze)}")
-    return ", ".join(parts)
-
-
-def _day(moment: datetime) -> str:
-    moment = moment.astimezone(UTC)
-    return f"{moment:%Y-%m-%d}" if moment.time() == time() else f"{moment:%Y-%m-%d %H:%M} UTC"
+    return [key for where, ours, theirs in pairs for key in _changed_keys(ours, theirs, where)]

@@ -1,4 +1,4 @@
-"""One of several workers: a process of its own, which the supervisor starts with the sockets that all of them share."""
+"""One of several workers: a process that the supervisor starts, with the sockets that all workers share."""
 
 import asyncio
 import contextlib
@@ -14,24 +14,25 @@ from proxy import signals
 from proxy.config import Config
 from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
-from proxy.gateway.processes.start import application
+from proxy.gateway.processes.start import application, freeze_startup_objects
 from proxy.gateway.server import descriptors
-from proxy.gateway.server.server import Listeners, ServeError, Server, settle
+from proxy.gateway.server.server import Listeners, ServeError, Server
+from proxy.output import diagnostics
 
 Order = Literal["drain", "end"] | Config
-"""What the supervisor says: stop once the calls under way have ended, or at once, or put a configuration in force."""
+"""What the supervisor sends: stop once the calls under way have ended, stop at once, or adopt a configuration."""
 
-Report = str | None
-"""What a worker says, at its start and after each configuration: why it cannot do it, or None when it serves so."""
+Problem = str | None
+"""What a worker reports after its start and after each configuration: why it failed, or None."""
 
 
 class Work(NamedTuple):
-    """What a worker is to do.
+    """What the supervisor sends first.
 
     Attributes:
         config: the whole configuration.
-        slot: its number; no two workers have the same at a time.
-        folder: where the workers count.
+        slot: its number; two workers never have the same one at a time.
+        folder: in which the workers count.
         sockets: descriptors of the listening sockets.
     """
 
@@ -41,14 +42,14 @@ class Work(NamedTuple):
     sockets: tuple[int, ...]
 
 
-class _Worker(Server):
-    """A server that hears of its stop from the supervisor, and stops when there is none any more.
+class _WorkerServer(Server):
+    """A server that follows the orders of the supervisor, and stops if that has died.
 
     Attributes:
-        abandoned: the supervisor is gone.
+        abandoned: whether the supervisor has died.
     """
 
-    def __init__(self, app: App, config: Config, channel: "Connection[Report, Order]") -> None:
+    def __init__(self, app: App, config: Config, channel: "Connection[Problem, Order]") -> None:
         limits = config.limits
         super().__init__(
             app,
@@ -57,7 +58,7 @@ class _Worker(Server):
             tls=config.tls,
             ready=self._report,
             stopping=app.stopping,
-            places=descriptors.places(config),
+            max_connections=descriptors.max_connections(config),
             batch=1,
         )
         self.abandoned = False
@@ -66,22 +67,22 @@ class _Worker(Server):
         self._serves = asyncio.Event()
         self._adopting: asyncio.Task[None] | None = None
 
-    def _report(self, problem: Report = None) -> None:
+    def _report(self, problem: Problem = None) -> None:
         self._serves.set()
         with contextlib.suppress(OSError):
             self._channel.send(problem)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # A service manager may signal every process of the service, beside the supervisor's order: that is one stop.
+        # A service manager may signal all processes, in addition to the supervisor's order. Together they are one stop.
         loop = asyncio.get_running_loop()
         for number in signals.STOP:
             loop.add_signal_handler(number, self.drain)
         signals.release(signals.STOP)
-        loop.add_reader(self._channel.fileno(), self._ordered)
+        loop.add_reader(self._channel.fileno(), self._receive_order)
         yield
 
-    def _ordered(self) -> None:
+    def _receive_order(self) -> None:
         try:
             order = self._channel.recv()
         except (EOFError, OSError):
@@ -96,7 +97,7 @@ class _Worker(Server):
             self.drain()
 
     async def _adopt(self, config: Config) -> None:
-        await self._serves.wait()  # or the start would put its own in force afterwards
+        await self._serves.wait()  # or the start would overwrite it with its own
         try:
             await self._app.adopt(config)
         except Exception as fault:
@@ -106,33 +107,34 @@ class _Worker(Server):
 
 
 def main(descriptor: int) -> int:
-    """Serve until the supervisor says otherwise.
+    """Serve until the supervisor orders a stop.
 
     Args:
-        descriptor: of the connection to the supervisor.
+        descriptor: descriptor of the connection to the supervisor.
 
     Returns:
         The exit status.
     """
     os.set_inheritable(descriptor, False)
-    channel: Connection[Report, Any] = Connection(descriptor)
+    channel: Connection[Problem, Any] = Connection(descriptor)
     try:
         work = Work(*channel.recv())
-    except EOFError:  # the supervisor is gone already
+    except EOFError:  # the supervisor has died
         return 1
+    diagnostics.configure(work.config.log.format)
     sockets = [socket.socket(fileno=number) for number in work.sockets]
     for bound in sockets:
         bound.set_inheritable(False)
     try:
         app = application(work.config, Listeners(*sockets), Metrics(work.config, work.slot))
-        server = _Worker(app, work.config, channel)
+        server = _WorkerServer(app, work.config, channel)
     except ServeError as error:
         channel.send(str(error))
         return 1
     except Exception as fault:
         channel.send(_fault(fault))
         return 1
-    settle()
+    freeze_startup_objects()
     server.run(sockets)
     if server.abandoned:
         shutil.rmtree(work.folder, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""Takes connections in, as far as there are descriptors for them.
+"""Accepts connections while there are descriptors for them.
 
-asyncio's own servers do it without end: where none is left, they write a traceback for each caller who waits, again
-every second, and connections to the upstream cannot be made.
+asyncio's own servers have no limit. Without descriptors, they log a traceback for each waiting caller every second, and
+no connection to the upstream can be made.
 """
 
 import asyncio
@@ -13,25 +13,24 @@ from collections.abc import Callable
 from proxy.gateway.server.descriptors import Shortage
 
 BATCH = 64
-"""Connections that a process which shares its socket with no other takes in at a time."""
+"""Connections that a process accepts at a time, unless it shares the socket with others."""
 
 PAUSE = 0.1
-"""Seconds before somebody who has to wait is looked for again."""
+"""Seconds before it tries again to accept waiting callers."""
 
 
 class Acceptor:
-    """Accepts the connections on a listening socket, from its construction on.
+    """Accepts the connections on a listening socket, from its construction until `close`.
 
     Args:
-        listener: the socket; it is closed with this.
-        protocol: makes what speaks on a connection.
-        room: how many more connections there may be.
-        shortage: is told of those who have to wait.
-        tls: what to show to callers.
-        handshake: seconds that they may take to agree on TLS.
-        batch: connections that are taken in before those that there are have their turn. With one, processes that share
-            the socket get about as many each, as who has more to do comes back later. With many, the first to wake gets
-            them all.
+        listener: the socket, which `close` closes.
+        protocol: makes the protocol of a connection.
+        room: returns how many more connections are allowed.
+        shortage: records that callers have to wait.
+        tls: the context for TLS; None for plain HTTP.
+        handshake: seconds that a TLS handshake may take.
+        batch: connections to accept before other events are handled. With 1, processes that share the socket get about
+            equal numbers, since a busy one is slower to accept again. With many, the first to wake gets them all.
     """
 
     def __init__(
@@ -53,45 +52,45 @@ class Acceptor:
         self._tls = tls
         self._handshake = handshake if tls is not None else None
         self._batch = batch
-        self._arriving: set[asyncio.Task[None]] = set()
-        self._pause: asyncio.TimerHandle | None = None
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._resuming: asyncio.TimerHandle | None = None
         listener.setblocking(False)
-        self._look()
+        self._resume()
 
     def close(self) -> None:
-        """Accept no more; who has been accepted stays."""
+        """Accept no more connections. Those that were accepted stay open."""
         self._loop.remove_reader(self._listener)
-        if self._pause is not None:
-            self._pause.cancel()
+        if self._resuming is not None:
+            self._resuming.cancel()
         self._listener.close()
 
-    def _look(self) -> None:
+    def _resume(self) -> None:
         self._loop.add_reader(self._listener, self._accept)
 
     def _accept(self) -> None:
-        room = self._room() - len(self._arriving)
+        room = self._room() - len(self._connecting)
         if room <= 0:
-            self._wait("too many connections")
+            self._pause_accepting("too many connections")
             return
         for _ in range(int(min(room, self._batch))):
             try:
                 connection, _ = self._listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):  # nobody, or somebody who has left
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):  # none is waiting, or it has gone
                 return
             except OSError as error:
-                self._wait(error.strerror or type(error).__name__)
+                self._pause_accepting(error.strerror or type(error).__name__)
                 return
-            task = self._loop.create_task(self._arrive(connection))
-            self._arriving.add(task)
-            task.add_done_callback(self._arriving.discard)
+            task = self._loop.create_task(self._connect(connection))
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
 
-    def _wait(self, why: str) -> None:
-        self._shortage.felt(why, self._loop.time())
+    def _pause_accepting(self, why: str) -> None:
+        self._shortage.report(why, self._loop.time())
         self._loop.remove_reader(self._listener)
-        self._pause = self._loop.call_later(PAUSE, self._look)
+        self._resuming = self._loop.call_later(PAUSE, self._resume)
 
-    async def _arrive(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):  # it is gone again, or does not speak TLS
+    async def _connect(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # it is gone already, or does not speak TLS
             await self._loop.connect_accepted_socket(
                 self._protocol, connection, ssl=self._tls, ssl_handshake_timeout=self._handshake
             )

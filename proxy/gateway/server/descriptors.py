@@ -1,71 +1,73 @@
-"""Descriptors: how many a process may have open, and what they are for."""
+"""How many file descriptors a process may have open, and how many of them callers may use."""
 
 import contextlib
 import resource
 import sys
 
 from proxy.config import Config
-from proxy.output.diagnostics import operator
+from proxy.output.diagnostics import log
 
 SPARE = 64
-"""Descriptors, at most, for what belongs to no call: sockets, files, pipes, the callers of the admin listener."""
+"""Descriptors kept for everything but calls, at most: listeners, files, pipes, and the admin listener's connections."""
 
 KINDS = 2
-"""Triggers and all other calls: each kind has the configured number of places, and of connections to the upstream."""
+"""Triggers and all other calls each have their own limits of calls and of connections to the upstream."""
 
 CALM = 30.0
-"""Seconds in which nobody had to wait, after which a shortage is over."""
+"""Seconds without a waiting caller after which a shortage is over."""
+
+_RAISE = "raise the limit of open files (LimitNOFILE=, ulimit -n)"
 
 
 class Shortage:
-    """Says that callers have to wait for descriptors, and that it is over: not for each of them."""
+    """Logs the start and the end of a shortage of descriptors once."""
 
     def __init__(self) -> None:
         self._last: float | None = None
 
-    def felt(self, why: str, now: float) -> None:
-        """Somebody has to wait."""
+    def report(self, why: str, now: float) -> None:
+        """Note that a caller has to wait.
+
+        Args:
+            why: the reason, for the log.
+            now: on the loop's clock, in seconds.
+        """
         if self._last is None:
-            operator.warning(
-                f"callers wait to be connected: {why}; the limit of open files is {limit()} (LimitNOFILE=, ulimit -n)"
-            )
+            log.warning("connections_waiting", reason=why, limit=limit(), message=_RAISE)
         self._last = now
 
-    def check(self, now: float) -> None:
-        """Find out whether it is over; called about once a second."""
+    def update(self, now: float) -> None:
+        """Log the end if the shortage is over. Called about once a second."""
         if self._last is not None and now > self._last + CALM:
             self._last = None
-            operator.info("callers do not wait to be connected any more")
+            log.info("connections_resumed")
 
 
 def raise_limit() -> None:
-    """Allow this process, and those that it starts, as many as the system lets it.
+    """Raise the limit of this process, and of those that it starts, to the maximum.
 
-    The lower limit that a login or a container begins with is for programs that use ``select``.
+    Logins and containers start with a low limit, for programs that use ``select``.
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):  # the system has a say beyond the limit
+    with contextlib.suppress(OSError, ValueError):  # the system may refuse even this
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def limit() -> int:
-    """How many this process may have open."""
+    """Return how many descriptors this process may have open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return soft if soft != resource.RLIM_INFINITY else sys.maxsize
 
 
-def places(config: Config) -> int:
-    """How many connections of callers leave enough for the calls on them to be forwarded."""
+def max_connections(config: Config) -> int:
+    """Return how many callers may be connected, such that enough descriptors are left to forward their calls."""
     free = limit() - min(SPARE, limit() // 4)
     return max(free - KINDS * config.upstream.max_connections, free // 2)
 
 
-def too_few(config: Config) -> str | None:
-    """What the operator should know of a limit that is too low for what the configuration allows."""
+def check_limit(config: Config) -> None:
+    """Warn of a limit that is too low for what the configuration allows."""
     needed = KINDS * (config.limits.in_flight + config.upstream.max_connections) + SPARE
-    if needed <= limit():
-        return None
-    return (
-        f"limits.in_flight and upstream.max_connections need up to {needed} open files, and the limit is {limit()}: "
-        "raise it (LimitNOFILE=, ulimit -n), or lower them"
-    )
+    if needed > limit():
+        message = f"{_RAISE}, or lower limits.in_flight and upstream.max_connections"
+        log.warning("open_files_limit_low", needed=needed, limit=limit(), message=message)

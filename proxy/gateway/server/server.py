@@ -1,8 +1,7 @@
-"""Sockets and signals of one process."""
+"""The server of one process, and its listening sockets."""
 
 import asyncio
 import contextlib
-import gc
 import logging
 import math
 import socket
@@ -10,7 +9,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -20,72 +19,63 @@ from proxy.config.values import Address
 from proxy.gateway.server import protocol
 from proxy.gateway.server.acceptor import BATCH, Acceptor
 from proxy.gateway.server.descriptors import Shortage
+from proxy.gateway.server.exchange import ServerState
 from proxy.gateway.server.protocol import Protocol
 from proxy.gateway.server.tls import Context
-from proxy.output.diagnostics import operator
+from proxy.output.diagnostics import log
 
 BACKLOG = 4096
-"""Connections that may wait to be accepted: what Linux allows where nobody has changed it."""
-
-KEEPALIVE = 75
-"""Seconds for which an idle connection of a caller stays open."""
+"""Connections that may wait to be accepted: the default maximum of Linux."""
 
 TICK = 1.0
-"""Seconds between two looks for connections that are over their time."""
+"""Seconds between two checks of time limits."""
 
 GRACE = 1.0
-"""Seconds in which a call that is cut off writes its record."""
+"""Seconds in which a call that is cut off can write its record."""
 
 
 class ServeError(Exception):
-    """The proxy cannot start; the message is for the operator."""
+    """The proxy cannot start or stop properly. The message is for whoever runs it."""
 
 
 class Listeners(NamedTuple):
-    """The listening sockets: for callers, and for those who run the proxy."""
+    """The listening sockets: for callers, and for the admin pages."""
 
     public: socket.socket
     admin: socket.socket | None = None
 
     @property
     def sockets(self) -> list[socket.socket]:
-        """Those that there are."""
+        """All of them."""
         return [bound for bound in self if bound is not None]
 
 
 def listen(config: Config) -> Listeners:
-    """The sockets that the configuration asks for.
+    """Bind the sockets that the configuration names.
 
     Raises:
-        ServeError: one cannot be had.
+        ServeError: a socket cannot be bound.
     """
     public = bind("listen", config.listen)
     return Listeners(public, bind("admin", config.admin) if config.admin is not None else None)
 
 
-def settle() -> None:
-    """Have the garbage collector pass over what there is by now: each look at all of it would take milliseconds."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000)  # calls leave no cycles behind, and those under way are looked through in vain
-
-
 @contextlib.contextmanager
 def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5, tls: Tls | None = None) -> Iterator[None]:
     """Serve an application from a thread while the block runs."""
-    settled = threading.Event()
-    server = Server(app, drain, tls=tls, ready=settled.set)
+    done = threading.Event()
+    server = Server(app, drain, tls=tls, ready=done.set)
 
     def run() -> None:
         try:
-            with contextlib.suppress(SystemExit):  # it could not start
+            with contextlib.suppress(SystemExit):  # the application could not start
                 server.run(list(sockets))
         finally:
-            settled.set()
+            done.set()
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    settled.wait()
+    done.wait()
     if not server.started:
         for bound in sockets:
             bound.close()
@@ -98,26 +88,30 @@ def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5, tls: Tls
 
 
 def loopback() -> socket.socket:
-    """A listening socket on a free port of the loopback interface."""
+    """Return a listening socket on a free port of the loopback interface."""
     return bind("listen", Address("127.0.0.1", 0))
 
 
-def _nobody() -> None:
-    """Nobody wants to know."""
+def _do_nothing() -> None:
+    """Do nothing."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, but it waits for what that one looks for ten times a second, and keeps time while it stops.
+    """uvicorn's server, without polling, and with time limits that hold during a stop.
+
+    It serves until `stop` or `drain`. Then it accepts calls for `delay` seconds more, waits at most `drain` seconds for
+    those under way, and cuts off the others. `end` skips both. If the lifespan of the application sets ``connected`` in
+    its state, `Protocol` calls that for each connection.
 
     Args:
-        app: answers.
+        app: the ASGI application.
         drain: seconds for which a stop waits for the calls under way.
         delay: seconds before that, in which calls are still accepted.
-        tls: what to show to callers.
+        tls: the certificate; None for plain HTTP.
         ready: called when it serves.
         stopping: called when it begins to stop, before the delay.
-        places: connections that may be open when another is accepted on the first of the sockets, which is for callers.
-        batch: connections that are accepted at a time.
+        max_connections: limit of open connections, beyond which the first socket, for callers, accepts no more.
+        batch: connections to accept at a time.
 
     Raises:
         ServeError: the certificate or its key cannot be used.
@@ -132,21 +126,23 @@ class Server(uvicorn.Server):
         *,
         delay: float = 0,
         tls: Tls | None = None,
-        ready: Callable[[], None] = _nobody,
-        stopping: Callable[[], None] = _nobody,
-        places: float = math.inf,
+        ready: Callable[[], None] = _do_nothing,
+        stopping: Callable[[], None] = _do_nothing,
+        max_connections: float = math.inf,
         batch: int = BATCH,
     ) -> None:
-        super().__init__(_settings(app, tls))
+        super().__init__(_settings(app))
+        self._asgi, self._state = app, ServerState()
+        self._tls = _context(tls) if tls is not None else None
         self._drain, self._delay = drain, delay
-        self._ready, self._stops = ready, stopping
+        self._on_ready, self._on_stopping = ready, stopping
         self._stopping, self._forced = asyncio.Event(), asyncio.Event()
-        self._places, self._batch = places, batch
+        self._max_connections, self._batch = max_connections, batch
         self._shortage = Shortage()
         self._acceptors: list[Acceptor] = []
 
     def stop(self) -> None:
-        """Stop once the calls under way have ended; when asked again, at once."""
+        """Stop once the calls under way have ended. A second call stops at once."""
         if self._stopping.is_set():
             self.end()
         self.drain()
@@ -166,62 +162,59 @@ class Server(uvicorn.Server):
         self._tick()
         await super().startup([])
         for bound in sockets or []:
-            self._acceptors.append(self._accepting(bound, math.inf if self._acceptors else self._places))
-        self._ready()
+            self._acceptors.append(self._accept_on(bound, math.inf if self._acceptors else self._max_connections))
+        self._on_ready()
 
     async def main_loop(self) -> None:
         await self._stopping.wait()
-        self._stops()
+        self._on_stopping()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._forced.wait(), self._delay)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
         for acceptor in self._acceptors:
             acceptor.close()
-        waits = {asyncio.create_task(wait) for wait in (self._calls_end(), self._forced.wait())}
+        waits = {asyncio.create_task(wait) for wait in (self._finish_calls(), self._forced.wait())}
         await asyncio.wait(waits, timeout=self._drain, return_when=asyncio.FIRST_COMPLETED)
-        if calls := self.server_state.tasks.copy():
-            operator.warning(f"calls that the stop cut off: {len(calls)}")
+        if calls := self._state.tasks.copy():
+            log.warning("calls_cut_off", calls=len(calls))
             for call in calls:
                 call.cancel()
             await asyncio.wait(calls, timeout=GRACE)
         await self.lifespan.shutdown()
 
-    async def _calls_end(self) -> None:
-        while connections := self._connections():
+    async def _finish_calls(self) -> None:
+        while connections := list(self._state.connections):
             for connection in connections:
                 connection.shutdown()
             await asyncio.gather(*(connection.closed.wait() for connection in connections))
-        await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
+        await asyncio.gather(*self._state.tasks, return_exceptions=True)
 
-    def _connections(self) -> list[Protocol]:
-        return cast("list[Protocol]", list(self.server_state.connections))
-
-    def _accepting(self, bound: socket.socket, places: float) -> Acceptor:
-        def speaker() -> Protocol:
-            return Protocol(self.config, self.server_state, self.lifespan.state, self.loop)
+    def _accept_on(self, bound: socket.socket, max_connections: float) -> Acceptor:
+        def new_protocol() -> Protocol:
+            return Protocol(self._asgi, self._state, self.lifespan.state.get("connected"))
 
         def room() -> float:
-            return places - len(self.server_state.connections)
+            return max_connections - len(self._state.connections)
 
-        bound.listen(BACKLOG)  # it may be only bound yet
+        bound.listen(BACKLOG)  # it may only be bound so far
         return Acceptor(
             bound,
-            speaker,
+            new_protocol,
             room,
             self._shortage,
-            tls=self.config.ssl,
+            tls=self._tls,
             handshake=protocol.HEAD_TIMEOUT,
             batch=self._batch,
         )
 
     def _tick(self) -> None:
         self.loop.call_later(TICK, self._tick)
-        self.server_state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
         now = self.loop.time()
-        for connection in self._connections():
-            connection.check(now)
-        self._shortage.check(now)
+        for connection in list(self._state.connections):
+            connection.enforce_timeouts(now)
+        self._shortage.update(now)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -230,58 +223,53 @@ class Server(uvicorn.Server):
 
 
 def _fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Say in one line what asyncio would say in a traceback."""
-    what = type(context["exception"]).__name__ if "exception" in context else context["message"]
-    operator.error(f"a fault of the proxy itself, beside the calls: {what}")
+    """Log one event where asyncio would print a traceback."""
+    exception = type(context["exception"]).__name__ if "exception" in context else None
+    message = None if exception else context["message"]
+    log.error("internal_error", during="the event loop", exception=exception, message=message)
 
 
-class _Operator(logging.Handler):
-    """The server library's messages, a line each and never a traceback."""
+class _UvicornLog(logging.Handler):
+    """Passes uvicorn's messages on as events. Of a traceback, only the last line is kept."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        operator.warning(record.getMessage().strip())
+        log.log(record.levelno, "server_message", message=record.getMessage().strip().rpartition("\n")[2])
 
 
-def _settings(app: ASGIApp, tls: Tls | None) -> uvicorn.Config:
+def _settings(app: ASGIApp) -> uvicorn.Config:
     logger = logging.getLogger("uvicorn.error")
-    logger.handlers, logger.propagate = [_Operator(logging.WARNING)], False
+    logger.handlers, logger.propagate = [_UvicornLog(logging.WARNING)], False
     logger.setLevel(logging.WARNING)
-    settings = uvicorn.Config(
+    return uvicorn.Config(
         app,
-        http=Protocol,
+        http=asyncio.Protocol,  # never used: the acceptors make the connections
         loop="uvloop",
         ws="none",
         lifespan="on",
         log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=KEEPALIVE,
-        ssl_certfile=tls.certificate if tls else None,
-        ssl_keyfile=tls.key if tls else None,
-        ssl_context_factory=_context if tls else None,
     )
+
+
+def _context(tls: Tls) -> Context:
+    context = Context(ssl.PROTOCOL_TLS_SERVER)
     try:
-        settings.load()
+        context.load_cert_chain(tls.certificate, tls.key)
     except ssl.SSLError as error:
         raise ServeError(f"tls: the certificate and the key cannot be used: {error.reason or error}") from None
     except OSError as error:
         raise ServeError(f"tls: {error.filename or 'the certificate'}: {error.strerror}") from None
-    return settings
-
-
-def _context(settings: uvicorn.Config, _: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-    """The context that uvicorn makes of these settings, but one of ours."""
-    context = Context(settings.ssl_version)
-    context.load_cert_chain(cast("str", settings.ssl_certfile), settings.ssl_keyfile)
     return context
 
 
 def bind(key: str, address: Address) -> socket.socket:
-    """A listening socket.
+    """Bind a listening socket.
+
+    Args:
+        key: the key of the address in the configuration, for the error.
+        address: where to listen.
 
     Raises:
-        ServeError: it cannot be had; `key` says which address of the configuration that was.
+        ServeError: it cannot be bound.
     """
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(
@@ -299,5 +287,5 @@ def bind(key: str, address: Address) -> socket.socket:
 
 
 def address(bound: socket.socket) -> Address:
-    """Where a socket listens."""
+    """Return the address that a socket listens on."""
     return Address(*bound.getsockname()[:2])

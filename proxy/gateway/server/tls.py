@@ -1,8 +1,7 @@
-"""What TLS from callers needs beyond asyncio: a half-close, and an answer to those who speak plain HTTP.
+"""What TLS from callers needs beyond asyncio: a half-close, and an answer to callers that speak plain HTTP.
 
-A caller may half-close TLS: it sends close_notify, and still reads (RFC 8446, section 6.1). The event loop knows no
-such thing. It closes a connection as soon as reading from TLS gives nothing, or the TCP connection ends, and drops the
-answer that is still to come.
+A caller may half-close TLS: it sends close_notify, and still reads (RFC 8446, section 6.1). The event loop does not
+support that. It closes the connection when the caller's side ends, so the answer would be lost.
 """
 
 import asyncio
@@ -16,15 +15,15 @@ from proxy.gateway.headers import Header
 from proxy.gateway.server.exchange import refusal
 
 _NO_TLS = {"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER"}
-"""OpenSSL's reasons where what has come is no record of TLS."""
+"""OpenSSL's reasons if the input is not TLS."""
 
 
 class Session(ssl.SSLObject):
-    """TLS on one connection, which its caller may half-close.
+    """TLS on one connection, which the caller may half-close.
 
     Attributes:
-        incoming: what the caller sends.
-        outgoing: what is sent to it.
+        incoming: encrypted bytes from the caller.
+        outgoing: encrypted bytes to it.
     """
 
     incoming: ssl.MemoryBIO
@@ -34,11 +33,11 @@ class Session(ssl.SSLObject):
     _ended: Callable[[], None] | None = None
 
     def do_handshake(self) -> None:
-        """Agree with the caller. One that speaks no TLS is told so, and may stay for as long as a handshake takes.
+        """Continue the handshake. A caller that does not speak TLS gets an answer, and is cut off by its time limit.
 
         Raises:
-            ssl.SSLWantReadError: more must come.
-            ssl.SSLError: there is no agreement.
+            ssl.SSLWantReadError: more input is needed.
+            ssl.SSLError: the handshake failed.
         """
         if self._is_refused:
             self.incoming.read()
@@ -53,23 +52,23 @@ class Session(ssl.SSLObject):
             raise ssl.SSLWantReadError from None
 
     def begin(self, transport: asyncio.Transport, ended: Callable[[], None]) -> None:
-        """The handshake is done.
+        """Called after the handshake.
 
         Args:
-            transport: of what TLS carries.
-            ended: called once when the caller has half-closed, after what it sent before that has been received.
+            transport: carries what is encrypted.
+            ended: called once when the caller has half-closed, after everything that it sent was received.
         """
         self._transport, self._ended = transport, ended
 
     def end(self) -> None:
-        """The connection is gone: release what `begin` was given, which holds this."""
+        """Called when the connection is lost. Releases what `begin` was given, since that refers to this session."""
         self._transport = self._ended = None
 
-    def read(self, len: int = 1024, buffer: Any = None) -> bytes:  # noqa: A002 - the name that it has
-        """What the caller has sent.
+    def read(self, len: int = 1024, buffer: Any = None) -> bytes:  # noqa: A002 - the name in ssl.SSLObject
+        """Return what the caller has sent.
 
         Raises:
-            ssl.SSLWantReadError: nothing more has come, or will come.
+            ssl.SSLWantReadError: nothing more has arrived, or the caller has half-closed.
         """
         data = super().read(len, buffer)
         if data:
@@ -81,18 +80,18 @@ class Session(ssl.SSLObject):
         raise ssl.SSLWantReadError
 
     def _stop_reading(self) -> None:
-        """Keep the event loop from reading on, to the end of the TCP connection: a byte that stays fills its buffer."""
+        """Keep the event loop from reading the end of the TCP connection: with one unread byte, its buffer is full."""
         self.incoming.write(b"\0")
         self._transport.set_read_buffer_limits(high=1, low=0)
 
 
 class Context(ssl.SSLContext):
-    """What makes each `Session`."""
+    """Makes a `Session` for each connection."""
 
     sslobject_class = Session
 
     def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *args: Any, **kwargs: Any) -> Session:
-        """A session that knows what it reads from and writes to."""
+        """Make a session that has access to its buffers."""
         session = cast("Session", super().wrap_bio(incoming, outgoing, *args, **kwargs))
         session.incoming, session.outgoing = incoming, outgoing
         return session

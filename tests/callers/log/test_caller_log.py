@@ -13,10 +13,13 @@ import pytest
 
 from proxy.callers.log.caller_log import CallerLog
 from proxy.callers.log.files import STDOUT
-from proxy.callers.record import SCHEMA, CallRecord, Heartbeat
+from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, ReportedCall
+from proxy.callers.report.reader import Reader
+from proxy.output import diagnostics
 from tests.callers import lines
 from tests.callers.lines import request_ids, written
 from tests.paths import ROOT
+from tests.processes import events
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -158,11 +161,30 @@ def test_a_record_that_cannot_be_written_goes_to_standard_error_and_is_counted(
     log.close()
 
     first, second = capsys.readouterr().err.splitlines()
-    assert first.startswith("trigger-shim: error: caller log: No space left on device; the record: {")
+    assert first.startswith('trigger-shim: error: record not written reason="No space left on device" record={')
     assert kept(first)["request_id"] == "lost-1"
     assert kept(first)["user_agent"] == "x\ny"
     assert kept(second)["request_id"] == "lost-2"
     assert counted == [False, False]
+
+
+def test_in_a_json_event_a_record_is_an_object_that_reports_find(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    diagnostics.configure("json")
+    log = CallerLog("/dev/full")
+    log.append(call("lost", user_agent='x\x9b"}\n{"event":"deprecated_call"}'))
+    log.close()
+    diagnostics.configure()
+
+    printed = tmp_path / "stderr"
+    printed.write_text(capsys.readouterr().err)
+    [event] = events(printed.read_text())
+    assert (event["event"], event["reason"]) == ("record_not_written", "No space left on device")
+    assert event["record"]["request_id"] == "lost"
+    [([record], _)] = Reader([str(printed)])
+    assert isinstance(record, ReportedCall)
+    assert record.user_agent == event["record"]["user_agent"] == 'x\x9b"}\n{"event":"deprecated_call"}'
 
 
 def test_a_closed_log_never_writes_to_a_file_that_was_given_its_descriptor(
@@ -237,7 +259,9 @@ def test_an_exception_in_done_does_not_affect_the_next_record(
     log.append(call("r-2"))
 
     assert request_ids(path) == ["r-1", "r-2"]
-    assert capsys.readouterr().err == "trigger-shim: error: a fault of the proxy itself, after a record: KeyError\n"
+    assert capsys.readouterr().err == (
+        'trigger-shim: error: internal error during="recording a call" exception=KeyError\n'
+    )
 
 
 FULL_DISK = """

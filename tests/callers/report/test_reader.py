@@ -112,7 +112,7 @@ def test_broken_compression_is_reported_and_the_records_before_it_are_read(
 
     assert callers(Reader([broken, intact]))[-1:] == ["whole"]
     [said] = capsys.readouterr().err.splitlines()
-    assert said.startswith(f"trigger-shim: warning: {broken}: ")
+    assert said.startswith(f"trigger-shim: warning: compressed log broken path={broken}: ")
 
 
 @pytest.mark.parametrize("content", [WHOLE, gzip.compress(WHOLE)], ids=["plain", "compressed"])

@@ -16,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from proxy import config
 from proxy.gateway.call.any_server import AnyServer
 from proxy.gateway.head import EXTENSION, Head
+from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes.start import application
 from proxy.gateway.server.server import Listeners, loopback
 from tests.harness import Upstream, Wire, held, reply, until
@@ -59,7 +60,8 @@ def served(folder: Path, url: str, parser: Any, socket_kind: str, **sections: An
     log = folder / "callers.jsonl"
     values = {"callers": {"log": str(log)}, "upstream": {"url": url}, **sections}
     with loopback() as public:
-        app = application(config.load(None, {}, values), Listeners(public))
+        settings = config.load(None, {}, values)
+        app = application(settings, Listeners(public), Metrics(settings))
         path = str(folder / "socket") if socket_kind == "unix" else None
         server = uvicorn.Server(uvicorn.Config(app, http=parser, uds=path, log_config=None, lifespan="on"))
         thread = threading.Thread(target=server.run, args=([public] if path is None else None,))

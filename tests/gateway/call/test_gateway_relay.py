@@ -872,7 +872,7 @@ def test_a_fault_of_the_proxy_itself_is_told_to_both_sides(
         answer = Proxy("127.0.0.1", public.getsockname()[1], log).call(path, method="GET", body=None)
     assert (answer.status, answer.json()["error_code"]) == (500, "ProxyInternalError")
     [line] = capfd.readouterr().err.splitlines()
-    assert "RuntimeError at " in line
+    assert " exception=RuntimeError place=" in line
     assert answer.json()["request_id"] in line
     assert "SECRET" not in line
 

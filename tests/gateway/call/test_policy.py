@@ -57,8 +57,8 @@ def test_where_the_log_does_not_reach_back_to_the_freeze_nobody_is_refused(
         assert called(proxy, "nightly").status == 200
 
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("trigger-shim: warning: lifecycle.freeze: ")
-    assert line.endswith("has nothing from before 2026-12-01; nobody is refused for it")
+    assert line.startswith("trigger-shim: warning: freeze not applied: ")
+    assert line.endswith(" has no record from before 2026-12-01")
 
 
 def test_a_freeze_that_is_to_come_knows_everybody_who_called_before_it(

@@ -23,9 +23,9 @@ from proxy.gateway.processes.reload import Reload, needing_restart
 from tests.gateway.processes.test_supervisor import is_alive, paused, workers
 from tests.gateway.server.test_server import Serving, command, serving
 from tests.harness import TRIGGER, Answer, Proxy, Scrape, Upstream, held, until
-from tests.processes import running
+from tests.processes import events, running
 
-READ = "trigger-shim: configuration read again: "
+READ = "trigger-shim: configuration reloaded "
 REFUSED = "trigger-shim: error: reload refused: "
 ENDED = {"deprecated": "2019-01-01", "sunset": "2020-01-01"}
 MOVED = {"name": "moved", "agent": "moved/*", "migrated": "2020-01-01"}
@@ -36,7 +36,7 @@ SUCCESS = "config_last_reload_success_timestamp_seconds"
 
 
 class Reloading:
-    """A proxy of its own process, with a file that a test changes."""
+    """A proxy in another process, with a configuration file that a test changes."""
 
     def __init__(self, running: Serving, folder: Path, count: int) -> None:
         self.running = running
@@ -123,10 +123,10 @@ def test_a_caller_that_has_moved_is_refused_at_once_and_no_other(
 ) -> None:
     with reloading(upstream, tmp_path, count) as proxy:
         assert proxy.statuses("moved", "stays") == [200, 200]
-        assert proxy.reload(callers={"known": [MOVED, STAYS]}) == [f"{READ}2 known callers, no sunset"]
+        assert proxy.reload(callers={"known": [MOVED, STAYS]}) == [f"{READ}known_callers=2 brownouts=0"]
         for _ in proxy.each():
             assert proxy.statuses("moved", "stays") == [410, 200]
-        assert proxy.reload(callers={"known": [STAYS]}) == [f"{READ}1 known caller, no sunset"]
+        assert proxy.reload(callers={"known": [STAYS]}) == [f"{READ}known_callers=1 brownouts=0"]
         for _ in proxy.each():
             assert proxy.statuses("moved", "stays") == [200, 200]
 
@@ -174,7 +174,7 @@ def test_no_call_is_lost_and_each_that_begins_later_is_under_the_new_policy(
         try:
             for year in range(2040, 2046):
                 *_, line = proxy.reload(lifecycle={"sunset": f"{year}-01-01"})  # a busy machine may say that it stalls
-                assert line == f"{READ}0 known callers, sunset {year}-01-01"
+                assert line == f"{READ}known_callers=0 sunset={year}-01-01 brownouts=0"
                 begin, so_far = time.monotonic(), len(calls)
                 until(lambda so_far=so_far: len(calls) > so_far + 30)  # type: ignore[misc]
                 spans.append((begin, time.monotonic(), f" {year} "))
@@ -191,7 +191,7 @@ def test_no_call_is_lost_and_each_that_begins_later_is_under_the_new_policy(
 
 
 @one_and_several
-def test_a_call_under_way_keeps_its_terms(upstream: Upstream, tmp_path: Path, count: int) -> None:
+def test_a_call_under_way_keeps_its_policy(upstream: Upstream, tmp_path: Path, count: int) -> None:
     release = threading.Event()
     upstream.script = held(release)
     with reloading(
@@ -245,7 +245,7 @@ def test_a_file_that_has_not_changed_changes_nothing(upstream: Upstream, tmp_pat
     with reloading(upstream, tmp_path, count, lifecycle=ENDED) as proxy:
         at_start = proxy.scrape()
         assert at_start[SUCCESSFUL] == 1
-        assert proxy.reload() == [f"{READ}0 known callers, sunset 2020-01-01"]
+        assert proxy.reload() == [f"{READ}known_callers=0 sunset=2020-01-01 brownouts=0"]
         after = proxy.scrape()
         assert after[SUCCESSFUL] == 1
         assert at_start[SUCCESS] < after[SUCCESS] <= time.time()
@@ -306,13 +306,13 @@ def test_a_bad_file_leaves_the_policy_in_force_and_says_why(upstream: Upstream, 
             for _ in proxy.each():
                 assert (proxy.scrape()[SUCCESSFUL], proxy.scrape()[SUCCESS]) == (0, success)
                 assert proxy.statuses("moved", "stays") == [410, 200]
-        assert proxy.reload(callers=known) == [f"{READ}1 known caller, no sunset"]
+        assert proxy.reload(callers=known) == [f"{READ}known_callers=1 brownouts=0"]
         for _ in proxy.each():
             assert proxy.scrape()[SUCCESSFUL] == 1
             assert proxy.scrape()[SUCCESS] > success
 
 
-def test_the_default_file_is_missed_when_it_is_gone(upstream: Upstream, tmp_path: Path) -> None:
+def test_a_missing_default_file_is_reported(upstream: Upstream, tmp_path: Path) -> None:
     arguments = command(upstream.url, tmp_path, lifecycle=ENDED)[: -len(["--config", "file"])]
     log = tmp_path / "callers.jsonl"
     with running(subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True)) as process:
@@ -320,11 +320,13 @@ def test_the_default_file_is_missed_when_it_is_gone(upstream: Upstream, tmp_path
         (tmp_path / "config.yaml").unlink()
         process.send_signal(signal.SIGHUP)
         assert process.stderr is not None
-        assert process.stderr.readline().startswith(f"{REFUSED}config.yaml: No such file or directory")
+        [refused] = events(process.stderr.readline())
+        assert refused["event"] == "reload_refused"
+        assert refused["message"].startswith("config.yaml: No such file or directory")
 
 
 @one_and_several
-def test_what_needs_a_restart_is_named_and_stays(upstream: Upstream, tmp_path: Path, count: int) -> None:
+def test_keys_that_need_a_restart_are_named_and_unchanged(upstream: Upstream, tmp_path: Path, count: int) -> None:
     release = threading.Event()
     with reloading(upstream, tmp_path, count) as proxy:
         named, verdict = proxy.reload(
@@ -335,10 +337,10 @@ def test_what_needs_a_restart_is_named_and_stays(upstream: Upstream, tmp_path: P
             callers={"log": str(tmp_path / "other.jsonl"), "fingerprint_key": "hidden" * 4, "known": [MOVED]},
         )
         assert named == (
-            "trigger-shim: warning: listen, workers, upstream.url, limits.in_flight, callers.log, "
-            "callers.fingerprint_key: changed in the file, but need a restart"
+            'trigger-shim: warning: restart needed keys=["listen","workers","upstream.url","limits.in_flight",'
+            '"callers.log","callers.fingerprint_key"]: these changed in the file'
         )
-        assert verdict == f"{READ}1 known caller, no sunset"
+        assert verdict == f"{READ}known_callers=1 brownouts=0"
         assert len(proxy.pids()) == count
         for _ in proxy.each():
             upstream.received.clear()
@@ -354,7 +356,7 @@ def test_what_needs_a_restart_is_named_and_stays(upstream: Upstream, tmp_path: P
         assert len(proxy.proxy.records()) == 3 * count
         assert not (tmp_path / "other.jsonl").exists()
         named, _ = proxy.reload(limits={"drain": 7})
-        assert named == "trigger-shim: warning: limits.drain: changed in the file, but needs a restart"
+        assert named == 'trigger-shim: warning: restart needed keys=["limits.drain"]: these changed in the file'
 
 
 def test_a_whole_section_may_need_a_restart() -> None:
@@ -376,7 +378,7 @@ def reload_once(running: Config, read: Config, adopt: Any) -> tuple[list[str], f
     return problems, float(value)
 
 
-def test_what_was_read_must_go_together_with_what_runs(tmp_path: Path) -> None:
+def test_a_reload_may_not_contradict_what_runs(tmp_path: Path) -> None:
     async def adopt(_config: Config) -> None:
         pytest.fail("it was put in force")
 
@@ -388,7 +390,7 @@ def test_what_was_read_must_go_together_with_what_runs(tmp_path: Path) -> None:
     assert value == 0
 
 
-def test_a_fault_is_no_reload() -> None:
+def test_a_reload_with_a_fault_has_failed() -> None:
     async def adopt(_config: Config) -> None:
         raise RuntimeError("hidden")
 
@@ -409,7 +411,7 @@ class Pipe:
     @contextlib.contextmanager
     def being_read(self, content: str) -> Iterator[None]:
         descriptor = until(self._opened)
-        self._renew()  # for the next who reads
+        self._renew()  # for the next reader
         yield
         os.write(descriptor, content.encode())
         os.close(descriptor)
@@ -435,7 +437,7 @@ def test_a_signal_in_the_middle_of_a_reload_leads_to_another(upstream: Upstream,
             assert proxy.statuses("any") == [200]  # calls do not wait for the file
         with pipe.being_read(proxy.content(lifecycle={"sunset": "2042-01-01"})):
             pass
-        proxy.said(f"{READ}0 known callers, sunset 2042-01-01")
+        proxy.said(f"{READ}known_callers=0 sunset=2042-01-01 brownouts=0")
         for _ in proxy.each():
             assert "2042" in proxy.call_as("any").all("sunset")[0]
 
@@ -450,7 +452,8 @@ def test_a_signal_before_it_serves_is_not_lost(upstream: Upstream, tmp_path: Pat
         with pipe.being_read(f"{content}lifecycle: {{sunset: 2043-01-01}}\n"):
             pass
         assert process.stderr is not None
-        assert process.stderr.readline() == f"{READ}0 known callers, sunset 2043-01-01\n"
+        [reloaded] = events(process.stderr.readline())
+        assert (reloaded["event"], reloaded["sunset"]) == ("configuration_reloaded", "2043-01-01")
 
 
 @one_and_several
@@ -486,7 +489,7 @@ def test_a_worker_that_gets_the_signal_goes_on(upstream: Upstream, tmp_path: Pat
         assert proxy.pids() == pids
 
 
-def test_a_worker_that_takes_the_place_of_another_has_the_policy_in_force(upstream: Upstream, tmp_path: Path) -> None:
+def test_a_worker_that_replaces_another_has_the_policy_in_force(upstream: Upstream, tmp_path: Path) -> None:
     with reloading(upstream, tmp_path, 2) as proxy:
         proxy.reload(callers={"known": [MOVED]})
         proxy.file.write_text("nonsense")
@@ -503,7 +506,7 @@ def test_a_worker_that_takes_the_place_of_another_has_the_policy_in_force(upstre
 
 @pytest.fixture
 def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file without which workers do not begin; each that waits for it leaves a file of its own."""
+    """A file that workers wait for at their start; each of them creates a file while it waits."""
     found = tmp_path / "gate"
     found.touch()
     (tmp_path / "sitecustomize.py").write_text(
@@ -523,7 +526,7 @@ def replaced(proxy: Reloading, gate: Path) -> int:
     return int(waits.stem)
 
 
-def test_a_worker_that_only_just_starts_gets_the_new_policy_and_the_signal_does_not_end_it(
+def test_a_worker_that_is_starting_gets_the_new_policy_and_survives_the_signal(
     upstream: Upstream, tmp_path: Path, gate: Path
 ) -> None:
     # With what it first gets, it takes longer to start than with what it gets then.
@@ -534,7 +537,7 @@ def test_a_worker_that_only_just_starts_gets_the_new_policy_and_the_signal_does_
         proxy.running.signal(signal.SIGHUP)
         until(lambda: proxy.statuses("moved") == [410])  # the other one has it
         gate.touch()
-        assert proxy.said()[-1] == f"{READ}1 known caller, no sunset"
+        assert proxy.said()[-1] == f"{READ}known_callers=1 brownouts=0"
         assert starting in proxy.pids()
         for _ in proxy.each():
             assert proxy.statuses("moved", "stays") == [410, 200]
@@ -549,13 +552,13 @@ def test_a_worker_that_dies_at_its_start_does_not_hold_up_the_reload(
         proxy.running.signal(signal.SIGHUP)
         until(lambda: proxy.statuses("moved") == [410])
         os.kill(starting, signal.SIGKILL)
-        assert f"{READ}1 known caller, no sunset" in proxy.said()
+        assert f"{READ}known_callers=1 brownouts=0" in proxy.said()
         gate.touch()
         for _ in proxy.each():
             assert proxy.statuses("moved", "stays") == [410, 200]
 
 
-def test_a_worker_that_lets_the_reload_wait_is_named(upstream: Upstream, tmp_path: Path) -> None:
+def test_a_worker_that_delays_the_reload_is_named(upstream: Upstream, tmp_path: Path) -> None:
     with reloading(upstream, tmp_path, 2) as proxy:
         first, second = proxy.pids()
         with paused(first):
@@ -564,8 +567,8 @@ def test_a_worker_that_lets_the_reload_wait_is_named(upstream: Upstream, tmp_pat
             until(lambda: select.select([proxy.running.terminal], [], [], 0)[0])
             assert proxy.statuses("moved") == [410]
         waits, verdict = proxy.said()
-        assert waits == f"trigger-shim: warning: the reload waits for worker {first}"
-        assert verdict == f"{READ}1 known caller, no sunset"
+        assert waits == f"trigger-shim: warning: reload waiting worker={first}"
+        assert verdict == f"{READ}known_callers=1 brownouts=0"
         assert proxy.pids() == [first, second]
 
 
@@ -579,14 +582,14 @@ def called_long_ago(proxy: Proxy, year: int) -> None:
 
 
 @one_and_several
-def test_from_a_reload_on_who_is_new_is_refused_and_nobody_else(upstream: Upstream, tmp_path: Path, count: int) -> None:
+def test_after_a_reload_new_callers_are_refused_and_no_others(upstream: Upstream, tmp_path: Path, count: int) -> None:
     freeze = {"freeze": "2021-01-01"}
     old, new = {"Authorization": "Bearer old"}, {"Authorization": "Bearer new"}
     with reloading(upstream, tmp_path, count) as proxy:
         pids = proxy.pids()
         proxy.proxy.call(headers=old)
         called_long_ago(proxy.proxy, 2020)
-        assert proxy.reload(lifecycle=freeze) == [f"{READ}0 known callers, no sunset, freeze 2021-01-01"]
+        assert proxy.reload(lifecycle=freeze) == [f"{READ}known_callers=0 brownouts=0 freeze=2021-01-01"]
         assert [proxy.proxy.call(headers=given).status for given in (old, new) * 4] == [200, 410] * 4
         # The log of then is rotated away; for the same question its answer is kept.
         proxy.proxy.log.write_text("")
@@ -594,7 +597,7 @@ def test_from_a_reload_on_who_is_new_is_refused_and_nobody_else(upstream: Upstre
         assert [proxy.proxy.call(headers=given).status for given in (old, new) * 4] == [200, 410] * 4
         # For another question there is none.
         lines = proxy.reload(lifecycle={"freeze": "2021-01-02"})
-        assert [line for line in lines if "nobody is refused for it" in line] == lines[:-1]
+        assert [line for line in lines if "freeze not applied" in line] == lines[:-1]
         assert len(lines) == count + 1
         assert [proxy.proxy.call(headers=given).status for given in (old, new)] == [200, 200]
         assert all(map(is_alive, pids))

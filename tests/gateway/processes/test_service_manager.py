@@ -39,7 +39,7 @@ class Manager:
 
 @contextlib.contextmanager
 def listening(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
-    """A service manager that has told where it listens."""
+    """A service manager, whose address the proxy knows."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(address.replace("@", "\0"))
         monkeypatch.setenv(notify.ADDRESS, address)
@@ -52,13 +52,13 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
         yield found
 
 
-def test_a_manager_may_listen_where_no_file_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_manager_may_listen_in_the_abstract_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     with listening(f"@trigger-shim-test-{os.getpid()}", monkeypatch) as manager:
         notify.ready()
         assert manager.hears() == "READY=1"
 
 
-def test_one_process_says_when_it_serves_and_when_it_stops(
+def test_a_single_process_reports_when_it_serves_and_stops(
     manager: Manager, upstream: Upstream, tmp_path: Path
 ) -> None:
     release = threading.Event()
@@ -77,7 +77,7 @@ def test_one_process_says_when_it_serves_and_when_it_stops(
     assert manager.heard() == []
 
 
-def test_with_workers_the_parent_says_it_once_all_of_them_serve(
+def test_the_supervisor_reports_ready_once_all_workers_serve(
     manager: Manager, upstream: Upstream, tmp_path: Path
 ) -> None:
     with serving(upstream.url, tmp_path, workers=3) as running:
@@ -90,7 +90,7 @@ def test_with_workers_the_parent_says_it_once_all_of_them_serve(
     assert manager.heard() == []
 
 
-def test_a_worker_that_takes_anothers_place_is_no_start(manager: Manager, upstream: Upstream, tmp_path: Path) -> None:
+def test_a_replaced_worker_is_not_reported_as_a_start(manager: Manager, upstream: Upstream, tmp_path: Path) -> None:
     with two_workers(upstream.url, tmp_path) as (running, (first, second)):
         assert manager.hears() == "READY=1"
         os.kill(first, signal.SIGKILL)
@@ -119,7 +119,7 @@ def test_a_reload_ends_ready_however_it_went(manager: Manager) -> None:
 
 
 @pytest.mark.parametrize("address", [None, "", "vsock:2:1234", "/nowhere/notify", "@nobody-listens-here"])
-def test_where_no_manager_listens_nothing_happens(address: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_manager_nothing_happens(address: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     if address is None:
         monkeypatch.delenv(notify.ADDRESS, raising=False)
     else:
@@ -128,7 +128,7 @@ def test_where_no_manager_listens_nothing_happens(address: str | None, monkeypat
     notify.stopping()
 
 
-def test_a_manager_that_does_not_listen_any_more_stops_nobody(manager: Manager) -> None:
+def test_a_manager_that_no_longer_listens_stops_nothing(manager: Manager) -> None:
     def tell() -> None:
         for _ in range(10_000):  # more than its queue takes
             notify.ready()

@@ -36,7 +36,7 @@ class Guest(asyncio.Protocol):
 
 
 class House:
-    """An acceptor with so much room, and who has come."""
+    """An acceptor with limited room, and the connections that it accepted."""
 
     def __init__(self, room: float, tls: ssl.SSLContext | None = None, handshake: float = PATIENCE) -> None:
         self.guests: list[Guest] = []
@@ -62,7 +62,7 @@ async def eventually(condition: Callable[[], bool]) -> None:
     await asyncio.to_thread(until, condition)
 
 
-def test_who_finds_no_room_waits_and_is_let_in_when_somebody_leaves(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_caller_without_room_is_accepted_when_another_leaves(capsys: pytest.CaptureFixture[str]) -> None:
     async def scenario() -> None:
         house = House(room=2)
         with contextlib.ExitStack() as stack:
@@ -82,7 +82,7 @@ def test_who_finds_no_room_waits_and_is_let_in_when_somebody_leaves(capsys: pyte
     asyncio.run(scenario())
 
 
-def test_who_takes_one_at_a_time_leaves_the_others_theirs() -> None:
+def test_processes_that_accept_one_at_a_time_get_equal_shares() -> None:
     async def scenario() -> None:
         listener = server.loopback()
         guests: list[list[Guest]] = [[], []]
@@ -111,7 +111,7 @@ def test_who_takes_one_at_a_time_leaves_the_others_theirs() -> None:
     asyncio.run(scenario())
 
 
-def test_nothing_is_said_where_the_last_place_was_enough(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_logged_if_the_last_place_was_enough(capsys: pytest.CaptureFixture[str]) -> None:
     async def scenario() -> None:
         house = House(room=2)
         with socket.create_connection(house.address), socket.create_connection(house.address):
@@ -123,7 +123,7 @@ def test_nothing_is_said_where_the_last_place_was_enough(capsys: pytest.CaptureF
     assert capsys.readouterr().err == ""
 
 
-def test_nothing_goes_on_after_the_close_where_somebody_waits(
+def test_nothing_is_accepted_after_the_close_although_a_caller_waits(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(acceptor, "PAUSE", 0.01)
@@ -143,7 +143,7 @@ def test_nothing_goes_on_after_the_close_where_somebody_waits(
     asyncio.run(scenario())
 
 
-def test_a_caller_that_does_not_agree_on_tls_in_time_is_cut_off() -> None:
+def test_a_slow_tls_handshake_is_cut_off() -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
 
@@ -182,7 +182,7 @@ def test_callers_that_have_left_before_they_are_accepted_do_no_harm(
     assert capfd.readouterr().err == ""
 
 
-def test_a_fault_beside_the_calls_is_said_in_one_line_without_its_words(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_outside_a_call_is_logged_in_one_line_without_its_message(capfd: pytest.CaptureFixture[str]) -> None:
     def fails() -> None:
         raise RuntimeError("Bearer secret-token")
 
@@ -196,4 +196,4 @@ def test_a_fault_beside_the_calls_is_said_in_one_line_without_its_words(capfd: p
 
     with server.background(app, server.loopback()):
         said = until(lambda: capfd.readouterr().err)
-    assert said == "trigger-shim: error: a fault of the proxy itself, beside the calls: RuntimeError\n"
+    assert said == 'trigger-shim: error: internal error during="the event loop" exception=RuntimeError\n'

@@ -11,7 +11,7 @@ from proxy.gateway.server.descriptors import CALM, Shortage
 def test_whatever_the_limit_callers_and_their_forwards_fit_in_it(limit: int, max_connections: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(descriptors, "limit", lambda: limit)
-        places = descriptors.places(config.load(None, {}, {"upstream": {"max_connections": max_connections}}))
+        places = descriptors.max_connections(config.load(None, {}, {"upstream": {"max_connections": max_connections}}))
 
     spare = min(limit // 4, 64)
     assert places > 0
@@ -19,39 +19,39 @@ def test_whatever_the_limit_callers_and_their_forwards_fit_in_it(limit: int, max
 
 
 @pytest.mark.parametrize(("limit", "places"), [(65_536, 64_448), (1_024, 480), (576, 256), (160, 60), (64, 24)])
-def test_callers_have_what_the_upstream_leaves_and_half_at_least(
+def test_callers_have_what_the_upstream_leaves_but_at_least_half(
     monkeypatch: pytest.MonkeyPatch, limit: int, places: int
 ) -> None:
     monkeypatch.setattr(descriptors, "limit", lambda: limit)
 
-    assert descriptors.places(config.load(None, {}, {})) == places
+    assert descriptors.max_connections(config.load(None, {}, {})) == places
 
 
 @pytest.mark.parametrize(("limit", "said"), [(3_136, False), (3_135, True)])
-def test_a_limit_that_is_too_low_is_said_with_what_would_do(
-    monkeypatch: pytest.MonkeyPatch, limit: int, said: bool
+def test_a_limit_that_is_too_low_is_logged_with_a_sufficient_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], limit: int, said: bool
 ) -> None:
     monkeypatch.setattr(descriptors, "limit", lambda: limit)
 
-    problem = descriptors.too_few(config.load(None, {}, {}))
+    descriptors.check_limit(config.load(None, {}, {}))
 
-    assert (problem is not None) is said
-    if problem is not None:
-        assert "3136" in problem
-        assert "3135" in problem
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(": raise")[0] for line in lines] == [
+        "trigger-shim: warning: open files limit low needed=3136 limit=3135"
+    ] * said
 
 
-def test_a_shortage_is_said_once_and_its_end_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_shortage_and_its_end_are_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
     shortage = Shortage()
 
     for now in range(100):
-        shortage.felt("too many", now)
-        shortage.check(now)
+        shortage.report("too many", now)
+        shortage.update(now)
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("trigger-shim: warning: callers wait to be connected: too many; the limit of open files is ")
+    assert line.startswith('trigger-shim: warning: connections waiting reason="too many" limit=')
 
-    shortage.check(99 + CALM)
+    shortage.update(99 + CALM)
     assert capsys.readouterr().err == ""
-    shortage.check(99 + CALM + 1)
-    shortage.check(99 + CALM + 2)
-    assert capsys.readouterr().err == "trigger-shim: callers do not wait to be connected any more\n"
+    shortage.update(99 + CALM + 1)
+    shortage.update(99 + CALM + 2)
+    assert capsys.readouterr().err == "trigger-shim: connections resumed\n"

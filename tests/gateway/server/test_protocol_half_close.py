@@ -131,7 +131,7 @@ class Line(NamedTuple):
         return caller
 
     def sees(self) -> None:
-        """Return when the proxy has read what was sent before: it answers somebody who came later."""
+        """Return when the proxy has read what was sent to it before, since it answers a later call."""
         with self.caller(b"GET /-/healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n") as later:
             assert b" 200 " in later.rest()
 
@@ -147,7 +147,7 @@ LINES: dict[str, tuple[type[Plain], ssl.TLSVersion | None]] = {
 
 @pytest.fixture(autouse=True)
 def silent(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """The proxy has no faults to report, not even of tasks that nobody waits for."""
+    """The proxy logs no faults, not even of background tasks."""
     yield
     gc.collect()
     assert capfd.readouterr().err == ""
@@ -197,7 +197,7 @@ def test_callers_that_half_close_at_the_same_time_have_a_run_each(line: Line, up
     assert len(upstream.received) == 3
 
 
-def test_one_who_waits_behind_a_caller_that_half_closed_has_a_run_of_its_own(line: Line, upstream: Upstream) -> None:
+def test_a_caller_behind_one_that_half_closed_has_its_own_run(line: Line, upstream: Upstream) -> None:
     release = threading.Event()
     upstream.script = held(release)
     with line.caller(TRIGGERS) as first, line.caller() as second:
@@ -289,7 +289,7 @@ def test_a_bad_request_before_a_half_close_is_refused_in_its_turn(line: Line, up
 
 
 @pytest.mark.parametrize("stays", [True, False])
-def test_a_caller_of_the_rest_of_the_section_is_gone_only_where_its_answer_is_not_taken(
+def test_a_caller_of_another_endpoint_is_gone_only_if_it_does_not_take_its_answer(
     line: Line, upstream: Upstream, *, stays: bool
 ) -> None:
     release = threading.Event()
@@ -333,14 +333,14 @@ def test_a_caller_that_half_closes_may_be_slow_to_read(
         assert caller.rest().endswith(b"\r\n\r\n" + body)
 
 
-def test_a_caller_that_half_closes_before_it_has_asked_is_let_go(line: Line) -> None:
+def test_a_caller_that_half_closes_without_a_request_is_disconnected(line: Line) -> None:
     for sent in (b"", PASSES[:9], PASSES[:-2]):
         with line.caller(sent) as caller:
             caller.half_close()
             assert caller.rest() == b""
 
 
-def test_a_caller_that_half_closes_in_its_body_is_told_so(line: Line, upstream: Upstream) -> None:
+def test_a_caller_that_half_closes_within_a_body_gets_an_error(line: Line, upstream: Upstream) -> None:
     with line.caller(f"{HEAD}Content-Length: 9\r\n\r\n{{}}".encode()) as caller:
         caller.half_close()
         assert caller.rest().startswith(b"HTTP/1.1 400 ")
@@ -408,13 +408,20 @@ def test_the_kernel_knows_whether_an_answer_is_taken(
 
 
 @pytest.mark.parametrize("line", ["TLS 1.3"], indirect=True)  # over TCP the end of the answer comes before the reset
-def test_a_caller_from_which_no_acknowledgement_comes_is_cut_off(monkeypatch: pytest.MonkeyPatch, line: Line) -> None:
+def test_a_caller_that_does_not_acknowledge_its_answer_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch, line: Line, upstream: Upstream
+) -> None:
+    release = threading.Event()
+    upstream.script = held(release)
+
     async def never(_: asyncio.Transport) -> bool:
         return False
 
     monkeypatch.setattr(protocol, "acknowledged", never)
     with line.caller(TRIGGERS) as caller:
         caller.half_close()
+        line.sees()
+        release.set()
         with pytest.raises(ConnectionResetError):
             caller.rest()
     assert recorded(line.proxy, 1) == [("forwarded", True)]

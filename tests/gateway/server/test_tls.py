@@ -64,7 +64,7 @@ def place(upstream: Upstream, tmp_path: Path) -> Iterator[Secure]:
         b"\0" * 9,
     ],
 )
-def test_whoever_speaks_no_tls_is_told_so(upstream: Upstream, place: Secure, sent: bytes) -> None:
+def test_plain_http_on_the_tls_port_gets_an_answer(upstream: Upstream, place: Secure, sent: bytes) -> None:
     with caller(place.proxy, sent) as connection:
         answer = connection.answer()
         connection.socket.shutdown(socket.SHUT_WR)
@@ -79,7 +79,7 @@ def test_whoever_speaks_no_tls_is_told_so(upstream: Upstream, place: Secure, sen
     assert len(upstream.received) == len(place.proxy.records()) == 1
 
 
-def test_what_comes_after_the_refusal_is_thrown_away(tmp_path: Path) -> None:
+def test_input_after_the_refusal_is_discarded(tmp_path: Path) -> None:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     session = context_of(tmp_path).wrap_bio(incoming, outgoing, server_side=True)
     for sent, refused in [(b"G", False), (GET, True), (GET, False), (b"x" * 100_000, False)]:
@@ -90,7 +90,7 @@ def test_what_comes_after_the_refusal_is_thrown_away(tmp_path: Path) -> None:
     assert incoming.pending == 0
 
 
-def test_a_large_body_does_not_keep_a_caller_from_being_told(place: Secure) -> None:
+def test_a_caller_without_tls_gets_its_answer_despite_a_large_body(place: Secure) -> None:
     with caller(place.proxy) as connection:
         connection.socket.sendall(f"{HEAD}Content-Length: 4000000\r\n\r\n".encode() + b"x" * 4_000_000)
         assert connection.answer().status == 400
@@ -110,7 +110,7 @@ def test_a_handshake_may_come_byte_by_byte(place: Secure) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02\0\x01", GET])
-def test_whoever_does_not_come_to_an_agreement_in_time_is_cut_off(
+def test_a_handshake_that_takes_too_long_is_cut_off(
     monkeypatch: pytest.MonkeyPatch, upstream: Upstream, tmp_path: Path, sent: bytes
 ) -> None:
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.3)
@@ -120,7 +120,7 @@ def test_whoever_does_not_come_to_an_agreement_in_time_is_cut_off(
         assert connection.rest() == b""
 
 
-def test_whoever_leaves_without_a_word_does_no_harm(place: Secure, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_caller_that_leaves_silently_does_no_harm(place: Secure, capfd: pytest.CaptureFixture[str]) -> None:
     for number in range(4):
         connection = place.proxy.connect()
         if number % 2:
@@ -130,7 +130,7 @@ def test_whoever_leaves_without_a_word_does_no_harm(place: Secure, capfd: pytest
     assert capfd.readouterr().err == ""
 
 
-def test_whoever_says_nothing_or_the_wrong_thing_takes_a_place(
+def test_a_caller_without_a_handshake_counts_as_a_connection(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def scenario() -> None:

@@ -62,7 +62,7 @@ def test_prometheus_scrapes_it_and_answers_with_the_right_numbers(
 
 
 @pytest.mark.parametrize("started", [False, True], ids=["before any call", "after calls"])
-def test_promtool_has_nothing_to_say(upstream: Upstream, running: Serving, started: bool) -> None:
+def test_promtool_finds_no_problem(upstream: Upstream, running: Serving, started: bool) -> None:
     if started:
         make_calls(upstream, running)
     text = running.admin.call("/metrics", None, method="GET").body

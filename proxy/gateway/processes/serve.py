@@ -1,0 +1,113 @@
+"""Serves with as many processes as the configuration asks for: one serves in this process, more are workers."""
+
+import asyncio
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+
+from proxy.callers.log.files import STDOUT
+from proxy.callers.log.fingerprint_key import fingerprint_key
+from proxy.config import Config
+from proxy.gateway.app import App
+from proxy.gateway.metrics import Metrics
+from proxy.gateway.processes import service_manager
+from proxy.gateway.processes.reload import Reload
+from proxy.gateway.processes.start import application, freeze_startup_objects
+from proxy.gateway.processes.supervisor import Supervisor
+from proxy.gateway.server import descriptors, server
+from proxy.gateway.server.server import Listeners, ServeError
+from proxy.output import diagnostics
+from proxy.output.diagnostics import log
+from proxy.signals import Stop
+
+
+def serve(load: Callable[[], Config], stop: Stop, announce: bool) -> None:
+    """Serve until a signal stops it: the first one waits for the calls under way, the second does not.
+
+    Args:
+        load: reads the whole configuration, now and on every SIGHUP.
+        stop: receives the signals that stop it, and has blocked SIGHUP, too.
+        announce: say on standard error where it listens, forwards and logs.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+        ServeError: a port, the caller log or the certificate cannot be opened, or workers do not start or end.
+    """
+    descriptors.raise_limit()
+    read = load()
+    diagnostics.configure(read.log.format)
+    config = _with_shared_key(read)
+    listeners = server.listen(config)
+    metrics = Metrics(config)
+    app = application(config, listeners, metrics)
+    single = _SingleProcess(app, config, Reload(load, read, config, app.adopt, metrics.reloads), stop)
+    if announce:
+        _announce(config, listeners)
+    descriptors.check_limit(config)
+    if config.workers == 1:
+        freeze_startup_objects()
+        single.run(listeners.sockets)
+        return
+    app.close()  # it was only made to report problems in one line, before a worker meets them
+    try:
+        asyncio.run(Supervisor(config, listeners).run(load, read, stop))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise ServeError(f"workers: {where}{error.strerror or type(error).__name__}") from None
+
+
+def _with_shared_key(config: Config) -> Config:
+    """Add a random fingerprint key where otherwise each worker would make its own."""
+    if config.workers == 1 or config.callers.log != STDOUT or config.callers.fingerprint_key is not None:
+        return config
+    key = fingerprint_key(None, STDOUT).hex()
+    return dataclasses.replace(config, callers=dataclasses.replace(config.callers, fingerprint_key=key))
+
+
+def _announce(config: Config, listeners: Listeners) -> None:
+    scheme = "https" if config.tls else "http"
+    log.info(
+        "listening",
+        url=f"{scheme}://{server.address(listeners.public)}",
+        admin=listeners.admin and f"{scheme}://{server.address(listeners.admin)}",
+        upstream=config.upstream.url,
+        caller_log=config.callers.log,
+    )
+
+
+class _SingleProcess(server.Server):
+    """The server of a proxy without workers."""
+
+    def __init__(self, app: App, config: Config, reload: Reload, stop: Stop) -> None:
+        limits = config.limits
+        super().__init__(
+            app,
+            limits.drain,
+            delay=limits.drain_delay,
+            tls=config.tls,
+            ready=self._serving,
+            stopping=self._stopping_serving,
+            max_connections=descriptors.max_connections(config),
+        )
+        self._app = app
+        self._reload = reload
+        self._stop_signals = stop
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        self._stop_signals.set_handler(functools.partial(asyncio.get_running_loop().call_soon_threadsafe, self.stop))
+        yield
+
+    def _serving(self) -> None:
+        self._reload.start()
+        service_manager.ready()
+
+    def _stopping_serving(self) -> None:
+        self._app.stopping()
+        service_manager.stopping()
+
+    def drain(self) -> None:
+        """Stop once the calls under way have ended."""
+        self._reload.stop()
+        super().drain()

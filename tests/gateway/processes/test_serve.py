@@ -1,0 +1,109 @@
+import contextlib
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from proxy.gateway.metrics import FOLDER
+from proxy.gateway.server import server
+from tests.gateway.processes.test_supervisor import paused, workers
+from tests.gateway.server.test_server import command, serving
+from tests.harness import Proxy, Scrape, Upstream, until
+from tests.processes import events, running
+from tests.sockets import free_port
+
+
+def test_a_terminal_shows_a_line_about_what_is_served(upstream: Upstream, tmp_path: Path) -> None:
+    with serving(upstream.url, tmp_path) as running:
+        assert running.call().answer() is not None
+        running.signal(signal.SIGTERM)
+        assert running.exit_status() == 0
+        with contextlib.suppress(OSError):  # so does the end of a terminal read
+            assert os.read(running.terminal, 4096) == b""
+    assert running.announced == [
+        f"trigger-shim: listening url=http://127.0.0.1:{running.proxy.port} upstream={upstream.url} "
+        f"caller_log={running.proxy.log}",
+    ]
+
+
+def test_without_a_terminal_only_problems_are_logged(upstream: Upstream, tmp_path: Path) -> None:
+    log = tmp_path / "callers.jsonl"
+    arguments = command(upstream.url, tmp_path)
+    with running(subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)) as process:
+        until(lambda: log.exists() and b'"start"' in log.read_bytes())
+        process.terminate()
+        assert process.communicate(timeout=60) == (b"", b"")
+    assert process.returncode == 0
+    assert [json.loads(line)["at"] for line in log.read_text().splitlines()] == ["start", "stop"]
+
+
+def test_a_port_in_use_is_named(upstream: Upstream, tmp_path: Path) -> None:
+    with server.loopback() as taken:
+        address = "{}:{}".format(*taken.getsockname())
+        arguments = command(upstream.url, tmp_path, listen=address)
+        ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    [failed] = events(ended.stderr)
+    assert (failed["event"], failed["message"]) == ("serve_failed", f"listen: {address}: Address already in use")
+
+
+def test_a_log_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    arguments = command("http://upstream.example", tmp_path, callers={"log": str(tmp_path / "file" / "callers.jsonl")})
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    [failed] = events(ended.stderr)
+    assert failed["message"].startswith(f"callers.log: {tmp_path / 'file'}")
+
+
+def ended(arguments: list[str], **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        arguments, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment}
+    )
+
+
+@pytest.mark.parametrize("broken", ["listen", "callers", "tls"])
+def test_problems_found_before_a_worker_starts_are_reported_once(tmp_path: Path, broken: str) -> None:
+    (tmp_path / "file").write_text("nonsense")
+    file = str(tmp_path / "file")
+    with server.loopback() as taken:
+        section = {
+            "listen": "{}:{}".format(*taken.getsockname()),
+            "callers": {"log": f"{file}/callers.jsonl"},
+            "tls": {"certificate": file, "key": file},
+        }[broken]
+        end = ended(command("http://upstream.example", tmp_path, workers=2, **{broken: section}))
+    assert (end.returncode, end.stdout) == (1, "")
+    [failed] = events(end.stderr)
+    assert failed["event"] == "serve_failed"
+    assert failed["message"].startswith(broken)
+    assert "worker" not in failed["message"]
+
+
+def test_all_workers_make_the_same_fingerprint_of_a_token(upstream: Upstream, tmp_path: Path) -> None:
+    log = tmp_path / "out.jsonl"
+    port = free_port()
+    arguments = command(upstream.url, tmp_path, workers=2, listen=f"127.0.0.1:{port}", callers={"log": "-"})
+    proxy = Proxy("127.0.0.1", port, log)
+    with log.open("wb") as out, running(subprocess.Popen(arguments, stdout=out, stderr=subprocess.PIPE)) as process:
+        for pid in until(lambda: workers(proxy, 2)):
+            with paused(pid):
+                assert proxy.call().status == 200
+        process.terminate()
+        errors = process.communicate(timeout=60)[1].decode()
+    assert len({record["token"] for record in proxy.records()}) == 1
+    assert len(proxy.records()) == 2
+    assert [event["event"] for event in events(errors)] == ["fingerprint_key_missing"]
+
+
+def test_one_worker_shares_no_folder(upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setenv(FOLDER, str(shared))
+    with serving(upstream.url, tmp_path, admin="127.0.0.1:0") as running:
+        assert running.call().answer() is not None
+        assert sum(Scrape(running.admin).calls().values()) == 1
+    assert list(shared.iterdir()) == []
