@@ -136,7 +136,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.write(head + b"".join(body))
         else:
             self._transport.write(head)
-            chunked = "transfer-encoding" in request.headers
+            chunked = any(name.lower() == b"transfer-encoding" for name, _ in request.headers.raw)
             self._upload = self.loop.create_task(self._send_body(cast("httpx.AsyncByteStream", body), chunked=chunked))
             self._upload.add_done_callback(self._uploaded)
 

@@ -8,27 +8,21 @@ from proxy.gateway.headers import Header
 
 
 class RawHeaders(httpx.Headers):
-    """Headers that httpx parses only once one is looked up by its name.
+    """Headers that httpx parses only once one is looked up by its name; they are not to be changed.
 
-    Args:
-        pairs: names and values, byte for byte.
+    Attributes:
+        raw: names and values, byte for byte.
     """
 
-    def __init__(self, pairs: list[Header]) -> None:
-        self._pairs: list[Header] | None = pairs
+    raw: list[Header] = []  # noqa: RUF012 - replaces a property of httpx, which could not be set
 
-    @property
-    def raw(self) -> list[Header]:
-        """Names and values, byte for byte."""
-        return self._pairs if self._pairs is not None else super().raw
+    def __init__(self, pairs: list[Header]) -> None:
+        self.raw = pairs
 
     def __getattr__(self, name: str) -> Any:
-        # Only what httpx's constructor sets can be missing.
-        pairs, self._pairs = self._pairs, None
-        if pairs is None:
-            raise AttributeError(name)
-        super().__init__(pairs)
-        return getattr(self, name)
+        """Parse, for only then do the attributes of httpx's own constructor exist."""
+        super().__init__(self.raw)
+        return object.__getattribute__(self, name)
 
 
 class RawRequest(httpx.Request):

@@ -22,6 +22,7 @@ class ResponseParser:
     """Parses the responses of one connection, one after another.
 
     Attributes:
+        has_begun: a byte of the response has come.
         status: of the final response, or 0 before its head is complete.
         headers: of the final response, as they were sent.
         buffered: bytes of the body that were parsed and not taken yet.
@@ -32,6 +33,7 @@ class ResponseParser:
         problem: why the response is invalid, or None.
     """
 
+    has_begun = False
     status = 0
     headers: list[Header]
     buffered = 0
@@ -54,19 +56,16 @@ class ResponseParser:
         self._chunks.clear()
         self.status = self.buffered = 0
         self.headers = []
-        self.ends_with_connection = self.is_complete = self.keeps_alive = False
+        self.has_begun = self.ends_with_connection = self.is_complete = self.keeps_alive = False
         self.problem = None
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether a byte of the response has been parsed."""
-        return self.status != 0 or self._outside_body > 0
 
     def feed(self, data: bytes) -> None:
         """Parse what was received; bytes after the end of a response make its connection unusable."""
-        if not (self.has_begun or data.startswith(b"H")):  # httptools accepts RTSP and Icecast, too
-            self.problem = "not HTTP"
-            return
+        if not self.has_begun:
+            self.has_begun = True
+            if not data.startswith(b"H"):  # httptools accepts RTSP and Icecast, too
+                self.problem = "not HTTP"
+                return
         self._outside_body += len(data)
         try:
             self._parser.feed_data(data)
@@ -109,7 +108,7 @@ class ResponseParser:
             return
         self.status, self.ends_with_connection, self.idle_limit = status, ends_with_connection, idle_limit
         if self._to_head:
-            self._complete()
+            self.on_message_complete()
 
     def on_body(self, body: bytes) -> None:
         if self.is_complete or not self.status:
@@ -121,11 +120,8 @@ class ResponseParser:
 
     def on_message_complete(self) -> None:
         if self.status and not self.is_complete:
-            self._complete()
-
-    def _complete(self) -> None:
-        self.is_complete = True
-        self.keeps_alive = self._parser.should_keep_alive()
+            self.is_complete = True
+            self.keeps_alive = self._parser.should_keep_alive()
 
 
 def validate_head(status: int, version: str, headers: Headers) -> tuple[bool, float | None]:

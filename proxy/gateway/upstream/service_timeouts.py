@@ -12,53 +12,47 @@ class ServiceTimeouts:
         seconds: for which the service may keep a call waiting.
 
     Attributes:
-        running: the time-outs whose clock runs.
+        due: when each time-out whose clock runs expires, on the loop's clock.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.running: set[ServiceTimeout] = set()
+        self.due: dict[ServiceTimeout, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, timeout: "ServiceTimeout") -> None:
+    def start(self, timeout: "ServiceTimeout") -> None:
         """Let a time-out expire after the full time from now."""
         loop = asyncio.get_running_loop()
-        timeout.due = loop.time() + self.seconds
-        self.running.add(timeout)
+        due = self.due[timeout] = loop.time() + self.seconds
         if self._timer is None:
-            self._timer = loop.call_at(timeout.due, self._expire)
+            self._timer = loop.call_at(due, self._expire)
 
     def _expire(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for timeout in [timeout for timeout in self.running if timeout.due <= now]:
+        for timeout in [timeout for timeout, due in self.due.items() if due <= now]:
             timeout.expire()
-        due = min((timeout.due for timeout in self.running), default=None)
+        due = min(self.due.values(), default=None)
         self._timer = loop.call_at(due, self._expire) if due is not None else None
 
 
 class ServiceTimeout:
-    """A block that raises `TimeoutError` after the time is over, as `asyncio.timeout` does.
+    """A block that raises `TimeoutError` when its time is over, as that of `asyncio.timeout` does."""
 
-    Attributes:
-        due: when it expires, on the loop's clock.
-    """
-
-    due: float
+    _task: asyncio.Task[Any] | None = None  # that runs the block
+    _expired = False
 
     def __init__(self, timeouts: ServiceTimeouts) -> None:
         self._timeouts = timeouts
-        self._task: asyncio.Task[Any] | None = None  # that runs the block
-        self._expired = False
 
     def __enter__(self) -> Self:
         self._task = task = asyncio.current_task()
         self._cancelling = task.cancelling() if task is not None else 0
-        self._timeouts.add(self)
+        self._timeouts.start(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._timeouts.running.discard(self)
+        self._timeouts.due.pop(self, None)
         task, self._task = self._task, None
         if self._expired and task is not None:
             cancelled_by_others = task.uncancel() > self._cancelling
@@ -66,13 +60,13 @@ class ServiceTimeout:
                 raise TimeoutError from error
 
     def restart(self) -> None:
-        """Give the service the full time again."""
+        """Give the service the full time again, unless the block was left."""
         if self._task is not None:
-            self._timeouts.add(self)
+            self._timeouts.start(self)
 
     def pause(self) -> None:
         """Stop the clock while nobody waits for the service."""
-        self._timeouts.running.discard(self)
+        self._timeouts.due.pop(self, None)
 
     def expire(self) -> None:
         """Cancel the block."""

@@ -6,7 +6,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, cast
 
 import httpx
 
@@ -87,18 +87,19 @@ class Upstream:
             errors.ConnectionLost: it was sent, and the connection broke.
             errors.InvalidAnswer: the answer is not HTTP, or over `ANSWER_LIMIT`.
         """
-        length = (b"content-length", b"%d" % len(body))
-        request = self._request("POST", target, [length, *headers], httpx.ByteStream(body))
-        response = None
+        framing = [(b"host", self._host), (b"content-length", b"%d" % len(body))]
+        request = self._request("POST", target, [*framing, *headers], httpx.ByteStream(body))
+        response = stream = None
         try:
             with ServiceTimeout(self._timeouts):
                 response = await self._posts.handle_async_request(request)
-                return Answer(response.status_code, response.headers.raw, await _read_all(_body_of(response)))
+                stream = cast("httpx.AsyncByteStream", response.stream)
+                return Answer(response.status_code, response.headers.raw, await _read_all(stream))
         except (errors.ProxyError, httpx.HTTPError, TimeoutError) as error:
             raise self._mapped(error, response) from error
         finally:
-            if response is not None:
-                await _body_of(response).aclose()
+            if stream is not None:
+                await stream.aclose()
 
     @contextlib.asynccontextmanager
     async def stream(
@@ -115,23 +116,24 @@ class Upstream:
         Raises:
             errors.ProxyError: as `post` does, while the block runs too; or what `body` raises.
         """
-        response = None
+        response = stream = None
         timeout = ServiceTimeout(self._timeouts)
         upload = httpx.ByteStream(b"") if body is None else _Upload(body, timeout)
-        request = self._request(method, target, headers, upload)
+        request = self._request(method, target, [(b"host", self._host), *headers], upload)
         try:
             with timeout:
                 response = await self._streams.handle_async_request(request)
-                yield Stream(response.status_code, response.headers.raw, _read_each(_body_of(response), timeout))
+                stream = cast("httpx.AsyncByteStream", response.stream)
+                yield Stream(response.status_code, response.headers.raw, _read_each(stream, timeout))
         except (errors.ProxyError, httpx.HTTPError, TimeoutError) as error:
             raise self._mapped(error, response) from error
         finally:
-            if response is not None:
-                await _body_of(response).aclose()
+            if stream is not None:
+                await stream.aclose()
 
     def _request(self, method: str, target: bytes, headers: list[Header], body: httpx.AsyncByteStream) -> httpx.Request:
         extensions = {"target": self._prefix + target, "timeout": self._limits}
-        return RawRequest(method, self._origin, RawHeaders([(b"host", self._host), *headers]), body, extensions)
+        return RawRequest(method, self._origin, RawHeaders(headers), body, extensions)
 
     def _mapped(self, error: Exception, response: httpx.Response | None) -> errors.ProxyError:
         known = self._known(error)
@@ -178,10 +180,6 @@ class _Upload(httpx.AsyncByteStream):
             yield chunk
             self._timeout.pause()
         self._timeout.restart()
-
-
-def _body_of(response: httpx.Response) -> httpx.AsyncByteStream:
-    return response.stream  # type: ignore[return-value]  # as with all asynchronous transports
 
 
 async def _read_each(body: httpx.AsyncByteStream, limit: ServiceTimeout) -> AsyncIterator[bytes]:
@@ -238,7 +236,7 @@ def _no_connection(cause: BaseException | None) -> errors.ProxyError:
         case ConnectionRefusedError():
             return _unreachable("it refused the connection", "connection_refused")
         case ConnectionError():
-            return _unreachable("it broke the connection off before it was ready", "connection_terminated")
+            return _unreachable("it closed the connection, or sent something, before the request", "connection_terminated")
         case OSError(errno=errno.EMFILE | errno.ENFILE):
             return _unreachable("the proxy has too many files open", "connection_limit_reached")
         case _:

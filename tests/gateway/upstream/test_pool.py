@@ -456,6 +456,45 @@ def test_an_idle_connection_on_which_something_waits_unread_is_not_used(
         run(test(url, make_it_act))
 
 
+@pytest.mark.parametrize("is_read", [False, True], ids=["unread", "read"])
+@pytest.mark.parametrize("act", [says_more, ends, breaks])
+def test_nothing_is_sent_to_a_service_that_does_not_wait_for_the_request(
+    act: Callable[[socket.socket], None], is_read: bool
+) -> None:
+    acted = threading.Event()
+    received: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            act(connection)
+            acted.set()
+            received.append(connection.recv(1))
+
+    async def test(url: httpx.URL) -> None:
+        loop = asyncio.get_running_loop()
+        connect = loop.create_connection
+
+        async def connects(*arguments: Any, **settings: Any) -> Any:
+            transport, connection = await connect(*arguments, **settings)
+            assert acted.wait(PATIENCE)  # the loop waits, too, and reads nothing
+            if is_read:
+                await until(lambda: connection.state is State.CLOSED)
+            return transport, connection
+
+        loop.create_connection = connects  # type: ignore[method-assign]
+        pool = ConnectionPool(url, keepalive=60, max_connections=1)
+        with pytest.raises(httpx.ConnectError) as caught:
+            await call(pool)
+        assert isinstance(caught.value.__cause__, ConnectionError)
+        await until(lambda: pool._capacity == 1)
+        await pool.aclose()
+
+    with in_a_thread(serve) as url:
+        run(test(url))
+    assert not any(received)
+
+
 def test_a_connection_that_is_handed_over_is_looked_at_too() -> None:
     async def test(url: httpx.URL, make_it_act: Callable[[], None]) -> None:
         pool = ConnectionPool(url, keepalive=60, max_connections=1)
