@@ -147,7 +147,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             if isinstance(error, OSError):
                 raise httpx.ConnectError(type(error).__name__) from error
             raise
-        # What came before the request is no response to it (RFC 9112, section 9.2); over TLS, it may be a session ticket.
+        # What came already is no response to the request (RFC 9112, section 9.2); over TLS, it may be a session ticket.
         if not (connection.is_usable if self._tls is None else connection.is_reusable):
             connection.abort()
             raise httpx.ConnectError("the service did not wait for the request") from ConnectionAbortedError()

@@ -236,7 +236,7 @@ def _no_connection(cause: BaseException | None) -> errors.ProxyError:
         case ConnectionRefusedError():
             return _unreachable("it refused the connection", "connection_refused")
         case ConnectionError():
-            return _unreachable("it closed the connection, or sent something, before the request", "connection_terminated")
+            return _unreachable("it closed the connection, or spoke, before the request", "connection_terminated")
         case OSError(errno=errno.EMFILE | errno.ENFILE):
             return _unreachable("the proxy has too many files open", "connection_limit_reached")
         case _:

@@ -1,10 +1,23 @@
 import pytest
 
 from proxy.gateway.headers import Header
-from proxy.gateway.upstream.response_parser import IDLE_MARGIN, validate_head
+from proxy.gateway.upstream.response_parser import IDLE_MARGIN, ResponseParser, validate_head
 
 LENGTH = (b"Content-Length", b"2")
 CHUNKED = (b"Transfer-Encoding", b"chunked")
+
+
+def test_a_response_is_the_same_however_it_is_cut() -> None:
+    response = b"HTTP/1.1 103 X\r\nX: 1\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: timeout=9\r\n\r\nok"
+    parser = ResponseParser()
+    for cut in range(1, len(response)):
+        parser.expect(to_head=False)
+        parser.feed(response[:cut])
+        assert not parser.is_complete
+        parser.feed(response[cut:])
+        assert (parser.status, parser.headers) == (200, [LENGTH, (b"Keep-Alive", b"timeout=9")])
+        assert (parser.is_complete, parser.keeps_alive, parser.idle_limit) == (True, True, 9 - IDLE_MARGIN)
+        assert (parser.buffered, parser.take(), parser.buffered, parser.problem) == (2, b"ok", 0, None)
 
 
 @pytest.mark.parametrize(
