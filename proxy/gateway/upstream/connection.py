@@ -22,7 +22,7 @@ _NOT_IN_TARGET = re.compile(rb"[\x00-\x20\x7f]")
 
 
 def encode_head(request: httpx.Request) -> bytes:
-    """The head of a request as it is sent: the extension ``target`` if there is one, and no header added.
+    """The head of a request as it is sent, with the extension ``target`` in place of the URL, and no header added.
 
     Raises:
         httpx.LocalProtocolError: it contains a control character.
@@ -55,8 +55,8 @@ class UpstreamConnection(asyncio.Protocol):
     Attributes:
         state: what it is doing.
         response: the response to the last request.
-        is_established: it was connected, so that `on_lost` is called one day.
-        idle_since: when the pool got it back, on the loop's clock.
+        is_established: whether it was ever connected; if so, `on_lost` is called at its end.
+        idle_since: when it was returned to the pool, on the loop's clock.
     """
 
     idle_since: float
@@ -94,13 +94,13 @@ class UpstreamConnection(asyncio.Protocol):
 
     @property
     def is_reusable(self) -> bool:
-        """Whether the last exchange is over, and another may follow."""
+        """Whether the last exchange is over and another may follow."""
         over = self.state is State.IDLE and not self.response.buffered and self._upload is None
         return over and self.loop.time() < self._usable_until and not self._transport.is_closing()
 
     @property
     def is_usable(self) -> bool:
-        """Whether another exchange may follow at once, since nothing that arrived is unread, not even an end.
+        """Whether it is reusable and nothing has arrived that the loop has not read yet, not even the end.
 
         It takes a system call. Over TLS, a session ticket may be unread. That is rare: servers send theirs before the
         first response.
@@ -109,7 +109,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     @property
     def is_stale(self) -> bool:
-        """Whether the service may have closed it before the last request arrived: no byte of a response came."""
+        """Whether it was used before and got no response now, so that it may have been closed before the request came."""
         return self._requests > 1 and not self.response.has_begun
 
     async def exchange(self, request: httpx.Request, head: bytes) -> None:
@@ -117,7 +117,7 @@ class UpstreamConnection(asyncio.Protocol):
 
         Args:
             request: which has the body.
-            head: of the request, encoded.
+            head: of the request, from `encode_head`.
         """
         try:
             self._send(request, head)
@@ -161,7 +161,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport.abort()
 
     def _progress(self) -> asyncio.Future[None]:
-        """Something has changed; or raise the error of the exchange."""
+        """A future that ends with the next change of state; the error of the exchange is raised."""
         if self._error is not None:
             raise self._error
         self._waiter = self.loop.create_future()
@@ -172,7 +172,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._waiter.set_result(None)
 
     def _fail(self, error: Exception) -> None:
-        """Let the current exchange, if there is one, fail with an error, and no other follow."""
+        """Allow no further exchange; one that is under way fails with the error."""
         if self.state is State.BUSY:
             self._error = error
         self.state = State.CLOSED
@@ -253,7 +253,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
-        if self.state is not State.BUSY:  # it must not be taken for the response to the next request
+        if self.state is not State.BUSY:  # nothing was requested, and the next request must not get it
             self.abort()
             return
         response = self.response

@@ -19,7 +19,7 @@ from proxy.gateway.upstream.connection import UpstreamConnection, encode_head
 from proxy.gateway.upstream.messages import RawHeaders
 
 LIFETIME = 60.0
-"""Seconds after which a connection is not kept, however busy: only for a new one is the service's name looked up."""
+"""Seconds after which a connection is not used again, for the service's name is resolved only for a new one."""
 
 _NO_HEADERS = httpx.Headers()
 
@@ -28,12 +28,11 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     """Pooled connections to one origin.
 
     A request is sent once, over an idle connection or a new one. Only a request without side effects is sent again, and
-    only after a connection that was used before closed without an answer. Nothing is added to the headers, no cookie
-    kept, no redirect followed, no environment variable read, no content encoding undone. Interim responses and trailers
-    are dropped.
+    only if a connection that was used before ends without a response. The pool adds no headers, keeps no cookies,
+    follows no redirects, decodes no content and reads no environment variables. It drops interim responses and trailers.
 
-    Of httpx's extensions it takes ``target``, and from ``timeout`` the seconds for ``connect``, which include the wait
-    for a free connection.
+    It honours two of httpx's extensions: ``target``, and ``timeout``, of which ``connect`` includes the wait for a free
+    connection, and the rest is ignored.
 
     Args:
         origin: scheme, host and port; the rest of the URL is ignored.

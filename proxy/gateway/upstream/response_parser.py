@@ -22,14 +22,14 @@ class ResponseParser:
     """Parses the responses of one connection, one after another.
 
     Attributes:
-        has_begun: a byte of the response has come.
+        has_begun: a byte of the response has been received.
         status: of the final response, or 0 before its head is complete.
         headers: of the final response, as they were sent.
         buffered: bytes of the body that were parsed and not taken yet.
         ends_with_connection: the body has no length; the end of the connection is its end.
         is_complete: the whole response has been parsed.
         keeps_alive: the connection may carry another request after this response.
-        idle_limit: seconds for which the service keeps the connection open, or None if it does not say.
+        idle_limit: seconds for which the connection may be idle afterwards, or None if the service does not say.
         problem: why the response is invalid, or None.
     """
 

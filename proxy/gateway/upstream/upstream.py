@@ -1,4 +1,4 @@
-"""One call to the successor."""
+"""Calls the service, and turns every way that this can fail into an error of the proxy."""
 
 import contextlib
 import errno
@@ -21,14 +21,14 @@ ANSWER_LIMIT = 4 << 20
 
 
 class Answer(NamedTuple):
-    """What the successor answered, the body as it came."""
+    """The whole response of the service, the body as it was sent."""
 
     status: int
     headers: list[Header]
     body: bytes
 
     def decoded(self) -> bytes:
-        """The body, its content encoding undone.
+        """The body without its content encoding.
 
         Raises:
             errors.InvalidAnswer: the encoding is unknown or broken, or hides more than `ANSWER_LIMIT`.
@@ -39,7 +39,7 @@ class Answer(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """What the successor answers, as it comes."""
+    """A response of the service whose body is still being received."""
 
     status: int
     headers: list[Header]
@@ -47,12 +47,12 @@ class Stream(NamedTuple):
 
 
 class Upstream:
-    """The successor's address, and the connections to it: an asynchronous context, which closes them.
+    """The service: its address, and the connections to it, which are closed at the end of an asynchronous context.
 
     Args:
-        settings: address and limits. Translated calls and others have `max_connections` each, so that neither kind
-            waits for the other.
-        transport: replaces both pools of connections; None keeps them.
+        settings: address and limits. `post` and `stream` have a pool of `max_connections` each, so that neither waits
+            for the other.
+        transport: used instead of both pools, if given.
     """
 
     def __init__(self, settings: config.Upstream, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -78,7 +78,7 @@ class Upstream:
 
         Args:
             target: path and query, byte for byte.
-            headers: all but ``Host`` and the length.
+            headers: of the request, without ``Host`` and ``Content-Length``.
             body: of the request.
 
         Raises:
@@ -105,16 +105,16 @@ class Upstream:
     async def stream(
         self, method: str, target: bytes, headers: list[Header], body: AsyncIterator[bytes] | None
     ) -> AsyncIterator[Stream]:
-        """Forward a call as it is, both bodies as they come; the service may pause for up to `upstream.timeout`.
+        """Forward a call unchanged, and stream both bodies; the service may pause for up to `upstream.timeout`.
 
         Args:
-            method: as it came.
+            method: of the request.
             target: path and query, byte for byte.
-            headers: all but ``Host``.
-            body: of the request; None where it has none.
+            headers: of the request, without ``Host``.
+            body: of the request, or None if it has none.
 
         Raises:
-            errors.ProxyError: as `post` does, while the block runs too; or what `body` raises.
+            errors.ProxyError: as `post` does, also while the block runs; or what `body` raises.
         """
         response = stream = None
         timeout = ServiceTimeout(self._timeouts)
@@ -136,11 +136,11 @@ class Upstream:
         return RawRequest(method, self._origin, RawHeaders(headers), body, extensions)
 
     def _mapped(self, error: Exception, response: httpx.Response | None) -> errors.ProxyError:
-        known = self._known(error)
-        known.upstream_status = response.status_code if response is not None else None
-        return known
+        mapped = self._proxy_error(error)
+        mapped.upstream_status = response.status_code if response is not None else None
+        return mapped
 
-    def _known(self, error: Exception) -> errors.ProxyError:
+    def _proxy_error(self, error: Exception) -> errors.ProxyError:
         match error:
             case errors.ProxyError():
                 return error
@@ -230,9 +230,9 @@ def _no_connection(cause: BaseException | None) -> errors.ProxyError:
         case socket.gaierror():
             return _unreachable("its name is not known", "dns_error")
         case ssl.SSLCertVerificationError():
-            return _unreachable("its certificate is not to be trusted", "tls_certificate_error")
+            return _unreachable("its certificate is not trusted", "tls_certificate_error")
         case ssl.SSLError():
-            return _unreachable("it does not speak TLS as it must", "tls_protocol_error")
+            return _unreachable("the TLS handshake failed", "tls_protocol_error")
         case ConnectionRefusedError():
             return _unreachable("it refused the connection", "connection_refused")
         case ConnectionError():
