@@ -56,10 +56,8 @@ class UpstreamConnection(asyncio.Protocol):
         state: what it is doing.
         response: the response to the last request.
         is_established: whether it was ever connected; if so, `on_lost` is called at its end.
-        idle_since: when it was returned to the pool, on the loop's clock.
+        usable_until: when it may last begin an exchange, on the loop's clock.
     """
-
-    idle_since: float
 
     def __init__(
         self,
@@ -76,7 +74,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.state = State.IDLE
         self.is_established = False
         self._requests = 0
-        self._usable_until = math.inf
+        self.usable_until = math.inf
         self._expires_at = loop.time() + lifetime
         self._poll = select.poll()
         self._writable = asyncio.Event()
@@ -96,7 +94,7 @@ class UpstreamConnection(asyncio.Protocol):
     def is_reusable(self) -> bool:
         """Whether the last exchange is over and another may follow."""
         over = self.state is State.IDLE and not self.response.buffered and self._upload is None
-        return over and self.loop.time() < self._usable_until and not self._transport.is_closing()
+        return over and self.loop.time() < self.usable_until and not self._transport.is_closing()
 
     @property
     def is_usable(self) -> bool:
@@ -109,7 +107,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     @property
     def is_stale(self) -> bool:
-        """Whether it was used before and got no response now, so that it may have been closed before the request came."""
+        """Whether a used connection got no response, so that it may have been closed before the request was sent."""
         return self._requests > 1 and not self.response.has_begun
 
     async def exchange(self, request: httpx.Request, head: bytes) -> None:
@@ -272,7 +270,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.state = State.IDLE if self.response.keeps_alive else State.CLOSED
         allowed = self.response.idle_limit
         idle = self._keepalive if allowed is None else min(allowed, self._keepalive)
-        self._usable_until = min(self.loop.time() + idle, self._expires_at)
+        self.usable_until = min(self.loop.time() + idle, self._expires_at)
 
 
 def _was_closed_properly(transport: asyncio.Transport) -> bool:

@@ -29,7 +29,8 @@ class ConnectionPool(httpx.AsyncBaseTransport):
 
     A request is sent once, over an idle connection or a new one. Only a request without side effects is sent again, and
     only if a connection that was used before ends without a response. The pool adds no headers, keeps no cookies,
-    follows no redirects, decodes no content and reads no environment variables. It drops interim responses and trailers.
+    follows no redirects, decodes no content and reads no environment variables. Interim responses and trailers are
+    dropped.
 
     It honours two of httpx's extensions: ``target``, and ``timeout``, of which ``connect`` includes the wait for a free
     connection, and the rest is ignored.
@@ -174,19 +175,17 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             self._capacity += 1
             return
         self._idle.append(connection)
-        connection.idle_since = connection.loop.time()
         if self._sweep is None:
             self._schedule_sweep()
 
     def _schedule_sweep(self) -> None:
         # The first has been idle for the longest time, since the last is used first.
-        loop = asyncio.get_running_loop()
-        self._sweep = loop.call_at(self._idle[0].idle_since + self._keepalive, self._close_expired)
+        self._sweep = asyncio.get_running_loop().call_at(self._idle[0].usable_until, self._close_expired)
 
     def _close_expired(self) -> None:
         self._sweep = None
-        expired = asyncio.get_running_loop().time() - self._keepalive
-        while self._idle and self._idle[0].idle_since <= expired:
+        now = asyncio.get_running_loop().time()
+        while self._idle and self._idle[0].usable_until <= now:
             self._idle.popleft().abort()
         if self._idle:
             self._schedule_sweep()
