@@ -5,7 +5,7 @@ import random
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ import httpx
 import pytest
 import trustme
 
-from proxy.gateway.upstream.connection import State
+from proxy.gateway.upstream.connection import State, UpstreamConnection
 from proxy.gateway.upstream.pool import ConnectionPool
 from tests.gateway.upstream.origin import (
     CA,
@@ -205,6 +205,17 @@ def test_an_idle_connection_is_closed_after_its_time_and_not_before() -> None:
     run(test())
 
 
+def test_a_response_that_was_closed_cannot_be_read() -> None:
+    async def test() -> None:
+        async with pool_for(answers(OK)) as (pool, _):
+            closed = await begin(pool)
+            await closed.aclose()
+            with pytest.raises(httpx.StreamClosed):
+                await anext(aiter(closed.stream))  # type: ignore[arg-type]
+
+    run(test())
+
+
 def test_a_connection_is_not_kept_beyond_its_lifetime_and_who_waits_makes_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -328,6 +339,19 @@ def test_an_idle_connection_on_which_something_waits_unread_is_not_used(
         run(test(url, make_it_act))
 
 
+def after_connecting(wait: Callable[[UpstreamConnection], Awaitable[None]]) -> None:
+    """Have the running loop wait each time before a new connection is used."""
+    loop = asyncio.get_running_loop()
+    connect = loop.create_connection
+
+    async def connects(*arguments: Any, **settings: Any) -> Any:
+        transport, connection = await connect(*arguments, **settings)
+        await wait(connection)
+        return transport, connection
+
+    loop.create_connection = connects  # type: ignore[method-assign]
+
+
 @pytest.mark.parametrize("is_read", [False, True], ids=["unread", "read"])
 @pytest.mark.parametrize("act", [says_more, ends, breaks])
 def test_nothing_is_sent_to_a_service_that_does_not_wait_for_the_request(
@@ -343,18 +367,13 @@ def test_nothing_is_sent_to_a_service_that_does_not_wait_for_the_request(
             acted.set()
             received.append(connection.recv(1))
 
+    async def wait(connection: UpstreamConnection) -> None:
+        assert acted.wait(PATIENCE)  # the loop waits, too, and reads nothing
+        if is_read:
+            await until(lambda: connection.state is State.CLOSED)
+
     async def test(url: httpx.URL) -> None:
-        loop = asyncio.get_running_loop()
-        connect = loop.create_connection
-
-        async def connects(*arguments: Any, **settings: Any) -> Any:
-            transport, connection = await connect(*arguments, **settings)
-            assert acted.wait(PATIENCE)  # the loop waits, too, and reads nothing
-            if is_read:
-                await until(lambda: connection.state is State.CLOSED)
-            return transport, connection
-
-        loop.create_connection = connects  # type: ignore[method-assign]
+        after_connecting(wait)
         pool = ConnectionPool(url, keepalive=60, max_connections=1)
         with pytest.raises(httpx.ConnectError) as caught:
             await call(pool)
@@ -365,6 +384,30 @@ def test_nothing_is_sent_to_a_service_that_does_not_wait_for_the_request(
     with in_a_thread(serve) as url:
         run(test(url))
     assert not any(received)
+
+
+def test_session_tickets_do_not_count_as_sent_before_the_request() -> None:
+    tls, shaken = shown(CA, "127.0.0.1"), threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with tls.wrap_socket(connection, server_side=True) as secured:  # which sends the tickets
+            shaken.set()
+            secured.recv(1)
+            secured.sendall(OK)
+            secured.recv(1000)
+
+    async def wait(_connection: UpstreamConnection) -> None:
+        assert shaken.wait(PATIENCE)
+
+    async def test(url: httpx.URL) -> None:
+        after_connecting(wait)
+        pool = ConnectionPool(url.copy_with(scheme="https"), keepalive=60, max_connections=1, tls=trusting(CA))
+        assert await body_of(pool) == b"ok"
+        await pool.aclose()
+
+    with in_a_thread(serve) as url:
+        run(test(url))
 
 
 def test_a_connection_that_is_handed_over_is_looked_at_too() -> None:

@@ -20,6 +20,13 @@ def test_a_response_is_the_same_however_it_is_cut() -> None:
         assert (parser.buffered, parser.take(), parser.buffered, parser.problem) == (2, b"ok", 0, None)
 
 
+def test_a_body_after_the_response_to_head_ends_the_connection() -> None:
+    parser = ResponseParser()
+    parser.expect(to_head=True)
+    parser.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    assert (parser.is_complete, parser.keeps_alive, parser.take()) == (True, False, b"")
+
+
 @pytest.mark.parametrize(
     ("status", "headers", "ends_with_connection"),
     [
