@@ -23,7 +23,6 @@ from proxy import config
 from proxy.gateway.app import App
 from proxy.gateway.call.policy import Clock
 from proxy.gateway.server import server
-from proxy.gateway.upstream.pool import Engine
 
 TRIGGER = "/acme/shop/ci_workflows/build/trigger"
 HEAD = f"POST {TRIGGER} HTTP/1.1\r\nHost: proxy\r\n"
@@ -220,10 +219,8 @@ class Proxy:
     def patient(self) -> None:
         """Wait for the service from now on, however busy the machine is."""
         assert self.app is not None
-        self.app._upstream._timeout = PATIENCE
-        for transport in self.app._upstream._transports:
-            assert isinstance(transport, Engine)
-            transport._connect_timeout = PATIENCE
+        self.app._upstream._timeouts.seconds = PATIENCE
+        self.app._upstream._limits["connect"] = PATIENCE
 
     def call(
         self,

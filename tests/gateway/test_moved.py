@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.gateway.upstream import pool as engine
+from proxy.gateway.upstream import pool
 from tests.gateway.faults import MOVED, told
 from tests.gateway.worlds import NAME, full, named, resolving
 from tests.harness import Proxy, Upstream, proxy_for, reply, until
@@ -61,7 +61,7 @@ def test_no_call_fails_while_the_service_moves(names: dict[str, list[str]], tmp_
 def test_a_service_that_has_moved_is_found_even_by_a_connection_that_is_never_idle(
     names: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "LIFETIME", 0.1)
+    monkeypatch.setattr(pool, "LIFETIME", 0.1)
     with Upstream().running() as old, at(SECOND, old.url) as new, proxy_for(named(old), tmp_path) as proxy:
         names[NAME] = [FIRST]
         load = Load(proxy, [[TRIGGERED]])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
-from proxy.gateway.upstream import pool as engine
+from proxy.gateway.upstream import pool
 from tests.gateway import certificates
 from tests.harness import TRIGGER, Answer, Proxy, Script, Upstream, proxy_for, reply
 
@@ -141,7 +141,7 @@ def has_no_address(folder: Path) -> Iterator[World]:
 @contextlib.contextmanager
 def resolving() -> Iterator[dict[str, list[str]]]:
     """Names with the addresses that they have at the moment."""
-    real = engine.addresses
+    real = pool.addresses
     names: dict[str, list[str]] = {}
 
     async def resolved(host: str, port: int) -> Any:
@@ -150,7 +150,7 @@ def resolving() -> Iterator[dict[str, list[str]]]:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return [found for address in addresses for found in await real(address, port)]
 
-    with mock.patch.object(engine, "addresses", resolved):
+    with mock.patch.object(pool, "addresses", resolved):
         yield names
 
 

@@ -1,7 +1,7 @@
-"""HTTP/1.1 to one origin, behind httpx's transport interface.
+"""HTTP/1.1 to one origin, as a transport of httpx.
 
-Why not a client library: each that was measured costs five times as much a call, changes targets or header values that
-it cannot spell, or cannot tell a connection that was never made from one that broke after the request was sent.
+Why not httpx's own transport or another client: each that was measured costs five times as much a call, changes targets
+or header values, or cannot tell a connection that was never made from one that broke after the request was sent.
 """
 
 import asyncio
@@ -9,86 +9,78 @@ import collections
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Awaitable, Callable
+from typing import Self
 
 import aiohappyeyeballs
 import httpx
 
-from proxy.gateway.upstream.connection import Connection, Request
-from proxy.gateway.upstream.deadlines import Deadlines
+from proxy.gateway.upstream.connection import UpstreamConnection, encode_head
+from proxy.gateway.upstream.messages import RawHeaders
 
 LIFETIME = 60.0
-"""Seconds after which a connection is not kept, however busy: only for a new one is the service's name looked up."""
+"""Seconds after which a connection is not used again, for the service's name is resolved only for a new one."""
+
+_NO_HEADERS = httpx.Headers()
 
 
-class Engine(httpx.AsyncBaseTransport):
+class ConnectionPool(httpx.AsyncBaseTransport):
     """Pooled connections to one origin.
 
-    A request is sent once, over an idle connection or a new one, but for what `Request.is_repeatable` says. Nothing is
-    added to its headers, no cookie is kept, no redirect followed, no environment looked at, no content encoding undone.
-    Interim answers and trailers are dropped.
+    A request is sent once, over an idle connection or a new one. Only a request without side effects is sent again, and
+    only if a connection that was used before ends without a response. The pool adds no headers, keeps no cookies,
+    follows no redirects, decodes no content and reads no environment variables. Interim responses and trailers are
+    dropped.
+
+    It honours two of httpx's extensions: ``target``, and ``timeout``, of which ``connect`` includes the wait for a free
+    connection, and the rest is ignored.
 
     Args:
-        origin: scheme, host and port; the rest of the URL is not looked at.
-        connect_timeout: seconds to wait for a free connection and to establish it.
-        keepalive: seconds after an answer for which its connection may be used again, unless the answer allows less.
+        origin: scheme, host and port; the rest of the URL is ignored.
+        keepalive: seconds after a response for which its connection may be used again, unless the service allows less.
         max_connections: at most, busy ones included.
-        tls: what to trust; the system's authorities by default.
+        tls: which certificates to trust; by default those of the system's authorities.
     """
 
     def __init__(
-        self,
-        origin: httpx.URL,
-        *,
-        connect_timeout: float,
-        keepalive: float,
-        max_connections: int,
-        tls: ssl.SSLContext | None = None,
+        self, origin: httpx.URL, *, keepalive: float, max_connections: int, tls: ssl.SSLContext | None = None
     ) -> None:
         self._host = origin.raw_host.decode("ascii")
         self._port = origin.port or (443 if origin.scheme == "https" else 80)
         self._tls = (tls or _system_trust()) if origin.scheme == "https" else None
-        self._connect_timeout = connect_timeout
         self._keepalive = keepalive
-        self._free = max_connections
-        self._idle: collections.deque[Connection] = collections.deque()
-        self._waiting: collections.deque[asyncio.Future[Connection | None]] = collections.deque()
+        self._capacity = max_connections  # connections that may still be opened
+        self._idle: collections.deque[UpstreamConnection] = collections.deque()
+        self._waiters: collections.deque[asyncio.Future[UpstreamConnection | None]] = collections.deque()
         self._sweep: asyncio.TimerHandle | None = None
-        self._deadlines = Deadlines()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request of httpx's, as `send` does; the target is its extension ``target`` (bytes), if it has one."""
-        whole = isinstance(request.stream, httpx.ByteStream)
-        body = b"".join(request.stream) if whole else request.stream  # type: ignore[arg-type]
-        target = request.extensions.get("target") or request.url.raw_path
-        reply = await self.send(Request(request.method, target, request.headers.raw, body))  # type: ignore[arg-type]
-        return httpx.Response(reply.status, headers=reply.headers, stream=reply)
-
-    async def send(self, request: Request) -> "Reply":
-        """Send a request, and wait for the head of its answer. Without httpx's objects it takes half the time.
+        """Send a request, and wait for the head of its response, which must be closed.
 
         Raises:
-            httpx.ConnectError: no connection was made; the cause is the system's own error.
+            httpx.ConnectError: no connection was made; the cause is the system's error.
             httpx.ConnectTimeout: no connection was made in time.
-            httpx.PoolTimeout: none became free in time.
+            httpx.PoolTimeout: no connection became free in time.
             httpx.LocalProtocolError: the request cannot be written; it was not sent.
             httpx.ReadError: the connection broke after the request was sent.
-            httpx.ReadTimeout: the deadline passed; it may be raised in reading the answer, too.
-            httpx.RemoteProtocolError: the answer is no HTTP/1.1.
+            httpx.RemoteProtocolError: the response is not HTTP/1.1.
         """
-        head = request.head()
-        connection = self._take_idle(fresh=False) or await self._acquire()
+        head = encode_head(request)
+        connection = self._take_idle() or await self._acquire(request)
         try:
-            await self._exchange(connection, head, request)
-        except httpx.ReadError as broken:
-            if not (connection.is_stale and request.is_repeatable):
+            await connection.exchange(request, head)
+        except httpx.ReadError as error:
+            if not (connection.is_stale and _is_repeatable(request)):
                 raise
             try:
-                connection = await self._acquire(fresh=True)
+                connection = await self._acquire(request, fresh=True)
             except httpx.TransportError:  # which would say that nothing was sent
-                raise broken from None
-            await self._exchange(connection, head, request)
-        return Reply(connection, self._release)
+                raise error from None
+            await connection.exchange(request, head)
+        body = _ResponseBody(connection, self._release)
+        response = httpx.Response(connection.response.status, headers=_NO_HEADERS, stream=body)
+        response.headers = RawHeaders(connection.response.headers)
+        return response
 
     async def aclose(self) -> None:
         """Close the idle connections."""
@@ -97,49 +89,47 @@ class Engine(httpx.AsyncBaseTransport):
         for connection in self._idle:
             connection.abort()
 
-    async def _exchange(self, connection: Connection, head: bytes, request: Request) -> None:
-        if request.deadline is not None:
-            self._deadlines.set(connection, request.deadline)
-        await connection.exchange(head, request)
-
-    async def _acquire(self, *, fresh: bool = False) -> Connection:
-        deadline = None
+    async def _acquire(self, request: httpx.Request, *, fresh: bool = False) -> UpstreamConnection:
+        """A connection for a request; a new one, if `fresh` and one may be opened."""
+        seconds = request.extensions.get("timeout", {}).get("connect")
+        deadline = asyncio.get_running_loop().time() + seconds if seconds is not None else None
         while (connection := self._take_idle(fresh=fresh)) is None:
-            deadline = deadline or asyncio.get_running_loop().time() + self._connect_timeout
-            if self._free:
-                self._free -= 1
+            if self._capacity:
+                self._capacity -= 1
                 return await self._connect(deadline)
-            given = await self._turn(deadline)
-            if given is None:
+            released = await self._wait_for_release(deadline)
+            if released is None:
                 return await self._connect(deadline)
-            if _is_usable(given):
-                return given
+            if released.is_usable:
+                return released
+            released.abort()
         return connection
 
-    def _take_idle(self, *, fresh: bool) -> Connection | None:
-        while self._idle and not (fresh and self._free):
+    def _take_idle(self, *, fresh: bool = False) -> UpstreamConnection | None:
+        while self._idle and not (fresh and self._capacity):
             connection = self._idle.pop()
-            if _is_usable(connection):
+            if connection.is_usable:
                 return connection
+            connection.abort()
         return None
 
-    async def _turn(self, deadline: float) -> Connection | None:
-        """Wait for a connection that somebody is done with, or None for the leave to make one."""
-        turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+    async def _wait_for_release(self, deadline: float | None) -> UpstreamConnection | None:
+        """Wait for a released connection; None means that the caller may open one."""
+        waiter: asyncio.Future[UpstreamConnection | None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
         try:
             async with asyncio.timeout_at(deadline):
-                return await turn
+                return await waiter
         except BaseException as error:
-            if turn.done() and not turn.cancelled():  # given in the very moment of giving up
-                self._pass_on(turn.result())
+            if waiter.done() and not waiter.cancelled():  # it was served at the very moment of giving up
+                self._release_to_next(waiter.result())
             if isinstance(error, TimeoutError):
                 raise httpx.PoolTimeout("no connection became free in time") from None
             raise
 
-    async def _connect(self, deadline: float) -> Connection:
+    async def _connect(self, deadline: float | None) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
-        connection = Connection(self._lost, loop, self._keepalive)
+        connection = UpstreamConnection(self._lost, loop, keepalive=self._keepalive, lifetime=LIFETIME)
         try:
             async with asyncio.timeout_at(deadline):
                 found = await addresses(self._host, self._port)
@@ -150,101 +140,92 @@ class Engine(httpx.AsyncBaseTransport):
                     server_hostname=self._host if self._tls is not None else None,
                 )
         except BaseException as error:
-            if not connection.made:  # or else it gives its place back itself, when it is lost
-                self._pass_on(None)
+            if not connection.is_established:  # otherwise `_lost` is called
+                self._release_to_next(None)
             if isinstance(error, TimeoutError):
                 raise httpx.ConnectTimeout("no connection in time") from error
             if isinstance(error, OSError):
                 raise httpx.ConnectError(type(error).__name__) from error
             raise
-        connection.made_at = loop.time()
+        # What came already is no response to the request (RFC 9112, section 9.2); over TLS, it may be a session ticket.
+        if not (connection.is_usable if self._tls is None else connection.is_reusable):
+            connection.abort()
+            raise httpx.ConnectError("the service did not wait for the request") from ConnectionAbortedError()
         return connection
 
-    def _release(self, connection: Connection) -> None:
-        self._deadlines.clear(connection)
-        if connection.is_reusable and connection.loop.time() < connection.made_at + LIFETIME:
-            self._pass_on(connection)
+    def _release(self, connection: UpstreamConnection) -> None:
+        if connection.is_reusable:
+            self._release_to_next(connection)
         else:
             connection.abort()
 
-    def _lost(self, connection: Connection) -> None:
-        self._deadlines.clear(connection)
+    def _lost(self, connection: UpstreamConnection) -> None:
         with contextlib.suppress(ValueError):
             self._idle.remove(connection)
-        self._pass_on(None)
+        self._release_to_next(None)
 
-    def _pass_on(self, connection: Connection | None) -> None:
-        """Give a connection, or the leave to make one, to whoever has waited longest."""
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(connection)
+    def _release_to_next(self, connection: UpstreamConnection | None) -> None:
+        """Give a connection, or with None the right to open one, to the request that has waited longest."""
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
                 return
         if connection is None:
-            self._free += 1
+            self._capacity += 1
             return
         self._idle.append(connection)
-        connection.idle_since = connection.loop.time()
         if self._sweep is None:
             self._schedule_sweep()
 
     def _schedule_sweep(self) -> None:
-        # The oldest stand first: the newest are taken first.
-        loop = asyncio.get_running_loop()
-        self._sweep = loop.call_at(self._idle[0].idle_since + self._keepalive, self._close_expired)
+        # The first has been idle for the longest time, since the last is used first.
+        self._sweep = asyncio.get_running_loop().call_at(self._idle[0].usable_until, self._close_expired)
 
     def _close_expired(self) -> None:
         self._sweep = None
-        expired = asyncio.get_running_loop().time() - self._keepalive
-        while self._idle and self._idle[0].idle_since <= expired:
+        now = asyncio.get_running_loop().time()
+        while self._idle and self._idle[0].usable_until <= now:
             self._idle.popleft().abort()
         if self._idle:
             self._schedule_sweep()
 
 
-class Reply(httpx.AsyncByteStream):
-    """An answer, whose body comes as it is read; it must be closed.
+class _ResponseBody(httpx.AsyncByteStream):
+    """The body of a response, read as it comes."""
 
-    Attributes:
-        headers: as they came.
-    """
-
-    def __init__(self, connection: Connection, release: Callable[[Connection], None]) -> None:
-        self.status = connection.status
-        self.headers = connection.headers
-        self._connection: Connection | None = connection
+    def __init__(self, connection: UpstreamConnection, release: Callable[[UpstreamConnection], None]) -> None:
+        self._connection = connection
         self._release = release
+        self._is_closed = False
 
-    async def read(self) -> bytes:
-        """What has come of its body, or nothing at its end."""
-        return await self._connection.read() if self._connection is not None else b""
+    def __aiter__(self) -> Self:
+        return self
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while chunk := await self.read():
-            yield chunk
+    def __anext__(self) -> Awaitable[bytes]:
+        if self._is_closed:  # the connection may belong to another request by now
+            raise httpx.StreamClosed
+        return self._connection.read()
 
     async def aclose(self) -> None:
-        """Give the connection back, or break it off where there is more to come."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._release(connection)
+        """Release the connection, or close it where the response is not complete."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._release(self._connection)
 
 
 async def addresses(host: str, port: int) -> list[aiohappyeyeballs.AddrInfoType]:
-    """Where a name leads at the moment.
+    """The addresses of a host at the moment.
 
     Raises:
-        socket.gaierror: nowhere.
+        socket.gaierror: it has none.
     """
     return list(await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
-def _is_usable(connection: Connection) -> bool:
-    """Whether a connection may carry a request now; one that may not is closed."""
-    usable = connection.is_reusable and connection.is_quiet
-    if not usable:
-        connection.abort()
-    return usable
+def _is_repeatable(request: httpx.Request) -> bool:
+    """Whether a request may be sent again if it got no response (RFC 9110, section 9.2.2)."""
+    return request.method in {"GET", "HEAD", "OPTIONS"} and isinstance(request.stream, httpx.ByteStream)
 
 
 def _system_trust() -> ssl.SSLContext:

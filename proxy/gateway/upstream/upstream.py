@@ -1,34 +1,34 @@
-"""One call to the successor."""
+"""Calls the service, and turns every way that this can fail into an error of the proxy."""
 
-import asyncio
 import contextlib
 import errno
 import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self, cast
 
 import httpx
 
 from proxy import config, errors
 from proxy.gateway.headers import Header
-from proxy.gateway.upstream.connection import Request
-from proxy.gateway.upstream.pool import Engine
+from proxy.gateway.upstream.messages import RawHeaders, RawRequest
+from proxy.gateway.upstream.pool import ConnectionPool
+from proxy.gateway.upstream.service_timeouts import ServiceTimeout, ServiceTimeouts
 
 ANSWER_LIMIT = 4 << 20
 """Bytes of the answer to a call that starts a run, encoded or not."""
 
 
 class Answer(NamedTuple):
-    """What the successor answered, the body as it came."""
+    """The whole response of the service, the body as it was sent."""
 
     status: int
     headers: list[Header]
     body: bytes
 
     def decoded(self) -> bytes:
-        """The body, its content encoding undone.
+        """The body without its content encoding.
 
         Raises:
             errors.InvalidAnswer: the encoding is unknown or broken, or hides more than `ANSWER_LIMIT`.
@@ -39,59 +39,46 @@ class Answer(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """What the successor answers, as it comes."""
+    """A response of the service whose body is still being received."""
 
     status: int
     headers: list[Header]
     body: AsyncIterator[bytes]
 
 
-class Reply(Protocol):
-    """What a transport brings back: the head, and the body as it is read."""
-
-    status: int
-    headers: list[Header]
-
-    async def read(self) -> bytes:
-        """What has come of its body, or nothing at its end."""
-
-    async def aclose(self) -> None:
-        """Give the connection back."""
-
-
 class Upstream:
-    """The successor's address, and the connections to it: an asynchronous context, which closes them.
+    """The service: its address, and the connections to it, which are closed at the end of an asynchronous context.
 
     Args:
-        settings: address and limits. Translated calls and others have `max_connections` each, so that neither kind
-            waits for the other.
-        transport: stands in for the network; None is the real one.
+        settings: address and limits. `post` and `stream` have a pool of `max_connections` each, so that neither waits
+            for the other.
+        transport: used instead of both pools, if given.
     """
 
     def __init__(self, settings: config.Upstream, transport: httpx.AsyncBaseTransport | None = None) -> None:
         base = httpx.URL(settings.url)
         self._host = base.netloc
         self._prefix = base.raw_path.rstrip(b"/")
-        self._timeout = settings.timeout
-        self._open = contextlib.AsyncExitStack()
-        self._transports = [transport] if transport is not None else [_engine(base, settings), _engine(base, settings)]
-        senders = [one.send if isinstance(one, Engine) else _Foreign(one, base).send for one in self._transports]
-        self._post, self._stream = senders[0], senders[-1]
+        self._origin = base.copy_with(raw_path=b"/")
+        self._timeouts = ServiceTimeouts(settings.timeout)
+        connect = settings.connect_timeout
+        self._limits = httpx.Timeout(settings.timeout, connect=connect, pool=connect).as_dict()
+        self._posts = transport or _pool(base, settings)
+        self._streams = transport or _pool(base, settings)
 
     async def __aenter__(self) -> Self:
-        for transport in self._transports:
-            await self._open.enter_async_context(transport)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._open.aclose()
+        for transport in {self._posts, self._streams}:
+            await transport.aclose()
 
     async def post(self, target: bytes, headers: list[Header], body: bytes) -> Answer:
         """Send a call that starts a run, exactly once, and read the whole answer within `upstream.timeout`.
 
         Args:
             target: path and query, byte for byte.
-            headers: all but ``Host`` and the length.
+            headers: of the request, without ``Host`` and ``Content-Length``.
             body: of the request.
 
         Raises:
@@ -101,53 +88,59 @@ class Upstream:
             errors.InvalidAnswer: the answer is not HTTP, or over `ANSWER_LIMIT`.
         """
         framing = [(b"host", self._host), (b"content-length", b"%d" % len(body))]
-        deadline = asyncio.get_running_loop().time() + self._timeout
-        request = Request("POST", self._prefix + target, [*framing, *headers], body, deadline)
-        reply = None
+        request = self._request("POST", target, [*framing, *headers], httpx.ByteStream(body))
+        response = stream = None
         try:
-            reply = await self._post(request)
-            return Answer(reply.status, reply.headers, await _read(reply))
+            with ServiceTimeout(self._timeouts):
+                response = await self._posts.handle_async_request(request)
+                stream = cast("httpx.AsyncByteStream", response.stream)
+                return Answer(response.status_code, response.headers.raw, await _read_all(stream))
         except (errors.ProxyError, httpx.HTTPError, TimeoutError) as error:
-            raise self._mapped(error, reply) from error
+            raise self._mapped(error, response) from error
         finally:
-            if reply is not None:
-                await reply.aclose()
+            if stream is not None:
+                await stream.aclose()
 
     @contextlib.asynccontextmanager
     async def stream(
         self, method: str, target: bytes, headers: list[Header], body: AsyncIterator[bytes] | None
     ) -> AsyncIterator[Stream]:
-        """Hand a call on as it is, both bodies as they come; the upstream may rest no longer than `upstream.timeout`.
+        """Forward a call unchanged, and stream both bodies; the service may pause for up to `upstream.timeout`.
 
         Args:
-            method: as it came.
+            method: of the request.
             target: path and query, byte for byte.
-            headers: all but ``Host``.
-            body: of the request; None where it has none.
+            headers: of the request, without ``Host``.
+            body: of the request, or None if it has none.
 
         Raises:
-            errors.ProxyError: as `post` does, while the block runs too; or what `body` raises.
+            errors.ProxyError: as `post` does, also while the block runs; or what `body` raises.
         """
-        headers = [(b"host", self._host), *headers]
-        reply = None
+        response = stream = None
+        timeout = ServiceTimeout(self._timeouts)
+        upload = httpx.ByteStream(b"") if body is None else _Upload(body, timeout)
+        request = self._request(method, target, [(b"host", self._host), *headers], upload)
         try:
-            async with asyncio.timeout(self._timeout) as rest:
-                watch = _Watch(rest, self._timeout)
-                upload = b"" if body is None else _Upload(body, watch)
-                reply = await self._stream(Request(method, self._prefix + target, headers, upload))
-                yield Stream(reply.status, reply.headers, _watched(reply, watch))
+            with timeout:
+                response = await self._streams.handle_async_request(request)
+                stream = cast("httpx.AsyncByteStream", response.stream)
+                yield Stream(response.status_code, response.headers.raw, _read_each(stream, timeout))
         except (errors.ProxyError, httpx.HTTPError, TimeoutError) as error:
-            raise self._mapped(error, reply) from error
+            raise self._mapped(error, response) from error
         finally:
-            if reply is not None:
-                await reply.aclose()
+            if stream is not None:
+                await stream.aclose()
 
-    def _mapped(self, error: Exception, reply: Reply | None) -> errors.ProxyError:
-        known = self._known(error)
-        known.upstream_status = reply.status if reply is not None else None
-        return known
+    def _request(self, method: str, target: bytes, headers: list[Header], body: httpx.AsyncByteStream) -> httpx.Request:
+        extensions = {"target": self._prefix + target, "timeout": self._limits}
+        return RawRequest(method, self._origin, RawHeaders(headers), body, extensions)
 
-    def _known(self, error: Exception) -> errors.ProxyError:
+    def _mapped(self, error: Exception, response: httpx.Response | None) -> errors.ProxyError:
+        mapped = self._proxy_error(error)
+        mapped.upstream_status = response.status_code if response is not None else None
+        return mapped
+
+    def _proxy_error(self, error: Exception) -> errors.ProxyError:
         match error:
             case errors.ProxyError():
                 return error
@@ -160,7 +153,7 @@ class Upstream:
             case httpx.UnsupportedProtocol() | httpx.ProxyError():
                 return _unreachable("its address cannot be used", "proxy_configuration_error")
             case httpx.TimeoutException() | TimeoutError():
-                return errors.Timeout(f"The service did not answer within {self._timeout:g} s.")
+                return errors.Timeout(f"The service did not answer within {self._timeouts.seconds:g} s.")
             case httpx.LocalProtocolError():
                 return errors.InternalError("The proxy could not write the request.", run_started="no")
             case httpx.RemoteProtocolError() | httpx.DecodingError() | httpx.TooManyRedirects():
@@ -169,93 +162,39 @@ class Upstream:
                 return errors.ConnectionLost("The connection to the service broke before its answer was whole.")
 
 
-def _engine(base: httpx.URL, settings: config.Upstream) -> Engine:
-    return Engine(
-        base,
-        connect_timeout=settings.connect_timeout,
-        keepalive=settings.keepalive,
-        max_connections=settings.max_connections,
-    )
-
-
-class _Foreign:
-    """Any transport that has httpx's interface, in place of the engine."""
-
-    def __init__(self, transport: httpx.AsyncBaseTransport, base: httpx.URL) -> None:
-        self._transport = transport
-        self._origin = base.copy_with(path="/")
-
-    async def send(self, request: Request) -> Reply:
-        """As the engine's."""
-        stream = httpx.ByteStream(request.body) if isinstance(request.body, bytes) else request.body
-        extensions = {"target": request.target}
-        asked = httpx.Request(
-            request.method, self._origin, headers=request.headers, stream=stream, extensions=extensions
-        )
-        async with asyncio.timeout_at(request.deadline):
-            return _ForeignReply(await self._transport.handle_async_request(asked), request.deadline)
-
-
-class _ForeignReply:
-    def __init__(self, response: httpx.Response, deadline: float | None) -> None:
-        self.status, self.headers = response.status_code, response.headers.raw
-        self._response = response
-        self._body = aiter(response.stream)  # type: ignore[arg-type]
-        self._deadline = deadline
-
-    async def read(self) -> bytes:
-        async with asyncio.timeout_at(self._deadline):
-            async for chunk in self._body:
-                if chunk:
-                    return chunk
-        return b""
-
-    async def aclose(self) -> None:
-        await self._response.aclose()
-
-
-class _Watch:
-    """Counts the time that the upstream rests, and not that in which the caller does."""
-
-    def __init__(self, rest: asyncio.Timeout, seconds: float) -> None:
-        self._rest = rest
-        self._seconds = seconds
-
-    def upstream(self) -> None:
-        """It is the upstream's turn."""
-        self._rest.reschedule(asyncio.get_running_loop().time() + self._seconds)
-
-    def caller(self) -> None:
-        """It is the caller's turn."""
-        self._rest.reschedule(None)
+def _pool(base: httpx.URL, settings: config.Upstream) -> ConnectionPool:
+    return ConnectionPool(base, keepalive=settings.keepalive, max_connections=settings.max_connections)
 
 
 class _Upload(httpx.AsyncByteStream):
-    def __init__(self, body: AsyncIterator[bytes], watch: _Watch) -> None:
+    """The body of a request; waiting for the caller does not count as waiting for the service."""
+
+    def __init__(self, body: AsyncIterator[bytes], timeout: ServiceTimeout) -> None:
         self._body = body
-        self._watch = watch
+        self._timeout = timeout
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        self._watch.caller()
+        self._timeout.pause()
         async for chunk in self._body:
-            self._watch.upstream()
+            self._timeout.restart()
             yield chunk
-            self._watch.caller()
-        self._watch.upstream()
+            self._timeout.pause()
+        self._timeout.restart()
 
 
-async def _watched(reply: Reply, watch: _Watch) -> AsyncIterator[bytes]:
-    watch.upstream()
-    while chunk := await reply.read():
-        watch.caller()
-        yield chunk
-        watch.upstream()
-    watch.caller()
+async def _read_each(body: httpx.AsyncByteStream, limit: ServiceTimeout) -> AsyncIterator[bytes]:
+    limit.restart()
+    async for chunk in body:
+        if chunk:
+            limit.pause()
+            yield chunk
+            limit.restart()
+    limit.pause()
 
 
-async def _read(reply: Reply) -> bytes:
+async def _read_all(body: httpx.AsyncByteStream) -> bytes:
     content = bytearray()
-    while chunk := await reply.read():
+    async for chunk in body:
         content += chunk
         if len(content) > ANSWER_LIMIT:
             raise _too_large()
@@ -291,13 +230,13 @@ def _no_connection(cause: BaseException | None) -> errors.ProxyError:
         case socket.gaierror():
             return _unreachable("its name is not known", "dns_error")
         case ssl.SSLCertVerificationError():
-            return _unreachable("its certificate is not to be trusted", "tls_certificate_error")
+            return _unreachable("its certificate is not trusted", "tls_certificate_error")
         case ssl.SSLError():
-            return _unreachable("it does not speak TLS as it must", "tls_protocol_error")
+            return _unreachable("the TLS handshake failed", "tls_protocol_error")
         case ConnectionRefusedError():
             return _unreachable("it refused the connection", "connection_refused")
         case ConnectionError():
-            return _unreachable("it broke the connection off before it was ready", "connection_terminated")
+            return _unreachable("it closed the connection, or spoke, before the request", "connection_terminated")
         case OSError(errno=errno.EMFILE | errno.ENFILE):
             return _unreachable("the proxy has too many files open", "connection_limit_reached")
         case _:

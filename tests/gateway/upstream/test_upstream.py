@@ -80,6 +80,8 @@ def test_the_target_is_the_configured_base_and_the_path_byte_for_byte() -> None:
 
     assert post(httpx.MockTransport(answer)).body == RUN
     assert seen[0].extensions["target"] == b"/base/repos/a/b/cicd/runs"
+    assert seen[0].extensions["timeout"] == {"connect": 5, "pool": 5, "read": 60, "write": 60}
+    assert seen[0].url == "http://upstream.example/"
     assert seen[0].headers["host"] == "upstream.example"
 
 
@@ -178,3 +180,18 @@ def test_a_block_that_is_left_early_closes_the_answer() -> None:
     with pytest.raises(LookupError):
         asyncio.run(leave())
     assert endless.closed
+
+
+def test_its_transport_is_closed_once() -> None:
+    closed: list[bool] = []
+
+    class Closes(httpx.MockTransport):
+        async def aclose(self) -> None:
+            closed.append(True)
+
+    async def test() -> None:
+        async with upstream_with(Closes(lambda _: httpx.Response(200)), 60):
+            assert not closed
+
+    asyncio.run(test())
+    assert closed == [True]
