@@ -3,7 +3,10 @@
 import functools
 import hmac
 import ipaddress
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple
@@ -19,8 +22,15 @@ _MAX_CACHED_LENGTH = 1024
 _MAX_ADDRESS_LENGTH = 64
 
 FINGERPRINT_DIGITS = 12
-USER_AGENT_LENGTH = 512
+USER_AGENT_LENGTH = 256
 NAME_LENGTH = 128
+
+STRANGERS_IN = "strangers in "
+ELSEWHERE = "strangers elsewhere"
+"""How reports name those who never showed a token that the service accepts: by network, and the rest."""
+
+_RESERVED = re.compile(rf"token:|strangers\b|\(|[0-9a-f]{{{FINGERPRINT_DIGITS}}}\Z")
+"""What only the proxy calls a caller: fingerprints, and rows of reports that are no callers."""
 
 
 class Rule(NamedTuple):
@@ -100,6 +110,7 @@ class Identity:
         self._trusted = tuple(trusted_proxies)
         self._key = key
         self._known = tuple(known)
+        self._known_names = frozenset(folded(rule.name) for rule in self._known)
         # Most calls come from the same few peers and callers.
         self._cached_hop = functools.lru_cache(4096)(self._parse_hop)
         self._cached_identify = functools.lru_cache(4096)(self._identify)
@@ -142,9 +153,19 @@ class Identity:
             request.workflow,
         )
         rule = first_match(self._known, attributes)
-        name, source = _name(rule, attributes, (request.declared_name or "").strip()[:NAME_LENGTH])
+        name, source = self._name(rule, attributes, (request.declared_name or "").strip()[:NAME_LENGTH])
         owner = rule.owner if rule is not None else None
         return Caller(name, source, owner, attributes.token, attributes.client_ip, attributes.user_agent, rule)
+
+    def _name(self, rule: Rule | None, attributes: CallAttributes, declared_name: str) -> tuple[str, CallerSource]:
+        if rule is not None:
+            return rule.name, "known"
+        if declared_name and may_be_declared(declared_name, self._known_names):
+            return declared_name, "header"
+        if attributes.token is not None:
+            return f"token:{attributes.token}", "token"
+        where = " ".join(part for part in (attributes.client_ip, attributes.user_agent) if part)
+        return where or "unknown", "address"
 
     def trusts(self, peer: str | None) -> bool:
         """Whether the peer's ``X-Forwarded-For`` is trusted."""
@@ -153,7 +174,8 @@ class Identity:
     def client_ip(self, peer: str | None, forwarded_for: Sequence[str]) -> str | None:
         """The peer, or if that is trusted, the first untrusted hop from the right of ``X-Forwarded-For``.
 
-        Stops at anything that is not an address: the sender may have made up the rest.
+        Stops at anything that is not an address: the sender may have made up the rest. None if the peer is not an
+        address either, such as that of a Unix socket.
         """
         if peer is None:
             return None
@@ -163,7 +185,7 @@ class Identity:
             hop = hops.pop().strip()
             address, trusted = self._cached_hop(hop) if len(hop) <= _MAX_ADDRESS_LENGTH else (None, False)
             client = address or client
-        return client or peer
+        return client
 
     def _parse_hop(self, text: str) -> tuple[str | None, bool]:
         """The hop's address, None if it is not valid, and whether it is a trusted proxy."""
@@ -172,22 +194,29 @@ class Identity:
         elif text.count(":") == 1:
             text = text.partition(":")[0]
         try:
-            address = ipaddress.ip_address(text)
+            # A zone may be any text, and means nothing on another machine (RFC 4007, section 11).
+            address = ipaddress.ip_address(text.partition("%")[0] if ":" in text else text)
         except ValueError:
             return None, False
         address = getattr(address, "ipv4_mapped", None) or address
         return str(address), any(address in network for network in self._trusted)
 
 
-def _name(rule: Rule | None, attributes: CallAttributes, declared_name: str) -> tuple[str, CallerSource]:
-    if rule is not None:
-        return rule.name, "known"
-    if declared_name:
-        return declared_name, "header"
-    if attributes.token is not None:
-        return f"token:{attributes.token}", "token"
-    where = " ".join(part for part in (attributes.client_ip, attributes.user_agent) if part)
-    return where or "unknown", "address"
+def may_be_declared(name: str, known: AbstractSet[str]) -> bool:
+    """Whether a caller may give itself this name in the header: not that of a known caller, nor a fingerprint.
+
+    Args:
+        name: what it says.
+        known: names of known callers, each as `folded` returns it.
+    """
+    name = folded(name)
+    return name not in known and _RESERVED.match(name) is None
+
+
+def folded(name: str) -> str:
+    """A name as it is compared: case, width, white space and invisible characters make no difference."""
+    name = unicodedata.normalize("NFKC", name).casefold()
+    return " ".join("".join(char if char.isprintable() else " " * char.isspace() for char in name).split())
 
 
 def policy_subject(name: str, rule: Rule | None, *, has_record: bool) -> lifecycle.PolicySubject:
@@ -223,7 +252,7 @@ def _matches(rule: Rule, attributes: CallAttributes) -> bool:
 def _is_in(address: str, network: Network) -> bool:
     try:
         return ipaddress.ip_address(address) in network
-    except ValueError:  # the peer of a Unix socket has no IP address
+    except ValueError:  # an older record may have any text
         return False
 
 

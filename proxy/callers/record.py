@@ -3,7 +3,7 @@
 The log has one JSON object per line. Fields that have their default value are omitted.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -130,6 +130,7 @@ class Heartbeat(msgspec.Struct, tag_field="event", tag="heartbeat", omit_default
         at: the proxy started, an interval passed, or the proxy stopped.
         interval: seconds until the next heartbeat.
         instance: the process that wrote it.
+        key: id of the key of its fingerprints (`fingerprint_key.key_id`).
     """
 
     schema: int
@@ -137,8 +138,15 @@ class Heartbeat(msgspec.Struct, tag_field="event", tag="heartbeat", omit_default
     at: Literal["start", "interval", "stop"]
     interval: float
     instance: str
+    key: str | None = None
 
 
 Record = CallRecord | Heartbeat
+
+EARLIEST = datetime(2024, 1, 1, tzinfo=UTC)
+"""No record is from before this time: there was no proxy yet. A clock may say so, after a start without a battery."""
+
+CLOCK_SKEW = timedelta(minutes=10)
+"""How far the clocks of two machines may differ: records from further in the future are wrong."""
 
 SCHEMA = 1

@@ -64,7 +64,10 @@ def called(authorization: str | None = None, user_agent: str | None = None, peer
         pytest.param("127.0.0.1", ["  198.51.100.1\t,10.1.2.3 "], "198.51.100.1", id="whitespace around"),
         pytest.param("127.0.0.1", [" \t "], "127.0.0.1", id="nothing but whitespace"),
         pytest.param(None, ["198.51.100.1"], None, id="no peer, nobody to trust"),
-        pytest.param("a-socket", ["198.51.100.1"], "a-socket", id="a peer that is no address is not trusted"),
+        pytest.param("a-socket", ["198.51.100.1"], None, id="a peer that is no address is not trusted"),
+        pytest.param("fe80::1%eth0\x1b[2J", [], "fe80::1", id="a zone is cut"),
+        pytest.param("127.0.0.1", ["[fe80::1%25eth0 x]:80"], "fe80::1", id="a zone in a forwarded address, too"),
+        pytest.param("127.0.0.1", ["198.51.100.1%x"], "127.0.0.1", id="IPv4 has no zones"),
     ],
 )
 def test_the_client_is_the_first_hop_from_the_right_that_is_not_trusted(

@@ -3,7 +3,8 @@ from pathlib import Path
 
 from proxy.callers.record import Record
 from proxy.callers.report.analysis import analyze
-from proxy.callers.report.detail import LAST_CALLS, OTHERS, Detail
+from proxy.callers.report.budget import OTHERS
+from proxy.callers.report.detail import LAST_CALLS, Detail
 from tests.callers.lines import DAY, NOW, call, line
 from tests.callers.reports import analyzed
 
