@@ -210,7 +210,7 @@ def may_be_declared(name: str, known: AbstractSet[str]) -> bool:
         known: names of known callers, each as `folded` returns it.
     """
     name = folded(name)
-    return name not in known and _RESERVED.match(name) is None
+    return bool(name) and name not in known and _RESERVED.match(name) is None
 
 
 def folded(name: str) -> str:

@@ -250,3 +250,32 @@ def identified(
     return Identity([], KEY, RULES).identify(
         peer, [], authorization, user_agent, declared_name=declared_name, repository=repository, workflow=workflow
     )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "by token",
+        " By\tTOKEN ",
+        "\uff42\uff59 \uff54oken",
+        "by\u200b token",
+        "token:0123456789ab",
+        "TOKEN:whatever",
+        "0123456789ab",
+        "strangers in 10.0.0.0/24",
+        "strangers elsewhere",
+        "(others)",
+        "(strangers)",
+        "(none)",
+        "\u200b",
+    ],
+)
+def test_a_caller_cannot_declare_a_name_that_is_not_its_own(name: str) -> None:
+    assert identified(declared_name=name, authorization="Bearer x")[:2] == (f"token:{fingerprint(KEY, 'x')}", "token")
+    assert identified(declared_name=name, user_agent="curl-not")[:2] == ("by agent", "known")
+    assert identified(declared_name=name, user_agent="x")[:2] == ("203.0.113.1 x", "address")
+
+
+@pytest.mark.parametrize("name", ["nightly", "by token 2", "0123456789abc", "stranger", "team (ci)", "Ночь"])
+def test_any_other_name_can_be_declared(name: str) -> None:
+    assert identified(declared_name=name, authorization="Bearer x")[:2] == (name, "header")
