@@ -65,9 +65,14 @@ def is_valid(beat: Heartbeat) -> bool:
     return 0 <= beat.interval <= _LONGEST_INTERVAL
 
 
-def key_ids(heartbeats: Iterable[Heartbeat]) -> set[str]:
-    """The ids of the fingerprint keys (`key_id`) under which a log was written, as far as its heartbeats say so."""
-    return {beat.key for beat in heartbeats if beat.key is not None}
+def key_ids(heartbeats: Iterable[Heartbeat], before: datetime | None = None) -> set[str]:
+    """The ids of the fingerprint keys (`key_id`) with which a log was written, as far as its heartbeats say so.
+
+    Args:
+        heartbeats: the heartbeats in the log.
+        before: look only at those from before this time; None for all.
+    """
+    return {beat.key for beat in heartbeats if beat.key is not None and (before is None or beat.ts < before)}
 
 
 def measure_coverage(heartbeats: Iterable[Heartbeat], period: Span) -> Coverage:
