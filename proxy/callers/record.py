@@ -150,3 +150,75 @@ CLOCK_SKEW = timedelta(minutes=10)
 """How far the clocks of two machines may differ: records from further in the future are wrong."""
 
 SCHEMA = 1
+
+
+# --- the longest record
+
+MARK = "…"
+"""Ends what was cut. No raw path contains it."""
+
+_LONGEST = {"path": 512, "successor": 512, "caller": 448, "user_agent": 384, "workflow": 256} | dict.fromkeys(
+    ("request_id", "trace_id", "org", "repo", "repo_id", "owner", "run", "run_user", "error_code"), 128
+)
+_LONGEST_LIST = 256
+_SHORT = 128
+
+_encode = msgspec.json.Encoder().encode
+
+
+def bounded(record: Record) -> Record:
+    """A record with every text cut to its longest length, so that its line has about 4 KiB at most.
+
+    Lengths are bytes of the line, where a character takes up to six. Returns the same record if nothing is too long,
+    which takes half a microsecond if its path is short.
+    """
+    if isinstance(record, Heartbeat) or _is_short(record):
+        return record
+    cut: dict[str, object] = {
+        name: _cut(text, most) for name, most in _LONGEST.items() if (text := getattr(record, name)) is not None
+    }
+    cut |= {"inputs": _cut_list(record.inputs), "ignored_fields": _cut_list(record.ignored_fields)}
+    return msgspec.structs.replace(record, **cut)
+
+
+def _is_short(record: CallRecord) -> bool:
+    """Whether no text can be too long. Org, repository, workflow and successor are no longer than the path."""
+    return (
+        len(record.path) <= _SHORT
+        and len(record.caller) <= _LONGEST["caller"]
+        and record.caller.isascii()
+        and _is_within(record.user_agent, _LONGEST["user_agent"])
+        and _is_within(record.owner, _SHORT)
+        and _is_within(record.run, _SHORT)
+        and _is_within(record.run_user, _SHORT)
+        and _is_within(record.error_code, _SHORT)
+        and (not record.inputs or sum(map(len, record.inputs)) <= _SHORT)
+        and (not record.ignored_fields or sum(map(len, record.ignored_fields)) <= _SHORT)
+    )
+
+
+def _is_within(text: str | None, most: int) -> bool:
+    return text is None or (len(text) <= most and text.isascii())
+
+
+def _size(value: object) -> int:
+    return len(_encode(value)) - 2  # without the quotes
+
+
+def _cut(text: str, most: int) -> str:
+    if _size(text) <= most:
+        return text
+    most -= _size(MARK)
+    text = text[:most]
+    while (size := _size(text)) > most:
+        text = text[: len(text) * most // size]
+    return text + MARK
+
+
+def _cut_list(names: list[str]) -> list[str]:
+    left = _LONGEST_LIST
+    for index, name in enumerate(names):
+        left -= _size(name) + 3
+        if left < 0:
+            return [*names[:index], MARK]
+    return names

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from proxy.callers.record import MARK
 from proxy.callers.report.detail import Detail, Use
 from proxy.callers.report.rows import Row
 from proxy.callers.report.strangers import WHO
@@ -128,6 +129,7 @@ _TRIGGER = (
     'The response was {"flux_id", "flux_public_id", "trigger_status"}; it is now the run, whose "slug" is the former'
     " flux_public_id.",
 )
+_PATH_IS_CUT = "The path is too long for the caller log, so the new call is not shown."
 _OTHERS = ("For all other calls, only the path changes.",)
 
 
@@ -146,6 +148,8 @@ def make_profile(row: Row, detail: Detail, base: str) -> CallerProfile:
 
 def _change(endpoint: str, use: Use, base: str) -> RequiredChange:
     method, path, hint = use.method, use.path, use.hint
+    if path.endswith(MARK):
+        return RequiredChange(endpoint, f"{method} {path}", use.calls, None, [_PATH_IS_CUT], hint)
     try:
         new = replacement.of_recorded(method, path, use.inputs, base, hint)
     except (curl.CurlError, InvalidPath, InvalidBody) as wrong:
