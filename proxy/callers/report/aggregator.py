@@ -227,8 +227,6 @@ class Aggregator:
         for values, first in self._outside.items():
             self._rows.look_outside(CallKey(*values), first)
         waiting = self._add_known(self._counts)
-        # One more look, because a proof may have come after the calls that waited for it.
-        waiting = self._add_known(waiting)
         self._pending = sum(count.size for count in waiting.values())
         if len(waiting) > most or self._pending > self._limits.pending // 2:
             for values, count in waiting.items():

@@ -97,16 +97,23 @@ def test_heartbeats_beyond_the_limit_are_dropped_and_counted() -> None:
     assert (len(found.heartbeats), found.dropped_heartbeats) == (10, 21)
 
 
+def test_strangers_without_a_token_do_not_wait_for_a_proof() -> None:
+    found = aggregated([stranger(agent=f"{n}") for n in range(7)], keys=6, batch=7)
+
+    assert found._counts == {}
+
+
 def test_a_proof_may_come_long_after_the_calls_that_it_is_for() -> None:
     records = [failed(), *(stranger(agent=f"{n}") for n in range(99)), with_token(), failed()]
 
     assert calls_of(aggregated(records, keys=6)) == {"strangers in 203.0.113.0/24": 99, f"token:{TOKEN}": 3}
 
 
-def test_too_many_tokens_without_a_proof_are_those_of_strangers() -> None:
-    found = aggregated([failed(token=f"{n:012x}") for n in range(99)], keys=6)
+@pytest.mark.parametrize(("limits", "most"), [({"keys": 6}, 9), ({"pending": 4000}, 15)])
+def test_too_many_tokens_without_a_proof_are_those_of_strangers(limits: Any, most: int) -> None:
+    found = aggregated([failed(token=f"{n:012x}") for n in range(99)], **limits)
 
-    assert len(found._counts) <= 7
+    assert len(found._counts) <= most
     assert calls_of(found) == {"strangers in 203.0.113.0/24": 99}
 
 
