@@ -39,11 +39,12 @@ class Hours:
     def __iter__(self) -> Iterator[int]:
         """The hours with calls, in order."""
         for day, packed in enumerate(self.days, self.first):
-            yield from (day * _HOURS + bit for bit in range(_HOURS) if packed >> bit & 1)
+            if packed:
+                yield from (day * _HOURS + bit for bit in range(_HOURS) if packed >> bit & 1)
 
     def by_day(self) -> Iterable[tuple[int, int]]:
-        """The number of calls on each day; days are ordinals."""
-        return ((day, packed >> _HOURS) for day, packed in enumerate(self.days, self.first))
+        """The number of calls on each day with calls; days are ordinals."""
+        return ((day, packed >> _HOURS) for day, packed in enumerate(self.days, self.first) if packed)
 
     def _make_room(self, begin: int, end: int) -> None:
         if not self.days:

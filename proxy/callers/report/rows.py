@@ -193,12 +193,16 @@ def _common(values: Iterable[str | None]) -> str | None:
 
 def days_of(period: Span) -> list[datetime]:
     """The first moment of each day of a period."""
-    midnight = period.begin.replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = _midnight(period.begin)
     return [midnight + timedelta(days=day) for day in range((period.end - midnight).days + 1)]
 
 
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def _by_day(hours: Hours, period: Span) -> list[int]:
-    days = [0] * len(days_of(period))
+    days = [0] * ((period.end - _midnight(period.begin)).days + 1)
     first = period.begin.toordinal()
     for day, calls in hours.by_day():
         days[min(max(day - first, 0), len(days) - 1)] += calls
