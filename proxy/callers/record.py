@@ -143,7 +143,7 @@ class Heartbeat(msgspec.Struct, tag_field="event", tag="heartbeat", omit_default
 
 Record = CallRecord | Heartbeat
 
-EARLIEST = datetime(2024, 1, 1, tzinfo=UTC)
+EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 """No record is from before this time: there was no proxy yet. A clock may say so, after a start without a battery."""
 
 CLOCK_SKEW = timedelta(minutes=10)

@@ -54,7 +54,7 @@ class Attribution:
         if rule is not None:
             self.matched_rules.add(rule)
             return Who(rule.name, "known", rule.owner, rule)
-        if key.caller_source != "header" or may_be_declared(key.caller, self._rule_names):
+        if key.caller_source != "header" or not key.caller or may_be_declared(key.caller, self._rule_names):
             return Who(key.caller or NO_VALUE, key.caller_source, key.owner, None)
         # It was not known then, or an older version let it take any name.
         return Who(f"token:{key.token}", "token", None, None)

@@ -55,7 +55,7 @@ def test_a_record_whose_time_cannot_be_right_is_skipped_with_a_warning(
     assert found.report == expected.report
     assert (found.read.calls, found.read.heartbeats, found.read.skipped) == (1, 4, 2)
     assert capsys.readouterr().err == (
-        "trigger-shim: warning: skipped 2 records from before 2024-01-01 or after 2026-11-24 00:10 UTC:"
+        "trigger-shim: warning: skipped 2 records from before 2020-01-01 or after 2026-11-24 00:10 UTC:"
         " a clock was wrong\n"
     )
 
