@@ -1,8 +1,10 @@
 """Names the caller of a request, by the peer's address and a few headers."""
 
 import functools
+import hashlib
 import hmac
 import ipaddress
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -17,7 +19,8 @@ CallerSource = Literal["known", "header", "token", "address"]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# Callers choose these texts, so the cache holds only short ones.
+# Callers choose these texts, so the cache holds only short ones, and few.
+_MAX_CACHED = 4096
 _MAX_CACHED_LENGTH = 1024
 _MAX_ADDRESS_LENGTH = 64
 
@@ -86,11 +89,15 @@ class Caller(NamedTuple):
 
 
 class _IdentityInput(NamedTuple):
-    """Everything in a request that a caller's name depends on."""
+    """Everything in a request that a caller's name depends on.
+
+    Attributes:
+        authorization: its digest under a key of this process. A core dump would show the token itself.
+    """
 
     peer: str | None
     forwarded_for: tuple[str, ...]
-    authorization: str | None
+    authorization: bytes | None
     user_agent: str | None
     declared_name: str | None
     repository: str
@@ -112,8 +119,9 @@ class Identity:
         self._known = tuple(known)
         self._known_names = frozenset(folded(rule.name) for rule in self._known)
         # Most calls come from the same few peers and callers.
-        self._cached_hop = functools.lru_cache(4096)(self._parse_hop)
-        self._cached_identify = functools.lru_cache(4096)(self._identify)
+        self._cached_hop = functools.lru_cache(_MAX_CACHED)(self._parse_hop)
+        self._callers: dict[_IdentityInput, Caller] = {}
+        self._cache_key = os.urandom(32)
 
     def identify(
         self,
@@ -137,14 +145,24 @@ class Identity:
             repository: ``org/repo`` or ``id:…``.
             workflow: name of the workflow, if the call has one.
         """
-        request = _IdentityInput(
-            peer, tuple(forwarded_for), authorization, user_agent, declared_name, repository, workflow
-        )
-        length = sum(map(len, request.forwarded_for)) + sum([len(text) for text in request[2:] if text is not None])
-        return self._cached_identify(request) if length <= _MAX_CACHED_LENGTH else self._identify(request)
+        digest = self._digest(authorization) if authorization else None
+        request = _IdentityInput(peer, tuple(forwarded_for), digest, user_agent, declared_name, repository, workflow)
+        caller = self._callers.get(request)
+        if caller is None:
+            caller = self._identify(request, authorization)
+            length = sum(map(len, request.forwarded_for)) + sum([len(text) for text in request[2:] if text is not None])
+            if length <= _MAX_CACHED_LENGTH:
+                if len(self._callers) >= _MAX_CACHED:
+                    self._callers.clear()
+                self._callers[request] = caller
+        return caller
 
-    def _identify(self, request: _IdentityInput) -> Caller:
-        secret = token(request.authorization)
+    def _digest(self, authorization: str) -> bytes:
+        text = authorization.encode("utf-8", "surrogateescape")
+        return hashlib.blake2b(text, key=self._cache_key, digest_size=16).digest()
+
+    def _identify(self, request: _IdentityInput, authorization: str | None) -> Caller:
+        secret = token(authorization)
         attributes = CallAttributes(
             fingerprint(self._key, secret) if secret else None,
             request.user_agent[:USER_AGENT_LENGTH] if request.user_agent else None,

@@ -1,3 +1,4 @@
+import gc
 import hashlib
 import hmac
 import ipaddress
@@ -169,6 +170,32 @@ def test_the_token_is_in_no_field_of_the_caller(scheme: str) -> None:
     assert TOKEN not in repr(caller)
     assert caller.token is not None
     assert re.fullmatch("[0-9a-f]{12}", caller.token)
+
+
+def test_the_token_stays_in_no_cache() -> None:
+    same = identity()
+    same.identify("203.0.113.9", [], f"Bearer {TOKEN}", "agent")
+
+    seen: set[int] = set()
+    left: list[object] = [same]
+    while left:
+        held = left.pop()
+        if id(held) not in seen and isinstance(held, (Identity, tuple, list, dict, str, bytes)):
+            seen.add(id(held))
+            assert not (isinstance(held, str) and TOKEN in held)
+            assert not (isinstance(held, bytes) and TOKEN.encode() in held)
+            left += gc.get_referents(held)
+    assert len(same._callers) == 1
+
+
+def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.callers.identity._MAX_CACHED", 3)
+    same = identity()
+    names = [same.identify("203.0.113.9", [], f"Bearer {number}", None).name for number in [*range(10), 0, 9]]
+
+    assert len(set(names)) == 10
+    assert names[10:] == [names[0], names[9]]
+    assert len(same._callers) <= 3
 
 
 def test_a_caller_keeps_its_name_when_its_address_or_user_agent_changes() -> None:
