@@ -182,9 +182,11 @@ def bounded(record: Record) -> Record:
 
 
 def _is_short(record: CallRecord) -> bool:
-    """Whether no text can be too long. Org, repository, workflow and successor are no longer than the path."""
+    """Whether no text can be too long. Org and repository are parts of the path; the IDs are checked on arrival."""
     return (
         len(record.path) <= _SHORT
+        and _is_within(record.successor, _LONGEST["successor"])
+        and _is_within(record.workflow, _LONGEST["workflow"] // 6)
         and len(record.caller) <= _LONGEST["caller"]
         and record.caller.isascii()
         and _is_within(record.user_agent, _LONGEST["user_agent"])
