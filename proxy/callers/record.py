@@ -185,17 +185,16 @@ def _is_short(record: CallRecord) -> bool:
     """Whether no text can be too long. Org and repository are parts of the path; the IDs are checked on arrival."""
     return (
         len(record.path) <= _SHORT
-        and _is_within(record.successor, _LONGEST["successor"])
-        and _is_within(record.workflow, _LONGEST["workflow"] // 6)
-        and len(record.caller) <= _LONGEST["caller"]
-        and record.caller.isascii()
-        and _is_within(record.user_agent, _LONGEST["user_agent"])
-        and _is_within(record.owner, _SHORT)
-        and _is_within(record.run, _SHORT)
-        and _is_within(record.run_user, _SHORT)
-        and _is_within(record.error_code, _SHORT)
-        and (not record.inputs or sum(map(len, record.inputs)) <= _SHORT)
-        and (not record.ignored_fields or sum(map(len, record.ignored_fields)) <= _SHORT)
+        and _is_within(record.successor, 2 * _SHORT)
+        and _is_within(record.caller, 2 * _SHORT)
+        and _is_within(record.user_agent, 2 * _SHORT)
+        and _is_within(record.workflow, _SHORT // 3)
+        and _is_within(record.owner, _SHORT // 2)
+        and _is_within(record.run, _SHORT // 2)
+        and _is_within(record.run_user, _SHORT // 2)
+        and _is_within(record.error_code, _SHORT // 2)
+        and (not record.inputs or sum(map(len, record.inputs)) <= _SHORT // 3)
+        and (not record.ignored_fields or sum(map(len, record.ignored_fields)) <= _SHORT // 3)
     )
 
 
