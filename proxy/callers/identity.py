@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple
 
@@ -46,6 +46,7 @@ class Rule(NamedTuple):
         migrated: the caller is refused from this time on.
         extension: the caller may call until this time, even after the sunset.
         exempt_from_freeze: the caller may start to call after the freeze.
+        every: the longest period of its jobs; None if not known.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Rule(NamedTuple):
     migrated: datetime | None = None
     extension: datetime | None = None
     exempt_from_freeze: bool = False
+    every: timedelta | None = None
 
 
 class CallAttributes(NamedTuple):
@@ -235,6 +237,20 @@ def folded(name: str) -> str:
     """A name as it is compared: case, width, white space and invisible characters make no difference."""
     name = unicodedata.normalize("NFKC", name).casefold()
     return " ".join("".join(char if char.isprintable() else " " * char.isspace() for char in name).split())
+
+
+def merged_rule(rules: Sequence[Rule]) -> Rule:
+    """One rule for a caller that several name. Its dates are those that refuse it last.
+
+    Args:
+        rules: rules with the same name, at least one.
+    """
+    first, migrated = rules[0], [rule.migrated for rule in rules if rule.migrated is not None]
+    return first._replace(
+        migrated=max(migrated) if len(migrated) == len(rules) else None,
+        extension=max((rule.extension for rule in rules if rule.extension is not None), default=None),
+        exempt_from_freeze=any(rule.exempt_from_freeze for rule in rules),
+    )
 
 
 def policy_subject(name: str, rule: Rule | None, *, has_record: bool) -> lifecycle.PolicySubject:

@@ -131,6 +131,7 @@ class Heartbeat(msgspec.Struct, tag_field="event", tag="heartbeat", omit_default
         interval: seconds until the next heartbeat.
         instance: the process that wrote it.
         key: id of the key of its fingerprints (`fingerprint_key.key_id`).
+        policy: digest of the policy that is in force (`policy_digest`).
     """
 
     schema: int
@@ -139,6 +140,7 @@ class Heartbeat(msgspec.Struct, tag_field="event", tag="heartbeat", omit_default
     interval: float
     instance: str
     key: str | None = None
+    policy: str | None = None
 
 
 Record = CallRecord | Heartbeat

@@ -9,7 +9,7 @@ from proxy.callers.render.profile import CallerProfile
 from proxy.callers.report.analysis import ReadCounts
 from proxy.callers.report.coverage import Span
 from proxy.callers.report.report import CallerReport
-from proxy.callers.report.rhythm import DAY, RETIRED_AFTER, UNKNOWN_RETIRED_AFTER
+from proxy.callers.report.rhythm import DAY, RETIRED_AFTER, UNKNOWN_RETIRED_AFTER, USUAL_PAUSES
 from proxy.callers.report.rows import Row
 from proxy.callers.report.strangers import WHO
 from proxy.output import terminal
@@ -105,15 +105,15 @@ def stranger_line(report: CallerReport) -> str | None:
 
 
 def _earliest(report: CallerReport) -> str:
-    if report.last is None or report.safe_at is None:
+    if report.safe_at is None:
         return ""
-    last = printable(shortened(report.last.name))
-    return f"; {minute(report.safe_at)} at the earliest, if nobody calls again (the last caller is {last})"
+    last = f" (the last caller is {printable(shortened(report.last.name))})" if report.last is not None else ""
+    return f"; {minute(report.safe_at)} at the earliest, if nobody calls again{last}"
 
 
 RETIRED = (
-    "A caller is retired after a silence of three times its longest pause, but at least"
-    f" {RETIRED_AFTER / DAY:g} days, or {UNKNOWN_RETIRED_AFTER / DAY:g} if its rhythm is not known."
+    f"A job is retired after a silence of {RETIRED_AFTER / DAY:g} days and {USUAL_PAUSES:g} times its usual pause, or"
+    f" at least {UNKNOWN_RETIRED_AFTER / DAY:g} days if its rhythm is not known; a caller, when all its jobs are."
 )
 """When a caller is retired. Shown in every report, because dates depend on it."""
 

@@ -12,9 +12,10 @@ from proxy.callers.report.attribution import Attribution, Who
 from proxy.callers.report.budget import OTHERS, Budget
 from proxy.callers.report.coverage import is_valid
 from proxy.callers.report.detail import Detail
+from proxy.callers.report.jobs import Jobs
 from proxy.callers.report.reader import Batch
-from proxy.callers.report.strangers import STRANGER, STRANGERS, network_row
-from proxy.callers.report.tally import NO_VALUE, CallKey, Tally
+from proxy.callers.report.strangers import STRANGERS, network_row
+from proxy.callers.report.tally import NO_VALUE, STRANGER, CallKey, Tally
 from proxy.output.formatting import shortened
 
 Dimension = Literal["caller", "owner", "repo", "workflow", "endpoint", "agent"]
@@ -34,6 +35,7 @@ class Limits(NamedTuple):
         keys: different keys that are counted before their counts are added up.
         pending: bytes of the lines behind these keys.
         heartbeats: heartbeats; times in which only others prove that the log was written are gaps.
+        jobs: jobs that are told apart, with about a kilobyte for each.
         texts: bytes for values that calls are counted by, and again for the details of callers.
     """
 
@@ -43,10 +45,14 @@ class Limits(NamedTuple):
     keys: int = 20_000
     pending: int = 32 << 20
     heartbeats: int = 400_000
+    jobs: int = 40_000
     texts: int = 64 << 20
 
 
 DEFAULT_LIMITS = Limits()
+
+_JOB = 200
+"""Bytes that the name of a job has on average."""
 
 _CALLS_AT_ONCE = 250_000
 """After so many calls, the hours of their counts are packed."""
@@ -61,10 +67,11 @@ class Aggregator:
     Args:
         rules: the current rules. A call that none of them matches keeps the caller's name in its record.
         by: the second dimension.
-        since, until: counts records from `since` on and before `until`; None for no limit.
+        since, until: the period: calls from `since` on and before `until` are counted; None for no limit. Of other
+            calls, only their times are kept.
         wants_detail: whether the caller with a name is reported in detail.
-        freeze: `callers_before_freeze` are those with a record from before this time, even if it is before `since`.
-        latest: records of this time or later are wrong; None if `until` is set.
+        freeze: `callers_before_freeze` are those with a record from before this time.
+        latest: records of this time or later are wrong; None for no limit.
         limits: how much is kept.
 
     Attributes:
@@ -91,7 +98,7 @@ class Aggregator:
         self.misdated = self.dropped_heartbeats = 0
         self._group = _GROUPS[by]
         self._is_grouped = by != "caller"
-        self._latest = latest or until or _LAST
+        self._latest = latest or _LAST
         self._since = max(since or EARLIEST, EARLIEST)
         self._until = min(until or self._latest, self._latest)
         self._wants_detail = wants_detail
@@ -101,10 +108,11 @@ class Aggregator:
         self._values: dict[Any, Any] = {}
         self._counts: _Counts = {}
         self._pending = self._calls = 0
-        self._outside: dict[tuple[Any, ...], datetime] = {}
+        self._outside: _Counts = {}
         self._tallies: dict[tuple[str, str], Tally] = {}
         self._texts, self._detail_texts = Budget(limits.texts), Budget(limits.texts)
-        self._rows = Attribution(rules, freeze, callers=limits.callers, networks=limits.networks, texts=self._texts)
+        self._jobs = Budget(limits.jobs * _JOB)
+        self._rows = Attribution(rules, callers=limits.callers, networks=limits.networks, texts=self._texts)
 
     @property
     def matched_rules(self) -> set[Rule]:
@@ -132,13 +140,15 @@ class Aggregator:
             key = values[1:] if values[_TOKEN] is None else values[1:key_end]
             if moment.tzinfo is not UTC:
                 moment = record.ts = _in_utc(moment)
-            if not since <= moment < until:
-                self._leave_out(key, moment, len(line))
+            if since <= moment < until:
+                count = counts.get(key)
+                if count is None:
+                    count = self._start_count(key, record, len(line))
+            elif EARLIEST <= moment < self._latest:
+                count = self._start_outside(key, record, len(line))
+            else:
+                self.misdated += 1
                 continue
-            count = counts.get(key)
-            if count is None:
-                count = self._start_count(key, record, len(line))
-            count.calls += 1
             if moment > count.last:
                 count.last = moment
             elif moment < count.first:
@@ -161,9 +171,7 @@ class Aggregator:
         freeze = self._freeze
         if freeze is None:
             return None
-        callers = {
-            tally.caller for tally in self.tallies().values() if tally.first_seen < freeze
-        } | self._rows.before_freeze
+        callers = {tally.caller for tally in self.tallies().values() if tally.first_seen < freeze}
         return frozenset(callers) if callers or any(beat.ts < freeze for beat in self.heartbeats) else None
 
     # --- one record
@@ -178,29 +186,29 @@ class Aggregator:
         else:
             self.dropped_heartbeats += 1
 
-    def _leave_out(self, key: tuple[Any, ...], moment: datetime, size: int) -> None:
-        """Remember of a call outside the period what it says about its caller."""
-        if not EARLIEST <= moment < self._latest:
-            self.misdated += 1
-        elif key not in self._outside:
-            self._outside[tuple(map(_cut, key))] = moment
-            self._pending += size
-        else:
-            self._outside[key] = min(moment, self._outside[key])
-
     def _start_count(self, values: tuple[Any, ...], record: ReportedCall, size: int) -> "_Count":
+        count, key = self._count(self._counts, values, record, size)
+        if key is not None:
+            count.detail = self._detail_of(self._rows.row_of(key, count.who, count.network), count)
+        return count
+
+    def _start_outside(self, values: tuple[Any, ...], record: ReportedCall, size: int) -> "_Count":
+        return self._outside.get(values) or self._count(self._outside, values, record, size)[0]
+
+    def _count(
+        self, counts: "_Counts", values: tuple[Any, ...], record: ReportedCall, size: int
+    ) -> "tuple[_Count, CallKey | None]":
+        """The count of calls with the same values, and its key if it is new."""
         share = self._values.setdefault
         # Keys share their strings, so that they fit in the processor's cache.
         values = tuple([share(value, value) for value in map(_cut, values)])
-        count = self._counts.get(values)
-        if count is None:
-            key = CallKey(*values)
-            count = self._counts[values] = _Count(
-                record.ts, network_row(record.client_ip), self._rows.identify(key), size
-            )
-            count.detail = self._detail_of(self._rows.row_of(key, count.who, count.network), count)
-            self._pending += size
-        return count
+        count = counts.get(values)
+        if count is not None:
+            return count, None
+        key, network = CallKey(*values), network_row(record.client_ip)
+        count = counts[values] = _Count(record.ts, network, self._rows.identify(key), size)
+        self._pending += size
+        return count, key
 
     def _detail_of(self, row: str | None, count: "_Count") -> Detail | None:
         """Where to count details; a new place if it is not known yet whose they are."""
@@ -224,17 +232,18 @@ class Aggregator:
             most: the number of counts that may wait for a proof that their token is real; if more would have to, they
                 are counted as those of strangers.
         """
-        for values, first in self._outside.items():
-            self._rows.look_outside(CallKey(*values), first)
-        waiting = self._add_known(self._counts)
-        self._pending = sum(count.size for count in waiting.values())
-        if len(waiting) > most or self._pending > self._limits.pending // 2:
-            for values, count in waiting.items():
-                self._add_to(self._rows.stranger_row(count.network), CallKey(*values), count)
-            waiting, self._pending = {}, 0
-        self._counts, self._values, self._outside, self._calls = waiting, {}, {}, 0
+        for values, count in self._outside.items():
+            self._rows.learn(CallKey(*values), count.who)
+        waiting = self._add_known(self._counts, self._add_counted)
+        outside = self._add_known(self._outside, self._add_times)
+        self._pending = sum(count.size for count in (*waiting.values(), *outside.values()))
+        if len(waiting) + len(outside) > most or self._pending > self._limits.pending // 2:
+            self._add_strangers(waiting, self._add_counted)
+            self._add_strangers(outside, self._add_times)
+            waiting, outside, self._pending = {}, {}, 0
+        self._counts, self._outside, self._values, self._calls = waiting, outside, {}, 0
 
-    def _add_known(self, counts: "_Counts") -> "_Counts":
+    def _add_known(self, counts: "_Counts", add: "_Add") -> "_Counts":
         """Add the counts of which it is known whose they are, and return the others."""
         others = {}
         for values, count in counts.items():
@@ -243,25 +252,36 @@ class Aggregator:
             if row is None:
                 others[values] = count
             else:
-                self._add_to(row, key, count)
+                add(self._tally(row, key, count), key, count)
         return others
 
-    def _add_to(self, row: str, key: CallKey, count: "_Count") -> None:
+    def _add_strangers(self, counts: "_Counts", add: "_Add") -> None:
+        for values, count in counts.items():
+            key = CallKey(*values)
+            add(self._tally(self._rows.stranger_row(count.network), key, count), key, count)
+
+    def _tally(self, row: str, key: CallKey, count: "_Count") -> Tally:
         is_stranger = self._rows.is_stranger(row)
         group = self._group_of(row, key, count, is_stranger=is_stranger)
-        who, tally = count.who, self._tallies.get((group, row))
+        tally = self._tallies.get((group, row))
         if tally is None:
+            who = count.who
             source = STRANGER if is_stranger else OTHERS if row == OTHERS else who.source
-            rule = who.rule if row == who.name else None
-            owner = who.owner if row == who.name else None
-            tally = self._tallies[group, row] = Tally(row, source, rule, owner, count.first, count.last, self._texts)
-        tally.add(key, count.calls, count.first, count.last)
-        for hour, calls in count.hours.items():
-            tally.hours.add(hour, calls)
-        if count.detail is not None and self._wants_detail(row):
-            mine = self.details.setdefault(row, count.detail)
+            rule, owner = (who.rule, who.owner) if row == who.name else (None, None)
+            jobs = Jobs(self._jobs)
+            tally = Tally(row, source, rule, owner, count.first, count.last, self._texts, jobs)
+            self._tallies[group, row] = tally
+        return tally
+
+    def _add_counted(self, tally: Tally, key: CallKey, count: "_Count") -> None:
+        tally.add(key, count.hours, count.first, count.last)
+        if count.detail is not None and self._wants_detail(tally.caller):
+            mine = self.details.setdefault(tally.caller, count.detail)
             if mine is not count.detail:
                 mine.merge(count.detail)
+
+    def _add_times(self, tally: Tally, key: CallKey, count: "_Count") -> None:
+        tally.add_times(key, count.hours, count.first, count.last)
 
     def _group_of(self, row: str, key: CallKey, count: "_Count", *, is_stranger: bool) -> str:
         if not self._is_grouped:
@@ -281,17 +301,17 @@ class _Count:
         size: bytes of the line of the first call.
     """
 
-    __slots__ = ("calls", "detail", "first", "hours", "last", "network", "size", "who")
+    __slots__ = ("detail", "first", "hours", "last", "network", "size", "who")
 
     def __init__(self, moment: datetime, network: str, who: Who, size: int) -> None:
         self.first = self.last = moment
         self.network, self.who, self.size = network, who, size
         self.hours: dict[int, int] = {}
         self.detail: Detail | None = None
-        self.calls = 0
 
 
 _Counts = dict[tuple[Any, ...], _Count]
+_Add = Callable[[Tally, CallKey, _Count], None]
 
 _GROUPS: dict[Dimension, Callable[[CallKey, str, str | None], str | None]] = {
     "caller": lambda _key, caller, _owner: caller,

@@ -1,17 +1,20 @@
 """Reads caller logs and reports on them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from proxy.callers.identity import Rule
-from proxy.callers.record import CLOCK_SKEW, EARLIEST
+from proxy.callers.policy_digest import policy_digest
+from proxy.callers.record import CLOCK_SKEW, EARLIEST, Heartbeat
 from proxy.callers.report.aggregator import Aggregator, Dimension
 from proxy.callers.report.coverage import key_ids
 from proxy.callers.report.detail import Detail
+from proxy.callers.report.enforcement import enforcement
 from proxy.callers.report.policy_effect import policy_effects, policy_subjects
 from proxy.callers.report.reader import Progress, Reader
 from proxy.callers.report.report import CallerReport, make_report
+from proxy.callers.report.tally import Tally
 from proxy.output import messages
 from proxy.output.formatting import date, instant, pluralize
 from proxy.withdrawn.lifecycle import Policy, PolicySubject
@@ -60,40 +63,70 @@ def analyze(
     wants_detail: Callable[[str], bool] = lambda _: False,
     progress: Progress = lambda _: None,
     policy: Policy | None = None,
+    expected: Mapping[str, timedelta] | None = None,
 ) -> Analysis:
     """Read logs and report on them.
+
+    States and the verdict are about the whole log. They are as of now; if `until` is earlier, as of then or as of the
+    last record, whichever is later.
 
     Args:
         paths: paths of the logs; ``-`` is standard input.
         rules: the current rules, which also name the callers of older records.
         now: the current time.
         by: what to group by.
-        since: begin of the period; None for the begin of the logs.
-        until: end of the period; None for now.
+        since: begin of the period in which calls are counted; None for the begin of the logs.
+        until: end of that period; None for now.
         wants_detail: whether the caller with a name is reported in detail.
         progress: called with the number of bytes read since the last call.
         policy: the dates of the withdrawal; None for none.
+        expected: the longest period of the jobs of callers, by name, besides those that rules know.
 
     Raises:
         NoLog: a log cannot be read.
     """
-    policy, end, reader = policy or Policy(), until or now, Reader(paths, progress)
-    latest = max(now, end) + CLOCK_SKEW
+    policy, reader, latest = policy or Policy(), Reader(paths, progress), max(now, until or now) + CLOCK_SKEW
     aggregator = Aggregator(rules, by, since, until, wants_detail, freeze=policy.freeze, latest=latest)
     aggregator.add(reader)
     _warn(aggregator, latest)
-    tallies, before_freeze = aggregator.tallies(), aggregator.callers_before_freeze()
-    subjects = policy_subjects(tallies.values(), before_freeze)
-    effects = policy_effects(policy, subjects, end)
-    heartbeats, left_out = len(aggregator.heartbeats), aggregator.misdated + aggregator.dropped_heartbeats
+    tallies, before_freeze, beats = aggregator.tallies(), aggregator.callers_before_freeze(), aggregator.heartbeats
+    as_of = now if until is None else max([until, *_last_records(tallies, beats)])
+    subjects = policy_subjects(tallies.values(), before_freeze, rules)
+    effects = policy_effects(policy, subjects, as_of)
+    left_out = aggregator.misdated + aggregator.dropped_heartbeats
+    shown = enforcement(beats, tallies.values(), effects, policy_digest(policy, rules), as_of)
     return Analysis(
-        report=make_report(tallies, aggregator.heartbeats, effects, end, by=by, since=since),
+        report=make_report(
+            tallies,
+            beats,
+            effects,
+            as_of,
+            by=by,
+            since=since,
+            until=until,
+            every=_periods(rules, expected or {}),
+            enforcement=shown,
+        ),
         details=aggregator.details,
-        read=ReadCounts(reader.files, reader.read - heartbeats - left_out, heartbeats, reader.skipped + left_out),
+        read=ReadCounts(reader.files, reader.read - len(beats) - left_out, len(beats), reader.skipped + left_out),
         subjects=subjects,
         matched_rules=frozenset(aggregator.matched_rules),
         covers_freeze=before_freeze is not None,
     )
+
+
+def _last_records(tallies: Mapping[tuple[str, str], Tally], heartbeats: Iterable[Heartbeat]) -> Iterator[datetime]:
+    yield from (tally.last_seen for tally in tallies.values())
+    yield from (beat.ts for beat in heartbeats)
+
+
+def _periods(rules: Iterable[Rule], expected: Mapping[str, timedelta]) -> dict[str, float]:
+    """The longest period of the jobs of each caller in seconds, as far as rules or the user know it."""
+    known = [(rule.name, rule.every) for rule in rules if rule.every is not None]
+    periods: dict[str, float] = {}
+    for name, period in (*known, *expected.items()):
+        periods[name] = max(period.total_seconds(), periods.get(name, 0))
+    return periods
 
 
 def _warn(aggregator: Aggregator, latest: datetime) -> None:

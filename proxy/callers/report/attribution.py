@@ -1,12 +1,11 @@
 """Decides which row of the report calls belong to: a caller, a network of strangers, or the rest."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 from proxy.callers.identity import ELSEWHERE, Rule, first_match, folded, may_be_declared
 from proxy.callers.report.budget import OTHERS, Budget
-from proxy.callers.report.strangers import is_proof, network_row
+from proxy.callers.report.strangers import is_proof
 from proxy.callers.report.tally import NO_VALUE, CallKey
 
 
@@ -24,24 +23,18 @@ class Attribution:
 
     Args:
         rules: the current rules. A call that none of them matches keeps the caller's name in its record.
-        freeze: `before_freeze` is about the time before this; None if there is no freeze.
         callers: rows for callers, except those that a rule names; the rest share the row `OTHERS`.
         networks: rows for networks of strangers; the rest share the row `ELSEWHERE`.
         texts: what is left for names.
 
     Attributes:
         matched_rules: the rules that name a caller in the log.
-        before_freeze: rows of calls that were outside the period, and from before the freeze.
     """
 
-    def __init__(
-        self, rules: Sequence[Rule], freeze: datetime | None, *, callers: int, networks: int, texts: Budget
-    ) -> None:
+    def __init__(self, rules: Sequence[Rule], *, callers: int, networks: int, texts: Budget) -> None:
         self.matched_rules: set[Rule] = set()
-        self.before_freeze: set[str] = set()
         self._rules = rules
         self._rule_names = frozenset(folded(rule.name) for rule in rules)
-        self._freeze = freeze
         self._most_callers, self._most_networks = callers, networks
         self._texts = texts
         self._proven: set[tuple[str, str | None]] = set()
@@ -87,21 +80,10 @@ class Attribution:
         """Whether a row is one of strangers."""
         return row in self._networks
 
-    def look_outside(self, key: CallKey, first: datetime) -> None:
-        """Learn from calls outside the period: their token may be proven, and their caller is not new.
-
-        Args:
-            key: what the calls have in common.
-            first: time of the first one.
-        """
-        who = self.identify(key)
-        is_proven = who.source == "known" or self._is_proven(key, who)
-        if self._freeze is None or first >= self._freeze:
-            return
-        if is_proven:
-            self._add_before_freeze(who.name)
-        elif key.token is None:
-            self._add_before_freeze(network_row(key.client_ip))
+    def learn(self, key: CallKey, who: Who) -> None:
+        """Remember of calls if they prove that their token is real."""
+        if who.source != "known":
+            self._is_proven(key, who)
 
     def _is_proven(self, key: CallKey, who: Who) -> bool:
         """Whether the service once accepted the token of this caller."""
@@ -117,7 +99,3 @@ class Attribution:
             return OTHERS
         self._callers.add(name)
         return name
-
-    def _add_before_freeze(self, name: str) -> None:
-        is_full = len(self.before_freeze) >= self._most_callers + self._most_networks
-        self.before_freeze.add(OTHERS if is_full else name)

@@ -4,10 +4,11 @@ Pure. A process was writing the log between two of its heartbeats, if the second
 where at least one process was writing the log, unless the log of another process that was running is missing there.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from proxy.callers.record import Heartbeat
@@ -47,14 +48,38 @@ class Coverage(NamedTuple):
     @property
     def gaps(self) -> list[Span]:
         """The parts that are not covered, except the shortest."""
-        ends = [self.period.begin, *(span.end for span in self.covered)]
-        begins = [*(span.begin for span in self.covered), self.period.end]
-        gaps = (Span(begin, end) for begin, end in zip(ends, begins, strict=True))
-        return [gap for gap in gaps if gap.length >= SHORTEST_GAP]
+        return [gap for gap in self._holes() if gap.length >= SHORTEST_GAP]
 
     def covered_seconds(self, span: Span) -> float:
         """How many seconds of a span are covered."""
         return sum(part.length.total_seconds() for part in _clip(self.covered, span))
+
+    def silence_since(self) -> Callable[[datetime], float]:
+        """A function that tells how many seconds are covered from a time until the end of the period."""
+        begins = [span.begin for span in self.covered]
+        lengths = [span.length.total_seconds() for span in self.covered]
+        following = [*accumulate(reversed(lengths), initial=0.0)][::-1]  # covered from each span on
+
+        def silence(moment: datetime) -> float:
+            index = bisect_right(begins, moment)
+            rest = self.covered[index - 1].end - moment if index else timedelta()
+            return following[index] + max(rest.total_seconds(), 0.0)
+
+        return silence
+
+    def covered_at(self, window: timedelta, share: float) -> datetime:
+        """When a share of the window before that time is covered at the earliest, if all is covered from now on."""
+        allowed = (1 - share) * window
+        for begin, end in reversed(self._holes()):
+            if end - begin > allowed:
+                return max(end - allowed + window, self.period.end)
+            allowed -= end - begin
+        return max(self.period.begin - allowed + window, self.period.end)
+
+    def _holes(self) -> list[Span]:
+        ends = [self.period.begin, *(span.end for span in self.covered)]
+        begins = [*(span.begin for span in self.covered), self.period.end]
+        return [Span(begin, end) for begin, end in zip(ends, begins, strict=True)]
 
 
 _LONGEST_INTERVAL = timedelta(days=366).total_seconds()
@@ -86,14 +111,14 @@ def measure_coverage(heartbeats: Iterable[Heartbeat], period: Span) -> Coverage:
         beats.sort(key=lambda beat: beat.ts)
         for beat, later in pairwise(beats):
             if later.at != "start":
-                (covered if later.ts <= _deadline(beat) else missing).append(Span(beat.ts, later.ts))
+                (covered if later.ts <= deadline(beat) else missing).append(Span(beat.ts, later.ts))
         last = beats[-1]
-        if last.at != "stop" and _deadline(last) >= period.end:  # the process may still be running
+        if last.at != "stop" and deadline(last) >= period.end:  # the process may still be running
             covered.append(Span(last.ts, period.end))
     return Coverage(period, tuple(_clip(_subtract(_merge(covered), _merge(missing)), period)))
 
 
-def _deadline(beat: Heartbeat) -> datetime:
+def deadline(beat: Heartbeat) -> datetime:
     """The latest time for the next heartbeat."""
     return beat.ts + timedelta(seconds=beat.interval * _TOLERANCE) + _GRACE
 

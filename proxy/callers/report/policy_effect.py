@@ -3,14 +3,15 @@
 Pure: the time is an argument.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from proxy.callers import identity
+from proxy.callers.identity import Rule, merged_rule
 from proxy.callers.report.budget import OTHERS
-from proxy.callers.report.strangers import STRANGER
-from proxy.callers.report.tally import Tally
+from proxy.callers.report.tally import STRANGER, Tally
 from proxy.output.formatting import date
 from proxy.withdrawn import lifecycle
 from proxy.withdrawn.lifecycle import Change, Policy, PolicySubject, Reason, Refusal
@@ -84,15 +85,22 @@ def combine(effects: Sequence[PolicyEffect]) -> PolicyEffect:
     return PolicyEffect(refusal, next_change=min(changes, key=lambda change: change.at, default=None))
 
 
-def policy_subjects(tallies: Iterable[Tally], before_freeze: frozenset[str] | None) -> Mapping[str, PolicySubject]:
+def policy_subjects(
+    tallies: Iterable[Tally], before_freeze: frozenset[str] | None, rules: Iterable[Rule] = ()
+) -> Mapping[str, PolicySubject]:
     """The callers of a log as the policy sees them, by name.
 
     Args:
         tallies: the tallies of all callers.
         before_freeze: names of the callers from before the freeze (`Aggregator.callers_before_freeze`).
+        rules: the rules for known callers. If several have the name of a caller, it is refused once all of them say so.
     """
+    by_name: dict[str, list[Rule]] = defaultdict(list)
+    for rule in rules:
+        by_name[rule.name].append(rule)
     parties: dict[str, PolicySubject] = {}
     for tally in tallies:
         has_record = before_freeze is None or tally.caller in before_freeze or tally.source in {STRANGER, OTHERS}
-        parties.setdefault(tally.caller, identity.policy_subject(tally.caller, tally.rule, has_record=has_record))
+        named = merged_rule(by_name.get(tally.caller) or [tally.rule]) if tally.rule is not None else None
+        parties.setdefault(tally.caller, identity.policy_subject(tally.caller, named, has_record=has_record))
     return parties

@@ -11,13 +11,92 @@ from typing import NamedTuple
 
 from proxy.callers.report.budget import OTHERS
 from proxy.callers.report.coverage import Coverage, Span
+from proxy.callers.report.enforcement import NOT_SHOWN, Enforcement, let_through
 from proxy.callers.report.hours import Hours
+from proxy.callers.report.jobs import JobName
 from proxy.callers.report.policy_effect import PolicyEffect, combine
-from proxy.callers.report.rhythm import EVERY_STATE, State, rhythm_of, state_after, without_rhythm
-from proxy.callers.report.strangers import STRANGER
-from proxy.callers.report.tally import Tally
+from proxy.callers.report.rhythm import (
+    EVERY_STATE,
+    Rhythm,
+    State,
+    interval_of,
+    retired_after_every,
+    rhythm_of,
+    state_after,
+)
+from proxy.callers.report.tally import STRANGER, Tally
 
 Effects = Mapping[str, PolicyEffect]
+
+
+class Judge:
+    """Judges the silence of callers.
+
+    Args:
+        tallies: the tallies of all callers.
+        coverage: what the log covers, from its begin until now. Elsewhere silence proves nothing.
+        every: the longest period of the jobs of a caller in seconds, where it is known, by the name of the caller.
+        enforcement: what shows that the policy is in force.
+    """
+
+    def __init__(
+        self,
+        tallies: Iterable[Tally],
+        coverage: Coverage,
+        every: Mapping[str, float] | None = None,
+        enforcement: Enforcement = NOT_SHOWN,
+    ) -> None:
+        self.now = coverage.period.end
+        self.silence = coverage.silence_since()
+        self.enforcement = enforcement
+        self._every = every or {}
+        self._days: dict[JobName, int] = defaultdict(int)
+        for tally in tallies:
+            for name, job in tally.jobs.named.items():
+                self._days[name] |= job.days
+
+    def activity(self, tally: Tally) -> "Activity":
+        """How active a caller is: as active as its most active job, until the last of them is retired."""
+        if tally.source == STRANGER:
+            return Activity(STRANGER, 0, in_doubt=False, job=None)
+        jobs = [
+            self._job_activity(name, job.last_seen, self._rhythm(tally.caller, name, rhythm))
+            for name, job, rhythm in tally.jobs.rhythms()
+        ]
+        state = min((job.state for job in jobs), key=EVERY_STATE.index)
+        last = max(jobs, key=lambda job: (job.seconds_left, job.job or ()))
+        in_doubt = state != "retired" and all(job.in_doubt or job.state == "retired" for job in jobs)
+        return Activity(state, last.seconds_left, in_doubt, last.job if len(jobs) > 1 else None)
+
+    def _rhythm(self, caller: str, name: JobName | None, rhythm: Rhythm) -> Rhythm:
+        after = rhythm.retired_after
+        if name is not None and not rhythm.is_known:
+            # The same job may have had another name, such as before its token was rotated.
+            same = rhythm_of(self._days[name])
+            after = max(after, same.retired_after) if same.is_known else after
+        every = self._every.get(caller)
+        return rhythm._replace(retired_after=max(after, retired_after_every(every)) if every is not None else after)
+
+    def _job_activity(self, name: JobName | None, last_seen: datetime, rhythm: Rhythm) -> "Activity":
+        silence = self.silence(last_seen)
+        state = state_after(rhythm, silence)
+        in_doubt = state != state_after(rhythm, (self.now - last_seen).total_seconds()) == "retired"
+        return Activity(state, rhythm.retired_after - silence, in_doubt, name)
+
+
+class Activity(NamedTuple):
+    """How active a caller or a job is.
+
+    Attributes:
+        seconds_left: how much longer it must be silent to be retired.
+        in_doubt: it would be retired if the log had no gaps.
+        job: the job that is retired last, if there are several.
+    """
+
+    state: State
+    seconds_left: float
+    in_doubt: bool
+    job: JobName | None
 
 
 class Row(NamedTuple):
@@ -33,8 +112,10 @@ class Row(NamedTuple):
         error_share: share of the calls answered with 4xx or 5xx, from 0 to 1.
         in_doubt: the caller would be retired if the log had no gaps.
         retired_at: when it will be retired, if it never calls again; None if it is retired.
+        job: its job that is retired last, if there are several.
         effect: what the policy means for it.
-        accepted_while_refused: its last call was accepted, although the policy refused it permanently by then.
+        is_refused: whether the policy refuses it permanently, and the log shows that it does.
+        accepted_while_refused: a call was accepted, although the policy refused it permanently by then.
         counts: calls by value, for each of `tally.COUNTED`.
     """
 
@@ -53,7 +134,9 @@ class Row(NamedTuple):
     state: State
     in_doubt: bool
     retired_at: datetime | None
+    job: JobName | None
     effect: PolicyEffect
+    is_refused: bool
     accepted_while_refused: bool
     counts: dict[str, Counter[str]]
 
@@ -61,11 +144,6 @@ class Row(NamedTuple):
     def user(self) -> str | None:
         """The most recent user."""
         return self.users[0] if self.users else None
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether the policy refuses it permanently, and the log does not contradict that."""
-        return self.effect.permanent_refusal is not None and not self.accepted_while_refused
 
     @property
     def unblocked_at(self) -> datetime | None:
@@ -81,7 +159,7 @@ class Row(NamedTuple):
         return self.state == STRANGER
 
 
-def caller_rows(tallies: Iterable[Tally], coverage: Coverage, effects: Effects) -> list[Row]:
+def caller_rows(tallies: Iterable[Tally], period: Span, judge: Judge, effects: Effects) -> list[Row]:
     """A row per caller, by state, then by calls."""
     by_caller = defaultdict(list)
     for tally in tallies:
@@ -89,24 +167,23 @@ def caller_rows(tallies: Iterable[Tally], coverage: Coverage, effects: Effects) 
     rows = []
     for name, parts in by_caller.items():
         whole = _merged(parts)
-        activity = _activity(whole, coverage)
-        row = _row(name, parts, whole, activity, effect=effects[name], period=coverage.period)
+        row = _row(name, parts, whole, judge.activity(whole), effect=effects[name], period=period, judge=judge)
         rows.append(row._replace(source=whole.source))
     return _sorted(rows)
 
 
-def group_rows(tallies: Mapping[tuple[str, str], Tally], coverage: Coverage, effects: Effects) -> list[Row]:
+def group_rows(tallies: Mapping[tuple[str, str], Tally], period: Span, judge: Judge, effects: Effects) -> list[Row]:
     """A row per group, by state, then by calls. The state is that of the most active caller in the group."""
     groups = defaultdict(list)
     for (group, _), tally in tallies.items():
         groups[group].append(tally)
     rows = []
     for name, parts in groups.items():
-        activities = (_activity(part, coverage) for part in parts)
+        activities = [judge.activity(part) for part in parts]
         most_active = min(activities, key=lambda activity: (EVERY_STATE.index(activity.state), -activity.seconds_left))
         latest = sorted(parts, key=lambda part: (part.last_seen, part.caller), reverse=True)
         effect = combine([effects[part.caller] for part in latest])
-        rows.append(_row(name, parts, _merged(parts), most_active, effect=effect, period=coverage.period))
+        rows.append(_row(name, parts, _merged(parts), most_active, effect=effect, period=period, judge=judge))
     return _sorted(rows)
 
 
@@ -115,9 +192,9 @@ def _sorted(rows: Iterable[Row]) -> list[Row]:
 
 
 def _row(
-    name: str, parts: list[Tally], whole: Tally, activity: "_Activity", *, effect: PolicyEffect, period: Span
+    name: str, parts: list[Tally], whole: Tally, activity: Activity, *, effect: PolicyEffect, period: Span, judge: Judge
 ) -> Row:
-    retired_at = period.end + timedelta(seconds=activity.seconds_left)
+    retired_at = judge.now + timedelta(seconds=activity.seconds_left)
     return Row(
         name=name,
         callers=len({part.caller for part in parts}),
@@ -129,47 +206,17 @@ def _row(
         by_day=_by_day(whole.hours, period),
         first_seen=whole.first_seen,
         last_seen=whole.last_seen,
-        interval=None if _is_shared(whole) else rhythm_of(whole.hours, whole.calls).interval,
-        error_share=round(whole.errors / whole.calls, 4),
+        interval=None if _is_shared(whole) else interval_of(whole.hours, whole.calls),
+        error_share=round(whole.errors / whole.calls, 4) if whole.calls else 0.0,
         state=activity.state,
         in_doubt=activity.in_doubt,
         retired_at=retired_at if activity.state not in {"retired", STRANGER} else None,
+        job=activity.job,
         effect=effect,
-        accepted_while_refused=_accepted_while_refused(whole, effect),
+        is_refused=judge.enforcement.shows_refusal(whole, effect),
+        accepted_while_refused=let_through(whole, effect) is not None,
         counts=whole.counts,
     )
-
-
-def _accepted_while_refused(tally: Tally, effect: PolicyEffect) -> bool:
-    last = tally.last_accepted
-    if effect.permanent_refusal is None or effect.refused_from is None or last is None or last < effect.refused_from:
-        return False
-    return tally.last_refused is None or tally.last_refused < last
-
-
-class _Activity(NamedTuple):
-    """How active a caller is.
-
-    Attributes:
-        seconds_left: how much longer it must be silent to be retired.
-        in_doubt: it would be retired if the log had no gaps.
-    """
-
-    state: State
-    seconds_left: float
-    in_doubt: bool
-
-
-def _activity(tally: Tally, coverage: Coverage) -> _Activity:
-    rhythm, since = rhythm_of(tally.hours, tally.calls), Span(tally.last_seen, coverage.period.end)
-    if tally.source == STRANGER:
-        return _Activity(STRANGER, 0, in_doubt=False)
-    if _is_shared(tally):
-        rhythm = without_rhythm(rhythm)
-    silence = coverage.covered_seconds(since)  # without a log, silence proves nothing
-    state = state_after(rhythm, silence)
-    in_doubt = state != state_after(rhythm, since.length.total_seconds()) == "retired"
-    return _Activity(state, rhythm.retired_after - silence, in_doubt)
 
 
 def _is_shared(tally: Tally) -> bool:

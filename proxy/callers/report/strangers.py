@@ -7,14 +7,10 @@ from, and they have no say in the verdict.
 import functools
 import ipaddress
 from collections.abc import Set as AbstractSet
-from typing import Literal
 
 from proxy.callers.identity import ELSEWHERE, STRANGERS_IN, Caller
 from proxy.callers.report.budget import OTHERS
 from proxy.callers.report.tally import CallKey
-
-STRANGER: Literal["stranger"] = "stranger"
-"""The source of a row for strangers, and its state."""
 
 STRANGERS = "(strangers)"
 """The group of all strangers, where calls are grouped."""

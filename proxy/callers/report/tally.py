@@ -2,18 +2,22 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from proxy.callers.identity import CallAttributes, Rule
 from proxy.callers.report.budget import OTHERS, Budget
 from proxy.callers.report.hours import Hours
+from proxy.callers.report.jobs import JobName, Jobs
 from proxy.withdrawn import endpoints
 
 COUNTED = ("endpoints", "repositories", "workflows", "agents", "outcomes", "replacements")
 """The kinds of values that calls are counted by."""
+
+STRANGER: Literal["stranger"] = "stranger"
+"""The source of a tally of strangers, and its state."""
 
 NO_VALUE = "(none)"
 """Stands for a missing value."""
@@ -53,6 +57,11 @@ class CallKey(NamedTuple):
         return f"id:{self.repo_id}" if self.repo_id is not None else f"{self.org or ''}/{self.repo or ''}"
 
     @property
+    def job(self) -> JobName:
+        """The job that calls."""
+        return JobName(self.endpoint, self.repository, self.workflow)
+
+    @property
     def replacement(self) -> str | None:
         """Method and path of the successor, with braces around what differs between calls; None if not known."""
         endpoint = endpoints.BY_NAME.get(self.endpoint)
@@ -78,11 +87,15 @@ class CallKey(NamedTuple):
 class Tally:
     """The calls of one caller, or those of its calls that are in one group.
 
+    Calls outside the period have a say in when and how it called, but not in what is counted: `hours`, `calls`,
+    `errors`, `users` and `counts`.
+
     Attributes:
         caller: its name by the current rules.
-        source: where the name comes from, as in the record; `strangers.STRANGER` for a network of strangers.
+        source: where the name comes from, as in the record; `STRANGER` for a network of strangers.
         rule: the current rule that names it, if any.
         texts: what is left for the values below.
+        jobs: what it calls, and on which days.
         errors: number of calls answered with 4xx or 5xx.
         users: owners of the tokens, each with the time of the last call.
         last_accepted, last_refused: time of the last call that was accepted, and of the last one permanently refused.
@@ -96,6 +109,7 @@ class Tally:
     first_seen: datetime
     last_seen: datetime
     texts: Budget = field(repr=False, compare=False)
+    jobs: Jobs
     hours: Hours = field(default_factory=Hours)
     calls: int = 0
     errors: int = 0
@@ -104,21 +118,19 @@ class Tally:
     users: dict[str, datetime] = field(default_factory=dict)
     counts: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in COUNTED})
 
-    def add(self, key: CallKey, calls: int, first: datetime, last: datetime) -> None:
-        """Count calls with the same key, except their hours.
+    def add(self, key: CallKey, hours: Mapping[int, int], first: datetime, last: datetime) -> None:
+        """Count calls with the same key.
 
         Args:
             key: what the calls have in common.
-            calls: their number.
+            hours: their number in each hour.
             first: time of the first one.
             last: time of the last one.
         """
-        self.owner = self.owner or key.owner
-        self.first_seen, self.last_seen = min(self.first_seen, first), max(self.last_seen, last)
-        if key.outcome == "gone":
-            self.last_refused = _later(self.last_refused, last)
-        elif key.outcome not in _UNDECIDED:
-            self.last_accepted = _later(self.last_accepted, last)
+        self.add_times(key, hours, first, last)
+        calls = sum(hours.values())
+        for hour, number in hours.items():
+            self.hours.add(hour, number)
         self.calls += calls
         self.errors += calls if key.status >= 400 else 0
         user = key.run_user
@@ -128,6 +140,24 @@ class Tally:
             if value is not None:
                 counter = self.counts[kind]
                 counter[value if self._has_room(counter, value) else OTHERS] += calls
+
+    def add_times(self, key: CallKey, hours: Iterable[int], first: datetime, last: datetime) -> None:
+        """Remember when there were calls with the same key, without counting them.
+
+        Args:
+            key: what the calls have in common.
+            hours: the hours with calls.
+            first: time of the first one.
+            last: time of the last one.
+        """
+        self.owner = self.owner or key.owner
+        self.first_seen, self.last_seen = min(self.first_seen, first), max(self.last_seen, last)
+        if key.outcome == "gone":
+            self.last_refused = _later(self.last_refused, last)
+        elif key.outcome not in _UNDECIDED:
+            self.last_accepted = _later(self.last_accepted, last)
+        is_one = self.source not in {STRANGER, OTHERS}
+        self.jobs.add(key.job if is_one else None, {hour // 24 for hour in hours}, last)
 
     def _has_room(self, counted: Mapping[str, object], value: str) -> bool:
         return value in counted or (len(counted) < _MOST_VALUES and self.texts.take(len(value)))
@@ -141,6 +171,7 @@ class Tally:
         self.last_accepted = _later(self.last_accepted, other.last_accepted)
         self.last_refused = _later(self.last_refused, other.last_refused)
         self.hours.merge(other.hours)
+        self.jobs.merge(other.jobs)
         for user, last in other.users.items():
             self.users[user] = max(last, self.users.get(user, last))
         for kind, counts in other.counts.items():

@@ -1,0 +1,107 @@
+"""The jobs of a caller: what it calls, and on which days. One token may run a nightly job and a monthly one."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from proxy.callers.report.budget import Budget
+from proxy.callers.report.rhythm import FIRST_DAY, Rhythm, mixed_rhythm, rhythm_of
+
+MOST_JOBS = 1000
+"""How many jobs of one caller are told apart."""
+
+
+class JobName(NamedTuple):
+    """What tells jobs apart.
+
+    Attributes:
+        repository: ``org/repo`` or ``id:…``.
+        workflow: None if the endpoint has none.
+    """
+
+    endpoint: str
+    repository: str
+    workflow: str | None
+
+    def __str__(self) -> str:
+        """The job in a few words."""
+        return f"{self.endpoint} of {self.workflow or '(none)'} in {self.repository}"
+
+
+class Job:
+    """The calls of one job, in any order.
+
+    Attributes:
+        last_seen: time of the last call.
+        days: the days with calls, as bits (`rhythm`).
+    """
+
+    __slots__ = ("days", "last_seen")
+
+    def __init__(self, last_seen: datetime) -> None:
+        self.last_seen = last_seen
+        self.days = 0
+
+    def add(self, days: Iterable[int], last: datetime) -> None:
+        """Count calls on these days, which are ordinals."""
+        for day in days:
+            self.days |= 1 << day - FIRST_DAY
+        self.last_seen = max(self.last_seen, last)
+
+    def merge(self, other: "Job") -> None:
+        """Add the calls of another one."""
+        self.days |= other.days
+        self.last_seen = max(self.last_seen, other.last_seen)
+
+
+class Jobs:
+    """The jobs of one caller. Those beyond a limit are not told apart, which never retires them earlier.
+
+    Args:
+        room: what is left for the names of all jobs.
+
+    Attributes:
+        named: the jobs by name.
+        rest: the jobs beyond the limit, if there are any.
+    """
+
+    def __init__(self, room: Budget) -> None:
+        self.named: dict[JobName, Job] = {}
+        self.rest: Job | None = None
+        self._room = room
+
+    def add(self, name: JobName | None, days: Iterable[int], last: datetime) -> None:
+        """Count calls of a job; None if it is not to be told apart from others.
+
+        Args:
+            name: the job.
+            days: ordinals of the days with calls.
+            last: time of the last call.
+        """
+        self._job(name, last).add(days, last)
+
+    def merge(self, other: "Jobs") -> None:
+        """Add the jobs of another one."""
+        for name, job in other.named.items():
+            self._job(name, job.last_seen).merge(job)
+        if other.rest is not None:
+            self._job(None, other.rest.last_seen).merge(other.rest)
+
+    def rhythms(self) -> Iterator[tuple[JobName | None, Job, Rhythm]]:
+        """Each job with its name and its rhythm; those that are not told apart last, as one job without a name."""
+        for name, job in self.named.items():
+            yield name, job, rhythm_of(job.days)
+        if self.rest is not None:
+            yield None, self.rest, mixed_rhythm(self.rest.days)
+
+    def _job(self, name: JobName | None, last: datetime) -> Job:
+        job = self.named.get(name) if name is not None else self.rest
+        if job is not None:
+            return job
+        job = Job(last)
+        if name is not None and len(self.named) < MOST_JOBS and self._room.take(sum(map(len, filter(None, name)))):
+            self.named[name] = job
+            return job
+        if self.rest is None:
+            self.rest = job
+        return self.rest
