@@ -20,9 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program name; None for `sys.argv`.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
+    status: int = ExitStatus.OK
     try:
         try:
-            return _run(words)
+            status = _run(words)
         finally:
             print(end="", flush=True)  # raises BrokenPipeError here rather than at exit, where it cannot be caught
     except CommandError as error:
@@ -35,9 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from proxy.output import terminal  # noqa: PLC0415 - slow to import
 
         terminal.stop_printing()
-        return ExitStatus.OK
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
+    return status
 
 
 def _run(words: list[str]) -> int:

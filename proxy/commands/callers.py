@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from proxy.callers.log.files import NoLog
@@ -12,18 +13,25 @@ from proxy.callers.report.analysis import Analysis
 from proxy.callers.report.report import CallerReport, Gate, still_calling
 from proxy.callers.report.rhythm import EVERY_STATE
 from proxy.callers.report.rows import Row
-from proxy.commands.log_options import add_logs, add_period, duration, read_logs
+from proxy.callers.report.verdict import Verdict
+from proxy.commands.log_options import add_expected, add_logs, add_period, duration, read_logs
 from proxy.commands.options import add_config, add_format, require_config
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config
-from proxy.output import messages
+from proxy.output import messages, terminal
 
 SUMMARY = "show who still calls, and whether the API can be switched off"
 EPILOG = """\
 examples:
   trigger-shim callers --since 30d
+  trigger-shim callers --fail-unless-safe --expect month-end=31d
   zcat old/*.gz | trigger-shim callers --format csv -"""
 
+_VERDICT_STATUS: dict[Verdict, ExitStatus] = {
+    "safe": ExitStatus.OK,
+    "not_yet": ExitStatus.FAILED,
+    "cannot_tell": ExitStatus.CANNOT_TELL,
+}
 _GATE_STATUS: dict[Gate, ExitStatus] = {
     "nobody": ExitStatus.OK,
     "somebody": ExitStatus.FAILED,
@@ -48,11 +56,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--limit", type=_positive_number, metavar="N", help="show at most N rows")
     add_format(parser, "table", "json", "csv", "markdown", "html")
+    add_expected(parser)
+    parser.add_argument(
+        "--fail-unless-safe",
+        action="store_true",
+        help="exit with 1 if it is not yet safe to remove the API, and with 3 if the log cannot tell",
+    )
     parser.add_argument(
         "--fail-if-active",
-        type=duration,
+        type=_window,
         metavar="DURATION",
-        help="exit with 1 if somebody called within the last DURATION, such as 14d, and with 3 if the log cannot tell",
+        help="exit with 1 if somebody called within the last DURATION, such as 14d, and with 3 if the log cannot tell;"
+        " a job that runs less often is not seen",
     )
 
 
@@ -66,15 +81,26 @@ def run(options: argparse.Namespace) -> ExitStatus:
             since=options.since,
             until=options.until,
             wants_detail=lambda _: options.format == "html",
+            expected=dict(options.expect),
         )
     except NoLog as problem:
-        status = ExitStatus.CANNOT_TELL if options.fail_if_active else ExitStatus.USAGE
-        raise CommandError(status, str(problem)) from None
-    _print(options.format, analysis, _selected_rows(analysis.report, options), config)
+        is_gate = options.fail_unless_safe or options.fail_if_active
+        raise CommandError(ExitStatus.CANNOT_TELL if is_gate else ExitStatus.USAGE, str(problem)) from None
+    status = _status(analysis.report, options)
+    try:
+        _print(options.format, analysis, _selected_rows(analysis.report, options), config)
+    except BrokenPipeError:  # whoever reads only the first lines still needs the status
+        terminal.stop_printing()
     messages.info(formats.reading(analysis.read))
-    if not options.fail_if_active:
-        return ExitStatus.OK
-    return _GATE_STATUS[still_calling(analysis.report, options.fail_if_active)]
+    return status
+
+
+def _status(report: CallerReport, options: argparse.Namespace) -> ExitStatus:
+    """The exit status: the worst one of the gates, where not being able to tell is better than a no."""
+    found = {_VERDICT_STATUS[report.verdict]} if options.fail_unless_safe else set()
+    if options.fail_if_active:
+        found.add(_GATE_STATUS[still_calling(report, options.fail_if_active)])
+    return next((status for status in (ExitStatus.FAILED, ExitStatus.CANNOT_TELL) if status in found), ExitStatus.OK)
 
 
 def _print(output_format: str, analysis: Analysis, rows: list[Row], config: Config) -> None:
@@ -109,6 +135,15 @@ _SORT_KEYS: dict[str, Callable[[Row], Any]] = {
     "interval": lambda row: row.interval if row.interval is not None else float("inf"),
     "errors": lambda row: -row.error_share,
 }
+
+
+def _window(value: str) -> timedelta:
+    window = duration(value)
+    if not window:
+        raise argparse.ArgumentTypeError(
+            f"{value!r} is no time at all; write how long nobody may have called, as in 14d"
+        )
+    return window
 
 
 def _positive_number(value: str) -> int:

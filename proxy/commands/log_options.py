@@ -3,7 +3,7 @@
 import argparse
 import difflib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from proxy.callers.log.files import log_files, size_on_disk
@@ -36,6 +36,19 @@ def add_period(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", type=_time, metavar="TIME", help="end of the period (default: now)")
 
 
+def add_expected(parser: argparse.ArgumentParser) -> None:
+    """Add ``--expect``."""
+    parser.add_argument(
+        "--expect",
+        type=_expected,
+        action="append",
+        default=[],
+        metavar="NAME=DURATION",
+        help="the caller NAME has a job that runs once in DURATION, such as 92d, so the verdict waits for it;"
+        " can be repeated",
+    )
+
+
 def now() -> datetime:
     """Return the current time, in UTC."""
     return datetime.now(UTC)
@@ -54,6 +67,7 @@ def read_logs(
     since: Time | None = None,
     until: Time | None = None,
     wants_detail: Callable[[str], bool] = lambda _: False,
+    expected: Mapping[str, timedelta] | None = None,
 ) -> Analysis:
     """Read these files, or the configured log, and report on them. The keyword arguments are those of `analyze`.
 
@@ -72,6 +86,7 @@ def read_logs(
             wants_detail=wants_detail,
             progress=progress,
             policy=config.lifecycle,
+            expected=expected,
         )
 
 
@@ -83,6 +98,7 @@ def unknown_caller(name: str, where: str, names: Iterable[str]) -> CommandError:
 
 
 _DURATION = re.compile(r"(\d{1,5})([mhdw])")
+_LONGEST_PERIOD = timedelta(days=3660)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -96,6 +112,14 @@ def duration(value: str) -> timedelta:
     if found is None:
         raise argparse.ArgumentTypeError(f"{value!r} is not a duration; write 14d, 12h or 2w")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def _expected(value: str) -> tuple[str, timedelta]:
+    name, _, period = value.rpartition("=")
+    found = _DURATION.fullmatch(period)
+    if not name or found is None or not timedelta() < duration(period) <= _LONGEST_PERIOD:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a caller and a period; write month-end=31d, of up to 3660d")
+    return name, duration(period)
 
 
 def _time(value: str) -> Time:

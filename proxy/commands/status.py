@@ -8,11 +8,11 @@ class ExitStatus(enum.IntEnum):
 
     Attributes:
         OK: the command worked.
-        FAILED: it did not, or, with `callers --fail-if-active`, somebody still calls.
+        FAILED: it did not, or, with a gate of `callers`, somebody still calls.
         USAGE: the command line or the configuration is wrong.
         FOUND: `scan` found withdrawn calls. For `scan` a wrong command line is FAILED, so that a pipeline can tell it
             from a finding.
-        CANNOT_TELL: with `callers --fail-if-active`, the log does not show whether somebody still calls.
+        CANNOT_TELL: with a gate of `callers`, the log does not show whether somebody still calls.
         INTERRUPTED: Ctrl-C: 128 plus the number of SIGINT.
     """
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from proxy.callers.identity import Rule
 from proxy.config.sections import Section
-from proxy.config.values import Cron, Fingerprints, Flag, Globs, Moment, Networks, Page, Seconds, Text, Zone
+from proxy.config.values import Cron, Fingerprints, Flag, Globs, Moment, Networks, Page, Period, Seconds, Text, Zone
 from proxy.withdrawn.brownouts import Brownout, Once, Recurring, Window
 from proxy.withdrawn.lifecycle import Policy
 
@@ -73,9 +73,10 @@ def _rule(
     migrated: Moment | None = None,
     extension: Moment | None = None,
     exempt_from_freeze: Flag = False,
+    every: Period | None = None,
 ) -> Rule:
     criteria = token, agent, network, repository, workflow
-    return Rule(name, owner, contact, *criteria, migrated, extension, exempt_from_freeze)
+    return Rule(name, owner, contact, *criteria, migrated, extension, exempt_from_freeze, every)
 
 
 KnownCaller = Annotated[Rule, Section(_rule)]

@@ -6,7 +6,7 @@ import keyword
 import types
 import typing
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 
 from proxy.config import values
@@ -114,6 +114,8 @@ def plain(kind: Any, value: Any) -> Any:
         return MASK
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, timedelta):
+        return f"{value.days}d"
     if isinstance(value, tuple) and not isinstance(value, Address):
         return [str(item) for item in value]
     return value if isinstance(value, (int, float, type(None))) else str(value)

@@ -4,7 +4,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -91,6 +91,13 @@ def _seconds(value: Any) -> float:
     return _delay(value)
 
 
+def _period(value: Any) -> timedelta:
+    number = _match(r"(\d{1,4})([dw])", value)
+    period = timedelta(**{{"d": "days", "w": "weeks"}[number[2]]: int(number[1])})
+    _check(timedelta() < period <= timedelta(days=3660))
+    return period
+
+
 def _count(value: Any) -> int:
     _check(type(value) is int and value >= 1)
     return int(value)
@@ -104,6 +111,7 @@ def _size(value: Any) -> int:
 
 Seconds = Annotated[float, _reader(_seconds, "duration", f"write seconds, more than 0 and at most {_LONGEST}")]
 Delay = Annotated[float, _reader(_delay, "duration", f"write seconds, 0 or more and at most {_LONGEST}")]
+Period = Annotated[timedelta, _reader(_period, "period", "write days or weeks, such as 92d or 4w, and at most 3660d")]
 Count = Annotated[int, _reader(_count, "count", "write a whole number, 1 or more")]
 Size = Annotated[int, _reader(_size, "size", "write bytes, or a number with KiB, MiB or GiB, such as 1MiB")]
 

@@ -22,7 +22,7 @@ from proxy.callers.report.rhythm import rhythm_of
 from proxy.callers.report.rows import Judge, caller_rows
 from proxy.callers.report.tally import CallKey, Tally
 from proxy.callers.report.verdict import conclude, unseen
-from tests.bench.populations import DAY, PERIODS, RAREST, Job, Population, Run, moment, population
+from tests.bench.populations import DAY, RAREST, Job, Population, Run, moment, population
 
 SECOND_YEAR = range(365, 730)
 LONGEST_WAIT = 700
@@ -111,7 +111,7 @@ def ask(people: Population, rule: Rule, every: Mapping[str, float]) -> Answers:
     known = [day for day in wrong if any(_has_run(job, day, 3) and job.runs[-1].day >= day for job in people.jobs)]
     first = next((day for day in said if day > last), last + LONGEST_WAIT)
     waiting = first - last if last < SECOND_YEAR.stop else None
-    return Answers(len(SECOND_YEAR), len(asked), len(wrong), len(known), waiting, _longest_wait(people, every))
+    return Answers(len(SECOND_YEAR), len(asked), len(wrong), len(known), waiting, _longest_wait(people))
 
 
 def _days(people: Population, known: Container[str]) -> Iterator[tuple[int, Tallies]]:
@@ -159,21 +159,19 @@ def _has_run(job: Job, day: int, times: int) -> bool:
     return sum(run.is_logged and run.day < day for run in job.runs) >= times
 
 
-def _longest_wait(people: Population, known: Container[str]) -> float:
+def _longest_wait(people: Population) -> float:
     """How long a rule may wait: 1.5 of the longest period plus 31 days, and for what the log lacks in that time."""
-    last, longest = people.last_call, 31 + 1.5 * max(_period(job, known) for job in people.jobs)
+    last, longest = people.last_call, 31 + 1.5 * max(map(_period, people.jobs))
     holes = [day for day in range(last - 45, last + int(longest)) if day in people.down]
     return max([longest + len(holes), *(day + 46 - last for day in holes)])
 
 
-def _period(job: Job, known: Container[str]) -> float:
-    """The longest days between two runs of a job. One whose name is new may be monthly: none was seen for a month."""
-    token = job.runs[-1].token
-    days = [run.day for run in job.runs if run.is_logged and (run.token == token or f"caller-{job.caller}" in known)]
-    if len(days) < 2 or days[-1] - days[0] <= 31:
-        return max(31, PERIODS[job.rhythm] or 0)
-    period = PERIODS[job.rhythm]
-    return period if period is not None else max(later - day for day, later in pairwise(days))
+def _period(job: Job) -> float:
+    """The longest days between two runs of a job, and a month if it was seen for less under its last name."""
+    seen = [run for run in job.runs if run.is_logged]
+    named = [run.day for run in seen if run.token == job.runs[-1].token]
+    longest = max((later.day - run.day for run, later in pairwise(seen)), default=0)
+    return longest if named and named[-1] - named[0] > 31 else max(longest, 31)
 
 
 # --- the table
@@ -203,7 +201,7 @@ def summarize(answers: Iterable[Answers]) -> Row:
         100 * false / safe if safe else 0.0,
         statistics.median(days) if days else 0.0,
         max(days, default=0),
-        sum(days > most + 1 for days, most in waits),
+        sum(days > most + 2 for days, most in waits),  # it is asked once a day,
     )
 
 

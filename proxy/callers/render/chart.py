@@ -71,7 +71,8 @@ def _callers(report: CallerReport, days: int, size: int) -> list[int]:
     def bucket_at(moment: datetime) -> int:
         return (min(max(moment.toordinal() - begin, 0), days - 1) + padding) // size
 
-    for row in report.callers:
+    begin_of_period = report.coverage.period.begin
+    for row in (row for row in report.callers if row.state != "retired" or row.last_seen >= begin_of_period):
         changes[bucket_at(row.first_seen)] += 1
         changes[bucket_at(row.last_seen) + 1 if row.state == "retired" else -1] -= 1
     return list(accumulate(changes))[:-1]

@@ -42,7 +42,7 @@ def to_html(analysis: Analysis, rows: Sequence[Row], base: str) -> str:
     html = _template().render(
         report=report,
         rows=rows,
-        profiles=[make_profile(row, analysis.details[row.name], base) for row in callers],
+        profiles=[make_profile(row, analysis.detail_of(row.name), base) for row in callers],
         total=len(report.rows),
         verdict=VERDICTS[report.verdict],
         strangers=stranger_line(report),

@@ -8,6 +8,7 @@ from proxy.callers.identity import Rule
 from proxy.callers.policy_digest import policy_digest
 from proxy.callers.record import CLOCK_SKEW, EARLIEST, Heartbeat
 from proxy.callers.report.aggregator import Aggregator, Dimension
+from proxy.callers.report.budget import Budget
 from proxy.callers.report.coverage import key_ids
 from proxy.callers.report.detail import Detail
 from proxy.callers.report.enforcement import enforcement
@@ -50,6 +51,10 @@ class Analysis(NamedTuple):
     subjects: Mapping[str, PolicySubject]
     matched_rules: frozenset[Rule]
     covers_freeze: bool
+
+    def detail_of(self, name: str) -> Detail:
+        """The details of a caller; empty if it did not call in the period."""
+        return self.details.get(name) or Detail(Budget(0))
 
 
 def analyze(

@@ -13,7 +13,7 @@ from proxy.callers.report.coverage import Coverage, Span, measure_coverage
 from proxy.callers.report.enforcement import NOT_SHOWN, Enforcement
 from proxy.callers.report.policy_effect import PolicyEffect
 from proxy.callers.report.rows import Judge, Row, caller_rows, days_of, group_rows
-from proxy.callers.report.tally import Tally
+from proxy.callers.report.tally import STRANGER, Tally
 from proxy.callers.report.verdict import Verdict, conclude, is_covered, unseen
 
 Gate = Literal["nobody", "somebody", "unknown"]
@@ -28,8 +28,9 @@ class CallerReport(NamedTuple):
         whole: what the log covers from its begin until now.
         coverage: what it covers of the period in which calls are counted.
         callers: a row per caller.
-        strangers: a row per network that strangers call from. They have no say in the verdict.
-        rows: a row per group; if grouped by caller, the callers and the strangers.
+        strangers: a row per network that strangers called from in the period. They have no say in the verdict.
+        rows: a row per group; if grouped by caller, the callers and the strangers. Those that are retired and did not
+            call in the period are left out.
         verdict: whether the withdrawn API can be removed, by the whole log.
         reasons: the reasons for the verdict, a sentence each.
         safe_at: when it can be removed at the earliest, if nobody calls again and the log is kept; None if it can.
@@ -105,7 +106,8 @@ def make_report(
     everybody = caller_rows(tallies.values(), period, judge, effects)
     callers = [row for row in everybody if not row.is_stranger]
     rows = everybody if by == "caller" else group_rows(tallies, period, judge, effects)
-    strangers = everybody[len(callers) :]
+    strangers = [row for row in everybody[len(callers) :] if row.calls]
+    rows = [row for row in rows if row.calls or row.state not in {"retired", STRANGER}]
     coverage = whole if period == whole.period else measure_coverage(heartbeats, period)
     conclusion = conclude(callers, whole, unseen(callers, whole, every or {}), has_strangers=bool(strangers))
     return CallerReport(now, by, whole, coverage, callers, strangers, rows, *conclusion)

@@ -98,7 +98,7 @@ class PolicySnapshot:
     def cache_key(self) -> tuple[datetime | None, str, list[Rule]]:
         """Snapshots with the same key read the same callers from the log."""
         criteria = [
-            rule._replace(owner=None, contact=None, migrated=None, extension=None, exempt_from_freeze=False)
+            rule._replace(owner=None, contact=None, migrated=None, extension=None, exempt_from_freeze=False, every=None)
             for rule in self._rules
         ]
         return self.freeze, self._log, criteria

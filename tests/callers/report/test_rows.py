@@ -13,9 +13,9 @@ def test_the_most_recent_user_comes_first(tmp_path: Path) -> None:
 
 
 def test_a_group_has_the_state_of_its_most_active_caller(tmp_path: Path) -> None:
-    gone = [call(NOW - (20 + day) * DAY, "gone", owner="team-a") for day in range(100)]
+    gone = [call(NOW - (33 + day) * DAY, "gone", owner="team-a") for day in range(100)]
     monthly = [call(NOW - days * DAY, "monthly", owner="team-a") for days in (25, 55, 85, 115)]
-    report = reported(tmp_path, *gone, *monthly, *beats(NOW - 120 * DAY), by="owner")
+    report = reported(tmp_path, *gone, *monthly, *beats(NOW - 140 * DAY), by="owner")
 
     [row] = report.rows
     states = {caller.name: caller.state for caller in report.callers}
@@ -35,10 +35,10 @@ def test_rows_are_sorted_by_state_then_by_calls(tmp_path: Path) -> None:
 
 
 def test_a_gap_in_the_log_delays_retirement(tmp_path: Path) -> None:
-    kept = row_of(reported(tmp_path, *beats(NOW - 40 * DAY), *nightly(40, 10)))
+    kept = row_of(reported(tmp_path, *beats(NOW - 60 * DAY), *nightly(60, 10)))
     [partly] = reported(
-        tmp_path, *beats(NOW - 40 * DAY, NOW - 8 * DAY), *beats(NOW - 6 * DAY, instance="b:1"), *nightly(40, 10)
+        tmp_path, *beats(NOW - 60 * DAY, NOW - 8 * DAY), *beats(NOW - 6 * DAY, instance="b:1"), *nightly(60, 10)
     ).callers
 
-    assert (kept.state, kept.retired_at) == ("quiet", NOW + 4 * DAY)
-    assert (partly.state, partly.retired_at) == ("quiet", NOW + 6 * DAY)
+    assert (kept.state, kept.retired_at) == ("quiet", NOW + 22.5 * DAY)
+    assert (partly.state, partly.retired_at) == ("quiet", NOW + 24.5 * DAY)

@@ -51,7 +51,10 @@ def test_strangers_are_one_row_and_have_no_say(tmp_path: Path, calls: list[Recor
     assert (row.retired_at, row.interval) == (None, None)
     assert (report.callers, report.rows) == ([], [row])
     assert (report.verdict, report.safe_at) == ("safe", None)
-    assert report.reasons == ["nobody but strangers has called; the log covers 70d"]
+    assert report.reasons == [
+        "nobody but strangers has called; the log covers 70d."
+        " A job that runs less often than every 62 days would not be seen"
+    ]
 
 
 @pytest.mark.parametrize(
