@@ -8,7 +8,7 @@ CALLS ?= 200000
 SEED ?= 1
 KILLS ?= 50
 
-.PHONY: help install engines demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-logs soak lock clean
+.PHONY: help install engines demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-verdict bench-logs soak lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ bench-races: install ## what a caller gets where the service acts at the moment 
 
 bench-reports: install ## how fast the reports are, beside jq and GoAccess
 	$(BIN)/python -m tests.bench.reports
+
+bench-verdict: install ## how often the verdict is wrong, and how long it waits, in a simulation of two years
+	$(BIN)/python -m tests.bench.verdict $(FLAGS)
 
 bench-logs: engines ## what records cost at rest, and how fast ClickHouse reports on them
 	$(BIN)/python -m tests.bench.logs

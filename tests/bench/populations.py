@@ -38,6 +38,9 @@ RAREST = {
 }
 """What populations are told apart by: their rarest rhythm, in order."""
 
+FORGOTTEN = 0.2
+"""In so many populations nobody remembers the rarest job, which calls on when all others have moved."""
+
 _COMMON = ("hourly", "nightly", "nightly", "weekdays", "weekdays", "weekly")
 
 
@@ -83,19 +86,21 @@ class Population(NamedTuple):
         return max(job.runs[-1].day for job in self.jobs)
 
 
-def population(rarest: str, chance: random.Random) -> Population:
+def population(rarest: str, chance: random.Random, *, is_forgotten: bool | None = None) -> Population:
     """A population.
 
     Args:
         rarest: its rarest rhythm, a key of `RAREST`.
         chance: decides everything else.
+        is_forgotten: whether all have moved in the first year but the rarest job, which never does; None for a chance
+            of `FORGOTTEN` that it never does.
     """
     holidays = _holidays(chance)
     gaps = [range(day, day + chance.randint(1, 5)) for day in range(2 * DAYS) if chance.random() < 1 / 400]
     down = frozenset(day for gap in gaps for day in gap)
     lost = _lost_with_a_replica(chance)
     frequent = [names for name, names in RAREST.items() if list(RAREST).index(name) < list(RAREST).index(rarest)]
-    campaign = chance.randint(250, 500), chance.randint(510, 800)
+    campaign = (chance.randint(250, 500), chance.randint(510, 800)) if not is_forgotten else (100, 365)
     jobs: list[Job] = []
     for caller in range(chance.randint(3, 10)):
         rotations = sorted(chance.sample(range(DAYS), 4)) if chance.random() < 0.3 else []
@@ -105,14 +110,14 @@ def population(rarest: str, chance: random.Random) -> Population:
             rhythms = RAREST[rarest] if is_rarest else chance.choice([_COMMON, _COMMON, *frequent])
             rhythm = chance.choice(rhythms)
             # Nobody remembers the rarest job so well as the others, which may move one by one.
-            is_forgotten = chance.random() < (0.2 if is_rarest else 0.01)
-            end = DAYS if is_forgotten else moves_at if chance.random() < 0.7 else chance.randint(*campaign)
+            stays = chance.random() < (FORGOTTEN if is_rarest else 0.01) if is_forgotten is None else is_rarest
+            end = DAYS if stays else moves_at if chance.random() < 0.7 else chance.randint(*campaign)
             begin = 0 if chance.random() < 0.7 else chance.randint(0, min(end - 20, campaign[0] + 100))
             days = sorted({day for day in _days(rhythm, holidays, chance) if begin <= day < end})
             runs = [_run(day, rhythm, rotations, down, lost, chance) for day in days]
             if runs:
                 jobs.append(Job(caller, f"job-{number}", rhythm, runs))
-    return Population(jobs, _coverage(down), down) if jobs else population(rarest, chance)
+    return Population(jobs, _coverage(down), down) if jobs else population(rarest, chance, is_forgotten=is_forgotten)
 
 
 def _run(day: int, rhythm: str, rotations: list[int], down: frozenset[int], lost: range, chance: random.Random) -> Run:

@@ -41,9 +41,9 @@ def planned(tmp_path: Path) -> Any:
 @pytest.fixture
 def file(tmp_path: Path) -> str:
     records = [
-        *beats(NOW - 40 * DAY),
+        *beats(NOW - 80 * DAY),
         *nightly(40, 1, owner="team-a", run_user="alice"),
-        *nightly(40, 20, "moved", owner="team-b", run_user="bob"),
+        *nightly(80, 40, "moved", owner="team-b", run_user="bob"),
         *nightly(30, 2, "10.1.2.3 curl/8", status=401, outcome="upstream_error"),
     ]
     (tmp_path / "callers.jsonl").write_bytes(log(*records))

@@ -24,9 +24,9 @@ def known(name: str, **values: Any) -> dict[str, Any]:
 
 
 LOG = [
-    *beats(NOW - 40 * DAY),
+    *beats(NOW - 80 * DAY),
     *nightly(40, 1, user_agent="nightly/1"),
-    *nightly(40, 20, "moved", user_agent="moved/1"),
+    *nightly(80, 40, "moved", user_agent="moved/1"),
     *nightly(40, 2, "smoke", user_agent="smoke/1"),
 ]
 POLICY = SUNSET | {

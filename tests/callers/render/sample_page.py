@@ -33,10 +33,10 @@ def page(folder: Path, records: Iterable[Record], *, rules: Iterable[Rule] = (),
 
 def usual() -> list[Record]:
     return [
-        *beats(60, 20),
+        *beats(70, 20),
         *beats(18),
         *daily("nightly", 50, 0, owner="Platform", run_user="bot", user_agent="curl/8", inputs=["version"]),
-        *daily("moved", 60, 45, owner="Mobile", repo="app", path="/acme/app/ci_workflows/build/trigger"),
+        *daily("moved", 70, 36, owner="Mobile", repo="app", path="/acme/app/ci_workflows/build/trigger"),
         *(call("burst", DAY * 9, status=503, outcome="overloaded", error_code="overloaded") for _ in range(30)),
         call("stray", DAY * 5, ignored_fields=["workflow_slug"], path="/acme/shop/ci_workflows/a%2Fb%24/trigger"),
         call("stray", DAY * 5, endpoint="list_runs", method="GET", path="/acme/shop/cicd/runs", workflow=None),

@@ -40,14 +40,14 @@ def test_every_day_of_a_short_period_has_its_calls(tmp_path: Path) -> None:
 
 
 def test_only_retired_callers_end_with_their_last_call(tmp_path: Path) -> None:
-    records = [*beats(60), *daily("retired", 60, 40), *daily("active", 50, 1), *daily("fading", 59, 5)]
+    records = [*beats(90), *daily("retired", 90, 50), *daily("active", 60, 1), *daily("fading", 89, 5)]
     shown = buckets(analyzed(tmp_path, records).report)
     there = {(NOW - one.span.begin).days: one.callers for one in shown}
     assert there == {
-        60: 1,
-        **dict.fromkeys(range(51, 60), 2),
-        **dict.fromkeys(range(40, 51), 3),
-        **dict.fromkeys(range(40), 2),
+        90: 1,
+        **dict.fromkeys(range(61, 90), 2),
+        **dict.fromkeys(range(50, 61), 3),
+        **dict.fromkeys(range(50), 2),
     }
 
 

@@ -43,9 +43,9 @@ def test_the_page_has_the_verdict_and_its_reasons(tmp_path: Path) -> None:
 
 def test_the_page_says_what_was_read_and_what_is_missing(tmp_path: Path) -> None:
     text = text_of(read(page(tmp_path, usual())))
-    assert "As of 2026-03-31 12:00, from the log since 2026-01-30 12:00." in text
+    assert "As of 2026-03-31 12:00, from the log since 2026-01-20 12:00." in text
     assert "No log from 2026-03-11 12:00 to 2026-03-13 12:00: 2d" in text
-    assert "The log covers 96.7% of the period." in text
+    assert "The log covers 97.1% of the period." in text
     calls = sum(isinstance(record, CallRecord) for record in usual())
     assert f"Read {calls} calls and {len(usual()) - calls} heartbeats in 1 file; skipped 0 lines." in text
 
@@ -78,11 +78,11 @@ def test_a_section_describes_the_caller_and_its_calls(tmp_path: Path) -> None:
         for section in by_class(read(page(tmp_path, usual(), rules=rules)), "caller")
     }
     assert "owner Platform, platform@example.com" in sections["nightly"]
-    assert "active: last call 2026-03-31 12:00, usually every 1d; retired on 2026-04-14" in sections["nightly"]
+    assert "active: last call 2026-03-31 12:00, usually every 1d; retired on 2026-05-03" in sections["nightly"]
     assert "agents curl/8 (51)" in sections["nightly"]
     assert "errors 503 overloaded (30)" in sections["burst"]
     assert "30 from 2026-03-22 12:00 to 2026-03-22 12:00, 100% errors" in sections["burst"]
-    assert "repositories acme/app (16)" in sections["moved"]
+    assert "repositories acme/app (35)" in sections["moved"]
     assert (
         "It sends workflow_slug (1), which the withdrawn endpoint has always ignored, so they never reached a run."
         in (sections["stray"])
@@ -133,7 +133,7 @@ def test_a_selection_of_rows_is_noted(tmp_path: Path) -> None:
 
 
 def test_a_page_without_calls_says_so(tmp_path: Path) -> None:
-    root = read(page(tmp_path, beats(40)))
+    root = read(page(tmp_path, beats(50)))
     assert text_of(by_class(root, "answer")[0]) == "Safe to remove"
     assert "Nobody has called." in text_of(root)
     assert not by_class(root, "bar")
@@ -146,12 +146,12 @@ def test_the_chart_has_a_text_alternative(tmp_path: Path) -> None:
     assert picture.get("role") == "img"
     assert [text_of(element) for element in named] == [
         "Callers not yet retired, and their calls",
-        "1 callers at the beginning and 3 at the end; 99 calls; the busiest time was 2026-03-22 with 31.",
+        "1 callers at the beginning and 3 at the end; 118 calls; the busiest time was 2026-03-22 with 31.",
     ]
     (details,) = root.iter("details")
     numbers = [[text_of(cell) for cell in row] for row in details.iter("tr")]
     assert numbers[0] == ["day", "callers left", "calls", "log coverage"]
-    assert len(numbers) == 1 + 61
+    assert len(numbers) == 1 + 71
     assert ["2026-03-12", "1", "1", "0%"] in numbers
 
 

@@ -152,7 +152,7 @@ return [...document.body.querySelectorAll('*')]
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
-    ("records", "verdict"), [(usual(), "Not yet"), (beats(40), "Safe to remove"), (beats(5), "Cannot tell")]
+    ("records", "verdict"), [(usual(), "Not yet"), (beats(50), "Safe to remove"), (beats(5), "Cannot tell")]
 )
 def test_every_text_has_enough_contrast(
     chromium: Browser, tmp_path: Path, records: list[Record], verdict: str, scheme: Literal["light", "dark"]

@@ -21,7 +21,7 @@ def test_the_text_is_complete(tmp_path: Path) -> None:
         "nightly, as of 2026-11-24 00:00 UTC",
         "  owner         team-a",
         "  user          alice",
-        "  state         active: last call 2026-11-23 00:00, usually every 1d; retired on 2026-12-07 00:00 if it never "
+        "  state         active: last call 2026-11-23 00:00, usually every 1d; retired on 2027-01-24 00:00 if it never "
         "calls again",
         "  calls         6 from 2026-11-19 00:00 to 2026-11-23 00:00, 16.7% errors",
         "  errors        404 NotFound (1)",
