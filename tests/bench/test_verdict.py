@@ -9,7 +9,7 @@ from tests.bench.verdict import TOLD, Row, new_rule, peers_rule, simulate
 
 @functools.cache
 def rows(count: int, *, is_forgotten: bool | None = None) -> dict[str, dict[str, Row]]:
-    return simulate(count, 2, rules={"now": new_rule, "peers": peers_rule}, is_forgotten=is_forgotten)
+    return simulate(count, 4, rules={"now": new_rule, "peers": peers_rule}, is_forgotten=is_forgotten)
 
 
 @pytest.mark.parametrize("rarest", ["weekly", "fortnightly", "monthly", "quarterly", "yearly", TOLD])
