@@ -25,7 +25,7 @@ class JobName(NamedTuple):
 
     def __str__(self) -> str:
         """The job in a few words."""
-        return f"{self.endpoint} of {self.workflow or '(none)'} in {self.repository}"
+        return f"{self.endpoint}{f' of {self.workflow}' if self.workflow else ''} in {self.repository}"
 
 
 class Job:
