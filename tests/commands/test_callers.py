@@ -2,7 +2,9 @@ import csv
 import gzip
 import io
 import json
+import os
 import re
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import yaml
 
 from proxy.callers.record import Record
 from tests.callers.lines import DAY, NOW, beats, call, log
-from tests.commands.running import Run, on_a_terminal, plain
+from tests.commands.running import COMMAND, Run, on_a_terminal, plain
 from tests.commands.samples import LOG, POLICY, RULES, UNTIL, nightly, rows
 from tests.paths import ROOT
 from tests.system.test_golden_logs import GOLDEN
@@ -199,6 +201,7 @@ def test_a_length_of_time_counts_back_from_now(run: Run, tmp_path: Path) -> None
         ("--by", "colour"),
         ("--state", "gone"),
         ("--fail-if-active", "soon"),
+        ("--fail-if-active", "0d"),
     ],
 )
 def test_a_wrong_option_exits_2_and_says_what_to_write(run: Run, file: str, arguments: tuple[str, str]) -> None:
@@ -360,3 +363,120 @@ def test_a_period_is_within_the_calendar(run: Run, file: str, option: str, time:
 
     assert ran.status == 2
     assert "is out of range; write a date between 1970 and 9000" in ran.err
+
+
+# --- the gate on the verdict
+
+
+@pytest.mark.parametrize(
+    ("records", "status"),
+    [
+        ([*beats(NOW - 80 * DAY), *nightly(80, 32)], 1),
+        ([*beats(NOW - 80 * DAY), *nightly(80, 33)], 0),
+        (nightly(80, 33), 3),
+        ([*beats(NOW - 80 * DAY), call(NOW - 40 * DAY)], 1),
+        ([], 3),
+    ],
+    ids=["somebody", "nobody", "no heartbeats", "a monthly job, perhaps", "nothing"],
+)
+@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown", "html"])
+def test_the_gate_on_the_verdict(run: Run, tmp_path: Path, records: list[Record], status: int, form: str) -> None:
+    (tmp_path / "log").write_bytes(log(*records))
+    assert run("callers", *UNTIL, "--fail-unless-safe", "--format", form, "log").status == status
+
+
+def test_the_gate_on_the_verdict_stays_shut_where_there_is_no_log(run: Run) -> None:
+    assert run("callers", "--fail-unless-safe").status == 3
+
+
+def test_both_gates_must_open(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(log(*beats(NOW - 80 * DAY), call(NOW - 40 * DAY)))
+
+    assert run("callers", *UNTIL, "--fail-if-active", "14d", "log").status == 0
+    assert run("callers", *UNTIL, "--fail-if-active", "14d", "--fail-unless-safe", "log").status == 1
+
+
+@pytest.mark.parametrize("gate", [["--fail-unless-safe"], ["--fail-if-active", "14d"]])
+@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown", "html"])
+def test_a_reader_that_closes_early_does_not_open_the_gate(tmp_path: Path, gate: list[str], form: str) -> None:
+    (tmp_path / "log").write_bytes(log(*(call(caller=f"c{number}") for number in range(3000))))
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing) as closed:
+        command = [COMMAND, "callers", *UNTIL, *gate, "--format", form, "log"]
+        ran = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+
+    assert ran.returncode == 1, ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_short_report_that_nobody_reads_does_not_open_the_gate(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(log(call()))
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing) as closed:
+        command = [COMMAND, "callers", *UNTIL, "--fail-unless-safe", "log"]
+        ran = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+
+    assert ran.returncode == 1, ran.stderr
+
+
+@pytest.mark.parametrize("value", ["0d", "0m", "-1d"])
+def test_a_gate_without_a_window_is_refused(run: Run, file: str, value: str) -> None:
+    ran = run("callers", f"--fail-if-active={value}", file)
+
+    assert (ran.status, ran.out) == (2, "")
+
+
+# --- jobs that run seldom
+
+
+def test_an_expected_job_holds_the_verdict(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(log(*beats(NOW - 120 * DAY), call(NOW - 100 * DAY, "month-end")))
+
+    def verdict(*options: str) -> str:
+        return str(json.loads(run("callers", *UNTIL, "--format", "json", *options, "log").out)["verdict"])
+
+    assert verdict() == "safe"
+    assert verdict("--expect", "month-end=31d") == "safe"
+    assert verdict("--expect", "month-end=92d") == "not_yet"
+    assert verdict("--expect", "month-end=13w", "--expect", "other=1d") == "not_yet"
+    assert verdict("--expect", "a=b=92d") == "cannot_tell"  # the log is too short for one that was never seen
+
+
+@pytest.mark.parametrize("value", ["month-end", "=92d", "month-end=", "month-end=often", "month-end=0d", "a=99999d"])
+def test_an_expectation_is_a_name_and_a_period(run: Run, file: str, value: str) -> None:
+    ran = run("callers", "--expect", value, file)
+
+    assert (ran.status, ran.out) == (2, "")
+    assert "write month-end=31d" in ran.err
+
+
+# --- the window is for counts
+
+
+@pytest.mark.parametrize(
+    "window", [("--since", "2026-11-20"), ("--until", "2026-10-01"), ("--since", "2026-11-23T12:00")]
+)
+@pytest.mark.parametrize("by", ["caller", "owner", "repo"])
+@pytest.mark.usefixtures("fixed_time")
+def test_states_and_the_verdict_do_not_depend_on_the_window(
+    run: Run, file: str, window: tuple[str, str], by: str
+) -> None:
+    whole, part = (
+        json.loads(run("callers", "--format", "json", "--by", by, *options, file).out) for options in ((), window)
+    )
+
+    for key in ("verdict", "reasons", "safe_at", "total", "retired"):
+        assert part[key] == whole[key]
+    states = {row[by]: (row["state"], row["retired_at"], row["last_seen"]) for row in whole[f"{by}s"]}
+    assert all(states[row[by]] == (row["state"], row["retired_at"], row["last_seen"]) for row in part[f"{by}s"])
+    assert {row[by] for row in whole[f"{by}s"] if row["state"] != "retired"} <= {row[by] for row in part[f"{by}s"]}
+
+
+@pytest.mark.usefixtures("fixed_time")
+def test_a_caller_that_did_not_call_in_the_window_has_a_report_all_the_same(run: Run, file: str) -> None:
+    ran = run("caller", "nightly", "--since", "2026-11-23T12:00", file)
+
+    assert ran.status == 0
+    assert "active: last call 2026-11-23 00:00" in ran.out

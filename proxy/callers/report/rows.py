@@ -110,6 +110,7 @@ class Row(NamedTuple):
         by_day: number of calls on each day of the period.
         interval: usual seconds between calls (`Rhythm`); None if not known.
         error_share: share of the calls answered with 4xx or 5xx, from 0 to 1.
+        has_succeeded: whether any call in the whole log was answered with less than 400.
         in_doubt: the caller would be retired if the log had no gaps.
         retired_at: when it will be retired, if it never calls again; None if it is retired.
         job: its job that is retired last, if there are several.
@@ -131,6 +132,7 @@ class Row(NamedTuple):
     last_seen: datetime
     interval: float | None
     error_share: float
+    has_succeeded: bool
     state: State
     in_doubt: bool
     retired_at: datetime | None
@@ -208,6 +210,7 @@ def _row(
         last_seen=whole.last_seen,
         interval=None if _is_shared(whole) else interval_of(whole.hours, whole.calls),
         error_share=round(whole.errors / whole.calls, 4) if whole.calls else 0.0,
+        has_succeeded=whole.has_succeeded,
         state=activity.state,
         in_doubt=activity.in_doubt,
         retired_at=retired_at if activity.state not in {"retired", STRANGER} else None,

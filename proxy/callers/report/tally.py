@@ -98,6 +98,7 @@ class Tally:
         jobs: what it calls, and on which days.
         errors: number of calls answered with 4xx or 5xx.
         users: owners of the tokens, each with the time of the last call.
+        has_succeeded: whether any call was answered with less than 400.
         last_accepted, last_refused: time of the last call that was accepted, and of the last one permanently refused.
         counts: calls by value, for each of `COUNTED`.
     """
@@ -113,6 +114,7 @@ class Tally:
     hours: Hours = field(default_factory=Hours)
     calls: int = 0
     errors: int = 0
+    has_succeeded: bool = False
     last_accepted: datetime | None = None
     last_refused: datetime | None = None
     users: dict[str, datetime] = field(default_factory=dict)
@@ -152,6 +154,7 @@ class Tally:
         """
         self.owner = self.owner or key.owner
         self.first_seen, self.last_seen = min(self.first_seen, first), max(self.last_seen, last)
+        self.has_succeeded |= key.status < 400
         if key.outcome == "gone":
             self.last_refused = _later(self.last_refused, last)
         elif key.outcome not in _UNDECIDED:
@@ -168,6 +171,7 @@ class Tally:
         self.last_seen = max(self.last_seen, other.last_seen)
         self.calls += other.calls
         self.errors += other.errors
+        self.has_succeeded |= other.has_succeeded
         self.last_accepted = _later(self.last_accepted, other.last_accepted)
         self.last_refused = _later(self.last_refused, other.last_refused)
         self.hours.merge(other.hours)

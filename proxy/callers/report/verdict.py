@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from proxy.callers.report.coverage import Coverage, Span
-from proxy.callers.report.rhythm import UNKNOWN_RETIRED_AFTER, retired_after_every
+from proxy.callers.report.rhythm import EVERY_STATE, UNKNOWN_RETIRED_AFTER, retired_after_every
 from proxy.callers.report.rows import Row
 from proxy.output.formatting import date, day, duration, minute, shortened
 
@@ -74,6 +74,8 @@ def conclude(
         absent: expected callers that the log is too short for.
         has_strangers: whether strangers have called.
     """
+    # The order of rows depends on the calls that are counted, and the verdict does not.
+    callers = sorted(callers, key=lambda row: (EVERY_STATE.index(row.state), -row.last_seen.timestamp(), row.name))
     blocking = [row for row in callers if row.state != "retired" and not row.is_refused]
     refused = [_refused(row) for row in callers if row.state != "retired" and row.is_refused]
     dates = [row.unblocked_at for row in blocking if row.unblocked_at is not None]
@@ -109,7 +111,7 @@ def _nobody(callers: Sequence[Row], coverage: Coverage, refused: Sequence[str], 
 
 
 def _still_calls(row: Row) -> str:
-    failing = ", and all its calls fail" if row.error_share == 1 else ""
+    failing = ", and all its calls fail" if not row.has_succeeded else ""
     job = f"; the last of its jobs is {shortened(str(row.job))}" if row.job is not None else ""
     retired = f"; retired on {day(row.retired_at)} if it never calls again" if row.retired_at is not None else ""
     return f"{_who(row)} is {row.state}: last call {minute(row.last_seen)}{failing}{_refused_from(row)}{job}{retired}"

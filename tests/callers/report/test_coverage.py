@@ -115,3 +115,48 @@ def test_heartbeats_say_with_which_keys_the_log_was_written() -> None:
     assert key_ids(beats) == {"a", "b"}
     assert key_ids(beats, at(3)) == {"a"}
     assert key_ids(beats, at(0)) == set()
+
+
+# --- silence, and when a window is covered
+
+
+@given(st.lists(st.floats(0, 100), max_size=12), st.floats(-5, 105))
+def test_silence_is_what_is_covered_since(ends: list[float], since: float) -> None:
+    ends = sorted(set(ends))
+    spans = tuple(Span(at(begin), at(end)) for begin, end in zip(ends[::2], ends[1::2], strict=False))
+    coverage = Coverage(Span(at(0), at(100)), spans)
+
+    expected = coverage.covered_seconds(Span(at(since), at(100)))
+    assert coverage.silence_since()(at(since)) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("spans", "hours"),
+    [
+        ([(0, 100)], 100),
+        ([(60, 100)], 109),
+        ([(0, 90), (95, 100)], 144),
+        ([(0, 90), (90.5, 100)], 100),
+        ([(0, 60), (60.6, 90), (90.6, 100)], 110.2),
+        ([(0, 40), (95, 100)], 144),
+        ([], 149),
+    ],
+    ids=[
+        "all of it",
+        "the end",
+        "before a gap",
+        "but for less than is allowed",
+        "but for two such gaps",
+        "long ago",
+        "nothing",
+    ],
+)
+def test_the_date_on_which_a_window_is_covered(spans: list[tuple[float, float]], hours: float) -> None:
+    coverage = Coverage(Span(at(0), at(100)), tuple(Span(at(begin), at(end)) for begin, end in spans))
+    window = timedelta(hours=50)
+    found = coverage.covered_at(window, 0.98)
+
+    assert found == at(hours)
+    kept = (*coverage.covered, Span(at(100), at(200)))
+    later = Coverage(Span(at(0), at(200)), kept)
+    assert later.covered_seconds(Span(found - window, found)) >= 0.98 * window.total_seconds() - 1e-3

@@ -115,13 +115,13 @@ def test_the_reasons_say_who_is_refused_and_who_should_be(tmp_path: Path) -> Non
 
     assert report.verdict == "not_yet"
     assert report.reasons == [
+        # Where one caller slips through, another may, too.
+        "moved of a is active: last call 2026-11-21 00:00; this policy refuses it since 2026-11-14, but the log does"
+        " not show that every instance does; retired on 2026-12-23 if it never calls again",
         "nightly is active: last call 2026-11-21 00:00; refused from 2026-11-29;"
         " retired on 2026-12-23 if it never calls again",
         "slipped is active: last call 2026-11-21 00:00; it was accepted, although this policy refuses it since"
         " 2026-11-14; retired on 2026-12-23 if it never calls again",
-        # Where one caller slips through, another may, too.
-        "moved of a is active: last call 2026-11-21 00:00; this policy refuses it since 2026-11-14, but the log does"
-        " not show that every instance does; retired on 2026-12-23 if it never calls again",
     ]
 
 
