@@ -410,12 +410,13 @@ def test_a_reader_that_closes_early_does_not_open_the_gate(tmp_path: Path, gate:
     assert "Traceback" not in ran.stderr
 
 
-def test_a_short_report_that_nobody_reads_does_not_open_the_gate(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown", "html"])
+def test_a_short_report_that_nobody_reads_does_not_open_the_gate(tmp_path: Path, form: str) -> None:
     (tmp_path / "log").write_bytes(log(call()))
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing) as closed:
-        command = [COMMAND, "callers", *UNTIL, "--fail-unless-safe", "log"]
+        command = [COMMAND, "callers", *UNTIL, "--fail-unless-safe", "--format", form, "log"]
         ran = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
 
     assert ran.returncode == 1, ran.stderr

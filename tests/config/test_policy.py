@@ -66,7 +66,7 @@ lifecycle:
     - {cron: "0 12 * * MON", duration: 600, time_zone: Europe/Berlin}
 callers:
   known:
-    - {name: moved, agent: x, migrated: 2026-11-01}
+    - {name: moved, agent: x, migrated: 2026-11-01, every: 13w}
     - {name: late, agent: y, extension: 2027-06-01, exempt_from_freeze: true}
 """
 
@@ -91,6 +91,7 @@ def test_a_plan_becomes_a_policy(load: Load) -> None:
         None,
         False,
     )
+    assert (moved.every, late.every) == (timedelta(weeks=13), None)
     assert (late.migrated, late.extension, late.exempt_from_freeze) == (None, datetime(2027, 6, 1, tzinfo=UTC), True)
 
 
@@ -158,6 +159,14 @@ def test_a_plan_that_cannot_be_used_is_refused_by_its_place(problems: Problems, 
         (
             "callers: {known: [{name: x, agent: x, exempt_from_freeze: yep}]}",
             "callers.known[0].exempt_from_freeze: must be true or false, not 'yep'",
+        ),
+        (
+            "callers: {known: [{name: x, agent: x, every: 92}]}",
+            "callers.known[0].every: 92 is not a valid period; write days or weeks, such as 92d or 4w, and at most 3660d",
+        ),
+        (
+            "callers: {known: [{name: x, agent: x, every: 0d}]}",
+            "callers.known[0].every: '0d' is not a valid period; write days or weeks",
         ),
     ],
 )
