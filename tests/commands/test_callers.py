@@ -14,7 +14,7 @@ import yaml
 
 from proxy.callers.record import Record
 from tests.callers.lines import DAY, NOW, beats, call, log
-from tests.commands.running import COMMAND, Run, on_a_terminal, plain
+from tests.commands.running import COMMAND, Run, environment, on_a_terminal, plain
 from tests.commands.samples import LOG, POLICY, RULES, UNTIL, nightly, rows
 from tests.paths import ROOT
 from tests.system.test_golden_logs import GOLDEN
@@ -404,7 +404,7 @@ def test_a_reader_that_closes_early_does_not_open_the_gate(tmp_path: Path, gate:
     os.close(reading)
     with os.fdopen(writing) as closed:
         command = [COMMAND, "callers", *UNTIL, *gate, "--format", form, "log"]
-        ran = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        ran = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, env=environment(), check=False)
 
     assert ran.returncode == 1, ran.stderr
     assert "Traceback" not in ran.stderr
@@ -417,7 +417,7 @@ def test_a_short_report_that_nobody_reads_does_not_open_the_gate(tmp_path: Path,
     os.close(reading)
     with os.fdopen(writing) as closed:
         command = [COMMAND, "callers", *UNTIL, "--fail-unless-safe", "--format", form, "log"]
-        ran = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        ran = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, env=environment(), check=False)
 
     assert ran.returncode == 1, ran.stderr
 
