@@ -4,7 +4,7 @@ The log has one JSON object per line. Fields that have their default value are o
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -142,6 +142,7 @@ class Heartbeat(msgspec.Struct, tag_field="event", tag="heartbeat", omit_default
 
 
 Record = CallRecord | Heartbeat
+_AnyRecord = TypeVar("_AnyRecord", bound=Record)
 
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 """No record is from before this time: there was no proxy yet. A clock may say so, after a start without a battery."""
@@ -166,7 +167,7 @@ _SHORT = 128
 _encode = msgspec.json.Encoder().encode
 
 
-def bounded(record: Record) -> Record:
+def bounded(record: _AnyRecord) -> _AnyRecord:
     """A record with every text cut to its longest length, so that its line has about 4 KiB at most.
 
     Lengths are bytes of the line, where a character takes up to six. Returns the same record if nothing is too long,
