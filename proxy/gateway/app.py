@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from proxy.callers.log.fingerprint_key import fingerprint_key
 from proxy.callers.record import SCHEMA, Heartbeat
 from proxy.config import Config
+from proxy.gateway.admin.hosts import own_names
 from proxy.gateway.admin.pages import Admin
 from proxy.gateway.admin.report import LiveReport
 from proxy.gateway.call.any_server import AnyServer
@@ -54,7 +55,7 @@ class App:
         self._upstream = Upstream(config.upstream, transport)
         self._metrics = metrics or Metrics(config)
         self._records = Records(config, self._metrics)
-        self._admin = Admin(self._lifespan, self._metrics, LiveReport(config))
+        self._admin = Admin(self._lifespan, self._metrics, LiveReport(config), own_names(config))
         self._policy = ActivePolicy(config, fingerprint_key(config.callers.fingerprint_key, config.callers.log), now)
         self._gateway = Gateway(config, self._policy, self._upstream, self._records, self._metrics)
         self._any_server = AnyServer(self._public)

@@ -110,7 +110,7 @@ def test_without_a_file_to_read_one_line_says_what_to_do(upstream: Upstream, tmp
         answer = get(admin, "/callers")
 
     assert answer.status == 503
-    assert answer.body.startswith(b"trigger-shim: error: callers.log is standard output: name the files")
+    assert answer.body.startswith(b"callers.log is standard output: name the files")
     assert answer.body.count(b"\n") == 1
 
 
