@@ -87,7 +87,8 @@ class Reader:
             from proxy.output.diagnostics import log  # noqa: PLC0415 - slow to import
 
             self.skipped += left_out
-            log.warning("long_lines_skipped", path=path, lines=left_out, limit=LONGEST_LINE)
+            longest = f"no record has more than {LONGEST_LINE >> 20} MiB"
+            log.warning("long_lines_skipped", path=path, lines=left_out, message=longest)
 
 
 def whole_lines(chunks: Iterable[bytes], longest: int) -> Iterator[tuple[list[bytes], int]]:

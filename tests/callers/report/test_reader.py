@@ -182,7 +182,9 @@ def test_a_line_of_more_than_a_mebibyte_is_skipped_with_a_warning(
 
     assert callers(reader) == ["whole"] * 2
     assert reader.skipped == 1
-    assert capsys.readouterr().err == (f"trigger-shim: warning: long lines skipped path={path} lines=1 limit=1048576\n")
+    assert capsys.readouterr().err == (
+        f"trigger-shim: warning: long lines skipped path={path} lines=1: no record has more than 1 MiB\n"
+    )
 
 
 def test_a_long_line_is_not_kept_in_memory() -> None:
