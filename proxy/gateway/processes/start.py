@@ -1,11 +1,17 @@
 """What every process that serves does at its start."""
 
 import gc
+import resource
 
 from proxy.config import Config
 from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.server.server import Listeners, ServeError
+
+
+def forbid_core_dumps() -> None:
+    """Disable core dumps of this process and of those that it starts: their memory holds tokens."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def application(config: Config, listeners: Listeners, metrics: Metrics) -> App:
