@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from starlette.types import Receive, Scope, Send
 
-from proxy.callers.log.fingerprint_key import fingerprint_key
+from proxy.callers.log.fingerprint_key import fingerprint_key, key_id
 from proxy.callers.record import SCHEMA, Heartbeat
 from proxy.config import Config
 from proxy.gateway.admin.hosts import own_names
@@ -56,7 +56,9 @@ class App:
         self._metrics = metrics or Metrics(config)
         self._records = Records(config, self._metrics)
         self._admin = Admin(self._lifespan, self._metrics, LiveReport(config), own_names(config))
-        self._policy = ActivePolicy(config, fingerprint_key(config.callers.fingerprint_key, config.callers.log), now)
+        key = fingerprint_key(config.callers.fingerprint_key, config.callers.log)
+        self._key_id = key_id(key)
+        self._policy = ActivePolicy(config, key, now)
         self._gateway = Gateway(config, self._policy, self._upstream, self._records, self._metrics)
         self._any_server = AnyServer(self._public)
 
@@ -125,4 +127,4 @@ class App:
 
     def _beat(self, at: Any) -> None:
         instance = f"{socket.gethostname()}:{os.getpid()}"
-        self._records.append(Heartbeat(SCHEMA, self._now(), at, self._interval, instance))
+        self._records.append(Heartbeat(SCHEMA, self._now(), at, self._interval, instance, self._key_id))
