@@ -99,3 +99,14 @@ def test_the_user_and_the_group_of_the_unit_are_made(tmp_path: Path) -> None:
     for kind, file in (("User", "passwd"), ("Group", "group")):
         [made] = (tmp_path / "etc" / file).read_text().splitlines()
         assert made.split(":")[0] == SERVICE[kind]
+
+
+def test_no_core_is_written() -> None:
+    assert SERVICE["LimitCORE"] == "0"
+
+
+def test_memory_has_room_for_a_worker_with_a_report() -> None:
+    text = UNIT.read_text(encoding="utf-8")
+    worker, report = (int(found) for found in re.findall(r"(\d+) MiB with (?:64|300,000)", text))
+    assert SERVICE["MemoryMax"] == "1G"
+    assert worker + report < int(SERVICE["MemoryHigh"].removesuffix("M")) < 1024

@@ -154,5 +154,6 @@ def _in_memory(content: bytes) -> Iterator[int]:
 
 def _restrain(process: Process) -> None:
     with contextlib.suppress(ProcessLookupError):  # it has already ended
-        os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
         resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
+        with contextlib.suppress(PermissionError):  # by the filter of system calls in deploy/systemd
+            os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)

@@ -1,5 +1,6 @@
 """What every process that serves does at its start."""
 
+import contextlib
 import gc
 import resource
 
@@ -11,7 +12,8 @@ from proxy.gateway.server.server import Listeners, ServeError
 
 def forbid_core_dumps() -> None:
     """Disable core dumps of this process and of those that it starts: their memory holds tokens."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError, ValueError):  # a filter of system calls may refuse even this
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def application(config: Config, listeners: Listeners, metrics: Metrics) -> App:

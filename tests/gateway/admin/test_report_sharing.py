@@ -1,6 +1,7 @@
 """What a report costs: failures are remembered, nothing is started in vain, and who hangs up is dropped."""
 
 import os
+import resource
 import signal
 import threading
 from collections.abc import Iterator
@@ -103,6 +104,25 @@ def test_the_process_ends_when_the_last_reader_hangs_up(admin: Proxy, commands: 
     commands.script = "echo {}"
     assert get(admin, "/callers.json").body == b"{}\n"
     assert len(commands.pids) == 2
+
+
+def test_a_report_is_made_where_no_priority_may_be_set(
+    admin: Proxy, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    commands.script = f"read line < {commands.fifo}; ulimit -v"
+    answers: list[Any] = []
+    asking = threading.Thread(target=lambda: answers.append(get(admin, "/callers.json")))
+    asking.start()
+    [pid] = until(lambda: commands.pids)
+    until(lambda: resource.prlimit(pid, resource.RLIMIT_AS)[0] == live.MEMORY)
+    commands.fifo.write_bytes(b"\n")
+    asking.join()
+
+    assert (answers[0].status, answers[0].body) == (200, b"%d\n" % (live.MEMORY >> 10))
 
 
 def test_who_waits_for_a_turn_is_dropped_without_a_process(admin: Proxy, commands: Commands) -> None:
