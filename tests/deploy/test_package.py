@@ -25,6 +25,7 @@ SOURCES = [
     "LICENSE",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "config.yaml",
     "pyproject.toml",
 ]
