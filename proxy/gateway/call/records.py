@@ -53,7 +53,7 @@ class Records:
         Returns:
             The slot in the journal, for `append`.
         """
-        return self._journal.begin(bounded(record)) if self._journal is not None else None
+        return self._journal.begin(record) if self._journal is not None else None
 
     def append(self, record: Record, slot: int | None = None) -> None:
         """Write a record, and free its slot in the journal."""
