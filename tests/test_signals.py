@@ -12,7 +12,7 @@ import pytest
 from tests.deploy.tools import lack, program
 from tests.gateway.server.test_server import command
 from tests.harness import until
-from tests.processes import events, running
+from tests.support.processes import events, running
 
 # Sends the starting process a signal from within, at the first audit event that begins so.
 SENDS = """

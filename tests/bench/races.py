@@ -20,7 +20,7 @@ from tests.bench.load import AUTHORIZATION, BODY, PATH, filled
 from tests.bench.running import program
 from tests.bench.stage import cores
 from tests.harness import Broken, Wire
-from tests.sockets import free_port
+from tests.support.sockets import free_port
 
 KEEP_ALIVE = 2
 """Seconds after which the service closes an idle connection, where it says so in ``Keep-Alive``."""

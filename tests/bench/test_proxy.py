@@ -13,7 +13,7 @@ from tests.bench import contenders
 from tests.bench.contenders import LEGACY_RUN, NJS, RUN, SUBJECT, SUCCESSOR_BODY, Contender, check, peers
 from tests.deploy.tools import ROOT, lack, program
 from tests.harness import until
-from tests.processes import running
+from tests.support.processes import running
 
 CORES = sorted(os.sched_getaffinity(0))
 

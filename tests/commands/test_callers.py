@@ -14,7 +14,7 @@ from proxy.callers.record import Record
 from tests.callers.lines import DAY, NOW, beats, call, log
 from tests.commands.running import Run, on_a_terminal, plain
 from tests.commands.samples import LOG, POLICY, RULES, UNTIL, nightly, rows
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 from tests.system.test_golden_logs import GOLDEN
 
 

@@ -16,7 +16,7 @@ from proxy.commands import health
 from tests.commands.running import imported_by
 from tests.gateway.server.test_server import certified, serving
 from tests.harness import Script, Upstream, closes, sends, until, watched
-from tests.sockets import free_port
+from tests.support.sockets import free_port
 
 Ran = tuple[int, str]
 Ask = Callable[..., Ran]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.deploy.tools import DEPLOY, lack
-from tests.processes import running
+from tests.support.processes import running
 
 SCHEMA = DEPLOY / "logs" / "clickhouse.sql"
 

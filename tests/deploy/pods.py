@@ -17,7 +17,7 @@ from tests.deploy.manifests import Manifests
 from tests.deploy.tools import ROOT, program
 from tests.gateway.server.test_server import forget_journals
 from tests.harness import Answer, Proxy, until
-from tests.sockets import free_port
+from tests.support.sockets import free_port
 
 
 @dataclass

@@ -16,7 +16,7 @@ from proxy.gateway.server.server import GRACE
 from tests.deploy.engine import BIN, FOLDER, IMAGE, ONE_HIERARCHY, Engine, Made
 from tests.deploy.tools import ROOT, adapted, program
 from tests.harness import TRIGGER, until
-from tests.processes import running
+from tests.support.processes import running
 
 pytestmark = pytest.mark.timeout(900)  # the image takes minutes to build
 

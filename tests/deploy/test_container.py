@@ -17,8 +17,8 @@ from proxy.commands import health
 from tests.deploy.engine import BIN, DOCKERFILE, FOLDER, IMAGE, Container, Engine
 from tests.deploy.test_compose import SERVICES
 from tests.harness import Proxy, Upstream, held, until
-from tests.processes import events
-from tests.sockets import free_port
+from tests.support.processes import events
+from tests.support.sockets import free_port
 
 pytestmark = pytest.mark.timeout(900)  # the image takes minutes to build
 

@@ -17,8 +17,8 @@ import yaml
 from proxy import config
 from tests.deploy.manifests import README, Manifests, blocks, commands, monitor, quantity
 from tests.deploy.pods import Container, Pod, confined, serving
-from tests.disks import mounted
 from tests.harness import Upstream, held, until
+from tests.support.disks import mounted
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from tests.deploy.test_systemd import SERVICE, SETTINGS
 from tests.deploy.tools import DEPLOY, adapted, program
 from tests.gateway.processes.test_supervisor import two_workers
 from tests.harness import Upstream, until
-from tests.load import TRIGGERED, Load
+from tests.support.load import TRIGGERED, Load
 
 FILE = DEPLOY / "systemd" / "logrotate"
 ROTATIONS = 3

@@ -21,8 +21,8 @@ from proxy.withdrawn import endpoints
 from proxy.withdrawn.current import FIRST_SEGMENTS, ID_PREFIX, PUBLISHED
 from tests.deploy.tools import DEPLOY, adapted, program
 from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, Wire, closes, held, proxy_for, reply, until
-from tests.processes import running
-from tests.sockets import free_port
+from tests.support.processes import running
+from tests.support.sockets import free_port
 
 FILE = DEPLOY / "nginx" / "trigger-shim.conf"
 TEXT = FILE.read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ import yaml
 from tests.deploy.tools import DEPLOY
 from tests.gateway.server.test_server import Serving, serving
 from tests.harness import RUN, Scrape, Upstream, closes, held, reply, stays_silent, until
-from tests.prometheus import Prometheus, scraping
+from tests.support.prometheus import Prometheus, scraping
 
 FOLDER = DEPLOY / "monitoring"
 RULES = FOLDER / "rules.yaml"

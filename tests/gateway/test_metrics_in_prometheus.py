@@ -10,7 +10,7 @@ import pytest
 from tests.deploy.tools import program
 from tests.gateway.server.test_server import Serving, serving
 from tests.harness import RUN, Upstream, reply, until
-from tests.prometheus import scraping
+from tests.support.prometheus import scraping
 
 CURRENT = "/repos/acme/shop/cicd/runs"
 

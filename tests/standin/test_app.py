@@ -11,8 +11,8 @@ import pytest
 from proxy.gateway.server import server
 from proxy.standin.app import StandIn
 from proxy.standin.repositories import artifact
-from tests.processes import running
-from tests.sockets import free_port
+from tests.support.processes import running
+from tests.support.sockets import free_port
 
 Reply = tuple[int, Any]
 

@@ -14,9 +14,9 @@ import pytest
 import trustme
 import yaml
 
-from tests.gateway.worlds import full
 from tests.harness import RUN, TRIGGER, Answer, Proxy, Script, Upstream, closes, proxy_for, reply, resets, sends
 from tests.harness import stays_silent as silent
+from tests.system.worlds import full
 
 GOLDEN = Path(__file__).parent / "golden_calls"
 KEYS = {"why", "call", "forwarded", "upstream", "answer", "record"}

@@ -14,7 +14,7 @@ import pytest
 from proxy import config
 from proxy.gateway.app import App
 from proxy.gateway.server import server
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 from tests.system.month import END, KEY
 
 README = (ROOT / "proxy/withdrawn/README.md").read_text(encoding="utf-8")

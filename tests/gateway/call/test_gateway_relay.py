@@ -19,8 +19,8 @@ from proxy.config.values import Address
 from proxy.gateway.app import App
 from proxy.gateway.server import server
 from tests.harness import Broken, ByHand, Head, Proxy, Upstream, Wire, by_hand, proxy_for, until
-from tests.processes import running
-from tests.sockets import free_port
+from tests.support.processes import running
+from tests.support.sockets import free_port
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

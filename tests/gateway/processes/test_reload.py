@@ -23,7 +23,7 @@ from proxy.gateway.processes.reload import Reload, needing_restart
 from tests.gateway.processes.test_supervisor import is_alive, paused, workers
 from tests.gateway.server.test_server import Serving, command, serving
 from tests.harness import TRIGGER, Answer, Proxy, Scrape, Upstream, held, until
-from tests.processes import events, running
+from tests.support.processes import events, running
 
 READ = "trigger-shim: configuration reloaded "
 REFUSED = "trigger-shim: error: reload refused: "

@@ -12,8 +12,8 @@ from proxy.gateway.server import server
 from tests.gateway.processes.test_supervisor import paused, workers
 from tests.gateway.server.test_server import command, serving
 from tests.harness import Proxy, Scrape, Upstream, until
-from tests.processes import events, running
-from tests.sockets import free_port
+from tests.support.processes import events, running
+from tests.support.sockets import free_port
 
 
 def test_a_terminal_shows_a_line_about_what_is_served(upstream: Upstream, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from proxy.gateway.metrics import FOLDER
 from proxy.gateway.processes.supervisor import LONGEST_PAUSE, STEADY, next_pause
 from tests.gateway.server.test_server import Serving, command, serving
 from tests.harness import Proxy, Scrape, Upstream, held, until
-from tests.processes import running
+from tests.support.processes import running
 
 CURRENT = "/repos/acme/shop/cicd/runs"
 

@@ -15,7 +15,7 @@ from proxy.gateway.server import server
 from tests.deploy.tools import program
 from tests.gateway.server.test_protocol import caller, has_read
 from tests.harness import TRIGGER, Proxy, Upstream, proxy_for, until
-from tests.processes import running
+from tests.support.processes import running
 
 
 class Row(NamedTuple):

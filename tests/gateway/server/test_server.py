@@ -27,7 +27,7 @@ from proxy.gateway.server import protocol, server
 from proxy.gateway.server.server import ServeError
 from tests.gateway.server.test_protocol import Caller, has_read
 from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, held, proxy_for, reset_on_close, until
-from tests.processes import events
+from tests.support.processes import events
 
 
 @dataclass

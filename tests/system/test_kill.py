@@ -12,10 +12,10 @@ import pytest
 
 from proxy.callers.log.journal import journal_prefix, memory_folder
 from tests.gateway.server.test_server import serving
-from tests.gateway.worlds import CALLS
 from tests.harness import Scrape, Upstream, held, until
-from tests.load import Load
-from tests.sockets import links
+from tests.support.load import Load
+from tests.support.sockets import links
+from tests.system.worlds import CALLS
 
 KILLS = int(os.environ.get("KILLS", "5"))
 """How often the proxy is killed."""

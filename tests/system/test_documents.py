@@ -16,11 +16,11 @@ from proxy.gateway.metrics import Metrics
 from proxy.gateway.server import protocol
 from proxy.gateway.upstream.upstream import ANSWER_LIMIT
 from proxy.withdrawn.current import PUBLISHED
-from tests.gateway.faults import ANSWERS, FAULTS, MOVED, RESTARTED, Seen
 from tests.harness import Upstream, watched
-from tests.sockets import free_port
+from tests.support.sockets import free_port
+from tests.system.faults import ANSWERS, FAULTS, MOVED, RESTARTED, Seen
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 README, RUNNING, WITHDRAWN, SCAN = (
     (ROOT / page).read_text(encoding="utf-8")
     for page in ("README.md", "deploy/README.md", "proxy/withdrawn/README.md", "proxy/scan/README.md")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.faults import ANSWERS, FAULTS, HEAD, RAN, SIZED, Fault, Seen, told
-from tests.gateway.worlds import CALLS, together
 from tests.harness import RUN, Proxy, Upstream, reply, sends, until
+from tests.system.faults import ANSWERS, FAULTS, HEAD, RAN, SIZED, Fault, Seen, told
+from tests.system.worlds import CALLS, together
 
 STARTS_RUN = {"trigger", "started"}
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from proxy.gateway.upstream import pool
-from tests.gateway.faults import MOVED, told
-from tests.gateway.worlds import NAME, full, named, resolving
 from tests.harness import Proxy, Upstream, proxy_for, reply, until
-from tests.load import TRIGGERED, Load
+from tests.support.load import TRIGGERED, Load
+from tests.system.faults import MOVED, told
+from tests.system.worlds import NAME, full, named, resolving
 
 FIRST, SECOND = "127.0.0.1", "127.0.0.2"
 DRAINS = reply(headers={"Connection": "close"})

@@ -21,7 +21,7 @@ from tests.deploy.tools import lack
 from tests.gateway.processes.test_supervisor import workers
 from tests.gateway.server.test_server import Serving, certified, serving
 from tests.harness import HEAD, Answer, Proxy, Scrape, Upstream, held, until
-from tests.sockets import links
+from tests.support.sockets import links
 
 CURRENT = "/repos/acme/shop/cicd/runs"
 CALL = f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode()

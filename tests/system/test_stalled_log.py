@@ -14,11 +14,11 @@ import pytest
 
 from proxy.output import writer
 from tests.callers.lines import ids, rescued, written
-from tests.disks import ext4
 from tests.gateway.server.test_server import command, forget_journals
 from tests.harness import Proxy, Upstream, until, watched
-from tests.load import Logged
-from tests.sockets import free_port
+from tests.support.disks import ext4
+from tests.support.load import Logged
+from tests.support.sockets import free_port
 
 STALLS = "trigger-shim: warning: caller log stalled: until the disk recovers, records are written late"
 GOES_ON = re.compile(r"trigger-shim: caller log recovered late_records=(\d+)")

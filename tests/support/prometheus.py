@@ -14,8 +14,8 @@ import yaml
 
 from tests.deploy.tools import program
 from tests.harness import Proxy, until
-from tests.processes import running
-from tests.sockets import free_port
+from tests.support.processes import running
+from tests.support.sockets import free_port
 
 JOB = "shim"
 

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import trustme
 
-from tests.gateway import certificates, worlds
-from tests.gateway.certificates import DAY, NOW, cut_off, shown
-from tests.gateway.worlds import IMPATIENT, Making, does, shows
 from tests.harness import RUN, Answer, Script, closes, reply, resets, sends
 from tests.harness import stays_silent as silent
+from tests.support import certificates
+from tests.support.certificates import DAY, NOW, cut_off, shown
+from tests.system import worlds
+from tests.system.worlds import IMPATIENT, Making, does, shows
 
 
 class Seen(NamedTuple):

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from proxy.gateway.upstream import pool
-from tests.gateway import certificates
 from tests.harness import TRIGGER, Answer, Proxy, Script, Upstream, proxy_for, reply
+from tests.support import certificates
 
 CALLS = {
     "trigger": ("POST", TRIGGER),

@@ -7,11 +7,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from tests.gateway.faults import RESTARTED, told
-from tests.gateway.worlds import CALLS
 from tests.harness import proxy_for, until
-from tests.load import Load
-from tests.paths import ROOT
+from tests.support.load import Load
+from tests.support.paths import ROOT
+from tests.system.faults import RESTARTED, told
+from tests.system.worlds import CALLS
 
 CALLERS = [[CALLS[kind]] for kind in ["read", *["trigger"] * 3] * 6]
 
@@ -59,7 +59,7 @@ class Service:
         commands.flush()
 
     def _spawned(self) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "tests.gateway.ledger", str(self._ledger), str(self._port)]
+        command = [sys.executable, "-m", "tests.system.ledger", str(self._ledger), str(self._port)]
         return subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT)
 
 
