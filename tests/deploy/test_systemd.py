@@ -10,7 +10,8 @@ from proxy import config
 from proxy.commands.status import ExitStatus
 from proxy.gateway.processes.supervisor import PATIENCE
 from proxy.gateway.server.server import GRACE
-from tests.deploy.tools import DEPLOY, adapted, program
+from tests.deploy.tools import DEPLOY, adapted
+from tests.support.programs import program
 
 FOLDER = DEPLOY / "systemd"
 UNIT = FOLDER / "trigger-shim.service"

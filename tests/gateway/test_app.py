@@ -11,21 +11,10 @@ import pytest
 from proxy import config
 from proxy.gateway.app import App
 from proxy.gateway.server import server
-from tests.harness import (
-    HEAD,
-    RUN,
-    TRIGGER,
-    Proxy,
-    Scrape,
-    Upstream,
-    closes,
-    held,
-    proxy_for,
-    reply,
-    sends,
-    until,
-    watched,
-)
+from tests.support.proxy import HEAD, TRIGGER, Proxy, proxy_for, watched
+from tests.support.scrape import Scrape
+from tests.support.upstream import RUN, Upstream, closes, held, reply, sends
+from tests.support.waiting import until
 
 
 def test_the_token_goes_through_untouched(upstream: Upstream, proxy: Proxy) -> None:

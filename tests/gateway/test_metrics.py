@@ -11,7 +11,11 @@ import pytest
 from proxy import __version__
 from proxy.errors import Outcome
 from proxy.withdrawn.endpoints import ENDPOINTS
-from tests.harness import HEAD, RUN, TRIGGER, Proxy, Scrape, Upstream, Wire, closes, held, until, watched
+from tests.support.proxy import HEAD, TRIGGER, Proxy, watched
+from tests.support.scrape import Scrape
+from tests.support.upstream import RUN, Upstream, closes, held
+from tests.support.waiting import until
+from tests.support.wire import Wire
 
 RUNS = "/acme/shop/cicd/runs"
 CURRENT = "/repos/acme/shop/cicd/runs"

@@ -1,12 +1,14 @@
 """What a service can show in the handshake of TLS, right and wrong."""
 
 import contextlib
+import functools
 import os
 import socket
 import ssl
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -102,3 +104,21 @@ def _shows(leaf: trustme.LeafCert) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     leaf.configure_cert(context)
     return context
+
+
+@functools.cache
+def authority() -> tuple[trustme.CA, trustme.LeafCert]:
+    """An authority, and the certificate of a proxy."""
+    made = trustme.CA()
+    return made, made.issue_cert("127.0.0.1")
+
+
+def certified(folder: Path) -> tuple[dict[str, str], ssl.SSLContext]:
+    """A certificate and its key, as the configuration names them, and what trusts them."""
+    issuing, issued = authority()
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(key)
+    trusting = ssl.create_default_context()
+    issuing.configure_trust(trusting)
+    return {"certificate": str(certificate), "key": str(key)}, trusting

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.deploy.tools import lack, program
+from tests.support.programs import lack, program
 
 
 def _ask_for_root() -> None:

@@ -7,7 +7,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from tests.harness import TRIGGER, Answer, Proxy, Scrape, until
+from tests.support.proxy import TRIGGER, Proxy
+from tests.support.scrape import Scrape
+from tests.support.waiting import until
+from tests.support.wire import Answer
 
 Call = tuple[str, str]
 """A method and a path."""

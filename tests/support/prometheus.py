@@ -12,10 +12,11 @@ from urllib.parse import quote, urlencode
 
 import yaml
 
-from tests.deploy.tools import program
-from tests.harness import Proxy, until
 from tests.support.processes import running
+from tests.support.programs import program
+from tests.support.proxy import Proxy
 from tests.support.sockets import free_port
+from tests.support.waiting import until
 
 JOB = "shim"
 

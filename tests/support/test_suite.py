@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.deploy.tools import ROOT
+from tests.support.paths import ROOT
 
 HANGS = """
 import threading
@@ -17,7 +17,7 @@ def test_goes_on():
 
 LACKS = """
 import pytest
-from tests.deploy.tools import lack
+from tests.support.programs import lack
 @pytest.mark.parametrize("number", range(2))
 def test_lacks(number):
     lack("nginx is not installed", "apt-get install nginx-light")

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import trustme
 
-from tests.harness import RUN, Answer, Script, closes, reply, resets, sends
-from tests.harness import stays_silent as silent
 from tests.support import certificates
 from tests.support.certificates import DAY, NOW, cut_off, shown
+from tests.support.upstream import RUN, Script, closes, reply, resets, sends
+from tests.support.upstream import stays_silent as silent
+from tests.support.wire import Answer
 from tests.system import worlds
 from tests.system.worlds import IMPATIENT, Making, does, shows
 

@@ -9,7 +9,7 @@ import socket
 import sys
 from pathlib import Path
 
-from tests.harness import Received, Upstream, stays_silent
+from tests.support.upstream import Received, Upstream, stays_silent
 
 
 class Ledger(list[Received]):

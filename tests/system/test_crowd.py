@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import http.client
+import io
 import json
 import os
 import resource
@@ -17,11 +17,16 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.deploy.tools import lack
-from tests.gateway.processes.test_supervisor import workers
-from tests.gateway.server.test_server import Serving, certified, serving
-from tests.harness import HEAD, Answer, Proxy, Scrape, Upstream, held, until
+from tests.support.certificates import certified
+from tests.support.programs import lack
+from tests.support.proxy import HEAD, Proxy
+from tests.support.scrape import Scrape
+from tests.support.serving import Serving, serving
 from tests.support.sockets import links
+from tests.support.upstream import Upstream, held
+from tests.support.waiting import until
+from tests.support.wire import Answer, Wire, read_answer
+from tests.support.workers import workers
 
 CURRENT = "/repos/acme/shop/cicd/runs"
 CALL = f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode()
@@ -194,16 +199,9 @@ def crowd(proxy: Proxy, size: int) -> dict[str, Told]:
 async def _one(proxy: Proxy, request_id: str) -> Told:
     reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
     writer.write(f"{HEAD}X-Request-Id: {request_id}\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{}}".encode())
-    answer = _parsed(await reader.read())
+    answer = read_answer(io.BytesIO(await reader.read()))
     writer.close()
     return Told(answer, time.monotonic())
-
-
-def _parsed(data: bytes) -> Answer:
-    head, _, body = data.partition(b"\r\n\r\n")
-    line, *fields = head.decode("latin-1").split("\r\n")
-    headers = [(name, value.strip()) for name, _, value in (field.partition(":") for field in fields)]
-    return Answer(int(line.split()[1]), headers, body)
 
 
 def test_of_three_thousand_triggers_at_once_each_is_answered_and_recorded_once(
@@ -340,7 +338,7 @@ def test_without_one_descriptor_more_the_calls_under_way_end_and_no_record_is_lo
             assert answer.json()["details"]["run_started"] == "no"
             assert "the proxy has too many files open" in answer.json()["message"]
         release.set()
-        assert [answer_on(connection).status for connection in under_way] == [200] * 4
+        assert [Wire(connection).answer().status for connection in under_way] == [200] * 4
         outcomes = Counter(record["outcome"] for record in crowding.proxy.records())
         assert outcomes == {"unreachable": 2, "forwarded": 4}
         assert crowding.said() == []
@@ -363,13 +361,7 @@ def test_without_one_descriptor_more_the_calls_under_way_end_and_no_record_is_lo
 def called_on(connection: socket.socket) -> Answer:
     """Make a call on a connection that is open."""
     connection.sendall(CALL)
-    return answer_on(connection)
-
-
-def answer_on(connection: socket.socket) -> Answer:
-    response = http.client.HTTPResponse(connection)
-    response.begin()
-    return Answer(response.status, response.getheaders(), response.read())
+    return Wire(connection).answer()
 
 
 def test_the_proxy_takes_as_many_descriptors_as_the_system_allows(

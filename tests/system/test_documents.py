@@ -16,8 +16,9 @@ from proxy.gateway.metrics import Metrics
 from proxy.gateway.server import protocol
 from proxy.gateway.upstream.upstream import ANSWER_LIMIT
 from proxy.withdrawn.current import PUBLISHED
-from tests.harness import Upstream, watched
+from tests.support.proxy import watched
 from tests.support.sockets import free_port
+from tests.support.upstream import Upstream
 from tests.system.faults import ANSWERS, FAULTS, MOVED, RESTARTED, Seen
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.harness import RUN, Proxy, Upstream, reply, sends, until
+from tests.support.proxy import Proxy
+from tests.support.upstream import RUN, Upstream, reply, sends
+from tests.support.waiting import until
 from tests.system.faults import ANSWERS, FAULTS, HEAD, RAN, SIZED, Fault, Seen, told
 from tests.system.worlds import CALLS, together
 

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from proxy.callers.log.journal import journal_prefix, memory_folder
-from tests.gateway.server.test_server import serving
-from tests.harness import Scrape, Upstream, held, until
 from tests.support.load import Load
+from tests.support.scrape import Scrape
+from tests.support.serving import serving
 from tests.support.sockets import links
+from tests.support.upstream import Upstream, held
+from tests.support.waiting import until
 from tests.system.worlds import CALLS
 
 KILLS = int(os.environ.get("KILLS", "5"))

@@ -30,7 +30,7 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.gateway.metrics import FOLDER
 from proxy.gateway.server.tls import Context, Session
-from tests.gateway.server.test_server import certified
+from tests.support.certificates import certified
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

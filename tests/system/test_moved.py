@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from proxy.gateway.upstream import pool
-from tests.harness import Proxy, Upstream, proxy_for, reply, until
 from tests.support.load import TRIGGERED, Load
+from tests.support.proxy import Proxy, proxy_for
+from tests.support.upstream import Upstream, reply
+from tests.support.waiting import until
 from tests.system.faults import MOVED, told
 from tests.system.worlds import NAME, full, named, resolving
 

@@ -7,9 +7,10 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from tests.harness import proxy_for, until
 from tests.support.load import Load
 from tests.support.paths import ROOT
+from tests.support.proxy import proxy_for
+from tests.support.waiting import until
 from tests.system.faults import RESTARTED, told
 from tests.system.worlds import CALLS
 

@@ -14,11 +14,13 @@ import pytest
 
 from proxy.output import writer
 from tests.callers.lines import ids, rescued, written
-from tests.gateway.server.test_server import command, forget_journals
-from tests.harness import Proxy, Upstream, until, watched
 from tests.support.disks import ext4
 from tests.support.load import Logged
+from tests.support.proxy import Proxy, watched
+from tests.support.serving import command, forget_journals
 from tests.support.sockets import free_port
+from tests.support.upstream import Upstream
+from tests.support.waiting import until
 
 STALLS = "trigger-shim: warning: caller log stalled: until the disk recovers, records are written late"
 GOES_ON = re.compile(r"trigger-shim: caller log recovered late_records=(\d+)")

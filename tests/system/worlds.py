@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from proxy.gateway.upstream import pool
-from tests.harness import TRIGGER, Answer, Proxy, Script, Upstream, proxy_for, reply
 from tests.support import certificates
+from tests.support.proxy import TRIGGER, Proxy, proxy_for
+from tests.support.upstream import Script, Upstream, reply
+from tests.support.wire import Answer
 
 CALLS = {
     "trigger": ("POST", TRIGGER),

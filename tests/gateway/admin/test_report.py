@@ -10,8 +10,9 @@ import pytest
 
 from proxy.gateway import child
 from proxy.gateway.admin import report as live
-from tests.gateway.server.test_server import serving
-from tests.harness import Proxy, Upstream, watched
+from tests.support.proxy import Proxy, watched
+from tests.support.serving import serving
+from tests.support.upstream import Upstream
 
 KNOWN = [{"name": "nightly", "owner": "team-a", "contact": "a@acme.example", "agent": "nightly/*"}]
 

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.harness import RUN, TRIGGER, Proxy, Script, Upstream, Wire, closes, held, proxy_for, reply, sends, until
+from tests.support.proxy import TRIGGER, Proxy, proxy_for
+from tests.support.upstream import RUN, Script, Upstream, closes, held, reply, sends
+from tests.support.waiting import until
+from tests.support.wire import Wire
 
 RUNS = "/acme/shop/cicd/runs"
 BODY = b'{"workflows":[{"name":"build","values":[{"name":"env","value":"hunter2"}]}], "head":{"branch":"main"}}'

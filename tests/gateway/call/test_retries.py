@@ -17,7 +17,10 @@ from proxy.gateway.call import retries
 from proxy.gateway.call.retries import Retries, Try, key_of
 from proxy.gateway.delivery import Delivery, State
 from proxy.withdrawn.trigger import LegacyResponse
-from tests.harness import HEAD, TRIGGER, Proxy, Scrape, Script, Upstream, closes, held, proxy_for, reply, until, watched
+from tests.support.proxy import HEAD, TRIGGER, Proxy, proxy_for, watched
+from tests.support.scrape import Scrape
+from tests.support.upstream import Script, Upstream, closes, held, reply
+from tests.support.waiting import until
 
 HEADERS = {"Authorization": "Bearer secret-token"}
 BODY = b'{"revision":"main"}'

@@ -20,10 +20,14 @@ from proxy import config
 from proxy.config import Config
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes.reload import Reload, needing_restart
-from tests.gateway.processes.test_supervisor import is_alive, paused, workers
-from tests.gateway.server.test_server import Serving, command, serving
-from tests.harness import TRIGGER, Answer, Proxy, Scrape, Upstream, held, until
 from tests.support.processes import events, running
+from tests.support.proxy import TRIGGER, Proxy
+from tests.support.scrape import Scrape
+from tests.support.serving import Serving, command, serving
+from tests.support.upstream import Upstream, held
+from tests.support.waiting import until
+from tests.support.wire import Answer
+from tests.support.workers import is_alive, paused, workers
 
 READ = "trigger-shim: configuration reloaded "
 REFUSED = "trigger-shim: error: reload refused: "

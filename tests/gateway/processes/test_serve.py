@@ -9,11 +9,14 @@ import pytest
 
 from proxy.gateway.metrics import FOLDER
 from proxy.gateway.server import server
-from tests.gateway.processes.test_supervisor import paused, workers
-from tests.gateway.server.test_server import command, serving
-from tests.harness import Proxy, Scrape, Upstream, until
 from tests.support.processes import events, running
+from tests.support.proxy import Proxy
+from tests.support.scrape import Scrape
+from tests.support.serving import command, serving
 from tests.support.sockets import free_port
+from tests.support.upstream import Upstream
+from tests.support.waiting import until
+from tests.support.workers import paused, workers
 
 
 def test_a_terminal_shows_a_line_about_what_is_served(upstream: Upstream, tmp_path: Path) -> None:

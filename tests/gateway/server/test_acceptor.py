@@ -2,9 +2,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
@@ -15,51 +13,12 @@ from proxy.gateway.app import App
 from proxy.gateway.server import acceptor, server
 from proxy.gateway.server.acceptor import Acceptor
 from proxy.gateway.server.descriptors import Shortage
-from tests.gateway.server.test_protocol import GET
-from tests.harness import HEAD, Proxy, Upstream, reset_on_close, until
-
-PATIENCE = 20
-
-
-class Guest(asyncio.Protocol):
-    """A connection that has been accepted."""
-
-    def __init__(self, guests: "list[Guest]") -> None:
-        self._guests = guests
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-        self._guests.append(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self._guests.remove(self)
-
-
-class House:
-    """An acceptor with limited room, and the connections that it accepted."""
-
-    def __init__(self, room: float, tls: ssl.SSLContext | None = None, handshake: float = PATIENCE) -> None:
-        self.guests: list[Guest] = []
-        listener = server.loopback()
-        self.address = listener.getsockname()
-        self.shortage = Shortage()
-        self.faults: list[dict[str, Any]] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: self.faults.append(context))
-        self.acceptor = Acceptor(
-            listener,
-            lambda: Guest(self.guests),
-            lambda: room - len(self.guests),
-            self.shortage,
-            tls=tls,
-            handshake=handshake,
-        )
-
-    async def has(self, count: int) -> None:
-        await eventually(lambda: len(self.guests) == count)
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    await asyncio.to_thread(until, condition)
+from tests.gateway.server.accepting import Guest, House, eventually
+from tests.gateway.server.samples import GET
+from tests.support.proxy import HEAD, Proxy
+from tests.support.upstream import Upstream
+from tests.support.waiting import PATIENCE, until
+from tests.support.wire import reset_on_close
 
 
 def test_a_caller_without_room_is_accepted_when_another_leaves(capsys: pytest.CaptureFixture[str]) -> None:

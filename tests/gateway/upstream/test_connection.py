@@ -27,7 +27,7 @@ from tests.gateway.upstream.origin import (
     trusting,
     until,
 )
-from tests.harness import reset_on_close
+from tests.support.wire import reset_on_close
 
 
 def test_a_connection_says_what_it_is_doing() -> None:

@@ -32,7 +32,7 @@ from tests.gateway.upstream.origin import (
     trusting,
     until,
 )
-from tests.harness import reset_on_close
+from tests.support.wire import reset_on_close
 
 
 async def all_free(pool: ConnectionPool) -> None:
