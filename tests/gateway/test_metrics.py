@@ -1,5 +1,4 @@
 import asyncio
-import re
 import threading
 from collections import Counter
 from pathlib import Path
@@ -265,25 +264,6 @@ def test_an_invalid_format_gets_plain_text(upstream: Upstream, tmp_path: Path, a
     with watched(upstream.url, tmp_path) as (_, admin):
         answer = admin.call("/metrics", None, {"Accept": accept}, "GET")
     assert (answer.status, answer.header("content-type")) == (200, "text/plain; version=0.0.4; charset=utf-8")
-
-
-def test_only_the_admin_listener_shows_them(upstream: Upstream, tmp_path: Path) -> None:
-    with watched(upstream.url, tmp_path) as (proxy, admin):
-        for path in ("/-/metrics", "/-/", "/-/../metrics", "/-/%2e%2e/metrics"):
-            answer = proxy.call(path, None, method="GET")
-            assert (answer.status, answer.header("content-type")) == (404, "text/plain; charset=utf-8")
-        assert upstream.received == []
-        assert proxy.call("/metrics", None, method="GET").body == RUN
-        answer = admin.call("/nowhere", None, method="GET")
-        assert (answer.status, answer.header("content-type")) == (404, "text/plain; charset=utf-8")
-        assert admin.call("/metrics").status == 405
-
-
-def test_the_admin_listener_lists_its_pages(upstream: Upstream, tmp_path: Path) -> None:
-    with watched(upstream.url, tmp_path) as (_, admin):
-        listed = re.findall(r"^/\S*", admin.call("/", None, method="GET").body.decode(), re.MULTILINE)
-        assert {"/healthz", "/readyz", "/metrics"} <= set(listed)
-        assert {admin.call(path, None, method="GET").status for path in listed} == {200}
 
 
 def test_each_application_counts_for_itself(upstream: Upstream, tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from starlette.types import Receive, Scope, Send
 
 from proxy import config
 from proxy.gateway.app import App
-from proxy.gateway.call import body as call_body
 from proxy.gateway.server import protocol, server
 from proxy.gateway.server.exchange import ServerState
 from proxy.gateway.server.protocol import Protocol
@@ -452,14 +451,3 @@ def test_any_input_is_answered_and_closed_and_means_the_same_however_it_is_split
     for wire in (whole, split):
         assert re.match(rb"(HTTP/1\.1 \d{3} |$)", wire.written)
         assert b" 500 " not in wire.written
-
-
-def test_the_body_of_a_translated_call_has_a_time_limit_even_if_it_makes_progress(
-    monkeypatch: pytest.MonkeyPatch, upstream: Upstream, proxy: Proxy
-) -> None:
-    monkeypatch.setattr(call_body, "WHOLE_BODY_TIMEOUT", 0.2)
-    with proxy.wire(f"{HEAD}Content-Length: 999999\r\n\r\n".encode()) as connection:
-        assert until(lambda: _dripped(connection)).startswith(b"HTTP/1.1 408 ")  # of progress, and no end
-    [record] = proxy.records()
-    assert (record["outcome"], record["status"]) == ("rejected", 408)
-    assert upstream.received == []
