@@ -14,8 +14,8 @@ import yaml
 
 from proxy import __version__, config
 from proxy.commands import health
+from tests.deploy.compose import SERVICES
 from tests.deploy.engine import BIN, DOCKERFILE, FOLDER, IMAGE, Container, Engine
-from tests.deploy.test_compose import SERVICES
 from tests.support.processes import events
 from tests.support.proxy import Proxy
 from tests.support.sockets import free_port

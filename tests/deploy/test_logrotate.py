@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.test_systemd import SERVICE, SETTINGS
+from tests.deploy.systemd import SERVICE, SETTINGS
 from tests.deploy.tools import DEPLOY, adapted
 from tests.support.load import TRIGGERED, Load
 from tests.support.programs import program

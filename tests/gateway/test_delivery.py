@@ -6,7 +6,48 @@ import struct
 import pytest
 
 from proxy.gateway import delivery
-from proxy.gateway.delivery import acknowledged
+from proxy.gateway.delivery import Delivery, State, acknowledged
+
+
+@pytest.mark.parametrize("final", [State.DELIVERED, State.LOST])
+def test_a_final_state_stays(final: State) -> None:
+    delivery = Delivery()
+    seen: list[State] = []
+    delivery.watch(seen.append)
+    for state in (State.HALF_CLOSED, final, State.HALF_CLOSED, State.LOST, State.DELIVERED):
+        delivery.becomes(state)
+    assert delivery.state is final
+    assert seen == [State.HALF_CLOSED, final]
+
+
+def test_a_watcher_that_comes_late_is_told_at_once() -> None:
+    delivery, seen = Delivery(), list[State]()
+    delivery.becomes(State.HALF_CLOSED)
+    delivery.watch(seen.append)
+    assert seen == [State.HALF_CLOSED]
+
+
+def test_the_last_watcher_is_told_first() -> None:
+    delivery, told = Delivery(), list[str]()
+    for name in ("retry", "call"):
+        delivery.watch(lambda _state, name=name: told.append(name))  # type: ignore[misc]
+    delivery.becomes(State.LOST)
+    assert told == ["call", "retry"]
+
+
+def test_only_a_half_closed_caller_is_waited_for() -> None:
+    async def scenario() -> None:
+        delivery = Delivery()
+        await delivery.settled()
+        delivery.becomes(State.HALF_CLOSED)
+        waiting = asyncio.create_task(delivery.settled())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        delivery.becomes(State.DELIVERED)
+        await waiting
+        await delivery.settled()
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
 
 
 class Kernel(asyncio.Transport):

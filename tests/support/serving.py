@@ -114,3 +114,9 @@ def forget_journals(log: str, listen: str = "") -> None:
     """Remove what a killed proxy leaves for its next start, where there is none."""
     for left in Path(memory_folder()).glob(f"{journal_prefix(log, listen)}*"):
         left.unlink(missing_ok=True)  # a worker may still end
+
+
+def ended(arguments: list[str], **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        arguments, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment}
+    )

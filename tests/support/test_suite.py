@@ -1,11 +1,21 @@
-"""What the suite itself promises: a test that hangs fails, and what is missing is said in a line."""
+"""What the suite itself promises: where tests are, that one that hangs fails, and that what is missing is said once."""
 
+import ast
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.support.paths import ROOT
+
+OF_THEIR_OWN = {"bench", "clients", "contract", "deploy", "soak", "support", "system"}
+"""Folders of tests that mirror no folder of `proxy/`."""
+
+WITHOUT_TESTS = {
+    "commands/status.py": "an enum and an exception",
+    "gateway/head.py": "a record without behaviour",
+}
+"""Modules without tests of their own, and why."""
 
 HANGS = """
 import threading
@@ -37,6 +47,44 @@ def test_starts_a_process():
 def test_has_a_loop():
     asyncio.run(asyncio.sleep(0))
 """
+
+
+def modules() -> set[str]:
+    """The paths of all modules in `proxy/`; that of `__main__.py` is `main.py`."""
+    paths = (ROOT / "proxy").rglob("*.py")
+    found = (path.relative_to(ROOT / "proxy") for path in paths if path.name != "__init__.py")
+    return {str(path.with_stem(path.stem.strip("_"))) for path in found}
+
+
+def files_of_tests() -> list[Path]:
+    """Each file of tests in a folder that mirrors one of `proxy/`."""
+    found = (path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py"))
+    return sorted(path for path in found if path.parts[0] not in OF_THEIR_OWN)
+
+
+def module_of(file: Path) -> str:
+    """The module that a file tests: `test_a_b.py` tests `a_b.py`, or an aspect of `a.py`."""
+    words = file.stem.removeprefix("test_").split("_")
+    names = ("_".join(words[:count]) for count in range(len(words), 0, -1))
+    found = next((name for name in names if str(file.with_name(f"{name}.py")) in modules()), None)
+    assert found, f"tests/{file}: no module of proxy/{file.parent} has this name"
+    return str(file.with_name(f"{found}.py"))
+
+
+def test_a_file_of_tests_is_named_after_its_module_and_each_module_has_one() -> None:
+    assert {module_of(file) for file in files_of_tests()} | WITHOUT_TESTS.keys() == modules()
+    assert WITHOUT_TESTS.keys().isdisjoint(map(module_of, files_of_tests()))
+
+
+def test_no_module_imports_a_file_of_tests() -> None:
+    files = [path for path in (ROOT / "tests").rglob("*.py") if "golden" not in path.parts]
+    assert [str(file) for file in files if any(".test_" in name for name in imported_by(file))] == []
+
+
+def imported_by(file: Path) -> list[str]:
+    """The modules that a file imports names from, with a dot before each."""
+    nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    return [f".{node.module}" for node in nodes if isinstance(node, ast.ImportFrom)]
 
 
 def said(folder: Path, content: str, *options: str) -> list[str]:

@@ -12,7 +12,7 @@ from proxy.gateway.server import server
 from tests.support.processes import events, running
 from tests.support.proxy import Proxy
 from tests.support.scrape import Scrape
-from tests.support.serving import command, serving
+from tests.support.serving import command, ended, serving
 from tests.support.sockets import free_port
 from tests.support.upstream import Upstream
 from tests.support.waiting import until
@@ -60,12 +60,6 @@ def test_a_log_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
     assert ended.returncode == 1
     [failed] = events(ended.stderr)
     assert failed["message"].startswith(f"callers.log: {tmp_path / 'file'}")
-
-
-def ended(arguments: list[str], **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        arguments, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment}
-    )
 
 
 @pytest.mark.parametrize("broken", ["listen", "callers", "tls"])
