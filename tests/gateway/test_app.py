@@ -13,9 +13,8 @@ def test_the_token_goes_through_untouched(upstream: Upstream, proxy: Proxy) -> N
 
 
 def test_no_token_is_added(upstream: Upstream, proxy: Proxy) -> None:
-    with proxy.connect() as connection:
-        connection.sendall(f"{HEAD}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
-        assert connection.makefile("rb").readline().split()[1] == b"200"
+    with proxy.wire(f"{HEAD}Content-Length: 0\r\n\r\n".encode()) as caller:
+        assert caller.answer().status == 200
     assert upstream.received[0].all("authorization") == []
     assert proxy.records()[0]["caller_source"] == "address"
 
@@ -39,13 +38,10 @@ def test_cookies_of_one_caller_do_not_reach_the_next(upstream: Upstream, proxy: 
 
 
 def test_a_caller_that_waits_for_100_continue_is_told_to_go_on(proxy: Proxy) -> None:
-    with proxy.connect() as connection:
-        connection.sendall(f"{HEAD}Content-Length: 2\r\nExpect: 100-continue\r\n\r\n".encode())
-        stream = connection.makefile("rb")
-        assert stream.readline() == b"HTTP/1.1 100 Continue\r\n"
-        connection.sendall(b"{}")
-        assert stream.readline() == b"\r\n"
-        assert stream.readline().startswith(b"HTTP/1.1 200 ")
+    with proxy.wire(f"{HEAD}Content-Length: 2\r\nExpect: 100-continue\r\n\r\n".encode()) as caller:
+        assert caller.head() == (b"HTTP/1.1 100 Continue", [])
+        caller.send(b"{}")
+        assert caller.answer().status == 200
 
 
 def test_a_call_is_sent_once_even_where_a_reused_connection_breaks(upstream: Upstream, proxy: Proxy) -> None:

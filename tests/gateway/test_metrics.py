@@ -14,7 +14,6 @@ from tests.support.proxy import HEAD, TRIGGER, Proxy, watched
 from tests.support.scrape import Scrape
 from tests.support.upstream import RUN, Upstream, closes, held
 from tests.support.waiting import until
-from tests.support.wire import Wire
 
 RUNS = "/acme/shop/cicd/runs"
 CURRENT = "/repos/acme/shop/cicd/runs"
@@ -95,8 +94,7 @@ def test_an_answer_that_breaks_off_is_an_error_though_it_began_well(upstream: Up
     upstream.script = closes(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")
     with watched(upstream.url, tmp_path) as (proxy, admin):
         for path in (RUNS, CURRENT):
-            with Wire(proxy.connect()) as caller:
-                caller.send(f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+            with proxy.wire(f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode()) as caller:
                 assert caller.head().status == 200
                 assert caller.ended()
         until(lambda: len(Scrape(admin).calls()) == 2)
@@ -138,8 +136,7 @@ def test_calls_under_way_are_in_flight(upstream: Upstream, tmp_path: Path) -> No
 def test_a_caller_that_hangs_up_is_no_longer_in_flight(upstream: Upstream, tmp_path: Path) -> None:
     with watched(upstream.url, tmp_path) as (proxy, admin):
         for head in (HEAD, HEAD.replace(TRIGGER, CURRENT)):
-            with proxy.connect() as caller:
-                caller.sendall(f"{head}Content-Length: 20\r\n\r\n{{}}".encode())
+            with proxy.wire(f"{head}Content-Length: 20\r\n\r\n{{}}".encode()):
                 until(lambda: 1 in in_flight(admin))
             until(lambda: 1 not in in_flight(admin))
         assert set(Scrape(admin).calls()) == {

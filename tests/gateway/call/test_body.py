@@ -12,16 +12,14 @@ from tests.support.wire import Wire
 
 
 def test_a_chunked_body_is_limited_too(upstream: Upstream, proxy: Proxy) -> None:
-    with proxy.connect() as connection:
-        connection.sendall(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode())
-        connection.sendall((b"%x\r\n%b\r\n" % (1 << 20, b" " * (1 << 20))) * 2 + b"0\r\n\r\n")
-        assert connection.makefile("rb").readline().split()[1] == b"413"
+    chunk = b"%x\r\n%b\r\n" % (1 << 20, b" " * (1 << 20))
+    with proxy.wire(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode() + chunk * 2 + b"0\r\n\r\n") as caller:
+        assert caller.answer().status == 413
     assert upstream.received == []
 
 
 def test_a_caller_that_hangs_up_in_its_body_starts_nothing(upstream: Upstream, proxy: Proxy) -> None:
-    with proxy.connect() as connection:
-        connection.sendall(f"{HEAD}Content-Length: 20\r\n\r\n{{}}".encode())
+    proxy.wire(f"{HEAD}Content-Length: 20\r\n\r\n{{}}".encode()).close()
     [record] = until(proxy.records)
     assert (record["outcome"], record["client_gone"]) == ("rejected", True)
     assert upstream.received == []

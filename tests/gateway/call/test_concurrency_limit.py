@@ -67,8 +67,9 @@ def test_calls_of_other_kinds_have_as_many_places_and_connections_of_their_own(
 
 
 def test_a_body_that_comes_slowly_takes_no_place(upstream: Upstream, tmp_path: Path) -> None:
-    with proxy_for(upstream.url, tmp_path, limits={"in_flight": 1}) as proxy, proxy.connect() as slow:
-        slow.sendall(f"{HEAD}Content-Length: 2\r\n\r\n{{".encode())
+    with proxy_for(upstream.url, tmp_path, limits={"in_flight": 1}) as proxy:
+        slow = proxy.wire(f"{HEAD}Content-Length: 2\r\n\r\n{{".encode())
         assert proxy.call().status == 200
-        slow.sendall(b"}")
-        assert slow.makefile("rb").readline().split()[1] == b"200"
+        slow.send(b"}")
+        assert slow.answer().status == 200
+        slow.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.call.living import NOON, RUNS, TICK, Clock, called, last, living
-from tests.support.proxy import TRIGGER
+from tests.support.proxy import HEAD
 from tests.support.upstream import Upstream
 
 
@@ -143,6 +143,7 @@ def test_a_wrong_path_is_told_what_is_wrong_with_it_and_not_where_to_go(upstream
 
 
 def test_a_refused_call_waits_for_no_body_and_takes_no_place(upstream: Upstream, tmp_path: Path) -> None:
-    with living(upstream, tmp_path, Clock(), sunset="2026-12-01") as proxy, proxy.connect() as connection:
-        connection.sendall(f"POST {TRIGGER} HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n".encode())
-        assert connection.recv(4096).startswith(b"HTTP/1.1 410 Gone\r\n")
+    with living(upstream, tmp_path, Clock(), sunset="2026-12-01") as proxy:
+        caller = proxy.wire(f"{HEAD}Content-Length: 1000\r\n\r\n".encode())
+        assert caller.head().line == b"HTTP/1.1 410 Gone"
+        caller.close()

@@ -26,12 +26,10 @@ def pages(upstream: Upstream, tmp_path: Path) -> Iterator[tuple[Proxy, Proxy]]:
 
 def call_and_hang_up(proxy: Proxy, when: Callable[[], object]) -> None:
     """A call whose caller hangs up at some time, which the proxy has seen afterwards."""
-    with proxy.connect() as connection:
-        head = f"{HEAD}Authorization: Bearer secret-token\r\nContent-Length: {len(BODY)}\r\n\r\n"
-        connection.sendall(head.encode() + BODY)
+    head = f"{HEAD}Authorization: Bearer secret-token\r\nContent-Length: {len(BODY)}\r\n\r\n"
+    with proxy.wire(head.encode() + BODY):
         until(when)
-    # It has seen the end of a connection once it answers somebody who came later.
-    assert proxy.call("/-/healthz", method="GET", body=None).status == 200
+    proxy.has_read()
 
 
 @contextlib.contextmanager

@@ -14,13 +14,14 @@ from structlog.testing import capture_logs
 from proxy.config.values import Address
 from proxy.gateway.server import protocol, server
 from proxy.gateway.server.server import ServeError
+from tests.gateway.server.samples import GET
 from tests.support.certificates import certified
 from tests.support.processes import events
 from tests.support.proxy import HEAD, TRIGGER, Proxy, proxy_for
 from tests.support.serving import command, serving
 from tests.support.upstream import Upstream, held
 from tests.support.waiting import until
-from tests.support.wire import reset_on_close
+from tests.support.wire import Wire, reset_on_close
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -122,10 +123,9 @@ def test_idle_and_half_sent_requests_do_not_hold_up_the_stop(upstream: Upstream,
     with contextlib.ExitStack() as callers:
         with proxy_for(upstream.url, tmp_path) as proxy:
             for sent in (b"", b"GET /a HT", HEAD.encode()):
-                callers.enter_context(proxy.connect()).sendall(sent)
-            kept = callers.enter_context(proxy.connect())
-            kept.sendall(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n")
-            assert kept.recv(1) == b"H"
+                callers.enter_context(proxy.wire(sent))
+            kept = callers.enter_context(proxy.wire(GET))
+            assert kept.answer().status == 200
             stopping = time.monotonic()
         assert time.monotonic() - stopping < 2
 
@@ -135,7 +135,7 @@ def test_time_limits_hold_while_it_stops(monkeypatch: pytest.MonkeyPatch, upstre
     monkeypatch.setattr(protocol, "BODY_TIMEOUT", 0.1)
     with contextlib.ExitStack() as callers:
         with proxy_for(upstream.url, tmp_path) as proxy:
-            callers.enter_context(proxy.connect()).sendall(f"{HEAD}Content-Length: 9\r\n\r\n{{}}".encode())
+            callers.enter_context(proxy.wire(f"{HEAD}Content-Length: 9\r\n\r\n{{}}".encode()))
             assert proxy.call().status == 200
             stopping = time.monotonic()
         assert time.monotonic() - stopping < 4  # of the five that it would wait
@@ -144,16 +144,15 @@ def test_time_limits_hold_while_it_stops(monkeypatch: pytest.MonkeyPatch, upstre
 def test_an_answer_after_the_signal_is_the_last_on_its_connection(upstream: Upstream, tmp_path: Path) -> None:
     release = threading.Event()
     upstream.script = held(release)
-    with serving(upstream.url, tmp_path) as running, running.proxy.connect() as connection:
-        connection.sendall(f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode())
+    with serving(upstream.url, tmp_path) as running:
+        caller = running.proxy.wire(f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode())
         assert upstream.arrived.wait(20)
         running.signal(signal.SIGTERM)
         running.wait_until_it_stops_listening()
         release.set()
-        received = connection.makefile("rb").read()
-        assert received.startswith(b"HTTP/1.1 200 OK\r\n")
-        assert b"\r\nconnection: close\r\n" in received
-        connection.close()
+        answer = caller.answer()
+        assert (answer.status, answer.header("connection"), caller.rest()) == (200, "close", b"")
+        caller.close()
         assert running.exit_status() == 0
 
 
@@ -188,12 +187,11 @@ def test_https_is_served_where_a_certificate_is_given(upstream: Upstream, tmp_pa
             for _ in range(2):
                 connection.request("POST", TRIGGER, b"{}")
                 assert connection.getresponse().read().startswith(b'{"flux_id":"7"')
-        with trusting.wrap_socket(running.proxy.connect(), server_hostname="127.0.0.1") as raw:
-            raw.sendall(b"nonsense\r\n\r\n")
-            assert raw.makefile("rb").read().startswith(b"HTTP/1.1 400 ")
-        with running.proxy.connect() as plain:  # by mistake
-            plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
-            assert plain.makefile("rb").readline().startswith(b"HTTP/1.1 400 ")
+        with Wire(trusting.wrap_socket(running.proxy.connect(), server_hostname="127.0.0.1")) as raw:
+            raw.send(b"nonsense\r\n\r\n")
+            assert raw.answer().status == 400
+        with running.proxy.wire(b"GET / HTTP/1.1\r\n\r\n") as plain:  # by mistake
+            assert plain.answer().status == 400
         running.signal(signal.SIGTERM)
         assert running.exit_status() == 0
     assert upstream.received[0].all("x-forwarded-proto") == ["https"]
