@@ -1,4 +1,4 @@
-"""What a service can show in the handshake of TLS, right and wrong."""
+"""Certificates for TLS, right and wrong."""
 
 import contextlib
 import functools
@@ -30,10 +30,10 @@ def trusted() -> Iterator[None]:
         yield
 
 
-def shown(
+def server_context(
     ca: trustme.CA = CA, host: str = "127.0.0.1", begins: datetime = NOW - DAY, ends: datetime = NOW + DAY
 ) -> ssl.SSLContext:
-    """A certificate, by default a good one."""
+    """A server's certificate, by default a good one."""
     return _shows(ca.issue_cert(host, not_before=begins, not_after=ends))
 
 
@@ -62,7 +62,7 @@ def for_clients() -> ssl.SSLContext:
 
 def speaks_old_tls() -> ssl.SSLContext:
     """A good certificate, for those only who still speak TLS 1.1."""
-    context = shown()
+    context = server_context()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
@@ -72,7 +72,7 @@ def speaks_old_tls() -> ssl.SSLContext:
 
 def asks_for_a_certificate() -> ssl.SSLContext:
     """A good certificate, and the wish for one of the proxy's own, which has none."""
-    context = shown()
+    context = server_context()
     context.verify_mode = ssl.CERT_REQUIRED
     return context
 
@@ -106,19 +106,19 @@ def _shows(leaf: trustme.LeafCert) -> ssl.SSLContext:
     return context
 
 
-@functools.cache
-def authority() -> tuple[trustme.CA, trustme.LeafCert]:
-    """An authority, and the certificate of a proxy."""
-    made = trustme.CA()
-    return made, made.issue_cert("127.0.0.1")
+def client_context() -> ssl.SSLContext:
+    """Trusts `CA`."""
+    context = ssl.create_default_context()
+    CA.configure_trust(context)
+    return context
+
+
+_ISSUED = functools.cache(lambda: CA.issue_cert("127.0.0.1"))
 
 
 def certified(folder: Path) -> tuple[dict[str, str], ssl.SSLContext]:
-    """A certificate and its key, as the configuration names them, and what trusts them."""
-    issuing, issued = authority()
+    """A certificate and its key, as the configuration names them, and a context that trusts it."""
     certificate, key = folder / "certificate.pem", folder / "key.pem"
-    issued.cert_chain_pems[0].write_to_path(certificate)
-    issued.private_key_pem.write_to_path(key)
-    trusting = ssl.create_default_context()
-    issuing.configure_trust(trusting)
-    return {"certificate": str(certificate), "key": str(key)}, trusting
+    _ISSUED().cert_chain_pems[0].write_to_path(certificate)
+    _ISSUED().private_key_pem.write_to_path(key)
+    return {"certificate": str(certificate), "key": str(key)}, client_context()

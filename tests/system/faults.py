@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import trustme
 
 from tests.support import certificates
-from tests.support.certificates import DAY, NOW, cut_off, shown
+from tests.support.certificates import DAY, NOW, cut_off, server_context
 from tests.support.upstream import RUN, Script, closes, reply, resets, sends
 from tests.support.upstream import stays_silent as silent
 from tests.support.wire import Answer
@@ -152,10 +152,10 @@ GARBAGE = {
 }
 
 CERTIFICATES = {
-    "an expired certificate": shown(begins=NOW - 2 * DAY, ends=NOW - DAY),
-    "a certificate that is not yet good": shown(begins=NOW + DAY, ends=NOW + 2 * DAY),
-    "another host's certificate": shown(host="127.0.0.2"),
-    "a certificate of an unknown authority": shown(ca=trustme.CA()),
+    "an expired certificate": server_context(begins=NOW - 2 * DAY, ends=NOW - DAY),
+    "a certificate that is not yet good": server_context(begins=NOW + DAY, ends=NOW + 2 * DAY),
+    "another host's certificate": server_context(host="127.0.0.2"),
+    "a certificate of an unknown authority": server_context(ca=trustme.CA()),
     "a certificate that it signed itself": certificates.self_signed(),
     "a client's certificate": certificates.for_clients(),
 }

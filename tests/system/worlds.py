@@ -72,7 +72,7 @@ def does(script: Script, folder: Path, patience: Patience = PATIENT) -> Iterator
 @contextlib.contextmanager
 def shows(tls: ssl.SSLContext, folder: Path, patience: Patience = PATIENT) -> Iterator[World]:
     """A service that does so in the handshake of TLS."""
-    good = certificates.shown()
+    good = certificates.server_context()
     with (
         Upstream(tls=tls).running() as upstream,
         certificates.trusted(),

@@ -14,7 +14,6 @@ import pytest
 from proxy.gateway.upstream.connection import State, UpstreamConnection
 from proxy.gateway.upstream.pool import ConnectionPool
 from tests.gateway.upstream.origin import (
-    CA,
     OK,
     PATIENCE,
     accepted,
@@ -26,10 +25,9 @@ from tests.gateway.upstream.origin import (
     in_a_thread,
     pool_for,
     run,
-    shown,
-    trusting,
     until,
 )
+from tests.support.certificates import client_context, server_context
 from tests.support.wire import reset_on_close
 
 
@@ -161,13 +159,13 @@ def test_an_idle_connection_on_which_something_waits_unread_is_not_used(
 ) -> None:
     async def test(url: httpx.URL, make_it_act: Callable[[], None]) -> None:
         url = url.copy_with(scheme="https" if secure else "http")
-        pool = ConnectionPool(url, keepalive=60, max_connections=1, tls=trusting(CA))
+        pool = ConnectionPool(url, keepalive=60, max_connections=1, tls=client_context())
         assert await body_of(pool, "POST") == b"ok"
         make_it_act()
         assert await body_of(pool, "POST") == b"ok"
         await pool.aclose()
 
-    with acting_on_its_first(act, shown(CA, "127.0.0.1") if secure else None) as (url, make_it_act):
+    with acting_on_its_first(act, server_context() if secure else None) as (url, make_it_act):
         run(test(url, make_it_act))
 
 
@@ -219,7 +217,7 @@ def test_nothing_is_sent_to_a_service_that_does_not_wait_for_the_request(
 
 
 def test_session_tickets_do_not_count_as_sent_before_the_request() -> None:
-    tls, shaken = shown(CA, "127.0.0.1"), threading.Event()
+    tls, shaken = server_context(), threading.Event()
 
     def serve(listener: socket.socket) -> None:
         connection, _ = listener.accept()
@@ -234,7 +232,7 @@ def test_session_tickets_do_not_count_as_sent_before_the_request() -> None:
 
     async def test(url: httpx.URL) -> None:
         after_connecting(wait)
-        pool = ConnectionPool(url.copy_with(scheme="https"), keepalive=60, max_connections=1, tls=trusting(CA))
+        pool = ConnectionPool(url.copy_with(scheme="https"), keepalive=60, max_connections=1, tls=client_context())
         assert await body_of(pool) == b"ok"
         await pool.aclose()
 

@@ -2,20 +2,18 @@
 
 import asyncio
 import ssl
-from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 import trustme
 
-from tests.gateway.upstream.origin import CA, OK, answers, body_of, call, pool_for, run, shown, trusting, until
-
-NOW = datetime.now(UTC)
+from tests.gateway.upstream.origin import OK, answers, body_of, call, pool_for, run, until
+from tests.support.certificates import DAY, NOW, client_context, server_context
 
 
 def test_a_certificate_of_a_known_authority_is_trusted_and_its_connection_used_again() -> None:
     async def test() -> None:
-        async with pool_for(answers(OK), shown(CA, "127.0.0.1"), trusting(CA)) as (pool, server):
+        async with pool_for(answers(OK), server_context(), client_context()) as (pool, server):
             assert [await body_of(pool), await body_of(pool)] == [b"ok", b"ok"]
             assert server.connections == 1
 
@@ -25,15 +23,15 @@ def test_a_certificate_of_a_known_authority_is_trusted_and_its_connection_used_a
 @pytest.mark.parametrize(
     "tls",
     [
-        shown(CA, "other.example"),
-        shown(CA, "127.0.0.1", not_before=NOW - timedelta(days=9), not_after=NOW - timedelta(days=1)),
-        shown(trustme.CA(), "127.0.0.1"),
+        server_context(host="other.example"),
+        server_context(begins=NOW - 9 * DAY, ends=NOW - DAY),
+        server_context(trustme.CA()),
     ],
     ids=["another host", "expired", "another authority"],
 )
 def test_a_certificate_that_is_not_to_be_trusted_is_no_connection(tls: ssl.SSLContext) -> None:
     async def test() -> None:
-        async with pool_for(answers(OK), tls, trusting(CA), max_connections=2) as (pool, server):
+        async with pool_for(answers(OK), tls, client_context(), max_connections=2) as (pool, server):
             for _ in range(3):
                 with pytest.raises(httpx.ConnectError) as caught:
                     await call(pool)
@@ -45,7 +43,7 @@ def test_a_certificate_that_is_not_to_be_trusted_is_no_connection(tls: ssl.SSLCo
 
 def test_the_authorities_are_the_systems_where_no_others_are_named() -> None:
     async def test() -> None:
-        async with pool_for(answers(OK), shown(CA, "127.0.0.1")) as (pool, server):
+        async with pool_for(answers(OK), server_context()) as (pool, server):
             with pytest.raises(httpx.ConnectError):
                 await call(pool)
             assert server.requests == []
@@ -58,7 +56,7 @@ async def said_by_plain_tcp(say: bytes) -> BaseException | None:
         writer.write(say)
 
     async with pool_for(serve) as (pool, _):
-        pool._tls = trusting(CA)
+        pool._tls = client_context()
         with pytest.raises(httpx.ConnectError) as caught:
             await call(pool)
         await until(lambda: pool._capacity == 10)
@@ -76,7 +74,7 @@ def test_a_handshake_that_does_not_end_is_given_up_in_time() -> None:
 
     async def test() -> None:
         async with pool_for(silent) as (pool, _):
-            pool._tls = trusting(CA)
+            pool._tls = client_context()
             with pytest.raises(httpx.ConnectTimeout):
                 await call(pool, connect=0.1)
             await until(lambda: pool._capacity == 10)
