@@ -1,4 +1,4 @@
-"""A proxy between a caller and an upstream that the test plays itself, so that their order is known."""
+"""A proxy whose caller and upstream are both played by the test, so that the order of events is known."""
 
 import contextlib
 import socket
@@ -12,7 +12,7 @@ from tests.support.wire import Wire
 
 
 class ByHand:
-    """A proxy between a caller and an upstream that a test plays both."""
+    """A proxy between connections that the test reads and writes."""
 
     def __init__(self, proxy: Proxy, listener: socket.socket) -> None:
         self.proxy = proxy
@@ -20,7 +20,7 @@ class ByHand:
         self._wires: list[Wire] = []
 
     def caller(self, request: bytes = b"") -> Wire:
-        """A connection to the proxy, over which a request is sent at once."""
+        """A new connection to the proxy, on which a request is sent at once."""
         return self._kept(self.proxy.wire(request))
 
     def upstream(self) -> Wire:
@@ -41,7 +41,7 @@ class ByHand:
 
 @contextlib.contextmanager
 def by_hand(folder: Path, base: str = "", **sections: Any) -> Iterator[ByHand]:
-    """A proxy whose upstream is played by hand below a base path; `sections` are laid over the configuration."""
+    """A proxy whose upstream is played by the test, below a base path. `sections` are merged into the configuration."""
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         proxy_for("http://{}:{}".format(*listener.getsockname()) + base, folder, **sections) as proxy,

@@ -25,7 +25,7 @@ NOW = datetime.now(UTC)
 
 @contextlib.contextmanager
 def trusted() -> Iterator[None]:
-    """Have a proxy that is made meanwhile trust `CA`, as an operator does who sets ``SSL_CERT_FILE``."""
+    """Have proxies that start during the block trust `CA`, through ``SSL_CERT_FILE``."""
     with CA.cert_pem.tempfile() as file, mock.patch.dict(os.environ, {"SSL_CERT_FILE": file}):
         yield
 
@@ -38,13 +38,13 @@ def server_context(
 
 
 def self_signed() -> ssl.SSLContext:
-    """A certificate that nobody else vouches for."""
+    """A self-signed certificate."""
     authority = trustme.CA()
     return _shows(trustme.LeafCert(authority.private_key_pem.bytes(), authority.cert_pem.bytes(), []))
 
 
 def for_clients() -> ssl.SSLContext:
-    """A certificate that is good, but for being a client's."""
+    """A certificate for clients only."""
     leaf = CA.issue_cert("127.0.0.1")
     good = x509.load_pem_x509_certificate(leaf.cert_chain_pems[0].bytes())
     builder = x509.CertificateBuilder(
@@ -61,7 +61,7 @@ def for_clients() -> ssl.SSLContext:
 
 
 def speaks_old_tls() -> ssl.SSLContext:
-    """A good certificate, for those only who still speak TLS 1.1."""
+    """A good certificate, with TLS 1.1 only."""
     context = server_context()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -71,14 +71,14 @@ def speaks_old_tls() -> ssl.SSLContext:
 
 
 def asks_for_a_certificate() -> ssl.SSLContext:
-    """A good certificate, and the wish for one of the proxy's own, which has none."""
+    """A good certificate; it asks for one of the client, too."""
     context = server_context()
     context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 
 class CutOff(ssl.SSLContext):
-    """Ends a handshake that the other side has begun.
+    """Ends a handshake after its first message.
 
     Attributes:
         end: how.
@@ -94,7 +94,7 @@ class CutOff(ssl.SSLContext):
 
 
 def cut_off(end: Callable[[socket.socket], None]) -> ssl.SSLContext:
-    """A handshake that is ended once it has begun."""
+    """A handshake that ends after its first message."""
     context = CutOff(ssl.PROTOCOL_TLS_SERVER)
     context.end = end
     return context

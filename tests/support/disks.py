@@ -1,4 +1,4 @@
-"""Disks that go wrong. Only root may mount; where nobody may, the tests that need one are skipped."""
+"""Disks that fail. Mounting one needs root; without it, the tests that need one are skipped."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ def _ask_for_root() -> None:
 
 @contextlib.contextmanager
 def mounted(folder: Path, *options: str) -> Iterator[None]:
-    """Something else in the place of a folder."""
+    """Mount something over a folder."""
     _ask_for_root()
     folder.mkdir(exist_ok=True)
     done = subprocess.run(["mount", *options, str(folder)], check=False, capture_output=True, text=True)
@@ -37,7 +37,7 @@ def small_disk(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """A folder in which nothing can be made, while the block runs; what it holds is out of reach for root."""
+    """Make a folder read-only during the block. For root, its content is hidden as well."""
     if os.geteuid() == 0:  # whom no permission stops
         with mounted(folder, "-t", "tmpfs", "-o", "ro", "none"):
             yield
@@ -50,7 +50,7 @@ def read_only(folder: Path) -> Iterator[None]:
 
 
 class Ext4:
-    """A file system in a file, which can be frozen: then whoever writes to it sleeps, and no signal ends that."""
+    """A file system that can be frozen: then processes that write to it sleep, and no signal wakes them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -67,7 +67,7 @@ class Ext4:
 
 @contextlib.contextmanager
 def ext4(folder: Path) -> Iterator[Ext4]:
-    """A disk with a file system that is an ordinary one."""
+    """A disk with an ordinary file system."""
     _ask_for_root()
     image = folder.with_name(f"{folder.name}.ext4")
     with image.open("wb") as file:

@@ -1,4 +1,4 @@
-"""Callers that call again and again, at the same time, or one after the other."""
+"""Callers that make calls concurrently, or one after another."""
 
 import contextlib
 import http.client
@@ -18,15 +18,15 @@ Call = tuple[str, str]
 TRIGGERED: Call = ("POST", TRIGGER)
 
 MORE = 20
-"""How many answers are some more."""
+"""How many answers `Load.more` waits for."""
 
 
 class Caller:
-    """Makes its calls in turn, again and again, each time under another id.
+    """Makes its calls in a loop, each time with another request ID.
 
     Attributes:
-        calls: what it calls.
-        answers: to each call, by its id; None while it waits, and where none came.
+        calls: the calls.
+        answers: by request ID; None if there is none, or none yet.
     """
 
     def __init__(self, name: str, calls: Sequence[Call]) -> None:
@@ -46,13 +46,13 @@ class Caller:
 
 
 class Load:
-    """Callers that call at the same time, until they are to stop.
+    """Callers that make calls concurrently until they are stopped.
 
     Args:
-        proxy: is called.
-        callers: what each of them calls.
-        name: begins the ids of the calls.
-        mortal: the proxy may be killed, so that calls may get no answer.
+        proxy: the proxy to call.
+        callers: the calls of each caller.
+        name: prefix of the request IDs.
+        mortal: whether the proxy may be killed, so that calls may get no answer.
     """
 
     def __init__(
@@ -77,36 +77,36 @@ class Load:
         self.stop()
 
     def stop(self) -> None:
-        """Let those under way end, and begin no more."""
+        """Make no new calls, and wait for the last ones."""
         self._over.set()
         for caller in self._running:
             caller.result()
 
     @property
     def answers(self) -> dict[str, Answer | None]:
-        """The answer to each call, by its id."""
+        """The answer to each call, by its request ID."""
         return {request_id: answer for caller in self._callers for request_id, answer in list(caller.answers.items())}
 
     @property
     def answered(self) -> set[str]:
-        """The ids of the calls that were answered with 200."""
+        """The request IDs of the calls that were answered with 200."""
         return {request_id for request_id, answer in self.answers.items() if answer and answer.status == 200}
 
     def ids(self, call: Call) -> set[str]:
-        """Of the calls of those who make this one."""
+        """The request IDs of the callers that make this call."""
         return {request_id for caller in self._callers if call in caller.calls for request_id in caller.answers}
 
     def waiting(self) -> set[str]:
-        """The ids of the last calls of each."""
+        """The request ID of the last call of each caller."""
         return {request_id for caller in self._callers for request_id in list(caller.answers)[-1:]}
 
     def more(self) -> None:
-        """Wait until some more were answered."""
+        """Wait for more answers."""
         target = len(self.answered) + MORE
         until(lambda: len(self.answered) >= target)
 
     def until_each_gets(self, status: int) -> None:
-        """Wait until each has got an answer with a status to a call that begins from now on."""
+        """Wait until each caller has had an answer with this status to a call that it makes from now on."""
         begun = [len(caller.answers) for caller in self._callers]
 
         def has_got(caller: Caller, calls: int) -> bool:
@@ -116,7 +116,7 @@ class Load:
 
 
 class Logged:
-    """A proxy with one worker, and what became of the calls that it had."""
+    """A proxy, and the calls that were made to it one after another."""
 
     def __init__(self, proxy: Proxy, admin: Proxy) -> None:
         self.calls: list[str] = []
@@ -124,7 +124,7 @@ class Logged:
         self._admin = admin
 
     def call(self, times: int) -> list[str]:
-        """Call some times more, each under an id of its own."""
+        """Make some calls, and return their request IDs."""
         ids = [f"call-{number}" for number in range(len(self.calls), len(self.calls) + times)]
         for request_id in ids:
             assert self._proxy.call(headers={"X-Request-ID": request_id}).status == 200
@@ -132,6 +132,6 @@ class Logged:
         return ids
 
     def counted(self) -> tuple[float, float]:
-        """How many records were written, and how many were not."""
+        """The number of records that were written, and of those that were not."""
         scrape = Scrape(self._admin)
         return scrape["caller_log_records_total"], scrape["caller_log_write_failures_total"]

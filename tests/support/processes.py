@@ -1,4 +1,4 @@
-"""Other programs that a test runs."""
+"""Processes that a test starts."""
 
 import contextlib
 import json
@@ -6,13 +6,12 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any, AnyStr
 
-PATIENCE = 60
-"""Seconds in which a program may end by itself once it is told to."""
+from tests.support.waiting import PATIENCE
 
 
 @contextlib.contextmanager
 def running(process: "subprocess.Popen[AnyStr]") -> Iterator["subprocess.Popen[AnyStr]"]:
-    """End a process with the block: `Popen` alone would wait for it, for ever where the block fails."""
+    """Terminate a process at the end of the block; `Popen` alone would wait for it, even if the block fails."""
     with process:
         try:
             yield process
@@ -24,5 +23,5 @@ def running(process: "subprocess.Popen[AnyStr]") -> Iterator["subprocess.Popen[A
 
 
 def events(printed: str | bytes) -> list[dict[str, Any]]:
-    """What a proxy logged on a standard error that is no terminal."""
+    """The events that a proxy has logged as JSON."""
     return [json.loads(line) for line in printed.splitlines()]

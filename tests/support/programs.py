@@ -1,4 +1,4 @@
-"""The programs and files that tests need, each with the Debian package that has it."""
+"""Finds the programs and files that tests need; each comes from a Debian package in ``.ci/tools``."""
 
 import os
 import shutil
@@ -17,12 +17,12 @@ def packages() -> dict[str, str]:
 
 
 def lack(what: str, remedy: str) -> NoReturn:
-    """Skip a test, and say what is missing here and the command that brings it."""
+    """Skip a test because something is missing, and name the command that installs it."""
     pytest.skip(f"{what} ({remedy})")
 
 
 def program(name: str) -> str:
-    """The path of a program, or of a file; a test that needs it is skipped where it is not."""
+    """The path of a program or file. If it is not installed, the test is skipped."""
     folders = f"/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin:{os.environ.get('PATH', '')}"
     found = shutil.which(name, os.F_OK, path=folders)
     if found is None:

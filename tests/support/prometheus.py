@@ -39,7 +39,7 @@ class Prometheus:
         }
 
     def history(self, expression: str, step: float) -> dict[str, list[float]]:
-        """The values since it began, or for one step if that is longer, a list for each series."""
+        """The values of each series since the start, or of one step if that is longer."""
         end = time.time()
         asked = {"query": expression, "start": min(self._began, end - step), "end": end, "step": step}
         found = self._get(f"query_range?{urlencode(asked)}")["result"]
@@ -54,7 +54,7 @@ class Prometheus:
         return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
 
     def firing(self) -> set[str]:
-        """The names of the alerts that fire."""
+        """The names of the firing alerts."""
         return {alert["labels"]["alertname"] for alert in self._get("alerts")["alerts"] if alert["state"] == "firing"}
 
     def target(self) -> dict[str, Any]:

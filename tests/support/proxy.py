@@ -29,7 +29,7 @@ class Proxy:
     """A proxy on a free loopback port.
 
     Attributes:
-        app: what answers, where that is in this process.
+        app: its application, if it runs in this process.
     """
 
     host: str
@@ -38,7 +38,7 @@ class Proxy:
     app: App | None = None
 
     def patient(self) -> None:
-        """Wait for the service from now on, however busy the machine is."""
+        """From now on, wait for the service however busy the machine is."""
         assert self.app is not None
         self.app._upstream._timeouts.seconds = PATIENCE
         self.app._upstream._limits["connect"] = PATIENCE
@@ -61,7 +61,7 @@ class Proxy:
         return socket.create_connection((self.host, self.port), timeout=PATIENCE)
 
     def wire(self, sent: bytes = b"") -> Wire:
-        """A connection, over which some bytes are sent at once."""
+        """A new connection, on which some bytes are sent at once."""
         wire = Wire(self.connect())
         wire.offer(sent)
         return wire
@@ -77,7 +77,7 @@ class Proxy:
         return [event for event in self.events() if event["event"] == "deprecated_call"]
 
     def called(self) -> dict[tuple[str, str, str], int]:
-        """How many records there are, by endpoint, outcome and class of the status."""
+        """The number of records by endpoint, outcome and class of the status."""
         return Counter(
             (record["endpoint"], record["outcome"], f"{record['status'] // 100}xx") for record in self.records()
         )
@@ -85,7 +85,7 @@ class Proxy:
 
 @contextlib.contextmanager
 def proxy_for(url: str, folder: Path, now: Clock | None = None, **sections: Any) -> Iterator[Proxy]:
-    """A proxy in front of an upstream's URL; `sections` are laid over the configuration."""
+    """A proxy in front of an upstream. `sections` are merged into the configuration."""
     log = folder / "callers.jsonl"
     values = {"callers": {"log": str(log)}, "admin": None, **sections}
     values["upstream"] = {"url": url, **values.get("upstream", {})}
@@ -102,7 +102,7 @@ def proxy_for(url: str, folder: Path, now: Clock | None = None, **sections: Any)
 def watched(
     url: str, folder: Path, transport: httpx.AsyncBaseTransport | None = None, **sections: Any
 ) -> Iterator[tuple[Proxy, Proxy]]:
-    """A proxy and its admin listener; `sections` are laid over the configuration."""
+    """A proxy and its admin listener. `sections` are merged into the configuration."""
     log = folder / "callers.jsonl"
     values = {"upstream": {"url": url}, "callers": {"log": str(log)}, **sections}
     public, admin = server.loopback(), server.loopback()

@@ -1,6 +1,6 @@
-"""A plugin that leaves out each test that uses a socket or another program, at the moment when it does.
+"""A plugin that skips each test as soon as it uses a socket or another program.
 
-So there is no list of the others, which somebody would have to keep right.
+So nobody has to maintain a list of the quick tests.
 """
 
 import multiprocessing.process
@@ -15,7 +15,7 @@ from hypothesis import Verbosity, settings
 REASON = "they use sockets or other programs (make test)"
 
 BEYOND = {"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "socket.bind", "socket.connect", "subprocess.Popen"}
-"""What Python tells its audit hooks of all that goes beyond this process."""
+"""The audit events of everything that reaches beyond this process."""
 
 _testing = False
 

@@ -9,7 +9,7 @@ from tests.support.proxy import Proxy
 
 
 class Scrape:
-    """What ``/metrics`` of an admin listener says at one moment."""
+    """The samples of ``/metrics`` at one moment."""
 
     def __init__(self, admin: Proxy, accept: str = "text/plain") -> None:
         answer = admin.call("/metrics", None, {"Accept": accept}, "GET")
@@ -29,11 +29,11 @@ class Scrape:
         return self.samples["trigger_shim_" + name, frozenset(labels.items())]
 
     def labels(self, name: str, label: str) -> set[str]:
-        """The values that a label of a metric has."""
+        """The values of a label."""
         return {dict(labels)[label] for found, labels in self.samples if found == "trigger_shim_" + name}
 
     def sunsets(self) -> dict[str, str]:
-        """The date from which on each caller is refused."""
+        """The sunset of each caller, as a date if it is at midnight."""
         return {
             dict(labels)["caller"]: datetime.fromtimestamp(value, UTC).isoformat().removesuffix("T00:00:00+00:00")
             for (name, labels), value in self.samples.items()
@@ -41,7 +41,7 @@ class Scrape:
         }
 
     def calls(self) -> dict[tuple[str, str, str], float]:
-        """How many calls there were, by endpoint, outcome and class of the status; what never was is left out."""
+        """The number of calls by endpoint, outcome and class of the status, without zeros."""
         found = {
             tuple(dict(labels)[label] for label in ("endpoint", "outcome", "status")): value
             for (name, labels), value in self.samples.items()

@@ -24,10 +24,12 @@ from tests.support.wire import Answer
 
 @dataclass
 class Serving:
-    """A process of `trigger-shim serve`, on a terminal.
+    """A process that runs ``trigger-shim serve`` on a terminal.
 
     Attributes:
-        admin: the admin listener, where there is one.
+        admin: the admin listener, if it has one.
+        terminal: descriptor from which its output is read.
+        announced: the lines that it printed at its start.
     """
 
     proxy: Proxy
@@ -57,7 +59,7 @@ class Serving:
 
 
 class Calling(threading.Thread):
-    """A call under way."""
+    """A call in progress."""
 
     def __init__(self, proxy: Proxy) -> None:
         super().__init__(daemon=True)
@@ -76,6 +78,7 @@ class Calling(threading.Thread):
 
 
 def command(url: str, folder: Path, program: str = "proxy", /, **sections: Any) -> list[str]:
+    """Write a configuration, and return the command line that serves with it."""
     values = {"listen": "127.0.0.1:0", "admin": None, "callers": {"log": str(folder / "callers.jsonl")}, **sections}
     values["upstream"] = {**values.get("upstream", {}), "url": url}
     file = folder / "config.yaml"
@@ -87,7 +90,7 @@ def command(url: str, folder: Path, program: str = "proxy", /, **sections: Any) 
 def serving(
     url: str, folder: Path, program: str = "proxy", /, descriptors: str | None = None, **sections: Any
 ) -> Iterator[Serving]:
-    """Run a proxy in another process. `descriptors` limits its open files, in the syntax of prlimit."""
+    """Run a proxy in another process. `descriptors` limits its open files, in the syntax of ``prlimit``."""
     terminal, theirs = pty.openpty()
     arguments = command(url, folder, program, **sections)
     if descriptors is not None:
@@ -111,12 +114,13 @@ def serving(
 
 
 def forget_journals(log: str, listen: str = "") -> None:
-    """Remove what a killed proxy leaves for its next start, where there is none."""
+    """Remove the journals of a killed proxy that is not started again."""
     for left in Path(memory_folder()).glob(f"{journal_prefix(log, listen)}*"):
         left.unlink(missing_ok=True)  # a worker may still end
 
 
 def ended(arguments: list[str], **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end."""
     return subprocess.run(
         arguments, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment}
     )

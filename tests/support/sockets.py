@@ -1,4 +1,4 @@
-"""Free ports, and which process has which connections."""
+"""Free ports, and the connections of a process."""
 
 import contextlib
 import secrets
@@ -9,10 +9,10 @@ ESTABLISHED = "01"
 
 
 def free_port() -> int:
-    """A port of the loopback interface on which nobody listens, for a program that cannot choose one itself.
+    """A loopback port on which nothing listens, for a program that cannot choose one itself.
 
-    It is none of those that the system hands out: somebody else could get such a one before the program has it, and who
-    connects to it meanwhile could reach itself.
+    It is outside the range from which the kernel assigns ports, so no other socket gets it before the program does, and
+    a client that tries to connect in the meantime cannot connect to itself.
     """
     chosen = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
     first = max(int(chosen[0]), 4096)
@@ -23,14 +23,14 @@ def free_port() -> int:
 
 
 def accepted(pid: int, port: int) -> int:
-    """How many connections to a port of the loopback interface a process has at its end."""
+    """The number of connections to a loopback port that a process has accepted."""
     rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
     found = {f"socket:[{row[9]}]" for row in rows if row[1] == f"0100007F:{port:04X}" and row[3] == ESTABLISHED}
     return sum(link in found for link in links(pid))
 
 
 def links(pid: int) -> list[str]:
-    """What the descriptors of a process are of."""
+    """The targets of a process's open descriptors, such as ``socket:[123]``."""
     found = []
     for file in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed meanwhile

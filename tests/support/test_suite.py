@@ -1,6 +1,7 @@
 """What the suite itself promises: where tests are, that one that hangs fails, and that what is missing is said once."""
 
 import ast
+import functools
 import os
 import subprocess
 import sys
@@ -49,6 +50,7 @@ def test_has_a_loop():
 """
 
 
+@functools.cache
 def modules() -> set[str]:
     """The paths of all modules in `proxy/`; that of `__main__.py` is `main.py`."""
     paths = (ROOT / "proxy").rglob("*.py")

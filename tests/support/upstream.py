@@ -1,4 +1,4 @@
-"""An upstream on raw sockets that does with each request as its script says."""
+"""An upstream on raw sockets that follows a script."""
 
 import contextlib
 import socket
@@ -16,7 +16,7 @@ RUN = b'{"id":"","slug":"7","status":"created","user":{"id":"u-1","slug":"alice"
 
 
 class Received(NamedTuple):
-    """What the upstream got."""
+    """A request that the upstream received."""
 
     method: str
     target: str
@@ -28,6 +28,7 @@ class Received(NamedTuple):
 
 
 Script = Callable[[socket.socket], None]
+"""Handles one request on its connection."""
 
 
 class _Close(OSError):
@@ -35,7 +36,7 @@ class _Close(OSError):
 
 
 def reply(status: int = 200, body: bytes = RUN, headers: dict[str, str] | None = None) -> Script:
-    """Answer whole, and keep the connection open."""
+    """Send a whole response, and keep the connection open."""
     head = {"Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})}
     lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
     return sends(f"HTTP/1.1 {status} X\r\n{lines}\r\n".encode("latin-1") + body)
@@ -57,13 +58,13 @@ def closes(data: bytes = b"") -> Script:
 
 
 def resets(connection: socket.socket) -> None:
-    """Break the connection with a reset."""
+    """Reset the connection."""
     reset_on_close(connection)
     raise _Close
 
 
 def held(release: threading.Event) -> Script:
-    """Answer with a run, once released."""
+    """Send a run, once released."""
 
     def script(connection: socket.socket) -> None:
         assert release.wait(PATIENCE)
@@ -73,20 +74,20 @@ def held(release: threading.Event) -> Script:
 
 
 def stays_silent(_connection: socket.socket) -> None:
-    """Say nothing, and keep the connection open."""
+    """Send nothing, and keep the connection open."""
 
 
 @dataclass
 class Upstream:
-    """An HTTP server of raw sockets.
+    """An HTTP server on raw sockets.
 
     Attributes:
-        script: what to do with each request.
-        received: every request that came whole, oldest first.
-        arrived: set with each request.
-        tls: what to show where it speaks TLS.
+        script: handles each request.
+        received: every complete request, oldest first.
+        arrived: set by each complete request.
+        tls: if set, it speaks TLS.
         connections: how many there have been.
-        begun: for every request of which a byte came, the number of its connection.
+        begun: for every request of which at least one byte arrived, the number of its connection.
     """
 
     script: Script = field(default_factory=reply)
@@ -99,7 +100,7 @@ class Upstream:
 
     @contextlib.contextmanager
     def running(self, listener: socket.socket | None = None) -> Iterator["Upstream"]:
-        """Serve on a free port, or on a socket that is bound."""
+        """Serve on a free port, or on a bound socket."""
         with listener or socket.create_server(("127.0.0.1", 0)) as listening:
             listening.listen(1024)
             self.url = "http://{}:{}".format(*listening.getsockname())
@@ -148,7 +149,7 @@ def _read(stream: BinaryIO) -> Received | None:
 
 
 def _skip_chunks(stream: BinaryIO) -> None:
-    """Read the chunks that a script has left: they would be taken for the next request, and answered."""
+    """Skip the chunks that a script left unread; they would be taken for the next request."""
     with contextlib.suppress(ValueError):
         while size := int(stream.readline().partition(b";")[0] or b"0", 16):
             stream.read(size + 2)

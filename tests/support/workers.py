@@ -14,14 +14,14 @@ from tests.support.waiting import until
 
 @contextlib.contextmanager
 def two_workers(url: str, folder: Path, **sections: Any) -> Iterator[tuple[Serving, list[int]]]:
-    """A proxy with two workers that serve, and their process IDs."""
+    """A proxy with two running workers, and their process IDs."""
     sections = {"admin": "127.0.0.1:0", "workers": 2, **sections}
     with serving(url, folder, **sections) as running:
         yield running, until(lambda: workers(running.proxy, 2))
 
 
 def workers(proxy: Proxy, count: int) -> list[int]:
-    """The workers that have started and not stopped, once there are so many."""
+    """The process IDs of the running workers if there are this many; otherwise nothing."""
     beats = [event for event in proxy.events() if event["event"] == "heartbeat"] if proxy.log.exists() else []
     stopped = {beat["instance"] for beat in beats if beat["at"] == "stop"}
     found = {int(beat["instance"].rpartition(":")[2]) for beat in beats if beat["instance"] not in stopped}
@@ -34,6 +34,7 @@ def is_alive(pid: int) -> bool:
 
 
 def state(pid: int) -> str | None:
+    """The state of a process as in ``/proc``, or None if it does not exist."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -42,7 +43,7 @@ def state(pid: int) -> str | None:
 
 @contextlib.contextmanager
 def paused(pid: int) -> Iterator[None]:
-    """A worker that answers nothing, so that the other one answers everything."""
+    """Stop a worker, so that the other one gets all calls."""
     os.kill(pid, signal.SIGSTOP)
     try:
         until(lambda: state(pid) == "T")
