@@ -10,7 +10,7 @@ from io import BufferedReader
 from typing import BinaryIO, NamedTuple
 
 from tests.support.waiting import PATIENCE
-from tests.support.wire import Broken, read_head, reset_on_close
+from tests.support.wire import read_fields, reset_on_close
 
 RUN = b'{"id":"","slug":"7","status":"created","user":{"id":"u-1","slug":"alice"}}'
 
@@ -136,14 +136,10 @@ class Upstream:
 
 
 def _read(stream: BinaryIO) -> Received | None:
-    try:
-        head = read_head(stream)
-    except Broken:
-        return None
-    start = head.line.decode("latin-1").split()
+    start = stream.readline().decode("latin-1").split()
     if len(start) != 3 or not start[2].startswith("HTTP/"):  # a TLS greeting may have three words, too
         return None
-    headers = [(name.decode("latin-1"), value.decode("latin-1").strip()) for name, value in head.headers]
+    headers = [(name.decode("latin-1"), value.decode("latin-1").strip()) for name, value in read_fields(stream)]
     length = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
     return Received(start[0], start[1], headers, stream.read(length))
 

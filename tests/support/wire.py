@@ -62,13 +62,19 @@ def read_head(stream: BinaryIO) -> Head:
     Raises:
         Broken: the connection ended before the first line.
     """
-    lines = []
-    while (line := stream.readline()) not in {b"\r\n", b""}:
-        lines.append(line.removesuffix(b"\r\n"))
-    if not lines:
+    line = stream.readline()
+    if line in {b"\r\n", b""}:
         raise Broken
-    fields = [line.partition(b":") for line in lines[1:]]
-    return Head(lines[0], [(name, value.removeprefix(b" ")) for name, _, value in fields])
+    return Head(line.removesuffix(b"\r\n"), read_fields(stream))
+
+
+def read_fields(stream: BinaryIO) -> list[tuple[bytes, bytes]]:
+    """Read headers up to an empty line, or the end of the connection."""
+    fields = []
+    while (line := stream.readline()) not in {b"\r\n", b""}:
+        name, _, value = line.removesuffix(b"\r\n").partition(b":")
+        fields.append((name, value.removeprefix(b" ")))
+    return fields
 
 
 def read_body(stream: BinaryIO, length: int) -> bytes:
