@@ -99,9 +99,10 @@ def printable(text: str) -> str:
 def json_text(value: Any) -> str:
     """A value as indented JSON, without characters that a terminal would act on."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    return "\n".join(map(printable, text.split("\n")))
+    return _NOT_ASCII.sub(lambda part: printable(part[0]), text)
 
 
+_NOT_ASCII = re.compile(r"[^\n -~]+")
 _MARKUP = re.compile(r"([\\`*_{}\[\]#|~])")
 
 

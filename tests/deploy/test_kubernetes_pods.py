@@ -80,7 +80,7 @@ def test_replicas_give_a_caller_one_name_and_the_report_reads_the_output_of_all(
             assert running.on("http").call().status == 200
             (tmp_path / name / "config.yaml").unlink()
             running.process.send_signal(signal.SIGHUP)  # it says so on standard error, which is in the same output
-            until(lambda output=running.output: "reload refused" in output.read_text())  # type: ignore[misc]
+            until(lambda output=running.output: "reload_refused" in output.read_text())  # type: ignore[misc]
         outputs += [f"[pod/{name}/trigger-shim] {line}" for line in running.output.read_text().splitlines()]
     [command] = commands("kubectl logs")
     arguments = command.partition("| trigger-shim ")[2].split()

@@ -24,11 +24,11 @@ Pass = Callable[[list[Header]], list[Header]]
 
 
 def forwarded(request: list[Header], hop: Hop = TRUSTED) -> list[Header]:
-    return headers.forwarded(request, hop)
+    return headers.forwarded(request, dict(reversed(request)), hop)
 
 
 def translated(request: list[Header], hop: Hop = TRUSTED) -> list[Header]:
-    return headers.translated(request, hop, REQUEST_ID)
+    return headers.translated(request, dict(reversed(request)), hop, REQUEST_ID)
 
 
 def values(headers: list[Header], name: bytes) -> list[bytes]:
@@ -144,7 +144,8 @@ def test_what_the_proxy_acts_on_has_no_second_value_under_a_name_that_reads_the_
 
 
 def test_the_encoding_that_is_asked_for_is_the_proxys_own_in_every_spelling() -> None:
-    sent = headers.whole([HOST, (b"accept_encoding", b"br"), (b"content_length", b"9")], STRANGER, b"id")
+    request = [HOST, (b"accept_encoding", b"br"), (b"content_length", b"9")]
+    sent = headers.whole(request, dict(request), STRANGER, b"id")
     assert names(sent).isdisjoint({b"accept_encoding", b"content_length"})
     assert values(sent, b"accept-encoding") == [b"identity"]
 
@@ -229,7 +230,7 @@ def test_chunks_cannot_be_taken_away_by_connection() -> None:
 @requests
 def test_this_proxy_is_added_to_the_way_of_a_request_with_the_version_that_it_came_in(passed: Pass) -> None:
     assert values(passed([]), b"via") == [b"1.1 trigger-shim"]
-    assert values(headers.forwarded([], TRUSTED._replace(version="1.0")), b"via") == [b"1.0 trigger-shim"]
+    assert values(headers.forwarded([], {}, TRUSTED._replace(version="1.0")), b"via") == [b"1.0 trigger-shim"]
 
 
 @both_ways
