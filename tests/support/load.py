@@ -26,7 +26,7 @@ class Caller:
 
     Attributes:
         calls: the calls.
-        answers: by request ID; None if there is none, or none yet.
+        answers: by request ID; None if there is none, or none yet. Other threads copy it, since it grows.
     """
 
     def __init__(self, name: str, calls: Sequence[Call]) -> None:
@@ -85,7 +85,7 @@ class Load:
     @property
     def answers(self) -> dict[str, Answer | None]:
         """The answer to each call, by its request ID."""
-        return {request_id: answer for caller in self._callers for request_id, answer in list(caller.answers.items())}
+        return {request_id: answer for caller in self._callers for request_id, answer in caller.answers.copy().items()}
 
     @property
     def answered(self) -> set[str]:
@@ -94,11 +94,11 @@ class Load:
 
     def ids(self, call: Call) -> set[str]:
         """The request IDs of the callers that make this call."""
-        return {request_id for caller in self._callers if call in caller.calls for request_id in caller.answers}
+        return {request_id for caller in self._callers if call in caller.calls for request_id in caller.answers.copy()}
 
     def waiting(self) -> set[str]:
         """The request ID of the last call of each caller."""
-        return {request_id for caller in self._callers for request_id in list(caller.answers)[-1:]}
+        return {request_id for caller in self._callers for request_id in list(caller.answers.copy())[-1:]}
 
     def more(self) -> None:
         """Wait for more answers."""
@@ -110,7 +110,7 @@ class Load:
         begun = [len(caller.answers) for caller in self._callers]
 
         def has_got(caller: Caller, calls: int) -> bool:
-            return any(answer and answer.status == status for answer in list(caller.answers.values())[calls:])
+            return any(answer and answer.status == status for answer in list(caller.answers.copy().values())[calls:])
 
         until(lambda: all(map(has_got, self._callers, begun)))
 
