@@ -46,8 +46,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(quick)
 
 
+def pytest_collection() -> None:
+    gc.disable()  # thousands of tests are made, and none is garbage
+
+
 def pytest_collection_finish() -> None:
-    gc.freeze()  # or each search for garbage would go through thousands of tests
+    gc.freeze()  # or each search for garbage would go through all of them
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:
