@@ -13,25 +13,25 @@ from tests.support.waiting import until
 PATIENCE = 20
 
 
-class Guest(asyncio.Protocol):
+class Accepted(asyncio.Protocol):
     """A connection that has been accepted."""
 
-    def __init__(self, guests: "list[Guest]") -> None:
-        self._guests = guests
+    def __init__(self, accepted: "list[Accepted]") -> None:
+        self._accepted = accepted
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
-        self._guests.append(self)
+        self._accepted.append(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self._guests.remove(self)
+        self._accepted.remove(self)
 
 
-class House:
+class LimitedAcceptor:
     """An acceptor with limited room, and the connections that it accepted."""
 
     def __init__(self, room: float, tls: ssl.SSLContext | None = None, handshake: float = PATIENCE) -> None:
-        self.guests: list[Guest] = []
+        self.accepted: list[Accepted] = []
         listener = server.loopback()
         self.address = listener.getsockname()
         self.shortage = Shortage()
@@ -39,15 +39,15 @@ class House:
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: self.faults.append(context))
         self.acceptor = Acceptor(
             listener,
-            lambda: Guest(self.guests),
-            lambda: room - len(self.guests),
+            lambda: Accepted(self.accepted),
+            lambda: room - len(self.accepted),
             self.shortage,
             tls=tls,
             handshake=handshake,
         )
 
     async def has(self, count: int) -> None:
-        await eventually(lambda: len(self.guests) == count)
+        await eventually(lambda: len(self.accepted) == count)
 
 
 async def eventually(condition: Callable[[], bool]) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from proxy.gateway.server import protocol
 from proxy.gateway.server.tls import Context
-from tests.gateway.server.accepting import House, eventually
+from tests.gateway.server.accepting import LimitedAcceptor, eventually
 from tests.gateway.server.samples import GET
 from tests.support.certificates import certified
 from tests.support.proxy import HEAD, TRIGGER, Proxy, proxy_for
@@ -136,12 +136,12 @@ def test_a_caller_without_a_handshake_counts_as_a_connection(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def scenario() -> None:
-        house = House(room=2, tls=context_of(tmp_path))
+        limited = LimitedAcceptor(room=2, tls=context_of(tmp_path))
         with contextlib.ExitStack() as stack:
-            callers = [stack.enter_context(socket.create_connection(house.address)) for _ in range(3)]
+            callers = [stack.enter_context(socket.create_connection(limited.address)) for _ in range(3)]
             callers[0].sendall(GET)
             await eventually(lambda: "too many connections" in capsys.readouterr().err)
-            house.acceptor.close()
-        assert house.faults == []
+            limited.acceptor.close()
+        assert limited.faults == []
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
