@@ -60,7 +60,7 @@ class App:
         self._key_id = key_id(key)
         self._policy = ActivePolicy(config, key, now)
         self._gateway = Gateway(config, self._policy, self._upstream, self._records, self._metrics)
-        self._any_server = AnyServer(self._public)
+        self._any_server = AnyServer(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a call to the listener that it came in on."""
@@ -68,13 +68,9 @@ class App:
         is_admin = self._admin_port is not None and server is not None and server[1] == self._admin_port
         if scope["type"] != "http" or is_admin:
             await self._admin(scope, receive, send)
-        elif EXTENSION in (scope.get("extensions") or ()):
-            await self._public(scope, receive, send)
-        else:
-            await self._any_server(scope, receive, send)
-
-    async def _public(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["extensions"][EXTENSION].path.startswith(b"/-/"):
+        elif (head := (scope.get("extensions") or {}).get(EXTENSION)) is None:
+            await self._any_server(scope, receive, send)  # which calls this again, with a head
+        elif head.path.startswith(b"/-/"):
             await self._admin.probes(scope, receive, send)
         else:
             await self._gateway(scope, receive, send)

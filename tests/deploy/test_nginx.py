@@ -19,10 +19,14 @@ from proxy import config
 from proxy.gateway.server.protocol import KEEPALIVE
 from proxy.withdrawn import endpoints
 from proxy.withdrawn.current import FIRST_SEGMENTS, ID_PREFIX, PUBLISHED
-from tests.deploy.tools import DEPLOY, adapted, program
-from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, Wire, closes, held, proxy_for, reply, until
-from tests.processes import running
-from tests.sockets import free_port
+from tests.deploy.tools import DEPLOY, adapted
+from tests.support.processes import running
+from tests.support.programs import program
+from tests.support.proxy import HEAD, TRIGGER, Proxy, proxy_for
+from tests.support.sockets import free_port
+from tests.support.upstream import Upstream, closes, held, reply
+from tests.support.waiting import until
+from tests.support.wire import Answer, Wire
 
 FILE = DEPLOY / "nginx" / "trigger-shim.conf"
 TEXT = FILE.read_text(encoding="utf-8")
@@ -94,8 +98,7 @@ class Front:
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         with Wire(self.connect("127.0.0.2")) as wire:
             wire.send(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + (body or b""))
-            answer, content = wire.answer(method)
-        return Answer(answer.status, [(key.decode(), value.decode()) for key, value in answer.headers], content)
+            return wire.answer(method)
 
     def went(self, method: str, path: str) -> str:
         """Where a call went: to the proxy, or straight to the service."""
@@ -266,7 +269,7 @@ def test_headers_that_the_proxy_takes_get_to_it(front: Front) -> None:
     with Wire(front.connect()) as wire:
         long = b"x" * 40_000
         wire.send(f"{HEAD}x_under_score: 1\r\nX-Long: ".encode() + long + b"\r\nContent-Length: 2\r\n\r\n{}")
-        assert wire.answer()[0].status == 200
+        assert wire.answer().status == 200
     assert front.upstream.received[-1].all("x_under_score") == ["1"]
     assert front.upstream.received[-1].all("X-Long") == [long.decode()]
 
@@ -292,7 +295,7 @@ def test_a_body_is_handed_on_as_it_comes_however_long_it_is(tmp_path: Path) -> N
         wire.send(f"PUT /upload HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\nfirst".encode())
         until(lambda: _has_begun(front))
         wire.send(b"x" * (length - 5))
-        assert wire.answer()[0].status == 200
+        assert wire.answer().status == 200
         assert len(front.upstream.received[-1].body) == length
 
 

@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from proxy import __version__
-from tests.deploy.tools import ROOT
+from tests.support.paths import ROOT
 
 SOURCES = [
     "proxy",

@@ -15,8 +15,9 @@ from proxy.config import Config
 from proxy.gateway.call import policy
 from proxy.gateway.call.policy import ActivePolicy
 from tests.callers.lines import beats, call, log
-from tests.gateway.call.test_refusal import NOON, Clock, called, last, living
-from tests.harness import RUN, Upstream, reply, until
+from tests.gateway.call.living import NOON, Clock, called, last, living
+from tests.support.upstream import RUN, Upstream, reply
+from tests.support.waiting import until
 
 
 def before_the_freeze(folder: Path, *callers: str) -> None:

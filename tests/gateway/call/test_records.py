@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from tests.callers.lines import ids, rescued, written
-from tests.disks import read_only, small_disk
-from tests.gateway.processes.test_supervisor import two_workers
-from tests.harness import Scrape, Upstream, watched
-from tests.load import TRIGGERED, Load, Logged
+from tests.support.disks import read_only, small_disk
+from tests.support.load import TRIGGERED, Load, Logged
+from tests.support.proxy import watched
+from tests.support.scrape import Scrape
+from tests.support.upstream import Upstream
+from tests.support.workers import two_workers
 
 BIG = ("POST", f"/acme/shop/ci_workflows/{'%01' * 2_000}/trigger")
 CALLERS = [[TRIGGERED, TRIGGERED, BIG]] * 3
