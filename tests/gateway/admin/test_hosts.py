@@ -6,7 +6,9 @@ import pytest
 
 from proxy import config
 from proxy.gateway.admin.hosts import is_own, own_names
-from tests.harness import Proxy, Upstream, Wire, watched
+from tests.support.proxy import Proxy, watched
+from tests.support.upstream import Upstream
+from tests.support.wire import Wire
 
 SETTINGS = config.load(None, {}, {"admin": "shim.internal:9901", "admin_hosts": ["Shim.Corp.Example"]})
 
@@ -54,11 +56,11 @@ def test_without_an_admin_listener_there_is_no_name_of_its_own() -> None:
     assert own_names(config.load(None, {}, {"admin": None})) == {"localhost"}
 
 
-def asked(listener: Proxy, page: str, host: str) -> tuple[int, bytes, list[bytes]]:
+def asked(listener: Proxy, page: str, host: str) -> tuple[int, bytes, list[str]]:
     with Wire(listener.connect()) as wire:
         wire.send(f"GET {page} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-        head, body = wire.answer()
-        return head.status, body, head.all(b"x-content-type-options")
+        answer = wire.answer()
+        return answer.status, answer.body, answer.all("x-content-type-options")
 
 
 def test_pages_that_name_callers_are_refused_to_a_foreign_name(upstream: Upstream, tmp_path: Path) -> None:
@@ -66,7 +68,7 @@ def test_pages_that_name_callers_are_refused_to_a_foreign_name(upstream: Upstrea
         proxy.call(headers={"User-Agent": "nightly/1"})
         for page in ("/", "/callers", "/callers.json"):
             status, body, nosniff = asked(admin, page, "evil.example")
-            assert (status, nosniff) == (421, [b"nosniff"])
+            assert (status, nosniff) == (421, ["nosniff"])
             assert b"admin_hosts" in body
             assert b"evil" not in body
             assert asked(admin, page, "shim.corp.example")[0] == 200

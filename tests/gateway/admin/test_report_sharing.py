@@ -14,10 +14,16 @@ import pytest
 from proxy.gateway import child
 from proxy.gateway.admin import report as live
 from proxy.gateway.server.descriptors import ADMIN_CONNECTIONS
-from tests.gateway.admin.test_report import get
-from tests.harness import Proxy, Upstream, Wire, until, watched
+from tests.support.proxy import Proxy, watched
+from tests.support.upstream import Upstream
+from tests.support.waiting import until
+from tests.support.wire import Answer, Wire
 
 ASK = b"GET /callers.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def get(admin: Proxy, path: str) -> Answer:
+    return admin.call(path, None, method="GET")
 
 
 class Commands:
@@ -94,8 +100,9 @@ def test_the_process_ends_when_the_last_reader_hangs_up(admin: Proxy, commands: 
     first.send(ASK)
     [pid] = until(lambda: commands.pids)
     second.send(ASK)
+    # The proxy has seen what happened on a connection once it answers somebody who came later.
+    assert get(admin, "/healthz").status == 200
     leave(first)
-    # The proxy has seen the end of a connection once it answers somebody who came later.
     assert get(admin, "/healthz").status == 200
     assert not is_gone(pid)
     leave(second)
@@ -147,8 +154,8 @@ def test_who_ends_its_side_of_the_connection_gets_no_report(admin: Proxy, comman
     with Wire(admin.connect()) as wire:
         wire.send(ASK)
         [pid] = until(lambda: commands.pids)
-        wire.connection.shutdown(1)
-        assert wire.answer()[0].status == 503
+        wire.socket.shutdown(1)
+        assert wire.answer().status == 503
     until(lambda: is_gone(pid))
 
 
@@ -159,17 +166,17 @@ def test_the_admin_listener_has_a_limit_of_connections_of_its_own(
         idle = [Wire(admin.connect()) for _ in range(ADMIN_CONNECTIONS)]
         for wire in idle:
             wire.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert wire.answer()[0].status == 200
+            assert wire.answer().status == 200
         waiting = Wire(admin.connect())
         waiting.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         said = until(lambda: capfd.readouterr().err)
         assert proxy.call().status == 200
-        waiting.connection.setblocking(False)
+        waiting.socket.setblocking(False)
         with pytest.raises(BlockingIOError):
-            waiting.connection.recv(1)
-        waiting.connection.settimeout(60)
+            waiting.socket.recv(1)
+        waiting.socket.settimeout(60)
         idle.pop().close()
-        assert waiting.answer()[0].status == 200
+        assert waiting.answer().status == 200
         for wire in (*idle, waiting):
             wire.close()
 

@@ -1,11 +1,16 @@
 """A proxy through the phases of the withdrawal, with a clock that the test sets."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from proxy import config
+from proxy.callers.identity import Caller
+from proxy.config import Config
+from proxy.gateway.call.policy import ActivePolicy
 from tests.support.proxy import TRIGGER, Proxy, proxy_for
 from tests.support.upstream import Upstream
 from tests.support.wire import Answer
@@ -45,3 +50,14 @@ def called(proxy: Proxy, agent: str, path: str = TRIGGER, method: str = "POST") 
 def last(proxy: Proxy) -> dict[str, Any]:
     record = proxy.records()[-1]
     return {key: record.get(key) for key in ("caller", "phase", "outcome", "status", "error_code", "upstream_status")}
+
+
+def settings(log: Path, freeze: datetime | None) -> Config:
+    lifecycle = {"freeze": freeze.isoformat()} if freeze is not None else {}
+    return config.load(os.devnull, {}, {"callers": {"log": str(log)}, "lifecycle": lifecycle})
+
+
+def refuses_new_ones(active: ActivePolicy, now: datetime) -> bool:
+    snapshot = active.snapshot
+    subject = snapshot.subject(Caller("new", "token", None, "new", None, None, None))
+    return snapshot.decide(subject, now).refusal is not None

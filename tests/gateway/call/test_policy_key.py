@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 from proxy.callers.log.fingerprint_key import key_id
 from proxy.gateway.call.policy import ActivePolicy
 from tests.callers.lines import beats, call, log
-from tests.gateway.call.test_policy import refuses_new_ones, settings
-from tests.gateway.call.test_refusal import NOON, Clock
-from tests.harness import Upstream, proxy_for
+from tests.gateway.call.living import NOON, Clock, refuses_new_ones, settings
+from tests.support.proxy import proxy_for
+from tests.support.upstream import Upstream
 
 OURS, OTHER = b"k" * 32, b"o" * 32
 FREEZE = NOON - timedelta(days=1)

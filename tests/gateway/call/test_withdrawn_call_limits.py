@@ -7,8 +7,10 @@ import pytest
 
 from proxy.callers.record import MARK
 from proxy.gateway.call.withdrawn_call import MAX_PATH
-from tests.gateway.call.test_refusal import NOON, Clock
-from tests.harness import Proxy, Upstream, Wire, proxy_for, reply
+from tests.gateway.call.living import NOON, Clock
+from tests.support.proxy import Proxy, proxy_for
+from tests.support.upstream import Upstream, reply
+from tests.support.wire import Wire
 
 BEFORE, AFTER = "/acme/shop/ci_workflows/", "/trigger"
 LONGEST = MAX_PATH - len(BEFORE + AFTER)
@@ -23,7 +25,7 @@ def raw(proxy: Proxy, path: str, fields: str = "") -> int:
     """The status of a call whose path no client library would send."""
     with Wire(proxy.connect()) as wire:
         wire.send(f"POST {path} HTTP/1.1\r\nHost: proxy\r\n{fields}Content-Length: 2\r\n\r\n{{}}".encode())
-        return wire.answer()[0].status
+        return wire.answer().status
 
 
 def test_a_path_of_quotes_costs_a_short_record_and_414(proxy: Proxy, upstream: Upstream) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.processes.test_supervisor import two_workers
-from tests.gateway.server.test_server import serving
-from tests.harness import Upstream, until
+from tests.support.serving import serving
+from tests.support.upstream import Upstream
+from tests.support.waiting import until
+from tests.support.workers import two_workers
 
 
 def core_limit(pid: int) -> tuple[int, int]:

@@ -8,7 +8,9 @@ from urllib.parse import quote
 import pytest
 
 from proxy.output import diagnostics
-from tests.harness import Proxy, Upstream, Wire, watched
+from tests.support.proxy import Proxy, watched
+from tests.support.upstream import Upstream
+from tests.support.wire import Wire
 
 ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Control, C1 and bidirectional characters; a line break is the proxy's own."""
@@ -21,7 +23,7 @@ def call(proxy: Proxy, path: str) -> int:
     with Wire(proxy.connect()) as wire:
         wire.send(f"POST {path} HTTP/1.1\r\nHost: proxy\r\nAuthorization: Bearer t\r\n".encode())
         wire.send(f"User-Agent: {AGENT}\r\nX-Caller: {AGENT}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
-        return wire.answer()[0].status
+        return wire.answer().status
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])

@@ -14,7 +14,7 @@ from proxy.gateway.call import body, retries, slashes, withdrawn_call
 from proxy.gateway.server import descriptors, exchange, protocol, request
 from proxy.gateway.upstream.upstream import ANSWER_LIMIT
 from proxy.output import writer
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 DEFAULTS = config.load(None, {})
