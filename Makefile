@@ -7,8 +7,9 @@ INSTALLED := .venv/installed
 CALLS ?= 200000
 SEED ?= 1
 KILLS ?= 50
+SECONDS ?= 30
 
-.PHONY: help install engines demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-verdict bench-logs soak lock clean
+.PHONY: help install engines demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-verdict bench-logs soak fuzz lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,9 +83,12 @@ bench-verdict: install ## how often the verdict is wrong, and how long it waits,
 bench-logs: engines ## what records cost at rest, and how fast ClickHouse reports on them
 	$(BIN)/python -m tests.bench.logs
 
+fuzz: install ## half a minute of made-up input for each parser in turn; SECONDS and SEED set others
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
+
 soak: install ## 200,000 calls with faults mixed in, then 50 times kill -9; CALLS, SEED and KILLS set others
 	$(BIN)/python -m tests.soak --calls $(CALLS) --seed $(SEED)
-	KILLS=$(KILLS) $(BIN)/pytest tests/gateway/test_kill.py
+	KILLS=$(KILLS) $(BIN)/pytest tests/system/test_kill.py
 
 lock: install ## renew the locked versions from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

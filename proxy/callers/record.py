@@ -4,12 +4,13 @@ The log has one JSON object per line. Fields that have their default value are o
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
 from proxy.callers.identity import CallerSource
 from proxy.errors import Outcome
+from proxy.output.formatting import printable_json
 from proxy.withdrawn.lifecycle import Phase
 from proxy.withdrawn.trigger import Hint, TriggerStatus
 
@@ -144,6 +145,7 @@ class Heartbeat(msgspec.Struct, tag_field="event", tag="heartbeat", omit_default
 
 
 Record = CallRecord | Heartbeat
+_AnyRecord = TypeVar("_AnyRecord", bound=Record)
 
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 """No record is from before this time: there was no proxy yet. A clock may say so, after a start without a battery."""
@@ -168,10 +170,16 @@ _SHORT = 128
 _encode = msgspec.json.Encoder().encode
 
 
-def bounded(record: Record) -> Record:
+def encode(value: object) -> bytes:
+    """JSON on one line, in which characters that a terminal would act on are escaped: logs are read in terminals."""
+    line = _encode(value)
+    return line if line.isascii() and b"\x7f" not in line else printable_json(line).encode()
+
+
+def bounded(record: _AnyRecord) -> _AnyRecord:
     """A record with every text cut to its longest length, so that its line has about 4 KiB at most.
 
-    Lengths are bytes of the line, where a character takes up to six. Returns the same record if nothing is too long,
+    Lengths are bytes of the line, where a character takes up to twelve. Returns the same record if nothing is too long,
     which takes half a microsecond if its path is short.
     """
     if isinstance(record, Heartbeat) or _is_short(record):
@@ -205,7 +213,7 @@ def _is_within(text: str | None, most: int) -> bool:
 
 
 def _size(value: object) -> int:
-    return len(_encode(value)) - 2  # without the quotes
+    return len(encode(value)) - 2  # without the quotes
 
 
 def _cut(text: str, most: int) -> str:

@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 from starlette.types import Receive, Scope, Send
 
-from proxy.callers.log.fingerprint_key import fingerprint_key
+from proxy.callers.log.fingerprint_key import fingerprint_key, key_id
 from proxy.callers.record import SCHEMA, Heartbeat
 from proxy.config import Config
+from proxy.gateway.admin.hosts import own_names
 from proxy.gateway.admin.pages import Admin
 from proxy.gateway.admin.report import LiveReport
 from proxy.gateway.call.any_server import AnyServer
@@ -54,23 +55,29 @@ class App:
         self._upstream = Upstream(config.upstream, transport)
         self._metrics = metrics or Metrics(config)
         self._records = Records(config, self._metrics)
-        self._admin = Admin(self._lifespan, self._metrics, LiveReport(config))
-        self._policy = ActivePolicy(config, fingerprint_key(config.callers.fingerprint_key, config.callers.log), now)
+        self._admin = Admin(self._lifespan, self._metrics, LiveReport(config), own_names(config))
+        key = fingerprint_key(config.callers.fingerprint_key, config.callers.log)
+        self._key_id = key_id(key)
+        self._policy = ActivePolicy(config, key, now)
         self._gateway = Gateway(config, self._policy, self._upstream, self._records, self._metrics)
         self._any_server = AnyServer(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a call to the listener that it came in on."""
-        server = scope.get("server")  # on a Unix socket, it has no port
-        is_admin = self._admin_port is not None and server is not None and server[1] == self._admin_port
-        if scope["type"] != "http" or is_admin:
+        if scope["type"] != "http":
             await self._admin(scope, receive, send)
         elif (head := (scope.get("extensions") or {}).get(EXTENSION)) is None:
             await self._any_server(scope, receive, send)  # which calls this again, with a head
+        elif self._is_admin(scope):
+            await self._admin(scope, receive, send)
         elif head.path.startswith(b"/-/"):
             await self._admin.probes(scope, receive, send)
         else:
             await self._gateway(scope, receive, send)
+
+    def _is_admin(self, scope: Scope) -> bool:
+        server = scope.get("server")  # on a Unix socket, it has no port
+        return self._admin_port is not None and server is not None and server[1] == self._admin_port
 
     async def adopt(self, config: Config) -> None:
         """Apply the policy and the known callers of a configuration to all later calls.
@@ -120,4 +127,4 @@ class App:
 
     def _beat(self, at: Any) -> None:
         instance = f"{socket.gethostname()}:{os.getpid()}"
-        self._records.append(Heartbeat(SCHEMA, self._now(), at, self._interval, instance))
+        self._records.append(Heartbeat(SCHEMA, self._now(), at, self._interval, instance, self._key_id))

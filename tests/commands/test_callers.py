@@ -16,8 +16,8 @@ from proxy.callers.record import Record
 from tests.callers.lines import DAY, NOW, beats, call, log
 from tests.commands.running import COMMAND, Run, environment, on_a_terminal, plain
 from tests.commands.samples import LOG, POLICY, RULES, UNTIL, nightly, rows
-from tests.paths import ROOT
-from tests.system.test_golden_logs import GOLDEN
+from tests.support.paths import ROOT
+from tests.system.golden import GOLDEN
 
 
 def test_the_table_says_who_whose_how_often_and_whether_it_is_over(run: Run, file: str) -> None:

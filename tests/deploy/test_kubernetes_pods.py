@@ -17,8 +17,9 @@ import yaml
 from proxy import config
 from tests.deploy.manifests import README, Manifests, blocks, commands, monitor, quantity
 from tests.deploy.pods import Container, Pod, confined, serving
-from tests.disks import mounted
-from tests.harness import Upstream, held, until
+from tests.support.disks import mounted
+from tests.support.upstream import Upstream, held
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")

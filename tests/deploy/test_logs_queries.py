@@ -19,8 +19,8 @@ from proxy.callers.report.coverage import Span, measure_coverage
 from tests.callers.lines import call, log
 from tests.deploy.clickhouse import ClickHouse
 from tests.deploy.vector import Vector
+from tests.system.golden import CASES, GOLDEN, logs, moment
 from tests.system.month import END
-from tests.system.test_golden_logs import CASES, GOLDEN, logs, moment
 
 COLUMNS = "caller source owner user calls by_day first_seen last_seen interval error_share state retired_at".split()
 TIMES = "first_seen last_seen retired_at".split()

@@ -12,9 +12,9 @@ import pytest
 from proxy.output.sink import AppendedFile, StandardOutput
 from tests.callers.lines import request_ids, written
 from tests.callers.processes import WRITERS, run_together
-from tests.disks import small_disk
-from tests.paths import ROOT
-from tests.processes import running
+from tests.support.disks import small_disk
+from tests.support.paths import ROOT
+from tests.support.processes import running
 
 
 def line(request_id: str, **fields: str) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 from tests.system.month import END
 
 README = (ROOT / "proxy/callers/README.md").read_text(encoding="utf-8")

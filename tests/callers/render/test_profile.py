@@ -15,7 +15,7 @@ from proxy.gateway.server import server
 from proxy.standin.app import StandIn
 from tests.callers.lines import DAY, NOW, call
 from tests.callers.render.profiles import profiled
-from tests.deploy.tools import program
+from tests.support.programs import program
 
 
 def test_each_kind_of_call_has_a_required_change_the_most_frequent_first(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from starlette.types import Receive, Scope, Send
 from proxy.gateway.delivery import Delivery
 from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.server.exchange import Exchange, ServerState
-from tests.gateway.server.test_protocol import Wire
+from tests.gateway.server.in_memory import MemoryTransport
 
 
 class Line:
@@ -16,7 +16,7 @@ class Line:
         self.app = app
         self.loop = asyncio.get_running_loop()
         self.server_state = ServerState()
-        self.transport: asyncio.Transport = Wire()
+        self.transport: asyncio.Transport = MemoryTransport()
         self.writable = asyncio.Event()
         self.writable.set()
 

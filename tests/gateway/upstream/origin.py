@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import httpx
-import trustme
 
 from proxy.gateway.upstream.pool import ConnectionPool
 
@@ -151,18 +150,3 @@ async def call(pool: ConnectionPool, method: str = "GET", target: bytes = b"/x",
 
 async def body_of(pool: ConnectionPool, method: str = "GET", target: bytes = b"/x") -> bytes:
     return bytes((await call(pool, method, target)).extensions["body"])
-
-
-CA = trustme.CA()
-
-
-def shown(ca: trustme.CA, *names: str, **dates: Any) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert(*names, **dates).configure_cert(context)
-    return context
-
-
-def trusting(ca: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    ca.configure_trust(context)
-    return context
