@@ -1,0 +1,41 @@
+"""What the ledger asks of a database."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+Row = tuple[Any, ...]
+
+
+class LedgerUnavailable(Exception):
+    """The database cannot be reached, or refuses what it is asked. The message says why and is shown to the user."""
+
+
+class Transaction(Protocol):
+    """What is done in one go, or not at all. Statements are SQL with ``?`` for each parameter."""
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> int:
+        """Run a statement, and return the number of rows that it changed."""
+
+    def execute_each(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement once for each row of parameters."""
+
+    def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
+        """Run a query. Its rows are valid until the transaction ends."""
+
+
+class Database(Protocol):
+    """One connection, made when it is needed and again after it was lost. For one thread at a time."""
+
+    def transaction(self, *, writes: bool) -> AbstractContextManager[Transaction]:
+        """A transaction that is committed if the block ends, and rolled back if it raises.
+
+        Raises:
+            LedgerUnavailable: the database cannot be reached, or refused a statement or the commit.
+        """
+
+    def lock_schema(self, transaction: Transaction) -> None:
+        """Until the transaction ends, let no other one change the schema."""
+
+    def close(self) -> None:
+        """Close the connection."""

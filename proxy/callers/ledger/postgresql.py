@@ -1,0 +1,95 @@
+"""The ledger of a fleet: PostgreSQL, or what speaks its protocol."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import psycopg
+
+from proxy.callers.ledger.database import LedgerUnavailable, Row, Transaction
+
+_SETTINGS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+    "application_name": "trigger-shim",
+    "prepare_threshold": None,  # poolers that share connections between transactions know no prepared statements
+}
+"""A server that is gone is noticed within seconds: without these it takes minutes."""
+
+_STATEMENT_TIMEOUT = 15_000
+"""Milliseconds."""
+
+_SCHEMA_LOCK = 0x7472_6967_6765_7201
+"""Any number that other users of the database are unlikely to lock."""
+
+
+class PostgresqlServer:
+    """A ledger in a PostgreSQL database.
+
+    Args:
+        address: ``postgresql://user:password@host:port/database``, with the options of libpq.
+        is_readonly: whether nothing may be written.
+    """
+
+    def __init__(self, address: str, *, is_readonly: bool = False) -> None:
+        self._address = address
+        self._is_readonly = is_readonly
+        self._connection: psycopg.Connection[Row] | None = None
+
+    @contextlib.contextmanager
+    def transaction(self, *, writes: bool) -> Iterator[Transaction]:
+        """See `Database`."""
+        try:
+            connection = self._connected()
+            with connection.transaction():
+                transaction = _Transaction(connection)
+                if not writes:
+                    # Several queries of one report see the same moment.
+                    transaction.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                transaction.execute(f"SET LOCAL statement_timeout = {_STATEMENT_TIMEOUT}")
+                yield transaction
+        except psycopg.Error as error:
+            self.close()
+            raise LedgerUnavailable(_reason(error)) from error
+
+    def lock_schema(self, transaction: Transaction) -> None:
+        """See `Database`. Processes that start together would otherwise create the same table twice."""
+        transaction.execute("SELECT pg_advisory_xact_lock(?)", [_SCHEMA_LOCK])
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connected(self) -> "psycopg.Connection[Row]":
+        if self._connection is None:
+            self._connection = psycopg.connect(self._address, autocommit=True, **_SETTINGS)
+        return self._connection
+
+
+class _Transaction:
+    def __init__(self, connection: "psycopg.Connection[Row]") -> None:
+        self._connection = connection
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> int:
+        return self._connection.execute(_translated(statement), parameters or None).rowcount
+
+    def execute_each(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        self._connection.cursor().executemany(_translated(statement), rows)
+
+    def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
+        return self._connection.execute(_translated(statement), parameters or None)
+
+
+def _translated(statement: str) -> str:
+    return statement.replace("?", "%s")  # the ledger's own statements, without other marks
+
+
+def _reason(error: psycopg.Error) -> str:
+    """What a server says, on one line. It never has the address, which has a password."""
+    text = str(error).strip().partition("\n")[0]
+    return f"PostgreSQL: {text or type(error).__name__}"

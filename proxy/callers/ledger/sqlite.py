@@ -1,0 +1,93 @@
+"""The ledger in a file: SQLite, shared by the processes of one host."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from proxy.callers.ledger.database import LedgerUnavailable, Row, Transaction
+
+_PATIENCE = 10.0
+"""Seconds to wait for another process that writes."""
+
+
+class SqliteFile:
+    """A ledger in a file with a write-ahead log, so that reports are read while calls are counted.
+
+    Args:
+        path: of the file; it is created if need be, unless `is_readonly`.
+        is_readonly: whether nothing may be written.
+    """
+
+    def __init__(self, path: Path, *, is_readonly: bool = False) -> None:
+        self._path = path
+        self._is_readonly = is_readonly
+        self._connection: sqlite3.Connection | None = None
+
+    @contextlib.contextmanager
+    def transaction(self, *, writes: bool) -> Iterator[Transaction]:
+        """See `Database`."""
+        try:
+            connection = self._connected()
+            # A deferred transaction that begins to write later fails at once if another one writes, without waiting.
+            connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+            try:
+                yield _Transaction(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            self.close()
+            raise LedgerUnavailable(f"{self._path}: {error}") from error
+
+    def lock_schema(self, transaction: Transaction) -> None:
+        """Nothing to do: only one transaction writes at a time."""
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            mode = "ro" if self._is_readonly else "rwc"
+            connection = sqlite3.connect(
+                f"{self._path.resolve().as_uri()}?mode={mode}",
+                uri=True,
+                timeout=_PATIENCE,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            if not self._is_readonly:
+                self._configure(connection)
+            self._connection = connection
+        return self._connection
+
+    def _configure(self, connection: sqlite3.Connection) -> None:
+        [[mode]] = connection.execute("PRAGMA journal_mode = WAL")
+        if mode != "wal":
+            connection.close()
+            raise LedgerUnavailable(
+                f"{self._path}: this file system cannot share memory between processes, as SQLite must:"
+                " put the ledger on a local disk, or into PostgreSQL"
+            )
+        # After a power failure the last transactions may be missing. They are counted again, from the log.
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+
+class _Transaction:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> int:
+        return self._connection.execute(statement, parameters).rowcount
+
+    def execute_each(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        self._connection.executemany(statement, rows)
+
+    def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
+        return self._connection.execute(statement, parameters)
