@@ -3,10 +3,13 @@
 sources.py finds the values, sections.py and values.py check them.
 """
 
+import dataclasses
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 from proxy.callers.identity import Rule
 from proxy.callers.log.files import STDOUT
@@ -19,6 +22,7 @@ from proxy.config.values import (
     FieldName,
     File,
     Hosts,
+    LedgerAddress,
     ListenAddress,
     LogFormat,
     LogPath,
@@ -94,6 +98,8 @@ class Config:
     limits: Limits = Limits()
     lifecycle: Lifecycle = DEFAULT_POLICY
     callers: Callers = Callers()
+    ledger: LedgerAddress | None = "logs/callers.db"
+    ledger_file: File | None = None
     log: Log = Log()
     tls: Tls | None = None
 
@@ -128,9 +134,27 @@ def load(file: str | None, environment: Mapping[str, str], flags: sources.Values
     config: Config = sections.read(Config, values, "", problems)
     if not problems:
         problems += contradictions(config)
+        config = _with_ledger(config, values, problems)
     if problems:
         raise ConfigError(problems)
     return config
+
+
+def _with_ledger(config: Config, given: sources.Values, problems: list[str]) -> Config:
+    """The configuration with the address of the ledger: from its file, or beside the log if there is no key for it."""
+    address: Any = config.ledger
+    if config.ledger_file is not None:
+        address = sections.read(LedgerAddress, _content(config.ledger_file), "ledger_file", problems)
+    elif "ledger" not in given and config.callers.log != STDOUT:
+        address = str(Path(config.callers.log).with_suffix(".db"))
+    return dataclasses.replace(config, ledger=address)
+
+
+def _content(path: str) -> str | None:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return None
 
 
 def render(config: Config) -> str:

@@ -95,6 +95,9 @@ READ = [
     ),
     ("callers.fingerprint_key", "null", None),
     ("callers.fingerprint_key", "sixteen-letters!", "sixteen-letters!"),
+    ("ledger", "null", None),
+    ("ledger", "/var/lib/callers.db", "/var/lib/callers.db"),
+    ("ledger", "postgresql://shim@db:5433/ledger?sslmode=require", "postgresql://shim@db:5433/ledger?sslmode=require"),
     ("tls", "null", None),
 ]
 

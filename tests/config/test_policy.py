@@ -102,12 +102,12 @@ def test_a_plan_that_is_printed_is_read_again(load: Load) -> None:
 @pytest.mark.parametrize(
     ("plan", "problem"),
     [
-        ("brownouts: [{}]", "brownouts[0]: write from and to, or cron and duration"),
-        ("brownouts: [{from: 2026-12-01}]", "brownouts[0]: write from and to, or cron and duration"),
-        ("brownouts: [{cron: 0 12 * * *}]", "brownouts[0]: write from and to, or cron and duration"),
+        ("brownouts: [{}]", "brownouts[0]: has no whole time; write from and to, or cron and duration"),
+        ("brownouts: [{from: 2026-12-01}]", "brownouts[0]: has no whole time; write from and to, or cron and duration"),
+        ("brownouts: [{cron: 0 12 * * *}]", "brownouts[0]: has no whole time; write from and to, or cron and duration"),
         (
             "brownouts: [{from: 2026-12-01, to: 2026-12-02, duration: 60}]",
-            "brownouts[0]: write from and to, or cron and duration",
+            "brownouts[0]: has no whole time; write from and to, or cron and duration",
         ),
         (
             "brownouts: [{from: 2026-12-01, to: 2026-12-01}]",
