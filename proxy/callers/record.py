@@ -22,6 +22,7 @@ class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_
         ts: time at which the call arrived, UTC.
         request_id: as sent to the successor and to the caller.
         trace_id: from the caller's ``traceparent``.
+        instance: the process that wrote it, as in its heartbeats; older versions did not say.
         endpoint: name of the withdrawn endpoint.
         path: raw path without the query.
         successor: path of the successor; absent if the path of the call is invalid.
@@ -51,6 +52,7 @@ class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_
     outcome: Outcome
     status: int
     trace_id: str | None = None
+    instance: str | None = None
     successor: str | None = None
     org: str | None = None
     repo: str | None = None
@@ -76,7 +78,7 @@ class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_
 class ReportedCall(msgspec.Struct, tag_field="event", tag="deprecated_call", gc=False):
     """The fields of a `CallRecord` that reports count by; decoding only these makes a million records take seconds.
 
-    Literals are plain strings here, so that logs of later versions can be read as well. `ts` is first and `client_ip`
+    Literals are plain strings here, so that logs of later versions can be read as well. `ts` is first and `instance`
     last because the fields between them form the `tally.CallKey`.
     """
 
@@ -95,6 +97,7 @@ class ReportedCall(msgspec.Struct, tag_field="event", tag="deprecated_call", gc=
     user_agent: str | None = None
     run_user: str | None = None
     client_ip: str | None = None
+    instance: str | None = None
 
 
 class CallDetail(msgspec.Struct, gc=False):
@@ -130,9 +133,10 @@ class Heartbeat(msgspec.Struct, tag_field="event", tag="heartbeat", omit_default
         ts: time of the heartbeat, UTC.
         at: the proxy started, an interval passed, or the proxy stopped.
         interval: seconds until the next heartbeat.
-        instance: the process that wrote it.
+        instance: the process that wrote it: its host and its process ID.
         key: id of the key of its fingerprints (`fingerprint_key.key_id`).
         policy: digest of the policy that is in force (`policy_digest`).
+        lost: number of records that were not written to the log since the last heartbeat.
     """
 
     schema: int
@@ -142,6 +146,7 @@ class Heartbeat(msgspec.Struct, tag_field="event", tag="heartbeat", omit_default
     instance: str
     key: str | None = None
     policy: str | None = None
+    lost: int = 0
 
 
 Record = CallRecord | Heartbeat

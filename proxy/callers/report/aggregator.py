@@ -10,9 +10,9 @@ from proxy.callers.identity import Rule
 from proxy.callers.record import EARLIEST, Heartbeat, ReportedCall
 from proxy.callers.report.attribution import Attribution, Who
 from proxy.callers.report.budget import OTHERS, Budget
-from proxy.callers.report.coverage import is_valid
 from proxy.callers.report.detail import Detail
 from proxy.callers.report.jobs import Jobs
+from proxy.callers.report.lives import Lives, is_valid
 from proxy.callers.report.reader import Batch
 from proxy.callers.report.strangers import STRANGERS, network_row
 from proxy.callers.report.tally import NO_VALUE, STRANGER, CallKey, Tally
@@ -22,6 +22,7 @@ Dimension = Literal["caller", "owner", "repo", "workflow", "endpoint", "agent"]
 DIMENSIONS: tuple[Dimension, ...] = ("caller", "owner", "repo", "workflow", "endpoint", "agent")
 
 _TOKEN = ReportedCall.__struct_fields__.index("token")
+_INSTANCE = ReportedCall.__struct_fields__.index("instance")
 _LONGEST_TEXT = 16 << 10
 
 
@@ -34,7 +35,7 @@ class Limits(NamedTuple):
         groups: callers in groups; the calls of others are in the group `OTHERS`.
         keys: different keys that are counted before their counts are added up.
         pending: bytes of the lines behind these keys.
-        heartbeats: heartbeats; times in which only others prove that the log was written are gaps.
+        lives: lives of processes; times in which only others prove that the log was written are gaps.
         jobs: jobs that are told apart, with about a kilobyte for each.
         texts: bytes for values that calls are counted by, and again for the details of callers.
     """
@@ -44,7 +45,7 @@ class Limits(NamedTuple):
     groups: int = 10_000
     keys: int = 20_000
     pending: int = 32 << 20
-    heartbeats: int = 400_000
+    lives: int = 100_000
     jobs: int = 40_000
     texts: int = 64 << 20
 
@@ -75,10 +76,9 @@ class Aggregator:
         limits: how much is kept.
 
     Attributes:
-        heartbeats: all heartbeats in the logs.
+        lives: the lives of the processes that wrote the logs.
         details: details of the callers that are reported in detail, by name.
         misdated: number of records whose time, or whose interval until the next heartbeat, cannot be right.
-        dropped_heartbeats: number of heartbeats beyond the limit.
     """
 
     def __init__(
@@ -93,9 +93,9 @@ class Aggregator:
         latest: datetime | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        self.heartbeats: list[Heartbeat] = []
+        self.lives = Lives(most=limits.lives)
         self.details: dict[str, Detail] = {}
-        self.misdated = self.dropped_heartbeats = 0
+        self.misdated = 0
         self._group = _GROUPS[by]
         self._is_grouped = by != "caller"
         self._latest = latest or _LAST
@@ -104,7 +104,7 @@ class Aggregator:
         self._wants_detail = wants_detail
         self._freeze = freeze
         self._limits = limits
-        self._key_end = None if any(rule.networks for rule in rules) else -1
+        self._key_end = _INSTANCE if any(rule.networks for rule in rules) else _INSTANCE - 1
         self._values: dict[Any, Any] = {}
         self._counts: _Counts = {}
         self._pending = self._calls = 0
@@ -127,8 +127,9 @@ class Aggregator:
             if self._is_full():
                 self._add_up(most=self._limits.keys // 2)
 
-    def _add_batch(self, records: Iterable[ReportedCall | Heartbeat], lines: Iterable[bytes]) -> None:
+    def _add_batch(self, records: Iterable[ReportedCall | Heartbeat], lines: Iterable[bytes]) -> None:  # noqa: C901
         since, until, key_end, counts = self._since, self._until, self._key_end, self._counts
+        latest = self.lives.latest
         # This loop runs a million times, so it calls no functions that it can do without.
         for record, line in zip(records, lines, strict=True):
             if isinstance(record, Heartbeat):
@@ -137,7 +138,7 @@ class Aggregator:
             values = astuple(record)
             moment = values[0]
             # Strangers are counted by their address, and others only if a rule needs it.
-            key = values[1:] if values[_TOKEN] is None else values[1:key_end]
+            key = values[1:_INSTANCE] if values[_TOKEN] is None else values[1:key_end]
             if moment.tzinfo is not UTC:
                 moment = record.ts = _in_utc(moment)
             if since <= moment < until:
@@ -157,6 +158,11 @@ class Aggregator:
             hours[hour] = hours.get(hour, 0) + 1
             if count.detail is not None:
                 count.detail.add(record, line)
+            life = latest.get(values[_INSTANCE])
+            if life is None or moment > life.due:
+                self.lives.saw(values[_INSTANCE], moment)
+            elif moment > life.seen:
+                life.seen = moment
 
     def tallies(self) -> dict[tuple[str, str], Tally]:
         """The calls of each caller in each group, by the names of the group and the caller."""
@@ -172,7 +178,7 @@ class Aggregator:
         if freeze is None:
             return None
         callers = {tally.caller for tally in self.tallies().values() if tally.first_seen < freeze}
-        return frozenset(callers) if callers or any(beat.ts < freeze for beat in self.heartbeats) else None
+        return frozenset(callers) if callers or any(life.begin < freeze for life in self.lives) else None
 
     # --- one record
 
@@ -181,10 +187,8 @@ class Aggregator:
             beat.ts = _in_utc(beat.ts)
         if not (is_valid(beat) and EARLIEST <= beat.ts < self._latest):
             self.misdated += 1
-        elif len(self.heartbeats) < self._limits.heartbeats:
-            self.heartbeats.append(beat)
         else:
-            self.dropped_heartbeats += 1
+            self.lives.add(beat)
 
     def _start_count(self, values: tuple[Any, ...], record: ReportedCall, size: int) -> "_Count":
         count, key = self._count(self._counts, values, record, size)
