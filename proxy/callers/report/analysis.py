@@ -90,7 +90,8 @@ def analyze(
     Raises:
         NoLog: a log cannot be read.
     """
-    policy, reader, latest = policy or Policy(), Reader(paths, progress), max(now, until or now) + CLOCK_SKEW
+    policy, latest = policy or Policy(), max(now, until or now) + CLOCK_SKEW
+    reader = Reader(paths, progress, latest=latest)
     aggregator = Aggregator(rules, by, since, until, wants_detail, freeze=policy.freeze, latest=latest)
     aggregator.add(reader)
     _warn(aggregator, latest)
@@ -111,6 +112,7 @@ def analyze(
             until=until,
             every=_periods(rules, expected or {}),
             enforcement=shown,
+            unreadable=reader.unreadable,
         ),
         details=aggregator.details,
         read=ReadCounts(reader.files, reader.read - len(beats) - left_out, len(beats), reader.skipped + left_out),

@@ -14,6 +14,7 @@ from proxy.callers.report.enforcement import NOT_SHOWN, Enforcement
 from proxy.callers.report.policy_effect import PolicyEffect
 from proxy.callers.report.rows import Judge, Row, caller_rows, days_of, group_rows
 from proxy.callers.report.tally import STRANGER, Tally
+from proxy.callers.report.unreadable import Doubt, Unreadable
 from proxy.callers.report.verdict import Verdict, conclude, is_covered, unseen
 
 Gate = Literal["nobody", "somebody", "unknown"]
@@ -34,6 +35,7 @@ class CallerReport(NamedTuple):
         verdict: whether the withdrawn API can be removed, by the whole log.
         reasons: the reasons for the verdict, a sentence each.
         safe_at: when it can be removed at the earliest, if nobody calls again and the log is kept; None if it can.
+        doubt: whether somebody may have called whose record cannot be read; None if that does not matter any more.
     """
 
     now: datetime
@@ -46,6 +48,7 @@ class CallerReport(NamedTuple):
     verdict: Verdict
     reasons: list[str]
     safe_at: datetime | None
+    doubt: Doubt | None
 
     @property
     def retired(self) -> int:
@@ -85,6 +88,7 @@ def make_report(
     until: datetime | None = None,
     every: Mapping[str, float] | None = None,
     enforcement: Enforcement = NOT_SHOWN,
+    unreadable: Unreadable | None = None,
 ) -> CallerReport:
     """Make a report.
 
@@ -98,6 +102,7 @@ def make_report(
         until: end of that period; None for now.
         every: the longest period of the jobs of callers in seconds, where it is known, by name.
         enforcement: what shows that the policy is in force.
+        unreadable: the parts of the logs that may be calls.
     """
     first = min([*(beat.ts for beat in heartbeats), *(tally.first_seen for tally in tallies.values()), now])
     whole = measure_coverage(heartbeats, Span(max(first, EARLIEST), now))
@@ -109,16 +114,19 @@ def make_report(
     strangers = [row for row in everybody[len(callers) :] if row.calls]
     rows = [row for row in rows if row.calls or row.state not in {"retired", STRANGER}]
     coverage = whole if period == whole.period else measure_coverage(heartbeats, period)
-    conclusion = conclude(callers, whole, unseen(callers, whole, every or {}), has_strangers=bool(strangers))
-    return CallerReport(now, by, whole, coverage, callers, strangers, rows, *conclusion)
+    doubt = unreadable.doubt(now, judge.silence) if unreadable is not None else None
+    absent = unseen(callers, whole, every or {})
+    conclusion = conclude(callers, whole, absent, doubt, has_strangers=bool(strangers))
+    return CallerReport(now, by, whole, coverage, callers, strangers, rows, *conclusion, doubt)
 
 
 def still_calling(report: CallerReport, window: timedelta) -> Gate:
     """Whether anybody who is not refused has called within the window before now.
 
-    Unknown if nobody has, but the log does not cover the window.
+    Unknown if nobody has, but the log does not cover the window, or has parts from then that cannot be read.
     """
     since = report.now - window
     if any(row.last_seen >= since and not row.is_refused for row in report.callers):
         return "somebody"
-    return "nobody" if is_covered(report.whole, window) else "unknown"
+    is_in_doubt = report.doubt is not None and report.doubt.last >= since
+    return "nobody" if is_covered(report.whole, window) and not is_in_doubt else "unknown"
