@@ -78,15 +78,15 @@ class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_
 class ReportedCall(msgspec.Struct, tag_field="event", tag="deprecated_call", gc=False):
     """The fields of a `CallRecord` that reports count by; decoding only these makes a million records take seconds.
 
-    Literals are plain strings here, so that logs of later versions can be read as well. `ts` is first and `instance`
-    last because the fields between them form the `tally.CallKey`.
+    A record with another schema or an unknown outcome does not decode: nobody knows what it means for its caller. `ts`
+    is first, and what follows `client_ip` last, because the fields between them form the `tally.CallKey`.
     """
 
     ts: datetime
     endpoint: str
     caller: str
     caller_source: str
-    outcome: str
+    outcome: Outcome
     status: int
     org: str | None = None
     repo: str | None = None
@@ -98,6 +98,7 @@ class ReportedCall(msgspec.Struct, tag_field="event", tag="deprecated_call", gc=
     run_user: str | None = None
     client_ip: str | None = None
     instance: str | None = None
+    schema: Literal[1] = 1
 
 
 class CallDetail(msgspec.Struct, gc=False):
@@ -159,6 +160,16 @@ CLOCK_SKEW = timedelta(minutes=10)
 """How far the clocks of two machines may differ: records from further in the future are wrong."""
 
 SCHEMA = 1
+
+
+def in_utc(moment: datetime) -> datetime:
+    """The time in UTC, which is meant if it has no time zone."""
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # the first or the last day of the calendar
+        return datetime.min.replace(tzinfo=UTC)
 
 
 # --- the longest record

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 from msgspec.structs import astuple
 
 from proxy.callers.identity import Rule
-from proxy.callers.record import EARLIEST, Heartbeat, ReportedCall
+from proxy.callers.record import EARLIEST, Heartbeat, ReportedCall, in_utc
 from proxy.callers.report.attribution import Attribution, Who
 from proxy.callers.report.budget import OTHERS, Budget
 from proxy.callers.report.detail import Detail
@@ -21,8 +21,7 @@ from proxy.output.formatting import shortened
 Dimension = Literal["caller", "owner", "repo", "workflow", "endpoint", "agent"]
 DIMENSIONS: tuple[Dimension, ...] = ("caller", "owner", "repo", "workflow", "endpoint", "agent")
 
-_TOKEN = ReportedCall.__struct_fields__.index("token")
-_INSTANCE = ReportedCall.__struct_fields__.index("instance")
+_TOKEN, _ADDRESS, _INSTANCE = map(ReportedCall.__struct_fields__.index, ("token", "client_ip", "instance"))
 _LONGEST_TEXT = 16 << 10
 
 
@@ -58,7 +57,6 @@ _JOB = 200
 _CALLS_AT_ONCE = 250_000
 """After so many calls, the hours of their counts are packed."""
 
-_FIRST = datetime.min.replace(tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -104,7 +102,7 @@ class Aggregator:
         self._wants_detail = wants_detail
         self._freeze = freeze
         self._limits = limits
-        self._key_end = _INSTANCE if any(rule.networks for rule in rules) else _INSTANCE - 1
+        self._key_end = _INSTANCE if any(rule.networks for rule in rules) else _ADDRESS
         self._values: dict[Any, Any] = {}
         self._counts: _Counts = {}
         self._pending = self._calls = 0
@@ -140,7 +138,7 @@ class Aggregator:
             # Strangers are counted by their address, and others only if a rule needs it.
             key = values[1:_INSTANCE] if values[_TOKEN] is None else values[1:key_end]
             if moment.tzinfo is not UTC:
-                moment = record.ts = _in_utc(moment)
+                moment = record.ts = in_utc(moment)
             if since <= moment < until:
                 count = counts.get(key)
                 if count is None:
@@ -184,7 +182,7 @@ class Aggregator:
 
     def _add_heartbeat(self, beat: Heartbeat) -> None:
         if beat.ts.tzinfo is not UTC:
-            beat.ts = _in_utc(beat.ts)
+            beat.ts = in_utc(beat.ts)
         if not (is_valid(beat) and EARLIEST <= beat.ts < self._latest):
             self.misdated += 1
         else:
@@ -329,12 +327,3 @@ _GROUPS: dict[Dimension, Callable[[CallKey, str, str | None], str | None]] = {
 
 def _cut(value: Any) -> Any:
     return shortened(value, _LONGEST_TEXT) if isinstance(value, str) else value
-
-
-def _in_utc(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:  # the first or the last day of the calendar
-        return _FIRST

@@ -92,7 +92,8 @@ def analyze(
     Raises:
         NoLog: a log cannot be read.
     """
-    policy, reader, latest = policy or Policy(), Reader(paths, progress), max(now, until or now) + CLOCK_SKEW
+    policy, latest = policy or Policy(), max(now, until or now) + CLOCK_SKEW
+    reader = Reader(paths, progress, latest=latest)
     aggregator = Aggregator(rules, by, since, until, wants_detail, freeze=policy.freeze, latest=latest)
     aggregator.add(reader)
     _warn(aggregator, latest)
@@ -114,6 +115,7 @@ def analyze(
             every=_periods(rules, expected or {}),
             enforcement=shown,
             gone=gone,
+            unreadable=reader.unreadable,
         ),
         details=aggregator.details,
         read=ReadCounts(reader.files, reader.read - lives.beats - left_out, lives.beats, reader.skipped + left_out),

@@ -16,6 +16,7 @@ from proxy.callers.report.policy_effect import PolicyEffect
 from proxy.callers.report.rows import Judge, Row, caller_rows, days_of, group_rows
 from proxy.callers.report.silent import SilentHost, silent_hosts
 from proxy.callers.report.tally import STRANGER, Tally
+from proxy.callers.report.unreadable import Doubt, Unreadable
 from proxy.callers.report.verdict import Verdict, conclude, is_covered, unseen
 
 Gate = Literal["nobody", "somebody", "unknown"]
@@ -37,6 +38,7 @@ class CallerReport(NamedTuple):
         verdict: whether the withdrawn API can be removed, by the whole log.
         reasons: the reasons for the verdict, a sentence each.
         safe_at: when it can be removed at the earliest, if nobody calls again and the log is kept; None if it can.
+        doubt: whether somebody may have called whose record cannot be read; None if that does not matter any more.
     """
 
     now: datetime
@@ -50,6 +52,7 @@ class CallerReport(NamedTuple):
     verdict: Verdict
     reasons: list[str]
     safe_at: datetime | None
+    doubt: Doubt | None
 
     @property
     def retired(self) -> int:
@@ -90,6 +93,7 @@ def make_report(
     every: Mapping[str, float] | None = None,
     enforcement: Enforcement = NOT_SHOWN,
     gone: Sequence[str] = (),
+    unreadable: Unreadable | None = None,
 ) -> CallerReport:
     """Make a report.
 
@@ -104,6 +108,7 @@ def make_report(
         every: the longest period of the jobs of callers in seconds, where it is known, by name.
         enforcement: what shows that the policy is in force.
         gone: globs of hosts that are known to be gone.
+        unreadable: the parts of the logs that may be calls.
     """
     first = min([*(life.begin for life in lives), *(tally.first_seen for tally in tallies.values()), now])
     whole = measure_coverage(lives, Span(max(first, EARLIEST), now))
@@ -116,16 +121,19 @@ def make_report(
     rows = [row for row in rows if row.calls or row.state not in {"retired", STRANGER}]
     coverage = whole if period == whole.period else measure_coverage(lives, period)
     silent, absent = silent_hosts(lives, now, gone), unseen(callers, whole, every or {})
-    conclusion = conclude(callers, whole, absent, silent, has_strangers=bool(strangers))
-    return CallerReport(now, by, whole, coverage, callers, silent, strangers, rows, *conclusion)
+    doubt = unreadable.doubt(now, judge.silence) if unreadable is not None else None
+    conclusion = conclude(callers, whole, absent, silent, doubt, has_strangers=bool(strangers))
+    return CallerReport(now, by, whole, coverage, callers, silent, strangers, rows, *conclusion, doubt)
 
 
 def still_calling(report: CallerReport, window: timedelta) -> Gate:
     """Whether anybody who is not refused has called within the window before now.
 
-    Unknown if nobody has, but the log does not cover the window, or a host may still serve.
+    Unknown if nobody has, but the log does not cover the window or has parts from then that cannot be read, or a host
+    may still serve.
     """
     since = report.now - window
     if any(row.last_seen >= since and not row.is_refused for row in report.callers):
         return "somebody"
-    return "nobody" if is_covered(report.whole, window) and not report.silent else "unknown"
+    is_in_doubt = bool(report.silent) or (report.doubt is not None and report.doubt.last >= since)
+    return "nobody" if is_covered(report.whole, window) and not is_in_doubt else "unknown"

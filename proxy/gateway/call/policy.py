@@ -166,7 +166,7 @@ def callers_before(freeze: datetime, caller_log: str, rules: Iterable[Rule], key
     """
     aggregator = Aggregator(list(rules), until=freeze, freeze=freeze)
     try:
-        aggregator.add(Reader(log_files(caller_log)))
+        aggregator.add(Reader(log_files(caller_log), warn=lambda text: log.warning("caller_log_damaged", message=text)))
     except NoLog as problem:
         log.warning("freeze_not_applied", message=str(problem))
         return None
