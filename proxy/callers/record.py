@@ -22,6 +22,7 @@ class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_
         ts: time at which the call arrived, UTC.
         request_id: as sent to the successor and to the caller.
         trace_id: from the caller's ``traceparent``.
+        instance: the process that wrote it, as in its heartbeats; older versions did not say.
         endpoint: name of the withdrawn endpoint.
         path: raw path without the query.
         successor: path of the successor; absent if the path of the call is invalid.
@@ -51,6 +52,7 @@ class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_
     outcome: Outcome
     status: int
     trace_id: str | None = None
+    instance: str | None = None
     successor: str | None = None
     org: str | None = None
     repo: str | None = None
@@ -76,15 +78,15 @@ class CallRecord(msgspec.Struct, tag_field="event", tag="deprecated_call", omit_
 class ReportedCall(msgspec.Struct, tag_field="event", tag="deprecated_call", gc=False):
     """The fields of a `CallRecord` that reports count by; decoding only these makes a million records take seconds.
 
-    Literals are plain strings here, so that logs of later versions can be read as well. `ts` is first and `client_ip`
-    last because the fields between them form the `tally.CallKey`.
+    A record with another schema or an unknown outcome does not decode: nobody knows what it means for its caller. `ts`
+    is first, and what follows `client_ip` last, because the fields between them form the `tally.CallKey`.
     """
 
     ts: datetime
     endpoint: str
     caller: str
     caller_source: str
-    outcome: str
+    outcome: Outcome
     status: int
     org: str | None = None
     repo: str | None = None
@@ -95,6 +97,8 @@ class ReportedCall(msgspec.Struct, tag_field="event", tag="deprecated_call", gc=
     user_agent: str | None = None
     run_user: str | None = None
     client_ip: str | None = None
+    instance: str | None = None
+    schema: Literal[1] = 1
 
 
 class CallDetail(msgspec.Struct, gc=False):
@@ -130,9 +134,10 @@ class Heartbeat(msgspec.Struct, tag_field="event", tag="heartbeat", omit_default
         ts: time of the heartbeat, UTC.
         at: the proxy started, an interval passed, or the proxy stopped.
         interval: seconds until the next heartbeat.
-        instance: the process that wrote it.
+        instance: the process that wrote it: its host and its process ID.
         key: id of the key of its fingerprints (`fingerprint_key.key_id`).
         policy: digest of the policy that is in force (`policy_digest`).
+        lost: number of records that were not written to the log since the last heartbeat.
     """
 
     schema: int
@@ -142,6 +147,7 @@ class Heartbeat(msgspec.Struct, tag_field="event", tag="heartbeat", omit_default
     instance: str
     key: str | None = None
     policy: str | None = None
+    lost: int = 0
 
 
 Record = CallRecord | Heartbeat
@@ -154,6 +160,16 @@ CLOCK_SKEW = timedelta(minutes=10)
 """How far the clocks of two machines may differ: records from further in the future are wrong."""
 
 SCHEMA = 1
+
+
+def in_utc(moment: datetime) -> datetime:
+    """The time in UTC, which is meant if it has no time zone."""
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # the first or the last day of the calendar
+        return datetime.min.replace(tzinfo=UTC)
 
 
 # --- the longest record

@@ -87,6 +87,7 @@ def read_logs(
             progress=progress,
             policy=config.lifecycle,
             expected=expected,
+            gone=config.callers.gone,
         )
 
 

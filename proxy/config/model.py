@@ -21,6 +21,7 @@ from proxy.config.values import (
     Delay,
     FieldName,
     File,
+    Globs,
     Hosts,
     LedgerAddress,
     ListenAddress,
@@ -64,11 +65,12 @@ class Callers:
     """How callers are identified, and where their calls are recorded."""
 
     log: LogPath = "logs/callers.jsonl"
-    heartbeat: Seconds = 3600.0
+    heartbeat: Seconds = 300.0
     trusted_proxies: Networks = _LOOPBACK
     header: FieldName | None = None
     fingerprint_key: Secret | None = None
     known: tuple[KnownCaller, ...] = ()
+    gone: Globs = ()
 
 
 @dataclass(frozen=True)

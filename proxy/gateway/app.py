@@ -2,17 +2,15 @@
 
 import asyncio
 import contextlib
-import os
-import socket
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from starlette.types import Receive, Scope, Send
 
 from proxy.callers.log.fingerprint_key import fingerprint_key, key_id
-from proxy.callers.record import SCHEMA, Heartbeat
+from proxy.callers.policy_digest import policy_digest
 from proxy.config import Config
 from proxy.gateway.admin.hosts import own_names
 from proxy.gateway.admin.pages import Admin
@@ -58,6 +56,7 @@ class App:
         self._admin = Admin(self._lifespan, self._metrics, LiveReport(config), own_names(config))
         key = fingerprint_key(config.callers.fingerprint_key, config.callers.log)
         self._key_id = key_id(key)
+        self._digest = _digest(config)
         self._policy = ActivePolicy(config, key, now)
         self._gateway = Gateway(config, self._policy, self._upstream, self._records, self._metrics)
         self._any_server = AnyServer(self)
@@ -88,11 +87,14 @@ class App:
         Raises:
             Exception: something is wrong with it; then nothing has changed.
         """
-        report = LiveReport(config)
+        report, digest = LiveReport(config), _digest(config)
         snapshot = await self._policy.prepare(config)
         self._metrics.configure(config)
         self._policy.activate(snapshot)
         self._admin.report = report
+        if digest != self._digest:
+            self._digest = digest
+            self._beat("interval")
 
     def stopping(self) -> None:
         """Report that the proxy is not ready any more. Calls are still served."""
@@ -125,6 +127,9 @@ class App:
             await asyncio.sleep(self._interval)
             self._beat("interval")
 
-    def _beat(self, at: Any) -> None:
-        instance = f"{socket.gethostname()}:{os.getpid()}"
-        self._records.append(Heartbeat(SCHEMA, self._now(), at, self._interval, instance, self._key_id))
+    def _beat(self, at: Literal["start", "interval", "stop"]) -> None:
+        self._records.beat(self._now(), at, self._key_id, self._digest)
+
+
+def _digest(config: Config) -> str:
+    return policy_digest(config.lifecycle, config.callers.known)

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from proxy.callers.record import SCHEMA, Heartbeat
 from proxy.callers.report.coverage import Coverage, Span, measure_coverage
+from proxy.callers.report.lives import Lives
 
 DAY = timedelta(days=1)
 BEGIN = date(2025, 1, 1)
@@ -210,4 +211,4 @@ def _coverage(down: frozenset[int]) -> Coverage:
             beats.append(Heartbeat(SCHEMA, moment(day), at, DAY.total_seconds(), "host:1"))
         elif day - 1 not in down:
             beats.append(Heartbeat(SCHEMA, moment(day), "stop", DAY.total_seconds(), "host:1"))
-    return measure_coverage(beats, Span(moment(0), moment(2 * DAYS - 1)))
+    return measure_coverage(Lives(beats), Span(moment(0), moment(2 * DAYS - 1)))

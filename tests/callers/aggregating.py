@@ -1,18 +1,26 @@
 """Records that are aggregated with narrow limits."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from proxy.callers.record import Record
 from proxy.callers.report.aggregator import DEFAULT_LIMITS, Aggregator, Dimension
-from proxy.callers.report.reader import decode
+from proxy.callers.report.envelope import decode
 from tests.callers.lines import DAY, NOW, line
 from tests.callers.policies import rule
 
 
-def aggregated(records: Iterable[Record], by: Dimension = "caller", *, batch: int = 3, **limits: int) -> Aggregator:
+def aggregated(
+    records: Iterable[Record],
+    by: Dimension = "caller",
+    *,
+    batch: int = 3,
+    latest: datetime = NOW + DAY,
+    **limits: int,
+) -> Aggregator:
     """Records counted in batches, with narrow limits."""
     found = Aggregator(
-        [rule("nightly")], by, wants_detail=lambda _: True, limits=DEFAULT_LIMITS._replace(**limits), latest=NOW + DAY
+        [rule("nightly")], by, wants_detail=lambda _: True, limits=DEFAULT_LIMITS._replace(**limits), latest=latest
     )
     lines = [line(record) for record in records]
     found.add(([decode(text) for text in part], part) for part in _parts(lines, batch))

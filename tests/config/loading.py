@@ -93,6 +93,7 @@ READ = [
             ipaddress.ip_network("2001:db8::/32"),
         ),
     ),
+    ("callers.gone", '["web-2", "shim-*"]', ("web-2", "shim-*")),
     ("callers.fingerprint_key", "null", None),
     ("callers.fingerprint_key", "sixteen-letters!", "sixteen-letters!"),
     ("ledger", "null", None),

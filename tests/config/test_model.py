@@ -22,8 +22,8 @@ workers: 1
 upstream:  {url: https://api.sourcecraft.tech, connect_timeout: 5, timeout: 60, keepalive: 5, max_connections: 512}
 limits:    {body: 1MiB, in_flight: 1024, drain_delay: 0, drain: 30, retry_window: 60}
 lifecycle: {deprecated: 2025-12-01, sunset: null, documentation: https://example.org/x, brownouts: [], freeze: null}
-callers:   {log: logs/callers.jsonl, heartbeat: 3600, trusted_proxies: [127.0.0.0/8, "::1/128"], header: null,
-            fingerprint_key: null, known: []}
+callers:   {log: logs/callers.jsonl, heartbeat: 300, trusted_proxies: [127.0.0.0/8, "::1/128"], header: null,
+            fingerprint_key: null, known: [], gone: []}
 tls: null                       # or {certificate: FILE, key: FILE}
 """
 

@@ -16,6 +16,7 @@ from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, Record
 from proxy.callers.render.formats import to_json
 from proxy.callers.report.analysis import analyze
 from proxy.callers.report.coverage import Span, measure_coverage
+from proxy.callers.report.lives import Lives
 from tests.callers.lines import call, log
 from tests.deploy.clickhouse import ClickHouse
 from tests.deploy.vector import Vector
@@ -121,7 +122,7 @@ def test_any_heartbeats_cover_the_same(
     ship(store, vector, *beats)
     rows = store.rows(f"SELECT since, until FROM trigger_shim.coverage(until = '{until:%Y-%m-%d %H:%M:%S}')")
     found = [(datetime.fromisoformat(row["since"]), datetime.fromisoformat(row["until"])) for row in rows]
-    assert found == _joined(measure_coverage(beats, Span(BEGIN, until)).covered)
+    assert found == _joined(measure_coverage(Lives(beats), Span(BEGIN, until)).covered)
 
 
 def _joined(spans: Iterable[Span]) -> list[tuple[datetime, datetime]]:

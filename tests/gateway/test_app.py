@@ -1,7 +1,11 @@
+import os
 import socket
 import threading
 from pathlib import Path
 
+import pytest
+
+from tests.support.disks import read_only
 from tests.support.proxy import HEAD, TRIGGER, Proxy, proxy_for
 from tests.support.upstream import RUN, Upstream, closes, held, reply
 from tests.support.waiting import until
@@ -83,6 +87,34 @@ def test_heartbeats_say_that_the_log_is_being_kept(upstream: Upstream, tmp_path:
     assert [beat["at"] for beat in (beats[0], beats[-1])] == ["start", "stop"]
     assert {beat["at"] for beat in beats[1:-1]} == {"interval"}
     assert {(beat["schema"], beat["interval"]) for beat in beats} == {(1, 0.01)}
+
+
+def test_records_and_heartbeats_name_the_process_that_wrote_them(proxy: Proxy) -> None:
+    proxy.call()
+    start, record = proxy.events()
+    assert record["instance"] == start["instance"] == f"{socket.gethostname()}:{os.getpid()}"
+
+
+def test_a_heartbeat_says_how_many_records_were_lost_since_the_last(
+    upstream: Upstream, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    with proxy_for(upstream.url, folder) as proxy:
+        proxy.log.rename(tmp_path / "rotated")
+        with read_only(folder):
+            for _ in range(3):
+                assert proxy.call().status == 200
+        proxy.call()
+        beat(proxy)
+    lost = [event.get("lost", 0) for event in proxy.events() if event["event"] == "heartbeat"]
+    assert lost == [3, 0]
+    assert capfd.readouterr().err.count("record not written") == 3
+
+
+def beat(proxy: Proxy) -> None:
+    assert proxy.app is not None
+    proxy.app._beat("interval")
 
 
 def test_the_log_may_be_renamed_away_between_calls(proxy: Proxy) -> None:

@@ -1,6 +1,7 @@
 """Appends records to the caller log and reports problems on standard error."""
 
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,16 @@ class CallerLog:
         path: path of the file; `STDOUT` is standard output.
         count: called once per record, from any thread, with whether the record was written.
 
+    Attributes:
+        lost: number of records that were not written.
+
     Raises:
         OSError: on construction, if the file cannot be opened for appending.
     """
 
     def __init__(self, path: str, count: Callable[[bool], None] = _ignore) -> None:
+        self.lost = 0
+        self._failing = threading.Lock()
         self._count = count
         sink = StandardOutput() if path == STDOUT else AppendedFile(Path(path))
         self._writer = Writer(sink, self)
@@ -72,6 +78,8 @@ class CallerLog:
     def on_written(self, line: bytes, done: Done | None, problem: str | None) -> None:
         """Called by the writer once per line, after it was written or failed."""
         if problem is not None:
+            with self._failing:
+                self.lost += 1
             log.error("record_not_written", reason=problem, record=msgspec.json.decode(line))
         try:
             self._count(problem is None)

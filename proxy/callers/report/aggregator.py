@@ -7,12 +7,12 @@ from typing import Any, Literal, NamedTuple
 from msgspec.structs import astuple
 
 from proxy.callers.identity import Rule
-from proxy.callers.record import EARLIEST, Heartbeat, ReportedCall
+from proxy.callers.record import EARLIEST, Heartbeat, ReportedCall, in_utc
 from proxy.callers.report.attribution import Attribution, Who
 from proxy.callers.report.budget import OTHERS, Budget
-from proxy.callers.report.coverage import is_valid
 from proxy.callers.report.detail import Detail
 from proxy.callers.report.jobs import Jobs
+from proxy.callers.report.lives import Lives, is_valid
 from proxy.callers.report.reader import Batch
 from proxy.callers.report.strangers import STRANGERS, network_row
 from proxy.callers.report.tally import NO_VALUE, STRANGER, CallKey, Tally
@@ -21,7 +21,7 @@ from proxy.output.formatting import shortened
 Dimension = Literal["caller", "owner", "repo", "workflow", "endpoint", "agent"]
 DIMENSIONS: tuple[Dimension, ...] = ("caller", "owner", "repo", "workflow", "endpoint", "agent")
 
-_TOKEN = ReportedCall.__struct_fields__.index("token")
+_TOKEN, _ADDRESS, _INSTANCE = map(ReportedCall.__struct_fields__.index, ("token", "client_ip", "instance"))
 _LONGEST_TEXT = 16 << 10
 
 
@@ -34,7 +34,7 @@ class Limits(NamedTuple):
         groups: callers in groups; the calls of others are in the group `OTHERS`.
         keys: different keys that are counted before their counts are added up.
         pending: bytes of the lines behind these keys.
-        heartbeats: heartbeats; times in which only others prove that the log was written are gaps.
+        lives: lives of processes; times in which only others prove that the log was written are gaps.
         jobs: jobs that are told apart, with about a kilobyte for each.
         texts: bytes for values that calls are counted by, and again for the details of callers.
     """
@@ -44,7 +44,7 @@ class Limits(NamedTuple):
     groups: int = 10_000
     keys: int = 20_000
     pending: int = 32 << 20
-    heartbeats: int = 400_000
+    lives: int = 100_000
     jobs: int = 40_000
     texts: int = 64 << 20
 
@@ -57,7 +57,6 @@ _JOB = 200
 _CALLS_AT_ONCE = 250_000
 """After so many calls, the hours of their counts are packed."""
 
-_FIRST = datetime.min.replace(tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -75,10 +74,9 @@ class Aggregator:
         limits: how much is kept.
 
     Attributes:
-        heartbeats: all heartbeats in the logs.
+        lives: the lives of the processes that wrote the logs.
         details: details of the callers that are reported in detail, by name.
         misdated: number of records whose time, or whose interval until the next heartbeat, cannot be right.
-        dropped_heartbeats: number of heartbeats beyond the limit.
     """
 
     def __init__(
@@ -93,9 +91,9 @@ class Aggregator:
         latest: datetime | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        self.heartbeats: list[Heartbeat] = []
+        self.lives = Lives(most=limits.lives)
         self.details: dict[str, Detail] = {}
-        self.misdated = self.dropped_heartbeats = 0
+        self.misdated = 0
         self._group = _GROUPS[by]
         self._is_grouped = by != "caller"
         self._latest = latest or _LAST
@@ -104,7 +102,7 @@ class Aggregator:
         self._wants_detail = wants_detail
         self._freeze = freeze
         self._limits = limits
-        self._key_end = None if any(rule.networks for rule in rules) else -1
+        self._key_end = _INSTANCE if any(rule.networks for rule in rules) else _ADDRESS
         self._values: dict[Any, Any] = {}
         self._counts: _Counts = {}
         self._pending = self._calls = 0
@@ -127,8 +125,9 @@ class Aggregator:
             if self._is_full():
                 self._add_up(most=self._limits.keys // 2)
 
-    def _add_batch(self, records: Iterable[ReportedCall | Heartbeat], lines: Iterable[bytes]) -> None:
+    def _add_batch(self, records: Iterable[ReportedCall | Heartbeat], lines: Iterable[bytes]) -> None:  # noqa: C901
         since, until, key_end, counts = self._since, self._until, self._key_end, self._counts
+        latest = self.lives.latest
         # This loop runs a million times, so it calls no functions that it can do without.
         for record, line in zip(records, lines, strict=True):
             if isinstance(record, Heartbeat):
@@ -137,9 +136,9 @@ class Aggregator:
             values = astuple(record)
             moment = values[0]
             # Strangers are counted by their address, and others only if a rule needs it.
-            key = values[1:] if values[_TOKEN] is None else values[1:key_end]
+            key = values[1:_INSTANCE] if values[_TOKEN] is None else values[1:key_end]
             if moment.tzinfo is not UTC:
-                moment = record.ts = _in_utc(moment)
+                moment = record.ts = in_utc(moment)
             if since <= moment < until:
                 count = counts.get(key)
                 if count is None:
@@ -157,6 +156,11 @@ class Aggregator:
             hours[hour] = hours.get(hour, 0) + 1
             if count.detail is not None:
                 count.detail.add(record, line)
+            life = latest.get(values[_INSTANCE])
+            if life is None or moment > life.due:
+                self.lives.saw(values[_INSTANCE], moment)
+            elif moment > life.seen:
+                life.seen = moment
 
     def tallies(self) -> dict[tuple[str, str], Tally]:
         """The calls of each caller in each group, by the names of the group and the caller."""
@@ -172,19 +176,17 @@ class Aggregator:
         if freeze is None:
             return None
         callers = {tally.caller for tally in self.tallies().values() if tally.first_seen < freeze}
-        return frozenset(callers) if callers or any(beat.ts < freeze for beat in self.heartbeats) else None
+        return frozenset(callers) if callers or any(life.begin < freeze for life in self.lives) else None
 
     # --- one record
 
     def _add_heartbeat(self, beat: Heartbeat) -> None:
         if beat.ts.tzinfo is not UTC:
-            beat.ts = _in_utc(beat.ts)
+            beat.ts = in_utc(beat.ts)
         if not (is_valid(beat) and EARLIEST <= beat.ts < self._latest):
             self.misdated += 1
-        elif len(self.heartbeats) < self._limits.heartbeats:
-            self.heartbeats.append(beat)
         else:
-            self.dropped_heartbeats += 1
+            self.lives.add(beat)
 
     def _start_count(self, values: tuple[Any, ...], record: ReportedCall, size: int) -> "_Count":
         count, key = self._count(self._counts, values, record, size)
@@ -325,12 +327,3 @@ _GROUPS: dict[Dimension, Callable[[CallKey, str, str | None], str | None]] = {
 
 def _cut(value: Any) -> Any:
     return shortened(value, _LONGEST_TEXT) if isinstance(value, str) else value
-
-
-def _in_utc(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:  # the first or the last day of the calendar
-        return _FIRST

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from proxy.callers.identity import Rule
 from proxy.callers.policy_digest import policy_digest
-from proxy.callers.record import CLOCK_SKEW, EARLIEST, Heartbeat
+from proxy.callers.record import CLOCK_SKEW, EARLIEST
 from proxy.callers.report.aggregator import Aggregator, Dimension
 from proxy.callers.report.budget import Budget
-from proxy.callers.report.coverage import key_ids
 from proxy.callers.report.detail import Detail
 from proxy.callers.report.enforcement import enforcement
+from proxy.callers.report.lives import Lives, key_ids
 from proxy.callers.report.policy_effect import policy_effects, policy_subjects
 from proxy.callers.report.reader import Progress, Reader
 from proxy.callers.report.report import CallerReport, make_report
@@ -69,6 +69,7 @@ def analyze(
     progress: Progress = lambda _: None,
     policy: Policy | None = None,
     expected: Mapping[str, timedelta] | None = None,
+    gone: Sequence[str] = (),
 ) -> Analysis:
     """Read logs and report on them.
 
@@ -86,24 +87,26 @@ def analyze(
         progress: called with the number of bytes read since the last call.
         policy: the dates of the withdrawal; None for none.
         expected: the longest period of the jobs of callers, by name, besides those that rules know.
+        gone: globs of hosts that are known to be gone.
 
     Raises:
         NoLog: a log cannot be read.
     """
-    policy, reader, latest = policy or Policy(), Reader(paths, progress), max(now, until or now) + CLOCK_SKEW
+    policy, latest = policy or Policy(), max(now, until or now) + CLOCK_SKEW
+    reader = Reader(paths, progress, latest=latest)
     aggregator = Aggregator(rules, by, since, until, wants_detail, freeze=policy.freeze, latest=latest)
     aggregator.add(reader)
     _warn(aggregator, latest)
-    tallies, before_freeze, beats = aggregator.tallies(), aggregator.callers_before_freeze(), aggregator.heartbeats
-    as_of = now if until is None else max([until, *_last_records(tallies, beats)])
+    tallies, before_freeze, lives = aggregator.tallies(), aggregator.callers_before_freeze(), aggregator.lives
+    as_of = now if until is None else max([until, *_last_records(tallies, lives)])
     subjects = policy_subjects(tallies.values(), before_freeze, rules)
     effects = policy_effects(policy, subjects, as_of)
-    left_out = aggregator.misdated + aggregator.dropped_heartbeats
-    shown = enforcement(beats, tallies.values(), effects, policy_digest(policy, rules), as_of)
+    left_out = aggregator.misdated + lives.dropped
+    shown = enforcement(lives, tallies.values(), effects, policy_digest(policy, rules), as_of)
     return Analysis(
         report=make_report(
             tallies,
-            beats,
+            lives,
             effects,
             as_of,
             by=by,
@@ -111,18 +114,20 @@ def analyze(
             until=until,
             every=_periods(rules, expected or {}),
             enforcement=shown,
+            gone=gone,
+            unreadable=reader.unreadable,
         ),
         details=aggregator.details,
-        read=ReadCounts(reader.files, reader.read - len(beats) - left_out, len(beats), reader.skipped + left_out),
+        read=ReadCounts(reader.files, reader.read - lives.beats - left_out, lives.beats, reader.skipped + left_out),
         subjects=subjects,
         matched_rules=frozenset(aggregator.matched_rules),
         covers_freeze=before_freeze is not None,
     )
 
 
-def _last_records(tallies: Mapping[tuple[str, str], Tally], heartbeats: Iterable[Heartbeat]) -> Iterator[datetime]:
+def _last_records(tallies: Mapping[tuple[str, str], Tally], lives: Lives) -> Iterator[datetime]:
     yield from (tally.last_seen for tally in tallies.values())
-    yield from (beat.ts for beat in heartbeats)
+    yield from (life.last_beat for life in lives)
 
 
 def _periods(rules: Iterable[Rule], expected: Mapping[str, timedelta]) -> dict[str, float]:
@@ -140,7 +145,7 @@ def _warn(aggregator: Aggregator, latest: datetime) -> None:
         messages.warning(
             f"skipped {records} from before {date(EARLIEST)} or after {instant(latest)}: a clock was wrong"
         )
-    if aggregator.dropped_heartbeats:
-        messages.warning(f"skipped {pluralize(aggregator.dropped_heartbeats, 'heartbeat')}: there are too many")
-    if len(key_ids(aggregator.heartbeats)) > 1:
+    if aggregator.lives.dropped:
+        messages.warning(f"skipped {pluralize(aggregator.lives.dropped, 'heartbeat')}: there are too many")
+    if len(key_ids(aggregator.lives)) > 1:
         messages.warning("the log was written with several fingerprint keys, so one token can have several names")

@@ -1,21 +1,17 @@
 """For which time the caller log was being written. Only there does silence mean that nobody called.
 
-Pure. A process was writing the log between two of its heartbeats, if the second one came in time. A period is covered
-where at least one process was writing the log, unless the log of another process that was running is missing there.
+Pure. A process was writing the log between two of its heartbeats, if the second one came in time and says that no
+record was lost, and until its last record. A period is covered where at least one process was writing the log, unless
+the log of another process that was running is missing there.
 """
 
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-from proxy.callers.record import Heartbeat
-
-_GRACE = timedelta(minutes=1)
-_TOLERANCE = 1.5
-"""A heartbeat may be late by half its interval and `_GRACE`, because the machine may be busy."""
+from proxy.callers.report.lives import Life, Lives, patience
 
 SHORTEST_GAP = timedelta(minutes=10)
 """Shorter gaps are not listed: a restart takes that long."""
@@ -82,45 +78,33 @@ class Coverage(NamedTuple):
         return [Span(begin, end) for begin, end in zip(ends, begins, strict=True)]
 
 
-_LONGEST_INTERVAL = timedelta(days=366).total_seconds()
-
-
-def is_valid(beat: Heartbeat) -> bool:
-    """Whether a heartbeat has an interval that the configuration allows."""
-    return 0 <= beat.interval <= _LONGEST_INTERVAL
-
-
-def key_ids(heartbeats: Iterable[Heartbeat], before: datetime | None = None) -> set[str]:
-    """The ids of the fingerprint keys (`key_id`) with which a log was written, as far as its heartbeats say so.
-
-    Args:
-        heartbeats: the heartbeats in the log.
-        before: look only at those from before this time; None for all.
-    """
-    return {beat.key for beat in heartbeats if beat.key is not None and (before is None or beat.ts < before)}
-
-
-def measure_coverage(heartbeats: Iterable[Heartbeat], period: Span) -> Coverage:
-    """The parts of a period that the heartbeats cover."""
-    by_instance: dict[str, list[Heartbeat]] = defaultdict(list)
-    for heartbeat in heartbeats:
-        by_instance[heartbeat.instance].append(heartbeat)
+def measure_coverage(lives: Lives, period: Span) -> Coverage:
+    """The parts of a period that the lives of processes cover."""
     covered: list[Span] = []
     missing: list[Span] = []
-    for beats in by_instance.values():
-        beats.sort(key=lambda beat: beat.ts)
-        for beat, later in pairwise(beats):
-            if later.at != "start":
-                (covered if later.ts <= deadline(beat) else missing).append(Span(beat.ts, later.ts))
-        last = beats[-1]
-        if last.at != "stop" and deadline(last) >= period.end:  # the process may still be running
-            covered.append(Span(last.ts, period.end))
+    for process in lives.by_process():
+        latest = process[0]
+        covered.append(Span(latest.begin, latest.seen))
+        for previous, life in pairwise(process):
+            if previous.begin < life.begin:  # not the same heartbeat again
+                _add_pause(latest, life, covered, missing)
+            covered.append(Span(life.begin, life.seen))
+            latest = max(latest, life, key=lambda each: each.last_beat)
+        if not latest.has_stopped and latest.due >= period.end:  # the process may still be running
+            covered.append(Span(latest.last_beat, period.end))
     return Coverage(period, tuple(_clip(_subtract(_merge(covered), _merge(missing)), period)))
 
 
-def deadline(beat: Heartbeat) -> datetime:
-    """The latest time for the next heartbeat."""
-    return beat.ts + timedelta(seconds=beat.interval * _TOLERANCE) + _GRACE
+def _add_pause(before: Life, after: Life, covered: list[Span], missing: list[Span]) -> None:
+    """Add the time between two lives of a process to what is covered or missing, if it was running."""
+    begin, first = before.last_beat, after.first
+    if first.lost:
+        missing.append(Span(begin if begin <= first.ts else first.ts - patience(first), first.ts))
+    elif begin <= first.ts and first.at != "start":
+        if first.ts <= before.due:
+            covered.append(Span(begin, first.ts))
+        else:
+            missing.append(Span(before.seen, first.ts))
 
 
 def _merge(spans: Iterable[Span]) -> list[Span]:

@@ -3,13 +3,11 @@
 Pure: the time is an argument.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from proxy.callers.record import Heartbeat
-from proxy.callers.report.coverage import deadline
+from proxy.callers.report.lives import Life, Lives
 from proxy.callers.report.policy_effect import PolicyEffect
 from proxy.callers.report.tally import Tally
 
@@ -55,7 +53,7 @@ def let_through(tally: Tally, effect: PolicyEffect) -> datetime | None:
 
 
 def enforcement(
-    heartbeats: Iterable[Heartbeat],
+    lives: Lives,
     tallies: Iterable[Tally],
     effects: Mapping[str, PolicyEffect],
     digest: str | None,
@@ -64,7 +62,7 @@ def enforcement(
     """What the log shows of a policy.
 
     Args:
-        heartbeats: all heartbeats in the log.
+        lives: the lives of all instances.
         tallies: the tallies of all callers.
         effects: what the policy means for each caller, by name.
         digest: the policy (`policy_digest`).
@@ -72,25 +70,22 @@ def enforcement(
     """
     slips = [last for tally in tallies if (last := let_through(tally, effects[tally.caller])) is not None]
     recent = [last for last in slips if now - last < FORGOTTEN]
-    instances: dict[str, list[Heartbeat]] = defaultdict(list)
-    for beat in heartbeats:
-        instances[beat.instance].append(beat)
-    lasts = [max(beats, key=lambda beat: beat.ts) for beats in instances.values()]
-    serving = {beat.policy for beat in lasts if beat.at != "stop" and deadline(beat) >= now}
+    lasts = [max(process, key=lambda life: life.last_beat) for process in lives.by_process()]
+    serving = {life.first.policy for life in lasts if not life.has_stopped and life.due >= now}
     is_contradicted = not serving <= {digest, None}
-    since = max(_changed(beats, digest) for beats in instances.values()) if serving == {digest} != {None} else None
+    is_shown = serving == {digest} != {None}
+    since = max(_changed(process, digest) for process in lives.by_process()) if is_shown else None
     return Enforcement(since, is_contradicted, max(recent, default=None))
 
 
-def _changed(beats: list[Heartbeat], digest: str | None) -> datetime:
+def _changed(process: Sequence[Life], digest: str | None) -> datetime:
     """Since when an instance has had this policy, or was gone."""
-    beats.sort(key=lambda beat: beat.ts, reverse=True)
-    last = beats[0]
-    if last.policy != digest:
-        return last.ts if last.at == "stop" else deadline(last)
-    since = last.ts
-    for beat in beats:
-        if beat.policy != digest:
+    last, *earlier = sorted(process, key=lambda life: life.last_beat, reverse=True)
+    if last.first.policy != digest:
+        return last.last_beat if last.has_stopped else last.due
+    since = last.begin
+    for life in earlier:
+        if life.first.policy != digest:
             break
-        since = beat.ts
+        since = min(since, life.begin)
     return since

@@ -1,31 +1,24 @@
 """Reads the records in caller logs: from plain files, compressed files and standard input."""
 
-import contextlib
-import functools
-import gzip
 import io
-import sys
-import zlib
+import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
-from typing import cast
+from datetime import UTC, datetime
 
-import msgspec
-
-from proxy.callers.log.files import STDIN, NoLog
 from proxy.callers.record import Heartbeat, ReportedCall
+from proxy.callers.report.content import Damaged, chunks, opened
+from proxy.callers.report.copies import Log, without_copies
+from proxy.callers.report.envelope import LEFT_OUT, UNREADABLE, Finder, Pair, decode
+from proxy.callers.report.unreadable import Neighbours, Unreadable
+from proxy.output import messages
+from proxy.output.formatting import pluralize
 
 LONGEST_LINE = 1 << 20
 """Bytes. A record has about 4 KiB at most."""
 
-_CHUNK = 128 << 10
-_GZIP = b"\x1f\x8b"
-_BEGINNING = b'{"event":'
-"""The beginning of every record that the proxy writes. In a string inside a record, the quotes would be escaped."""
-
 Progress = Callable[[int], None]
 Batch = tuple[list[ReportedCall | Heartbeat], list[bytes]]
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-decode = msgspec.json.Decoder(ReportedCall | Heartbeat).decode
 
 
 class Reader:
@@ -35,16 +28,28 @@ class Reader:
         files: number of files read.
         read: number of records read.
         skipped: number of lines that are not records.
+        unreadable: the parts of the logs that may be calls.
 
     Args:
         paths: paths of the logs; ``-`` is standard input.
         progress: called with the bytes read since the last call, as stored on disk.
+        warn: is told what was not read.
+        latest: no record is of this time or later; None for no limit.
     """
 
-    def __init__(self, paths: Iterable[str], progress: Progress = lambda _: None) -> None:
+    def __init__(
+        self,
+        paths: Iterable[str],
+        progress: Progress = lambda _: None,
+        *,
+        warn: Callable[[str], None] = messages.warning,
+        latest: datetime | None = None,
+    ) -> None:
         self.files = self.read = self.skipped = 0
+        self.unreadable = Unreadable()
         self._paths = list(paths)
-        self._progress = progress
+        self._progress, self._warn = progress, warn
+        self._latest = latest
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches of records, each record with its line.
@@ -52,86 +57,113 @@ class Reader:
         Raises:
             NoLog: a file cannot be opened or read.
         """
-        for path in self._paths:
-            try:
-                with _opened(path) as stream:
-                    self.files += 1
-                    yield from map(self._batch, self._lines(path, stream))
-            except OSError as error:
-                raise NoLog(f"{path}: {error.strerror or error}") from None
+        for log in without_copies(self._paths, self._warn):
+            with opened(log.path) as stream:
+                self.files += 1
+                yield from self._read(log, stream)
 
-    def _batch(self, lines: list[bytes]) -> Batch:
+    def _read(self, log: Log, stream: io.BufferedReader) -> Iterator[Batch]:
+        lines = _Lines(Neighbours(self.unreadable, log.path, self._latest))
+        position = 0
         try:
-            records = [decode(line) for line in lines]
-        except _UNREADABLE:
-            found = [pair for line in lines if (pair := _found(line)) is not None]
-            self.skipped += sum(not line.isspace() for line in lines) - len(found)
-            records, lines = [record for record, _ in found], [line for _, line in found]
-        self.read += len(records)
-        return records, lines
-
-    def _lines(self, path: str, stream: io.BufferedReader) -> Iterator[list[bytes]]:
-        content = gzip.GzipFile(fileobj=stream) if _is_compressed(stream) else stream
-        position = left_out = 0
-        try:
-            for lines, long in whole_lines(iter(functools.partial(content.read1, _CHUNK), b""), LONGEST_LINE):
-                yield lines
-                left_out += long
+            for batch in whole_lines(_without(chunks(stream), log.skip, lines), LONGEST_LINE):
+                records, found = lines.records_in(batch)
+                self.read += len(records)
+                yield records, found
                 before, position = position, stream.tell() if stream.seekable() else 0
                 self._progress(position - before)
-        except (EOFError, gzip.BadGzipFile, zlib.error):
-            from proxy.output.diagnostics import log  # noqa: PLC0415 - slow to import
-
-            log.warning("compressed_log_broken", path=path, message="only the records before the damage were read")
-        if left_out:
-            from proxy.output.diagnostics import log  # noqa: PLC0415 - slow to import
-
-            self.skipped += left_out
-            longest = f"no record has more than {LONGEST_LINE >> 20} MiB"
-            log.warning("long_lines_skipped", path=path, lines=left_out, message=longest)
+        except Damaged as damage:
+            self._warn(f"{log.path}: {damage}")
+            lines.neighbours.add(None)
+        lines.end(_last_change(stream))
+        self.skipped += lines.skipped
+        if lines.left_out:
+            count = pluralize(lines.left_out, "line")
+            self._warn(f"{log.path}: skipped {count} of more than {LONGEST_LINE >> 20} MiB, which no record has")
 
 
-def whole_lines(chunks: Iterable[bytes], longest: int) -> Iterator[tuple[list[bytes], int]]:
-    """Split content into lines, each with its newline, and leave out long ones without keeping them in memory.
+class _Lines:
+    """The lines of one log.
+
+    Attributes:
+        number: how many there were so far.
+        skipped: how many of them are not records.
+        left_out: how many were too long.
+    """
+
+    def __init__(self, neighbours: Neighbours) -> None:
+        self.number = self.skipped = self.left_out = 0
+        self.neighbours = neighbours
+        self._finder = Finder(LONGEST_LINE)
+
+    def records_in(self, lines: list[bytes]) -> Batch:
+        """The records in the next lines."""
+        try:
+            records = [decode(line) for line in lines]
+        except UNREADABLE:
+            found = [pair for line in lines for pair in self._find(line)]
+            return [record for record, _ in found], [line for _, line in found]
+        self.number += len(lines)
+        self.neighbours.pass_records(records)
+        return records, lines
+
+    def end(self, changed: datetime | None) -> None:
+        """Count what was not completed.
+
+        Args:
+            changed: when the log was last written; None if that is not known.
+        """
+        if rest := self._finder.rest():
+            self.neighbours.add(self.number, rest)
+        self.neighbours.end(changed)
+
+    def _find(self, line: bytes) -> list[Pair]:
+        self.number += 1
+        found = self._finder.find(line)
+        if found is None or line.isspace():
+            return []
+        self.left_out += line is LEFT_OUT
+        self.skipped += not found.records
+        # What is lost may have been written after the records of its line.
+        self.neighbours.pass_records([record for record, _ in found.records])
+        if found.lost:
+            self.neighbours.add(self.number, found.lost)
+        return found.records
+
+
+def whole_lines(content: Iterable[bytes], longest: int) -> Iterator[list[bytes]]:
+    """Split content into lines, each with its newline. `LEFT_OUT` stands for long ones, which are not kept in memory.
 
     Args:
-        chunks: the content, in order.
+        content: chunks of it, in order.
         longest: bytes that a line may have.
-
-    Yields:
-        Some lines, and how many long ones were left out among them.
     """
     rest, is_in_long = b"", False
-    for chunk in chunks:
+    for chunk in content:
         if is_in_long:
             _, newline, chunk = chunk.partition(b"\n")  # noqa: PLW2901 - what follows the long line
             is_in_long = not newline
         lines = io.BytesIO(rest + chunk).readlines()
         rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
-        kept = [line for line in lines if len(line) <= longest]
-        left_out = len(lines) - len(kept)
         if len(rest) > longest:
+            lines.append(rest)
             rest, is_in_long = b"", True
-            left_out += 1
-        yield kept, left_out
+        yield [line if len(line) <= longest else LEFT_OUT for line in lines]
     if rest:
-        yield [rest], 0
+        yield [rest]
 
 
-def _opened(path: str) -> io.BufferedReader:
-    if path == STDIN:
-        return io.BufferedReader(cast("io.RawIOBase", sys.stdin.buffer), _CHUNK)
-    return io.BufferedReader(io.FileIO(path), _CHUNK)
+def _without(content: Iterable[bytes], skip: int, lines: _Lines) -> Iterator[bytes]:
+    """The content after so many bytes. The lines before it are counted."""
+    for chunk in content:
+        lines.number += chunk.count(b"\n", 0, skip) if skip else 0
+        yield chunk[skip:]
+        skip -= min(skip, len(chunk))
 
 
-def _is_compressed(stream: io.BufferedReader) -> bool:
-    return stream.peek(2)[:2] == _GZIP
-
-
-def _found(line: bytes) -> tuple[ReportedCall | Heartbeat, bytes] | None:
-    """The record in a line, or at its end: after a log shipper's prefix or an incomplete record, or in an event."""
-    end = line[max(line.rfind(_BEGINNING), 0) :].rstrip()
-    for found in (line, end, end.removesuffix(b"}")):
-        with contextlib.suppress(*_UNREADABLE):
-            return decode(found), found
-    return None
+def _last_change(stream: io.BufferedReader) -> datetime | None:
+    try:
+        found = os.fstat(stream.fileno())
+    except OSError:  # standard input that is not a file
+        return None
+    return datetime.fromtimestamp(found.st_mtime, UTC) if stat.S_ISREG(found.st_mode) else None

@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from proxy.callers.record import EARLIEST, Heartbeat
+from proxy.callers.record import EARLIEST
 from proxy.callers.report.aggregator import Dimension
 from proxy.callers.report.coverage import Coverage, Span, measure_coverage
 from proxy.callers.report.enforcement import NOT_SHOWN, Enforcement
+from proxy.callers.report.lives import Lives
 from proxy.callers.report.policy_effect import PolicyEffect
 from proxy.callers.report.rows import Judge, Row, caller_rows, days_of, group_rows
+from proxy.callers.report.silent import SilentHost, silent_hosts
 from proxy.callers.report.tally import STRANGER, Tally
+from proxy.callers.report.unreadable import Doubt, Unreadable
 from proxy.callers.report.verdict import Verdict, conclude, is_covered, unseen
 
 Gate = Literal["nobody", "somebody", "unknown"]
@@ -28,12 +31,14 @@ class CallerReport(NamedTuple):
         whole: what the log covers from its begin until now.
         coverage: what it covers of the period in which calls are counted.
         callers: a row per caller.
+        silent: hosts that may still serve, but of which the log says nothing any more.
         strangers: a row per network that strangers called from in the period. They have no say in the verdict.
         rows: a row per group; if grouped by caller, the callers and the strangers. Those that are retired and did not
             call in the period are left out.
         verdict: whether the withdrawn API can be removed, by the whole log.
         reasons: the reasons for the verdict, a sentence each.
         safe_at: when it can be removed at the earliest, if nobody calls again and the log is kept; None if it can.
+        doubt: whether somebody may have called whose record cannot be read; None if that does not matter any more.
     """
 
     now: datetime
@@ -41,11 +46,13 @@ class CallerReport(NamedTuple):
     whole: Coverage
     coverage: Coverage
     callers: list[Row]
+    silent: list[SilentHost]
     strangers: list[Row]
     rows: list[Row]
     verdict: Verdict
     reasons: list[str]
     safe_at: datetime | None
+    doubt: Doubt | None
 
     @property
     def retired(self) -> int:
@@ -76,7 +83,7 @@ class CallerReport(NamedTuple):
 
 def make_report(
     tallies: Mapping[tuple[str, str], Tally],
-    heartbeats: Sequence[Heartbeat],
+    lives: Lives,
     effects: Mapping[str, PolicyEffect],
     now: datetime,
     *,
@@ -85,12 +92,14 @@ def make_report(
     until: datetime | None = None,
     every: Mapping[str, float] | None = None,
     enforcement: Enforcement = NOT_SHOWN,
+    gone: Sequence[str] = (),
+    unreadable: Unreadable | None = None,
 ) -> CallerReport:
     """Make a report.
 
     Args:
         tallies: calls by group and caller.
-        heartbeats: all heartbeats in the logs.
+        lives: the lives of the processes that wrote the logs.
         effects: what the policy means for each caller, by name.
         now: the time of the report.
         by: what the calls are grouped by.
@@ -98,9 +107,11 @@ def make_report(
         until: end of that period; None for now.
         every: the longest period of the jobs of callers in seconds, where it is known, by name.
         enforcement: what shows that the policy is in force.
+        gone: globs of hosts that are known to be gone.
+        unreadable: the parts of the logs that may be calls.
     """
-    first = min([*(beat.ts for beat in heartbeats), *(tally.first_seen for tally in tallies.values()), now])
-    whole = measure_coverage(heartbeats, Span(max(first, EARLIEST), now))
+    first = min([*(life.begin for life in lives), *(tally.first_seen for tally in tallies.values()), now])
+    whole = measure_coverage(lives, Span(max(first, EARLIEST), now))
     period = Span(max(since or first, EARLIEST), until or now)
     judge = Judge(tallies.values(), whole, every, enforcement)
     everybody = caller_rows(tallies.values(), period, judge, effects)
@@ -108,17 +119,21 @@ def make_report(
     rows = everybody if by == "caller" else group_rows(tallies, period, judge, effects)
     strangers = [row for row in everybody[len(callers) :] if row.calls]
     rows = [row for row in rows if row.calls or row.state not in {"retired", STRANGER}]
-    coverage = whole if period == whole.period else measure_coverage(heartbeats, period)
-    conclusion = conclude(callers, whole, unseen(callers, whole, every or {}), has_strangers=bool(strangers))
-    return CallerReport(now, by, whole, coverage, callers, strangers, rows, *conclusion)
+    coverage = whole if period == whole.period else measure_coverage(lives, period)
+    silent, absent = silent_hosts(lives, now, gone), unseen(callers, whole, every or {})
+    doubt = unreadable.doubt(now, judge.silence) if unreadable is not None else None
+    conclusion = conclude(callers, whole, absent, silent, doubt, has_strangers=bool(strangers))
+    return CallerReport(now, by, whole, coverage, callers, silent, strangers, rows, *conclusion, doubt)
 
 
 def still_calling(report: CallerReport, window: timedelta) -> Gate:
     """Whether anybody who is not refused has called within the window before now.
 
-    Unknown if nobody has, but the log does not cover the window.
+    Unknown if nobody has, but the log does not cover the window or has parts from then that cannot be read, or a host
+    may still serve.
     """
     since = report.now - window
     if any(row.last_seen >= since and not row.is_refused for row in report.callers):
         return "somebody"
-    return "nobody" if is_covered(report.whole, window) else "unknown"
+    is_in_doubt = bool(report.silent) or (report.doubt is not None and report.doubt.last >= since)
+    return "nobody" if is_covered(report.whole, window) and not is_in_doubt else "unknown"

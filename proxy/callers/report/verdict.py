@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple
 from proxy.callers.report.coverage import Coverage, Span
 from proxy.callers.report.rhythm import EVERY_STATE, UNKNOWN_RETIRED_AFTER, retired_after_every
 from proxy.callers.report.rows import Row
+from proxy.callers.report.silent import SilentHost
+from proxy.callers.report.unreadable import Doubt
 from proxy.output.formatting import date, day, duration, minute, shortened
 
 Verdict = Literal["safe", "not_yet", "cannot_tell"]
@@ -64,7 +66,13 @@ def unseen(callers: Iterable[Row], coverage: Coverage, every: Mapping[str, float
 
 
 def conclude(
-    callers: Sequence[Row], coverage: Coverage, absent: Sequence[Unseen] = (), *, has_strangers: bool = False
+    callers: Sequence[Row],
+    coverage: Coverage,
+    absent: Sequence[Unseen] = (),
+    silent: Sequence[SilentHost] = (),
+    doubt: Doubt | None = None,
+    *,
+    has_strangers: bool = False,
 ) -> Conclusion:
     """Decide whether the withdrawn API can be removed.
 
@@ -72,6 +80,8 @@ def conclude(
         callers: the callers in the log.
         coverage: what the log covers from its begin until now.
         absent: expected callers that the log is too short for.
+        silent: hosts that may still serve.
+        doubt: whether somebody may have called whose record cannot be read.
         has_strangers: whether strangers have called.
     """
     # The order of rows depends on the calls that are counted, and the verdict does not.
@@ -79,13 +89,16 @@ def conclude(
     blocking = [row for row in callers if row.state != "retired" and not row.is_refused]
     refused = [_refused(row) for row in callers if row.state != "retired" and row.is_refused]
     dates = [row.unblocked_at for row in blocking if row.unblocked_at is not None]
-    safe_at = max([coverage.covered_at(OBSERVATION, OBSERVED_SHARE), *dates, *(caller.safe_at for caller in absent)])
+    may_serve, unknown = [_may_serve(host) for host in silent], [doubt.reason] if doubt is not None else []
+    dates += [caller.safe_at for caller in absent] + ([doubt.safe_at] if doubt is not None else [])
+    safe_at = max([coverage.covered_at(OBSERVATION, OBSERVED_SHARE), *dates])
     if certain := [row for row in blocking if not row.in_doubt]:
-        return Conclusion("not_yet", [_still_calls(row) for row in certain] + refused, safe_at)
-    if blocking or absent or not is_covered(coverage, OBSERVATION):
+        return Conclusion("not_yet", [_still_calls(row) for row in certain] + may_serve + refused + unknown, safe_at)
+    if blocking or absent or may_serve or unknown or not is_covered(coverage, OBSERVATION):
         doubts = [f"{shortened(row.name)} may have called in a gap of the log" for row in blocking]
         since = min([coverage.period.end - OBSERVATION, *(row.last_seen for row in blocking)])
-        reasons = _missing(coverage, since) + doubts + [_expected(caller) for caller in absent] + refused
+        expected = [_expected(caller) for caller in absent]
+        reasons = may_serve + unknown + _missing(coverage, since) + doubts + expected + refused
         return Conclusion("cannot_tell", reasons, safe_at)
     return Conclusion("safe", [_nobody(callers, coverage, refused, has_strangers=has_strangers), *refused], None)
 
@@ -139,6 +152,13 @@ def _who(row: Row) -> str:
 
 def _expected(caller: Unseen) -> str:
     return f"{shortened(caller.name)} is expected every {duration(caller.every)}, and the log is too short to show it"
+
+
+def _may_serve(host: SilentHost) -> str:
+    return (
+        f"{shortened(host.name)} has been silent since {minute(host.since)} and was not stopped, so it may still serve:"
+        " read its log, too, or add it to callers.gone if it is gone"
+    )
 
 
 def _missing(coverage: Coverage, since: datetime) -> list[str]:

@@ -95,7 +95,7 @@ class RecordedAccounting(Accounting):
 
     def forward_started(self) -> None:
         """The call is about to be forwarded: from now on it has a record even if the process is killed."""
-        self._provisional = _provisional(self._call, self.request)
+        self._provisional = _provisional(self._call, self.request, self._records.instance)
         self._slot = self._records.begin(self._provisional)
         super().forward_started()
 
@@ -123,7 +123,7 @@ class RecordedAccounting(Accounting):
     def _record(self, duration: float) -> CallRecord:
         caller, result = self._call.caller, self.result
         self._metrics.called_by(caller.name if caller.source == "known" else None)
-        provisional = self._provisional or _provisional(self._call, self.request)
+        provisional = self._provisional or _provisional(self._call, self.request, self._records.instance)
         answer = result.answer or _NO_ANSWER
         return msgspec.structs.replace(
             provisional,
@@ -140,7 +140,7 @@ class RecordedAccounting(Accounting):
         )
 
 
-def _provisional(call: WithdrawnCall, request: SuccessorRequest) -> CallRecord:
+def _provisional(call: WithdrawnCall, request: SuccessorRequest, instance: str) -> CallRecord:
     """The record of a call whose result is not known."""
     head, match, caller = call.head, call.match, call.caller
     segments = match.segments
@@ -149,6 +149,7 @@ def _provisional(call: WithdrawnCall, request: SuccessorRequest) -> CallRecord:
         ts=call.received,
         request_id=call.request_id,
         trace_id=headers.trace_id(head.first_values.get(b"traceparent")),
+        instance=instance,
         endpoint=match.endpoint.name,
         method=match.endpoint.method,
         path=quoted(head.path[:MAX_PATH]),

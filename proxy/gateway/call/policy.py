@@ -12,7 +12,7 @@ from proxy.callers.identity import Caller, Identity, Rule
 from proxy.callers.log.files import NoLog, log_files
 from proxy.callers.log.fingerprint_key import key_id
 from proxy.callers.report.aggregator import Aggregator
-from proxy.callers.report.coverage import key_ids
+from proxy.callers.report.lives import key_ids
 from proxy.callers.report.reader import Reader
 from proxy.callers.report.strangers import had_record
 from proxy.config import Config
@@ -166,11 +166,11 @@ def callers_before(freeze: datetime, caller_log: str, rules: Iterable[Rule], key
     """
     aggregator = Aggregator(list(rules), until=freeze, freeze=freeze)
     try:
-        aggregator.add(Reader(log_files(caller_log)))
+        aggregator.add(Reader(log_files(caller_log), warn=lambda text: log.warning("caller_log_damaged", message=text)))
     except NoLog as problem:
         log.warning("freeze_not_applied", message=str(problem))
         return None
-    if others := key_ids(aggregator.heartbeats) - {key}:
+    if others := key_ids(aggregator.lives, freeze) - {key}:
         written = " and ".join(sorted(others))
         message = f"{caller_log} was written with the fingerprint key {written}, this one is {key}"
         log.warning("freeze_not_applied", message=message)

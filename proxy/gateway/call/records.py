@@ -2,11 +2,15 @@
 
 import asyncio
 import functools
+import os
+import socket
+from datetime import datetime
+from typing import Literal
 
 from proxy.callers.log import journal
 from proxy.callers.log.caller_log import CallerLog
 from proxy.callers.log.journal import Journal
-from proxy.callers.record import CallRecord, Record, bounded
+from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, Record, bounded
 from proxy.config import Config
 from proxy.gateway.metrics import Metrics
 from proxy.output.diagnostics import log
@@ -19,11 +23,17 @@ class Records:
         config: names the caller log, and says how many calls may be in progress.
         metrics: counts.
 
+    Attributes:
+        instance: the name of this process in records and heartbeats, once it is open.
+
     Raises:
         OSError: on construction, if the caller log cannot be opened.
     """
 
     def __init__(self, config: Config, metrics: Metrics) -> None:
+        self.instance = ""
+        self._interval = config.callers.heartbeat
+        self._lost_before = 0
         self._log = CallerLog(config.callers.log, metrics.logged)
         self._metrics = metrics
         self._path = config.callers.log
@@ -34,6 +44,7 @@ class Records:
 
     def open(self) -> None:
         """Write the records that killed processes have left, and open the journal of this one."""
+        self.instance = f"{socket.gethostname()}:{os.getpid()}"
         for record in journal.recover_interrupted(self._prefix, self._path):
             self.append(record)
             self._metrics.count_interrupted(record)
@@ -46,6 +57,18 @@ class Records:
                 reason=error.strerror,
                 message="after a kill -9, calls in progress would have no record",
             )
+
+    def beat(self, now: datetime, at: Literal["start", "interval", "stop"], key: str, policy: str) -> None:
+        """Write a heartbeat, with the number of records that were lost since the last one.
+
+        Args:
+            now: the time, UTC.
+            at: why it is written.
+            key: id of the fingerprint key.
+            policy: digest of the policy in force.
+        """
+        lost, self._lost_before = self._log.lost - self._lost_before, self._log.lost
+        self.append(Heartbeat(SCHEMA, now, at, self._interval, self.instance, key, policy, lost))
 
     def begin(self, record: CallRecord) -> int | None:
         """Store the provisional record of a call that is about to be forwarded.

@@ -100,8 +100,8 @@ class Reload:
 
 
 def merged(running: Config, read: Config) -> Config:
-    """Return the running configuration with the policy and the known callers that were read."""
-    callers = dataclasses.replace(running.callers, known=read.callers.known)
+    """Return the running configuration with the policy, the known callers and the gone hosts that were read."""
+    callers = dataclasses.replace(running.callers, known=read.callers.known, gone=read.callers.gone)
     return dataclasses.replace(running, lifecycle=read.lifecycle, callers=callers)
 
 

@@ -132,7 +132,7 @@ def test_no_format_prints_a_control_character_of_a_caller(tmp_path: Path) -> Non
     texts: Any = dict.fromkeys(names, HOSTILE)
     lists: Any = {"inputs": [HOSTILE], "ignored_fields": [HOSTILE]}
     hostile = call(caller_source="header", token=HOSTILE, status=200, **texts, **lists)
-    failed = call(NOW - DAY, "x", caller_source="token", token=HOSTILE, status=404, outcome=HOSTILE, client_ip=HOSTILE)
+    failed = call(NOW - DAY, "x", caller_source="token", token=HOSTILE, status=404, client_ip=HOSTILE)
     made = forms(tmp_path, Policy(sunset=SUNSET), hostile, failed)
 
     for form, text in made.items():

@@ -34,9 +34,10 @@ def test_values_beyond_the_limit_are_others() -> None:
 
 
 def test_heartbeats_beyond_the_limit_are_dropped_and_counted() -> None:
-    found = aggregated(beats(NOW - 30 * DAY), heartbeats=10)
+    killed = [beat for number in range(31) for beat in beats(NOW - DAY, instance=f"host:{number}")]
+    found = aggregated(killed, lives=10)
 
-    assert (len(found.heartbeats), found.dropped_heartbeats) == (10, 21)
+    assert (len(list(found.lives)), found.lives.beats, found.lives.dropped) == (10, 20, 42)
 
 
 def test_strangers_without_a_token_do_not_wait_for_a_proof() -> None:
@@ -61,7 +62,7 @@ def test_too_many_tokens_without_a_proof_are_those_of_strangers(limits: Any, mos
 
 @pytest.mark.parametrize("limits", [{"keys": 5}, {"pending": 2000}, {"keys": 1, "pending": 1}])
 @pytest.mark.parametrize("by", ["caller", "agent"])
-def test_what_is_added_up_in_between_makes_no_difference(by: Any, limits: dict[str, int]) -> None:
+def test_what_is_added_up_in_between_makes_no_difference(by: Any, limits: Any) -> None:
     chance = random.Random(4)  # noqa: S311
     records: list[CallRecord | Heartbeat] = [
         chance.choice((call, stranger, with_token))(
@@ -73,5 +74,5 @@ def test_what_is_added_up_in_between_makes_no_difference(by: Any, limits: dict[s
     def seen(tally: Tally) -> Any:
         return tally.calls, tally.counts, list(tally.hours), tally.first_seen, tally.last_seen, tally.errors
 
-    whole, parts = (aggregated(records, by, **some).tallies() for some in ({}, limits))
+    whole, parts = aggregated(records, by).tallies(), aggregated(records, by, **limits).tallies()
     assert {name: seen(tally) for name, tally in whole.items()} == {name: seen(tally) for name, tally in parts.items()}

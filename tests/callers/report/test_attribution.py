@@ -1,4 +1,5 @@
 from proxy.callers.report.coverage import Span, measure_coverage
+from proxy.callers.report.lives import Lives
 from proxy.callers.report.policy_effect import PolicyEffect
 from proxy.callers.report.rows import Judge, caller_rows
 from tests.callers.aggregating import aggregated, calls_of
@@ -16,7 +17,7 @@ def test_callers_beyond_the_limit_share_a_row_that_holds_the_verdict() -> None:
         "token:000000000002": 1,
         "(others)": 27,
     }
-    coverage = measure_coverage(beats(NOW - 70 * DAY), Span(NOW - 70 * DAY, NOW))
+    coverage = measure_coverage(Lives(beats(NOW - 70 * DAY)), Span(NOW - 70 * DAY, NOW))
     effects = dict.fromkeys((name for _, name in tallies), PolicyEffect())
     rows = caller_rows(tallies.values(), coverage.period, Judge(tallies.values(), coverage), effects)
     others = next(row for row in rows if row.name == "(others)")
@@ -35,7 +36,7 @@ def test_jobs_beyond_the_limit_are_not_told_apart_and_hold_the_verdict() -> None
     records = [call(NOW - days * DAY, workflow=f"w{n}") for n, days in enumerate((200, 100, 100, 99))]
     records += [call(NOW - 8 * DAY, workflow="w3")]
     [tally] = aggregated(records, jobs=1).tallies().values()
-    coverage = measure_coverage(beats(NOW - 300 * DAY), Span(NOW - 300 * DAY, NOW))
+    coverage = measure_coverage(Lives(beats(NOW - 300 * DAY)), Span(NOW - 300 * DAY, NOW))
 
     assert [name.workflow for name in tally.jobs.named] == ["w0"]
     assert Judge([tally], coverage).activity(tally).seconds_left == (31 + 1.5 * 92 - 8) * 86400

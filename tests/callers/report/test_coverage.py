@@ -6,10 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.callers.record import SCHEMA, Heartbeat
-from proxy.callers.report.coverage import Coverage, Span, key_ids, measure_coverage
+from proxy.callers.record import SCHEMA, Heartbeat, Record
+from proxy.callers.report.coverage import Coverage, Span, measure_coverage
+from proxy.callers.report.lives import Lives
+from tests.callers.aggregating import aggregated
+from tests.callers.lines import call
 
 ZERO = datetime(2026, 11, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 
 
 def at(hours: float) -> datetime:
@@ -17,13 +21,20 @@ def at(hours: float) -> datetime:
 
 
 def life(text: str, instance: str = "host:1") -> list[Heartbeat]:
-    """Heartbeats an hour apart from midnight on: + is a start, - one of an interval, x a stop, a space none."""
-    kinds: dict[str, Any] = {"+": "start", "-": "interval", "x": "stop"}
-    return [Heartbeat(SCHEMA, at(hour), kinds[mark], 3600, instance) for hour, mark in enumerate(text) if mark in kinds]
+    """Heartbeats an hour apart from midnight on: + is a start, - one of an interval, x a stop, a space none.
+
+    With ! and X, an interval and a stop, records were lost since the last one.
+    """
+    kinds: dict[str, Any] = {"+": "start", "-": "interval", "!": "interval", "x": "stop", "X": "stop"}
+    return [
+        Heartbeat(SCHEMA, at(hour), kinds[mark], 3600, instance, lost=3 if mark in "!X" else 0)
+        for hour, mark in enumerate(text)
+        if mark in kinds
+    ]
 
 
 def covered(*beats: Heartbeat, hours: float) -> list[tuple[float, float]]:
-    spans = measure_coverage(beats, Span(ZERO, at(hours))).covered
+    spans = measure_coverage(Lives(beats), Span(ZERO, at(hours))).covered
     return [((span.begin - ZERO) / timedelta(hours=1), (span.end - ZERO) / timedelta(hours=1)) for span in spans]
 
 
@@ -39,10 +50,16 @@ def covered(*beats: Heartbeat, hours: float) -> list[tuple[float, float]]:
         ("+-------   ", [(0, 7)]),  # the next one is overdue
         ("----       ", [(0, 3)]),  # the log begins in the middle of a life
         ("           ", []),
+        ("+--!------x", [(0, 2), (3, 10)]),  # records were lost
+        ("+--!!-----x", [(0, 2), (4, 10)]),
+        ("+--    !--x", [(0, 2), (7, 10)]),
+        ("+--------X ", [(0, 8)]),
+        ("!---------x", [(0, 10)]),  # before the log begins
     ],
 )
 def test_what_heartbeats_cover(beats: str, expected: list[tuple[float, float]]) -> None:
     assert covered(*life(beats), hours=10) == expected
+    assert covered(*reversed(life(beats)), hours=10) == expected
 
 
 def test_a_heartbeat_may_be_late_by_half_its_interval_and_a_minute() -> None:
@@ -61,6 +78,8 @@ def test_a_heartbeat_may_be_late_by_half_its_interval_and_a_minute() -> None:
         ("+---------x", "   +--x    ", [(0, 10)]),
         ("+--        ", "+---------x", [(0, 10)]),  # killed: nobody could call it any more
         ("+--    ---x", "+---------x", [(0, 2), (7, 10)]),  # it lived, so it may have been called
+        ("+--!------x", "+---------x", [(0, 2), (3, 10)]),  # records of one of them were lost
+        ("+--   !---x", "+---------x", [(0, 2), (6, 10)]),
     ],
 )
 def test_one_running_process_is_enough_for_coverage(one: str, other: str, expected: list[tuple[float, float]]) -> None:
@@ -71,7 +90,7 @@ def test_one_running_process_is_enough_for_coverage(one: str, other: str, expect
 
 
 def test_coverage_is_clipped_to_the_period() -> None:
-    kept = measure_coverage(life("+---------x"), Span(at(2.5), at(4)))
+    kept = measure_coverage(Lives(life("+---------x")), Span(at(2.5), at(4)))
 
     assert kept == Coverage(Span(at(2.5), at(4)), (Span(at(2.5), at(4)),))
     assert kept.share == 1
@@ -79,7 +98,7 @@ def test_coverage_is_clipped_to_the_period() -> None:
 
 
 def test_gaps_include_those_at_both_ends() -> None:
-    kept = measure_coverage(life("  +---x +-x"), Span(ZERO, at(12)))
+    kept = measure_coverage(Lives(life("  +---x +-x")), Span(ZERO, at(12)))
 
     assert kept.gaps == [Span(at(0), at(2)), Span(at(6), at(8)), Span(at(10), at(12))]
     assert kept.share == 0.5
@@ -87,21 +106,21 @@ def test_gaps_include_those_at_both_ends() -> None:
 
 def test_the_gap_of_a_restart_counts_but_is_not_listed() -> None:
     restarted = Heartbeat(SCHEMA, at(2) + timedelta(minutes=6), "start", 3600, "host:2")
-    kept = measure_coverage([*life("+-x"), restarted], Span(ZERO, at(3)))
+    kept = measure_coverage(Lives([*life("+-x"), restarted]), Span(ZERO, at(3)))
 
     assert kept.gaps == []
     assert kept.share == pytest.approx(1 - 6 / 180)
 
 
 def test_a_period_without_length_is_not_covered() -> None:
-    assert measure_coverage(life("+"), Span(ZERO, ZERO)).share == 0
+    assert measure_coverage(Lives(life("+")), Span(ZERO, ZERO)).share == 0
 
 
 @given(st.lists(st.text("+-x ", min_size=1, max_size=12), max_size=4), st.integers(1, 12), st.integers(0, 11))
 def test_covered_spans_and_gaps_make_up_the_period(lives: list[str], hours: int, since: int) -> None:
     beats = [beat for number, text in enumerate(lives) for beat in life(text, f"host:{number}")]
     period = Span(at(min(since, hours)), at(hours))
-    kept = measure_coverage(beats, period)
+    kept = measure_coverage(Lives(beats), period)
 
     spans = sorted([*kept.covered, *kept.gaps])
     assert sum((span.length for span in spans), timedelta()) == period.length
@@ -109,12 +128,41 @@ def test_covered_spans_and_gaps_make_up_the_period(lives: list[str], hours: int,
     assert 0 <= kept.share <= 1
 
 
-def test_heartbeats_say_with_which_keys_the_log_was_written() -> None:
-    beats = [Heartbeat(1, at(hour), "interval", 3600, "a:1", key) for hour, key in enumerate(["a", None, "a", "b"])]
+# --- records
 
-    assert key_ids(beats) == {"a", "b"}
-    assert key_ids(beats, at(3)) == {"a"}
-    assert key_ids(beats, at(0)) == set()
+
+@pytest.mark.parametrize(
+    ("beats", "records", "expected"),
+    [
+        ("+          ", [0.2, 0.9], [(0, 0.9)]),
+        ("+-         ", [0.9], [(0, 1)]),
+        ("+-         ", [2.6, 2.7], [(0, 1)]),  # the next heartbeat was due before
+        ("+--    ---x", [2.9, 5], [(0, 2.9), (7, 10)]),
+        ("+--+      x", [2.9], [(0, 2.9)]),  # killed and started again under the same name
+        ("+--!------x", [2.9], [(0, 2), (3, 10)]),  # it lived, but other records were lost
+        ("           ", [1, 2], []),
+    ],
+)
+def test_a_record_proves_that_the_log_was_kept_until_then(
+    beats: str, records: list[float], expected: list[tuple[float, float]]
+) -> None:
+    lines: list[Record] = [*life(beats), *(call(at(hours), instance="host:1") for hours in records)]
+    found = aggregated(sorted(lines, key=lambda record: record.ts), latest=at(20)).lives
+
+    spans = measure_coverage(found, Span(ZERO, at(10))).covered
+    assert [((span.begin - ZERO) / HOUR, (span.end - ZERO) / HOUR) for span in spans] == expected
+
+
+def test_a_record_proves_it_in_logs_with_the_newest_first_too() -> None:
+    found = aggregated([call(at(0.9), instance="host:1"), call(at(0.2), instance="host:1"), *life("+")], latest=at(20))
+
+    assert measure_coverage(found.lives, Span(ZERO, at(10))).covered == (Span(ZERO, at(0.9)),)
+
+
+def test_a_record_proves_nothing_about_another_process() -> None:
+    found = aggregated([*life("+"), call(at(0.9), instance="host:2"), call(at(0.8))], latest=at(20)).lives
+
+    assert measure_coverage(found, Span(ZERO, at(10))).covered == ()
 
 
 # --- silence, and when a window is covered

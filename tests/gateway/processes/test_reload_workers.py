@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.processes.reloading import ENDED, MOVED, READ, REFUSED, SUCCESSFUL, Reloading, reloading
+from proxy import config
+from proxy.callers.policy_digest import policy_digest
+from tests.gateway.processes.reloading import (
+    ENDED,
+    MOVED,
+    READ,
+    REFUSED,
+    SUCCESSFUL,
+    Reloading,
+    one_and_several,
+    reloading,
+)
 from tests.support.upstream import Upstream
 from tests.support.waiting import until
 from tests.support.workers import is_alive, paused
@@ -37,6 +48,32 @@ def test_a_worker_that_replaces_another_has_the_policy_in_force(upstream: Upstre
         for _ in proxy.each():
             assert proxy.statuses("moved", "stays") == [410, 200]
             assert proxy.scrape()[SUCCESSFUL] == 0
+
+
+@one_and_several
+def test_heartbeats_show_the_policy_in_force_as_soon_as_it_is(upstream: Upstream, tmp_path: Path, count: int) -> None:
+    with reloading(upstream, tmp_path, count) as proxy:
+        first, pids = digest(proxy), proxy.pids()
+        proxy.reload(lifecycle={"brownouts": [{"from": "2020-01-01T10:00:00Z", "to": "2020-01-01T10:10:00Z"}]})
+        proxy.reload(callers={"known": [MOVED]})
+        second = digest(proxy)
+        assert first != second
+        assert shown(proxy) == {pid: [("start", first), ("interval", second)] for pid in pids}
+        proxy.reload()
+        assert shown(proxy) == {pid: [("start", first), ("interval", second), ("interval", first)] for pid in pids}
+
+
+def digest(proxy: Reloading) -> str:
+    found = config.load(str(proxy.file), {})
+    return policy_digest(found.lifecycle, found.callers.known)
+
+
+def shown(proxy: Reloading) -> dict[int, list[tuple[str, str]]]:
+    """When each process wrote a heartbeat, and with which policy."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    for event in proxy.proxy.events():
+        found.setdefault(int(event["instance"].rpartition(":")[2]), []).append((event["at"], event["policy"]))
+    return found
 
 
 @pytest.fixture

@@ -1,0 +1,159 @@
+"""Remembers the parts of logs that cannot be read and may be calls, of which the verdict must not be silent.
+
+Pure.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from proxy.callers.record import EARLIEST, Heartbeat, ReportedCall, in_utc
+from proxy.callers.report.envelope import moments_in
+from proxy.callers.report.rhythm import UNKNOWN_RETIRED_AFTER
+from proxy.output.formatting import day, minute
+
+_PLACES = 3
+"""How many places are named."""
+
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+
+
+class Doubt(NamedTuple):
+    """That somebody unknown may have called.
+
+    Attributes:
+        reason: a sentence.
+        last: when they called last, at the latest.
+        safe_at: when they would be retired.
+    """
+
+    reason: str
+    last: datetime
+    safe_at: datetime
+
+
+class _Day:
+    """What was written on one day, at the latest.
+
+    Attributes:
+        places: the first of them.
+        last: None if it is not known.
+    """
+
+    def __init__(self, last: datetime | None) -> None:
+        self.count = 0
+        self.last = last
+        self.places: list[str] = []
+
+
+class Unreadable:
+    """Lines that may be calls, and files of which a part is missing: counted by day, in bounded memory."""
+
+    def __init__(self) -> None:
+        self._days: dict[int | None, _Day] = {}
+
+    def add(self, place: str, last: datetime | None, count: int = 1) -> None:
+        """Count some of them.
+
+        Args:
+            place: where the first of them is.
+            last: when they were written, at the latest; None if that is not known.
+            count: how many there are.
+        """
+        found = self._days.setdefault(last.toordinal() if last is not None else None, _Day(last))
+        found.count += count
+        if last is not None and found.last is not None:
+            found.last = max(found.last, last)
+        if len(found.places) < _PLACES:
+            found.places.append(place)
+
+    def doubt(self, now: datetime, silence: Callable[[datetime], float]) -> Doubt | None:
+        """Whether somebody unknown may still call; None if whoever it was would be retired by now.
+
+        Args:
+            now: the time of the report.
+            silence: tells how many seconds of silence the log proves since a time.
+        """
+        days = [found for found in self._days.values() if silence(_by(found, now)) <= UNKNOWN_RETIRED_AFTER]
+        if not days:
+            return None
+        last = max(_by(found, now) for found in days)
+        safe_at = now + timedelta(seconds=UNKNOWN_RETIRED_AFTER - silence(last))
+        return Doubt(_reason(days, last, safe_at), last, safe_at)
+
+
+def _by(found: _Day, now: datetime) -> datetime:
+    return min(found.last, now) if found.last is not None else now
+
+
+def _reason(days: Sequence[_Day], last: datetime, safe_at: datetime) -> str:
+    count, places = sum(found.count for found in days), [place for found in days for place in found.places][:_PLACES]
+    more = f" and {count - len(places)} more" if count > len(places) else ""
+    what, they = ("a call", "it") if count == 1 else ("calls", "they")
+    is_dated = all(found.last is not None for found in days)
+    when = f"written on {minute(last)} at the latest" if is_dated else "nobody knows when written"
+    matter = "matters" if count == 1 else "matter"
+    return (
+        f"{', '.join(places)}{more} may be {what}, but cannot be read; {when}, so {they} {matter} until {day(safe_at)}"
+    )
+
+
+class Neighbours:
+    """Dates the unreadable lines of one log: by a time in them, or by the records before and after them.
+
+    Args:
+        unreadable: where to count them.
+        path: of the log.
+        latest: no record is of this time or later; None for no limit.
+    """
+
+    def __init__(self, unreadable: Unreadable, path: str, latest: datetime | None = None) -> None:
+        self._unreadable, self._path, self._latest = unreadable, path, latest or _END_OF_TIME
+        self._previous: datetime | None = None
+        self._first: str | None = None
+        self._waiting = 0
+
+    def add(self, line: int | None, parts: Iterable[bytes] = ()) -> None:
+        """Count a line.
+
+        Args:
+            line: its number; None for all that follows.
+            parts: what cannot be read in it.
+        """
+        place = f"{self._path} line {line}" if line is not None else f"the rest of {self._path}"
+        times = [time for part in parts for moment in moments_in(part) if (time := self._plausible(moment)) is not None]
+        if times:
+            self._unreadable.add(place, max(times))
+        else:
+            self._first = self._first or place
+            self._waiting += 1
+
+    def pass_records(self, records: Sequence[ReportedCall | Heartbeat]) -> None:
+        """Note the records that follow."""
+        if not records:
+            return
+        if self._waiting:
+            after = self._plausible(records[0].ts)
+            if after is None:
+                return
+            self._count_waiting(after)
+        self._previous = self._plausible(records[-1].ts) or self._previous
+
+    def end(self, changed: datetime | None) -> None:
+        """Count the lines after the last record.
+
+        Args:
+            changed: when the log was last written; None if that is not known.
+        """
+        if self._waiting:
+            self._count_waiting(self._plausible(changed) if changed is not None else None)
+
+    def _count_waiting(self, after: datetime | None) -> None:
+        # Logs of several processes need not be in order.
+        last = max(after, self._previous or after) if after is not None else None
+        self._unreadable.add(self._first or self._path, last, self._waiting)
+        self._first, self._waiting = None, 0
+
+    def _plausible(self, moment: datetime) -> datetime | None:
+        moment = in_utc(moment)
+        return moment if EARLIEST <= moment < self._latest else None
