@@ -12,11 +12,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from proxy.callers.log.lives import Lives
 from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, Record
 from proxy.callers.render.formats import to_json
 from proxy.callers.report.analysis import analyze
 from proxy.callers.report.coverage import Span, measure_coverage
-from proxy.callers.report.lives import Lives
 from tests.callers.lines import call, log
 from tests.deploy.clickhouse import ClickHouse
 from tests.deploy.vector import Vector

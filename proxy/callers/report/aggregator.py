@@ -7,13 +7,13 @@ from typing import Any, Literal, NamedTuple
 from msgspec.structs import astuple
 
 from proxy.callers.identity import Rule
+from proxy.callers.log.lives import Lives, is_valid
+from proxy.callers.log.reader import Batch
 from proxy.callers.record import EARLIEST, Heartbeat, ReportedCall, in_utc
 from proxy.callers.report.attribution import Attribution, Who
 from proxy.callers.report.budget import OTHERS, Budget
 from proxy.callers.report.detail import Detail
 from proxy.callers.report.jobs import Jobs
-from proxy.callers.report.lives import Lives, is_valid
-from proxy.callers.report.reader import Batch
 from proxy.callers.report.strangers import STRANGERS, network_row
 from proxy.callers.report.tally import NO_VALUE, STRANGER, CallKey, Tally
 from proxy.output.formatting import shortened

@@ -5,15 +5,15 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from proxy.callers.identity import Rule
+from proxy.callers.log.lives import Lives, key_ids
+from proxy.callers.log.reader import Progress, Reader
 from proxy.callers.policy_digest import policy_digest
 from proxy.callers.record import CLOCK_SKEW, EARLIEST
 from proxy.callers.report.aggregator import Aggregator, Dimension
 from proxy.callers.report.budget import Budget
 from proxy.callers.report.detail import Detail
 from proxy.callers.report.enforcement import enforcement
-from proxy.callers.report.lives import Lives, key_ids
 from proxy.callers.report.policy_effect import policy_effects, policy_subjects
-from proxy.callers.report.reader import Progress, Reader
 from proxy.callers.report.report import CallerReport, make_report
 from proxy.callers.report.tally import Tally
 from proxy.output import messages

@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
+from proxy.callers.log.lives import Lives
+from proxy.callers.log.unreadable import Unreadable
 from proxy.callers.record import EARLIEST
 from proxy.callers.report.aggregator import Dimension
 from proxy.callers.report.coverage import Coverage, Span, measure_coverage
+from proxy.callers.report.doubt import Doubt, find_doubt
 from proxy.callers.report.enforcement import NOT_SHOWN, Enforcement
-from proxy.callers.report.lives import Lives
 from proxy.callers.report.policy_effect import PolicyEffect
 from proxy.callers.report.rows import Judge, Row, caller_rows, days_of, group_rows
 from proxy.callers.report.silent import SilentHost, silent_hosts
 from proxy.callers.report.tally import STRANGER, Tally
-from proxy.callers.report.unreadable import Doubt, Unreadable
 from proxy.callers.report.verdict import Verdict, conclude, is_covered, unseen
 
 Gate = Literal["nobody", "somebody", "unknown"]
@@ -121,7 +122,7 @@ def make_report(
     rows = [row for row in rows if row.calls or row.state not in {"retired", STRANGER}]
     coverage = whole if period == whole.period else measure_coverage(lives, period)
     silent, absent = silent_hosts(lives, now, gone), unseen(callers, whole, every or {})
-    doubt = unreadable.doubt(now, judge.silence) if unreadable is not None else None
+    doubt = find_doubt(unreadable, now, judge.silence) if unreadable is not None else None
     conclusion = conclude(callers, whole, absent, silent, doubt, has_strangers=bool(strangers))
     return CallerReport(now, by, whole, coverage, callers, silent, strangers, rows, *conclusion, doubt)
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from proxy.callers.report.lives import Life
+from proxy.callers.log.lives import Life
 
 
 class SilentHost(NamedTuple):

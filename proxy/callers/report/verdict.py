@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from proxy.callers.report.coverage import Coverage, Span
+from proxy.callers.report.doubt import Doubt
 from proxy.callers.report.rhythm import EVERY_STATE, UNKNOWN_RETIRED_AFTER, retired_after_every
 from proxy.callers.report.rows import Row
 from proxy.callers.report.silent import SilentHost
-from proxy.callers.report.unreadable import Doubt
 from proxy.output.formatting import date, day, duration, minute, shortened
 
 Verdict = Literal["safe", "not_yet", "cannot_tell"]

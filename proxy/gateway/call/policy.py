@@ -11,9 +11,9 @@ from proxy.callers import identity
 from proxy.callers.identity import Caller, Identity, Rule
 from proxy.callers.log.files import NoLog, log_files
 from proxy.callers.log.fingerprint_key import key_id
+from proxy.callers.log.lives import key_ids
+from proxy.callers.log.reader import Reader
 from proxy.callers.report.aggregator import Aggregator
-from proxy.callers.report.lives import key_ids
-from proxy.callers.report.reader import Reader
 from proxy.callers.report.strangers import had_record
 from proxy.config import Config
 from proxy.output.diagnostics import log

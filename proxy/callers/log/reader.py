@@ -6,11 +6,11 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
+from proxy.callers.log.content import Damaged, chunks, opened
+from proxy.callers.log.copies import Log, without_copies
+from proxy.callers.log.envelope import LEFT_OUT, UNREADABLE, Finder, Pair, decode
+from proxy.callers.log.unreadable import Neighbours, Unreadable
 from proxy.callers.record import Heartbeat, ReportedCall
-from proxy.callers.report.content import Damaged, chunks, opened
-from proxy.callers.report.copies import Log, without_copies
-from proxy.callers.report.envelope import LEFT_OUT, UNREADABLE, Finder, Pair, decode
-from proxy.callers.report.unreadable import Neighbours, Unreadable
 from proxy.output import messages
 from proxy.output.formatting import pluralize
 

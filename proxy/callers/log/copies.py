@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from proxy.callers.log.content import Damaged, chunks, opened
 from proxy.callers.log.files import STDIN
-from proxy.callers.report.content import Damaged, chunks, opened
 
 _LONGEST_BEGINNING = 4096
 """Bytes of the first line by which logs are compared first."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from proxy.callers.log.files import NoLog, size_on_disk
+from proxy.callers.log.reader import LONGEST_LINE, Reader, whole_lines
 from proxy.callers.record import Heartbeat, Record
-from proxy.callers.report.reader import LONGEST_LINE, Reader, whole_lines
 from tests.callers.lines import NOW, beats, call, line, log
 
 WHOLE = line(call(caller="whole"))

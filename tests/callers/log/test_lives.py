@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from proxy.callers.log.lives import Lives, key_ids
 from proxy.callers.record import Heartbeat
 from proxy.callers.report.coverage import Span, measure_coverage
-from proxy.callers.report.lives import Lives, key_ids
 from tests.callers.lines import DAY, NOW, beats
 
 ZERO = datetime(2026, 11, 1, tzinfo=UTC)
