@@ -7,7 +7,7 @@ import pytest
 
 from proxy import config, errors
 from proxy.callers import identity
-from proxy.callers.report import reader
+from proxy.callers.log import reader
 from proxy.callers.report.aggregator import DEFAULT_LIMITS
 from proxy.gateway.admin import report
 from proxy.gateway.call import body, retries, slashes, withdrawn_call

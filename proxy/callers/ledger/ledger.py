@@ -1,67 +1,47 @@
 """Reads and writes the ledger."""
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 import msgspec
 
 from proxy.callers.ledger import schema
+from proxy.callers.ledger.counts import Counts, DayCount, Key
 from proxy.callers.ledger.database import Database, Row, Transaction
+from proxy.callers.ledger.details import KeyDetails
 from proxy.callers.ledger.schema import HOURS, KEY
+from proxy.callers.log.lives import Life
+from proxy.callers.log.unreadable import Unreadable, UnreadableDay
+from proxy.callers.record import Heartbeat
 
-Key = tuple[str | int | None, ...]
-"""The values of the columns `schema.KEY`."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_UNDATED = 0
+"""The day of what cannot be dated."""
 
-
-class Day(NamedTuple):
-    """The calls with one key on one day.
-
-    Attributes:
-        day: its ordinal.
-        first, last: the times of the first and the last call, in microseconds since 1970.
-        hours: the number of calls in each hour with calls.
-    """
-
-    day: int
-    key: Key
-    first: int
-    last: int
-    hours: Mapping[int, int]
-
-
-class StoredDay(NamedTuple):
-    """The calls with one key on one day, as reports need them.
-
-    Attributes:
-        key: the ID of the key.
-        hours: a bit for each hour with calls.
-    """
-
-    day: int
-    key: int
-    first: int
-    last: int
-    calls: int
-    hours: int
+_AT_ONCE = 500
+"""Keys in one query."""
 
 
 class Progress(NamedTuple):
     """How far a file of the caller log is counted.
 
     Attributes:
-        file: the ID of the file.
+        file: the ID of the file (`feeder.file_id`).
         name: its path.
-        begin: bytes that were counted before; if the ledger knows better, nothing is counted.
-        end: bytes that are counted from now on.
-        at: the time, in microseconds since 1970.
+        begin: bytes that were counted before.
+        end: bytes that are counted with this.
+        at: the time.
     """
 
     file: str
     name: str
     begin: int
     end: int
-    at: int
+    at: datetime
 
 
 class CountedMeanwhile(Exception):
@@ -90,34 +70,45 @@ class Ledger:
         """Close the connection to the database."""
         self._database.close()
 
-    def count(self, days: Iterable[Day], progress: Progress | None = None) -> None:
-        """Add calls.
+    def add(self, counts: Counts, unreadable: Unreadable | None = None, progress: Progress | None = None) -> None:
+        """Add what was read in a part of the log.
 
         Args:
-            days: the calls.
-            progress: where they were read. They are added and this is remembered, or neither.
+            counts: the records.
+            unreadable: what cannot be read and may be calls.
+            progress: the part of the log. It is remembered if the rest is added, and only then.
 
         Raises:
-            CountedMeanwhile: another process has added them; nothing was changed.
-            LedgerUnavailable: nothing was changed, or the ledger was lost at the moment of the change.
+            CountedMeanwhile: another process has added this part; nothing was changed.
+            LedgerUnavailable: nothing was changed, or the connection broke at the moment of the change.
         """
-        # Processes that lock the same rows in different orders would wait for each other.
-        rows = sorted((key_id(day.key), day) for day in days)
         with self._database.transaction(writes=True) as transaction:
             if progress is not None:
                 _advance(transaction, progress)
-            keys = {number: day.key for number, day in rows}
-            transaction.execute_each(_ADD_KEY, ((number, *key) for number, key in keys.items()))
-            transaction.execute_each(_ADD_CALLS, (_row(number, day) for number, day in rows))
+            _add_calls(transaction, counts.days)
+            _add_details(transaction, counts.details())
+            _add_lives(transaction, counts.heartbeats, counts.seen)
+            _add_unreadable(transaction, unreadable.days if unreadable is not None else {})
 
-    def position(self, file: str) -> tuple[int, int]:
-        """How many bytes of a file are counted, and when that was found, in microseconds since 1970."""
+    def counted(self, file: str) -> tuple[int, datetime]:
+        """How many bytes of a file are counted, and when the last of them were."""
         with self._database.transaction(writes=False) as transaction:
             found = list(transaction.fetch("SELECT position, counted FROM files WHERE id = ?", [file]))
-        return (found[0][0], found[0][1]) if found else (0, 0)
+        return (found[0][0], _moment(found[0][1])) if found else (0, _EPOCH)
 
-    def read(self) -> Iterator["Content"]:
-        """What the ledger holds at one moment."""
+    def proven_tokens(self) -> list[str]:
+        """Fingerprints of the tokens that the service has accepted."""
+        with self._database.transaction(writes=False) as transaction:
+            query = "SELECT DISTINCT token FROM keys WHERE status < 400 AND token IS NOT NULL"
+            return [token for (token,) in transaction.fetch(query)]
+
+    @contextlib.contextmanager
+    def content(self) -> Iterator["Content"]:
+        """What the ledger holds at one moment.
+
+        Raises:
+            LedgerUnavailable: the database cannot be used, also while the block runs.
+        """
         with self._database.transaction(writes=False) as transaction:
             schema.check(transaction)
             yield Content(transaction)
@@ -134,12 +125,44 @@ class Content:
         return {row[0]: row[1:] for row in self._transaction.fetch(f"SELECT id, {', '.join(KEY)} FROM keys")}
 
     def days(self, begin: int, end: int) -> Iterable[Row]:
-        """The calls from a day on and before another one, as rows with the fields of `StoredDay`."""
+        """The calls from a day on and before another one: `DAY_COLUMNS`."""
         return self._transaction.fetch(_DAYS, [begin, end])
 
     def hours(self, day: int) -> Iterable[Row]:
-        """The calls on one day, as `days` has them, and after that the number in each hour."""
+        """The calls on one day: `DAY_COLUMNS`, and after that their number in each hour."""
         return self._transaction.fetch(_HOURS, [day])
+
+    def details(self, keys: Sequence[int]) -> Iterator[tuple[int, KeyDetails]]:
+        """The details of calls, each with the ID of the key."""
+        return _details(self._transaction, keys)
+
+    def lives(self) -> Iterator[Life]:
+        """The lives of the processes that wrote the log, those of each process in order of time."""
+        query = f"SELECT {_LIFE} FROM lives ORDER BY instance, began"
+        return (_life(row) for row in self._transaction.fetch(query))
+
+    def unreadable(self) -> Unreadable:
+        """What may be calls and cannot be read."""
+        return _unreadable(self._transaction)
+
+
+# --- calls
+
+DAY_COLUMNS = ("day", "key", "first", "last", "calls", "hours")
+"""Columns of the calls of one day with one key: `hours` has a bit for each hour with calls."""
+
+_DAY = ", ".join(DAY_COLUMNS)
+_ADD_KEY = f"INSERT INTO keys (id, {', '.join(KEY)}) VALUES ({', '.join('?' * (1 + len(KEY)))}) ON CONFLICT DO NOTHING"
+_ADD_CALLS = (
+    f"INSERT INTO calls ({_DAY}, {', '.join(HOURS)}) VALUES ({', '.join('?' * (6 + len(HOURS)))})"
+    " ON CONFLICT (day, key) DO UPDATE SET"
+    " first = CASE WHEN excluded.first < calls.first THEN excluded.first ELSE calls.first END,"
+    " last = CASE WHEN excluded.last > calls.last THEN excluded.last ELSE calls.last END,"
+    " calls = calls.calls + excluded.calls, hours = calls.hours | excluded.hours, "
+    + ", ".join(f"{hour} = calls.{hour} + excluded.{hour}" for hour in HOURS)
+)
+_DAYS = f"SELECT {_DAY} FROM calls WHERE day >= ? AND day < ?"
+_HOURS = f"SELECT {_DAY}, {', '.join(HOURS)} FROM calls WHERE day = ?"
 
 
 def key_id(key: Key) -> int:
@@ -148,9 +171,112 @@ def key_id(key: Key) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
-def _row(number: int, day: Day) -> Sequence[int]:
-    calls, bits = sum(day.hours.values()), sum(1 << hour for hour in day.hours)
-    return day.day, number, day.first, day.last, calls, bits, *(day.hours.get(hour, 0) for hour in range(24))
+def _add_calls(transaction: Transaction, days: Mapping[tuple[int, Key], DayCount]) -> None:
+    ids = {key: key_id(key) for _, key in days}
+    # In this order: processes that lock the same rows in different orders would wait for each other for ever.
+    ordered = sorted((ids[key], day, count) for (day, key), count in days.items())
+    transaction.execute_each(_ADD_KEY, sorted((number, *key) for key, number in ids.items()))
+    transaction.execute_each(_ADD_CALLS, (_row(number, day, count) for number, day, count in ordered))
+
+
+def _row(number: int, day: int, count: DayCount) -> Sequence[int]:
+    calls, bits = sum(count.hours.values()), sum(1 << hour for hour in count.hours)
+    hours = (count.hours.get(hour, 0) for hour in range(24))
+    return day, number, _microseconds(count.first), _microseconds(count.last), calls, bits, *hours
+
+
+# --- details
+
+_encode = msgspec.json.Encoder().encode
+_decode_details = msgspec.json.Decoder(KeyDetails).decode
+
+
+def _details(transaction: Transaction, keys: Sequence[int]) -> Iterator[tuple[int, KeyDetails]]:
+    for begin in range(0, len(keys), _AT_ONCE):
+        part = keys[begin : begin + _AT_ONCE]
+        query = f"SELECT key, details FROM details WHERE key IN ({', '.join('?' * len(part))})"
+        for key, details in transaction.fetch(query, part):
+            yield key, _decode_details(details)
+
+
+def _add_details(transaction: Transaction, details: Mapping[Key, KeyDetails]) -> None:
+    # No other process reads them meanwhile: it waits for the rows of the same calls.
+    added = {key_id(key): detail for key, detail in details.items()}
+    for key, known in _details(transaction, list(added)):
+        known.merge(added[key])
+        added[key] = known
+    transaction.execute_each(
+        "INSERT INTO details (key, details) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET details = excluded.details",
+        sorted((key, _encode(detail).decode()) for key, detail in added.items()),
+    )
+
+
+# --- processes
+
+_LIFE = "first, last_beat, seen, has_stopped"
+_ADD_LIFE = (
+    f"INSERT INTO lives (instance, began, {_LIFE}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (instance, began) DO UPDATE"
+    " SET last_beat = excluded.last_beat, seen = excluded.seen, has_stopped = excluded.has_stopped"
+)
+_decode_beat = msgspec.json.Decoder(Heartbeat).decode
+
+
+def _life(row: Row) -> Life:
+    first, last_beat, seen, has_stopped = row
+    return Life.restored(_decode_beat(first), _moment(last_beat), _moment(seen), has_stopped=bool(has_stopped))
+
+
+def _add_lives(transaction: Transaction, beats: Iterable[Heartbeat], seen: Mapping[str, datetime]) -> None:
+    by_instance: dict[str, list[Heartbeat]] = {instance: [] for instance in seen}
+    for beat in beats:
+        by_instance.setdefault(beat.instance, []).append(beat)
+    for instance in sorted(by_instance):
+        query = f"SELECT {_LIFE} FROM lives WHERE instance = ? ORDER BY began DESC LIMIT 1"
+        lives = [_life(row) for row in transaction.fetch(query, [instance])]
+        for beat in sorted(by_instance[instance], key=lambda beat: beat.ts):
+            if not lives or not lives[-1].takes(beat):
+                lives.append(Life(beat))
+        if lives and instance in seen:
+            lives[-1].seen = max(lives[-1].seen, min(seen[instance], lives[-1].due))
+        transaction.execute_each(_ADD_LIFE, (_life_row(life) for life in lives))
+
+
+def _life_row(life: Life) -> Sequence[Any]:
+    first, instance = _encode(life.first).decode(), life.first.instance
+    times = _microseconds(life.last_beat), _microseconds(life.seen)
+    return instance, _microseconds(life.begin), first, *times, int(life.has_stopped)
+
+
+# --- what cannot be read
+
+
+def _unreadable(transaction: Transaction) -> Unreadable:
+    found = Unreadable()
+    for day, count, last, places in transaction.fetch("SELECT day, count, last, places FROM unreadable"):
+        stored = found.days[day or None] = UnreadableDay(_moment(last) if last is not None else None)
+        stored.count, stored.places = count, msgspec.json.decode(places)
+    return found
+
+
+def _add_unreadable(transaction: Transaction, days: Mapping[int | None, UnreadableDay]) -> None:
+    if not days:
+        return
+    found = _unreadable(transaction)
+    for day, added in days.items():
+        for place in added.places:
+            found.add(place, added.last, 0)
+        found.days[day].count += added.count
+    transaction.execute_each(
+        "INSERT INTO unreadable (day, count, last, places) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (day) DO UPDATE SET count = excluded.count, last = excluded.last, places = excluded.places",
+        (
+            (day or _UNDATED, each.count, each.last and _microseconds(each.last), _encode(each.places).decode())
+            for day, each in found.days.items()
+        ),
+    )
+
+
+# --- files
 
 
 def _advance(transaction: Transaction, progress: Progress) -> None:
@@ -160,25 +286,15 @@ def _advance(transaction: Transaction, progress: Progress) -> None:
     )
     changed = transaction.execute(
         "UPDATE files SET position = ?, name = ?, counted = ? WHERE id = ? AND position = ?",
-        [progress.end, progress.name, progress.at, progress.file, progress.begin],
+        [progress.end, progress.name, _microseconds(progress.at), progress.file, progress.begin],
     )
     if not changed:
         raise CountedMeanwhile
 
 
-def _marks(count: int) -> str:
-    return ", ".join("?" * count)
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MICROSECOND
 
 
-_ADD_KEY = f"INSERT INTO keys (id, {', '.join(KEY)}) VALUES ({_marks(1 + len(KEY))}) ON CONFLICT (id) DO NOTHING"
-_DAY = "day, key, first, last, calls, hours"
-_ADD_CALLS = (
-    f"INSERT INTO calls ({_DAY}, {', '.join(HOURS)}) VALUES ({_marks(6 + len(HOURS))})"
-    " ON CONFLICT (day, key) DO UPDATE SET"
-    " first = CASE WHEN excluded.first < calls.first THEN excluded.first ELSE calls.first END,"
-    " last = CASE WHEN excluded.last > calls.last THEN excluded.last ELSE calls.last END,"
-    " calls = calls.calls + excluded.calls, hours = calls.hours | excluded.hours, "
-    + ", ".join(f"{hour} = calls.{hour} + excluded.{hour}" for hour in HOURS)
-)
-_DAYS = f"SELECT {_DAY} FROM calls WHERE day >= ? AND day < ?"
-_HOURS = f"SELECT {_DAY}, {', '.join(HOURS)} FROM calls WHERE day = ?"
+def _moment(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)

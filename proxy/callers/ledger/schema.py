@@ -21,6 +21,14 @@ UPGRADES: tuple[tuple[str, ...], ...] = (
         # would take longer than everything else that they do.
         "CREATE TABLE calls (day INTEGER NOT NULL, key BIGINT NOT NULL REFERENCES keys (id), first BIGINT NOT NULL,"
         f" last BIGINT NOT NULL, calls BIGINT NOT NULL, hours INTEGER NOT NULL, {_COUNTS}, PRIMARY KEY (day, key))",
+        # What `trigger-shim caller` shows of the calls with one key: JSON (`details.KeyDetails`).
+        "CREATE TABLE details (key BIGINT PRIMARY KEY REFERENCES keys (id), details TEXT NOT NULL)",
+        # When which process was writing the log (`log.lives.Life`); `first` is its first heartbeat: JSON.
+        "CREATE TABLE lives (instance TEXT NOT NULL, began BIGINT NOT NULL, first TEXT NOT NULL,"
+        " last_beat BIGINT NOT NULL, seen BIGINT NOT NULL, has_stopped INTEGER NOT NULL,"
+        " PRIMARY KEY (instance, began))",
+        # What may be calls and cannot be read, by day (`log.unreadable`); day 0 is for what cannot be dated.
+        "CREATE TABLE unreadable (day INTEGER PRIMARY KEY, count BIGINT NOT NULL, last BIGINT, places TEXT NOT NULL)",
         # How far each file of the caller log is counted. The ID is a digest of its first line.
         "CREATE TABLE files (id TEXT PRIMARY KEY, name TEXT NOT NULL, position BIGINT NOT NULL,"
         " counted BIGINT NOT NULL)",

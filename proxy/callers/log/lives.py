@@ -6,6 +6,7 @@ come in any order, but those of a process take the least memory in order of time
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Self
 
 from proxy.callers.record import Heartbeat
 
@@ -33,6 +34,18 @@ class Life:
         self.first = beat
         self._end_with(beat)
         self.seen = beat.ts
+
+    @classmethod
+    def restored(cls, first: Heartbeat, last_beat: datetime, seen: datetime, *, has_stopped: bool) -> Self:
+        """A life as it was stored: all its heartbeats have the interval of the first."""
+        life = cls(first)
+        life.last_beat, life.due, life.seen, life.has_stopped = (
+            last_beat,
+            last_beat + patience(first),
+            seen,
+            has_stopped,
+        )
+        return life
 
     @property
     def begin(self) -> datetime:

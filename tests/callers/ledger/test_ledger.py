@@ -1,26 +1,28 @@
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from proxy.callers.ledger.counts import Counts, Strangers
 from proxy.callers.ledger.database import LedgerUnavailable
-from proxy.callers.ledger.ledger import CountedMeanwhile, Day, Key, Ledger, Progress, key_id
+from proxy.callers.ledger.ledger import CountedMeanwhile, Ledger, Progress
+from proxy.callers.log.envelope import decode
+from proxy.callers.log.lives import Lives
+from proxy.callers.log.unreadable import Unreadable
+from proxy.callers.record import CallRecord, Heartbeat, Record
 from tests.callers.ledger.conftest import Connect
+from tests.callers.lines import DAY, NOW, beats, call, line
 
-MONDAY = 739_948
-
-
-def key(caller: str = "nightly", **values: Any) -> Key:
-    known: dict[str, Any] = {
-        "endpoint": "trigger", "caller": caller, "caller_source": "token", "outcome": "forwarded", "status": 200,
-        "org": "acme", "repo": "shop", "repo_id": None, "workflow": "build", "owner": None, "token": "0123456789ab",
-        "user_agent": "curl/8", "run_user": None, "client_ip": "10.0.0.1",
-    }  # fmt: skip
-    return tuple((known | values).values())
+MIDNIGHT = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+HOUR = timedelta(hours=1)
 
 
-def day(caller: str = "nightly", number: int = MONDAY, first: int = 5, last: int = 9, **hours: int) -> Day:
-    return Day(number, key(caller), first, last, {int(hour[1:]): calls for hour, calls in (hours or {"h2": 1}).items()})
+def counted(*records: Record) -> Counts:
+    lines = [line(record) for record in records]
+    counts = Counts(Strangers())
+    counts.add([decode(text) for text in lines], lines, NOW + DAY)
+    return counts
 
 
 def opened(connect: Connect) -> Ledger:
@@ -29,36 +31,47 @@ def opened(connect: Connect) -> Ledger:
     return ledger
 
 
-def rows(ledger: Ledger) -> set[tuple[Any, ...]]:
-    [found] = [set(map(tuple, content.days(0, MONDAY * 2))) for content in ledger.read()]
+def micro(moment: datetime) -> int:
+    return round(moment.timestamp() * 1_000_000)
+
+
+def calls_by_caller(ledger: Ledger) -> dict[str, int]:
+    with ledger.content() as content:
+        names = {number: key[1] for number, key in content.keys().items()}
+        found: dict[str, int] = {}
+        for _, key, _, _, calls, _ in content.days(0, MIDNIGHT.toordinal() + 9):
+            found[names[key]] = found.get(names[key], 0) + calls
     return found
 
 
 def test_calls_of_several_processes_are_added_up(connect: Connect) -> None:
     one, other = opened(connect), opened(connect)
-    one.count([day(first=50, last=60, h2=3, h23=1)])
-    other.count([day(first=40, last=55, h2=1, h0=2), day("weekly"), day(number=MONDAY + 1)])
+    at_two, late = MIDNIGHT + 2 * HOUR, MIDNIGHT + 23 * HOUR
+    one.add(counted(call(late), *[call(at_two + timedelta(minutes=n)) for n in range(3)]))
+    other.add(counted(call(MIDNIGHT), call(at_two - timedelta(seconds=1)), call(at_two - DAY), call(at_two, "weekly")))
 
-    nightly, weekly = key_id(key()), key_id(key("weekly"))
-    assert rows(one) == {
-        (MONDAY, nightly, 40, 60, 7, 1 << 23 | 1 << 2 | 1),
-        (MONDAY, weekly, 5, 9, 1, 1 << 2),
-        (MONDAY + 1, nightly, 5, 9, 1, 1 << 2),
+    with one.content() as content:
+        names = {number: key[1] for number, key in content.keys().items()}
+        found = {(row[0] - MIDNIGHT.toordinal(), names[row[1]]): tuple(row[2:]) for row in content.days(0, 10**6)}
+        [hours] = [row[6:] for row in content.hours(MIDNIGHT.toordinal()) if names[row[1]] == "nightly"]
+    assert found == {
+        (0, "nightly"): (micro(MIDNIGHT), micro(late), 6, 1 << 23 | 0b111),
+        (0, "weekly"): (micro(at_two), micro(at_two), 1, 0b100),
+        (-1, "nightly"): (micro(at_two - DAY), micro(at_two - DAY), 1, 0b100),
     }
-    [content] = [(content.keys(), list(content.hours(MONDAY + 1))) for content in other.read()]
-    assert content[0] == {nightly: key(), weekly: key("weekly")}
-    assert [row[6:] for row in content[1]] == [(0, 0, 1, *[0] * 21)]
+    assert hours == (1, 1, 3, *[0] * 20, 1)
 
 
 def test_a_part_of_the_log_is_counted_once(connect: Connect) -> None:
     one, other = opened(connect), opened(connect)
-    one.count([day()], Progress("f1", "callers.jsonl", 0, 700, at=1))
+    one.add(counted(call(NOW)), progress=Progress("f1", "callers.jsonl", 0, 700, NOW))
     with pytest.raises(CountedMeanwhile):
-        other.count([day()], Progress("f1", "callers.jsonl", 0, 900, at=2))
-    other.count([day()], Progress("f1", "callers.jsonl.1", 700, 900, at=3))
+        other.add(counted(call(NOW)), progress=Progress("f1", "callers.jsonl", 0, 900, NOW))
+    other.add(counted(call(NOW)), progress=Progress("f1", "callers.jsonl.1", 700, 900, NOW + DAY))
 
-    assert (one.position("f1"), one.position("f2")) == ((900, 3), (0, 0))
-    assert [row[4] for row in rows(one)] == [2]
+    assert one.counted("f1") == (900, NOW + DAY)
+    assert one.counted("f2")[0] == 0
+    assert calls_by_caller(one) == {"nightly": 2}
 
 
 def test_processes_that_count_the_same_callers_do_not_wait_for_each_other(connect: Connect) -> None:
@@ -67,23 +80,68 @@ def test_processes_that_count_the_same_callers_do_not_wait_for_each_other(connec
     def count(worker: int) -> None:
         ledger = opened(connect)
         for _ in range(10):
-            ledger.count([day(name) for name in names[worker:] + names[:worker]])
+            ledger.add(counted(*[call(NOW, name) for name in names[worker:] + names[:worker]]))
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(count, range(4)))
-    assert {row[4] for row in rows(opened(connect))} == {40}
+    assert calls_by_caller(opened(connect)) == dict.fromkeys(names, 40)
 
 
-def test_a_ledger_of_a_later_version_is_refused(connect: Connect) -> None:
-    opened(connect).close()
-    database = connect()
-    with database.transaction(writes=True) as transaction:
-        transaction.execute("INSERT INTO versions (version) VALUES (99)")
+def test_the_last_calls_and_what_they_said_are_kept(connect: Connect) -> None:
+    one, other = opened(connect), opened(connect)
+    one.add(counted(*[call(NOW + timedelta(minutes=n), ignored_fields=["image"], inputs=["env"]) for n in range(8)]))
+    other.add(counted(*[call(NOW - timedelta(minutes=n), inputs=["mode"], request_id=f"r{n}") for n in range(1, 9)]))
+    with one.content() as content:
+        [(_, details)] = content.details(list(content.keys()))
 
-    with pytest.raises(LedgerUnavailable, match="version 99, this proxy knows"):
-        opened(connect)
+    assert [last.ts for last in details.last_calls] == [NOW + timedelta(minutes=n) for n in range(-2, 8)]
+    assert (details.ignored_fields, details.inputs) == ({"image": 8}, ["env", "mode"])
+    assert (details.last, details.method) == (NOW + timedelta(minutes=7), "POST")
 
 
-def test_what_is_not_a_ledger_is_no_traceback(connect: Connect) -> None:
-    with pytest.raises(LedgerUnavailable), pytest.raises(StopIteration):
-        next(iter(Ledger(connect()).read()))
+def lives(found: Any) -> list[tuple[Any, ...]]:
+    return [(life.first, life.last_beat, life.seen, life.due, life.has_stopped) for life in found]
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_lives_are_those_of_the_log_however_they_come(connect: Connect, size: int) -> None:
+    ledger = opened(connect)
+    heartbeats = [*beats(NOW - 3 * DAY, NOW - DAY), *beats(NOW - 12 * HOUR)]
+    records: list[CallRecord | Heartbeat] = [*heartbeats, call(NOW, instance=heartbeats[0].instance)]
+    for begin in range(0, len(records), size):
+        ledger.add(counted(*records[begin : begin + size]))
+    with ledger.content() as content:
+        stored = lives(content.lives())
+
+    expected = Lives(heartbeats)
+    [mine] = expected.by_process()
+    mine[-1].seen = NOW
+    assert stored == lives(mine)
+
+
+def test_what_cannot_be_read_is_kept_by_day(connect: Connect) -> None:
+    ledger = opened(connect)
+    for last, places in ((NOW + HOUR, "ab"), (NOW, "cd"), (None, "e")):
+        found = Unreadable()
+        for place in places:
+            found.add(f"{place}.jsonl line 1", last, 2)
+        ledger.add(counted(), found)
+    with ledger.content() as content:
+        days = content.unreadable().days
+
+    assert {day: (each.count, each.last, each.places) for day, each in days.items()} == {
+        NOW.toordinal(): (8, NOW + HOUR, ["a.jsonl line 1", "b.jsonl line 1", "c.jsonl line 1"]),
+        None: (2, None, ["e.jsonl line 1"]),
+    }
+
+
+def test_tokens_that_the_service_accepted_are_known(connect: Connect) -> None:
+    ledger = opened(connect)
+    ledger.add(counted(call(NOW, token="0" * 12), call(NOW, token="1" * 12, status=401), call(NOW, token=None)))
+
+    assert ledger.proven_tokens() == ["0" * 12]
+
+
+def test_what_is_not_a_ledger_is_refused(connect: Connect) -> None:
+    with pytest.raises(LedgerUnavailable), Ledger(connect()).content():
+        pass

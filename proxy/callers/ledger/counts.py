@@ -1,0 +1,160 @@
+"""Adds up records for the ledger.
+
+Pure: the time is an argument.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec.structs import astuple
+
+from proxy.callers.ledger.details import LAST_CALLS, KeyDetails
+from proxy.callers.ledger.schema import KEY
+from proxy.callers.networks import network_of
+from proxy.callers.record import EARLIEST, Heartbeat, ReportedCall, in_utc
+
+Key = tuple[Any, ...]
+"""The values of the columns `schema.KEY`, which are the fields of a `ReportedCall` after the first one."""
+
+_KEY_END = 1 + len(KEY)
+_INSTANCE = ReportedCall.__struct_fields__.index("instance")
+_KEPT = frozenset({"endpoint", "outcome", "status", "caller_source"})
+_STATUS, _TOKEN, _ADDRESS = KEY.index("status"), KEY.index("token"), KEY.index("client_ip")
+
+
+class DayCount:
+    """The calls with one key on one day.
+
+    Attributes:
+        first: time of the first one.
+        last: time of the last one.
+        hours: their number in each hour with calls, from 0 to 23.
+        lines: the lines of the last ones, each with its time.
+        details: their errors and ignored fields, if there were any.
+    """
+
+    __slots__ = ("details", "first", "hours", "last", "lines")
+
+    def __init__(self, moment: datetime) -> None:
+        self.first = self.last = moment
+        self.hours: dict[int, int] = {}
+        self.lines: deque[tuple[datetime, bytes]] = deque(maxlen=LAST_CALLS)
+        self.details: KeyDetails | None = None
+
+
+class Strangers:
+    """Bounds the keys of calls by strangers, who could make up any number of them.
+
+    Args:
+        proven: tokens that the service has accepted, by their fingerprints.
+        most: keys in one hour; further calls of strangers are counted by network and outcome.
+    """
+
+    def __init__(self, proven: Iterable[str] = (), most: int = 1000) -> None:
+        self._proven = set(proven)
+        self._most = most
+        self._hours: dict[int, set[Key]] = {}
+
+    def bounded(self, key: Key, hour: int) -> Key:
+        """The key to count a call by.
+
+        Args:
+            key: of the call.
+            hour: its hour since some fixed time.
+        """
+        token = key[_TOKEN]
+        if token is not None and key[_STATUS] < 400:
+            self._proven.add(token)
+        if token in self._proven:
+            return key
+        keys = self._hours.get(hour)
+        if keys is None:
+            if len(self._hours) >= 24:
+                del self._hours[min(self._hours)]
+            keys = self._hours[hour] = set()
+        if key in keys:
+            return key
+        if len(keys) >= self._most:
+            return _by_network(key)
+        keys.add(key)
+        return key
+
+
+class Counts:
+    """Calls and heartbeats that the ledger does not have yet.
+
+    Args:
+        strangers: bounds their keys.
+
+    Attributes:
+        days: calls by day, as an ordinal, and key.
+        heartbeats: in the order of the log.
+        seen: time of the last record of each process.
+        misdated: number of records whose time cannot be right.
+    """
+
+    def __init__(self, strangers: Strangers) -> None:
+        self.days: dict[tuple[int, Key], DayCount] = {}
+        self.heartbeats: list[Heartbeat] = []
+        self.seen: dict[str, datetime] = {}
+        self.misdated = 0
+        self._strangers = strangers
+
+    def add(self, records: Iterable[ReportedCall | Heartbeat], lines: Iterable[bytes], latest: datetime) -> None:
+        """Add records.
+
+        Args:
+            records: the records.
+            lines: the line of each.
+            latest: records of this time or later are wrong.
+        """
+        for record, line in zip(records, lines, strict=True):
+            if record.ts.tzinfo is not UTC:
+                record.ts = in_utc(record.ts)
+            if not EARLIEST <= record.ts < latest:
+                self.misdated += 1
+            elif isinstance(record, Heartbeat):
+                self.heartbeats.append(record)
+            else:
+                self._add_call(record, line)
+
+    def details(self) -> dict[Key, KeyDetails]:
+        """Details of the calls, by key."""
+        found: dict[Key, KeyDetails] = {}
+        for (_, key), count in self.days.items():
+            details = found.setdefault(key, KeyDetails())
+            details.add_last(count.lines)
+            if count.details is not None:
+                details.merge(count.details)
+        return found
+
+    def _add_call(self, call: ReportedCall, line: bytes) -> None:
+        values, moment = astuple(call), call.ts
+        day, hour, key = moment.toordinal(), moment.hour, values[1:_KEY_END]
+        count = self.days.get((day, key)) or self._new_count(day, key, moment)
+        if moment > count.last:
+            count.last = moment
+        elif moment < count.first:
+            count.first = moment
+        count.hours[hour] = count.hours.get(hour, 0) + 1
+        count.lines.append((moment, line))
+        if call.status >= 400 or b'"ignored_fields"' in line:
+            count.details = count.details or KeyDetails()
+            count.details.add_fields(call.status, call.outcome, line)
+        instance = values[_INSTANCE]
+        if instance is not None and moment > self.seen.get(instance, EARLIEST):
+            self.seen[instance] = moment
+
+    def _new_count(self, day: int, key: Key, moment: datetime) -> DayCount:
+        bounded = self._strangers.bounded(key, day * 24 + moment.hour)
+        return self.days.setdefault((day, bounded), DayCount(moment))
+
+
+def _by_network(key: Key) -> Key:
+    network = network_of(key[_ADDRESS])
+    values = [value if name in _KEPT else None for name, value in zip(KEY, key, strict=True)]
+    values[KEY.index("caller")] = values[_ADDRESS] = str(network.network_address) if network is not None else "unknown"
+    values[KEY.index("caller_source")] = "address"
+    return tuple(values)
