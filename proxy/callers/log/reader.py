@@ -63,10 +63,10 @@ class Reader:
                 yield from self._read(log, stream)
 
     def _read(self, log: Log, stream: io.BufferedReader) -> Iterator[Batch]:
-        lines = _Lines(Neighbours(self.unreadable, log.path, self._latest))
+        lines = Lines(Neighbours(self.unreadable, log.path, self._latest))
         position = 0
         try:
-            for batch in whole_lines(_without(chunks(stream), log.skip, lines), LONGEST_LINE):
+            for batch, _ in whole_lines(without(chunks(stream), log.skip, lines), LONGEST_LINE):
                 records, found = lines.records_in(batch)
                 self.read += len(records)
                 yield records, found
@@ -75,15 +75,15 @@ class Reader:
         except Damaged as damage:
             self._warn(f"{log.path}: {damage}")
             lines.neighbours.add(None)
-        lines.end(_last_change(stream))
+        lines.end(last_change(stream))
         self.skipped += lines.skipped
         if lines.left_out:
             count = pluralize(lines.left_out, "line")
             self._warn(f"{log.path}: skipped {count} of more than {LONGEST_LINE >> 20} MiB, which no record has")
 
 
-class _Lines:
-    """The lines of one log.
+class Lines:
+    """Finds the records in the lines of one log, which may be given in parts.
 
     Attributes:
         number: how many there were so far.
@@ -131,15 +131,19 @@ class _Lines:
         return found.records
 
 
-def whole_lines(content: Iterable[bytes], longest: int) -> Iterator[list[bytes]]:
+def whole_lines(content: Iterable[bytes], longest: int) -> Iterator[tuple[list[bytes], int]]:
     """Split content into lines, each with its newline. `LEFT_OUT` stands for long ones, which are not kept in memory.
 
     Args:
         content: chunks of it, in order.
         longest: bytes that a line may have.
+
+    Yields:
+        Some lines, and the number of bytes up to their end. Only the very last line may lack its newline.
     """
-    rest, is_in_long = b"", False
+    rest, is_in_long, size = b"", False, 0
     for chunk in content:
+        size += len(chunk)
         if is_in_long:
             _, newline, chunk = chunk.partition(b"\n")  # noqa: PLW2901 - what follows the long line
             is_in_long = not newline
@@ -148,12 +152,12 @@ def whole_lines(content: Iterable[bytes], longest: int) -> Iterator[list[bytes]]
         if len(rest) > longest:
             lines.append(rest)
             rest, is_in_long = b"", True
-        yield [line if len(line) <= longest else LEFT_OUT for line in lines]
+        yield [line if len(line) <= longest else LEFT_OUT for line in lines], size - len(rest)
     if rest:
-        yield [rest]
+        yield [rest], size
 
 
-def _without(content: Iterable[bytes], skip: int, lines: _Lines) -> Iterator[bytes]:
+def without(content: Iterable[bytes], skip: int, lines: Lines) -> Iterator[bytes]:
     """The content after so many bytes. The lines before it are counted."""
     for chunk in content:
         lines.number += chunk.count(b"\n", 0, skip) if skip else 0
@@ -161,7 +165,8 @@ def _without(content: Iterable[bytes], skip: int, lines: _Lines) -> Iterator[byt
         skip -= min(skip, len(chunk))
 
 
-def _last_change(stream: io.BufferedReader) -> datetime | None:
+def last_change(stream: io.BufferedReader) -> datetime | None:
+    """When a log was last written; None if that is not known."""
     try:
         found = os.fstat(stream.fileno())
     except OSError:  # standard input that is not a file

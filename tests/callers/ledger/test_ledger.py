@@ -12,6 +12,7 @@ from proxy.callers.log.lives import Lives
 from proxy.callers.log.unreadable import Unreadable
 from proxy.callers.record import CallRecord, Heartbeat, Record
 from tests.callers.ledger.conftest import Connect
+from tests.callers.ledger.reading import calls_by_caller, opened
 from tests.callers.lines import DAY, NOW, beats, call, line
 
 MIDNIGHT = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -25,23 +26,8 @@ def counted(*records: Record) -> Counts:
     return counts
 
 
-def opened(connect: Connect) -> Ledger:
-    ledger = Ledger(connect())
-    ledger.open()
-    return ledger
-
-
 def micro(moment: datetime) -> int:
     return round(moment.timestamp() * 1_000_000)
-
-
-def calls_by_caller(ledger: Ledger) -> dict[str, int]:
-    with ledger.content() as content:
-        names = {number: key[1] for number, key in content.keys().items()}
-        found: dict[str, int] = {}
-        for _, key, _, _, calls, _ in content.days(0, MIDNIGHT.toordinal() + 9):
-            found[names[key]] = found.get(names[key], 0) + calls
-    return found
 
 
 def test_calls_of_several_processes_are_added_up(connect: Connect) -> None:
