@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> ExitStatus:
     analysis, reason = None, "the log was not read"
     if not options.no_log:
         try:
-            analysis = log_options.read_logs(config)
+            analysis = log_options.read_calls(config)
         except NoLog as problem:
             reason = str(problem).partition(": name")[0]
     found = caller_statuses(analysis, rules, policy, now)

@@ -1,14 +1,19 @@
 """The options of the commands that read the caller log, and the reading itself."""
 
 import argparse
+import contextlib
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from proxy.callers.log.files import log_files, size_on_disk
+from proxy.callers.ledger import engines
+from proxy.callers.ledger.database import LedgerUnavailable
+from proxy.callers.ledger.ledger import Ledger
+from proxy.callers.log.files import NoLog, log_files, size_on_disk
 from proxy.callers.report.aggregator import Dimension
-from proxy.callers.report.analysis import Analysis, analyze
+from proxy.callers.report.analysis import Analysis, Logs, Source, StoredLogs, analyze
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config, values
 from proxy.output import terminal
@@ -19,12 +24,15 @@ Time = datetime | timedelta
 
 
 def add_logs(parser: argparse.ArgumentParser) -> None:
-    """Add the log files to read."""
+    """Add what to read: a ledger or log files."""
     parser.add_argument(
         "files",
         nargs="*",
         metavar="LOG",
-        help="log file, may be .gz; - is standard input (default: callers.log and its rotated files)",
+        help="log file, may be .gz; - is standard input (default: the ledger, or the files of callers.log without one)",
+    )
+    parser.add_argument(
+        "--ledger", metavar="ADDRESS", help="read this ledger: a path, or postgresql://… (default: the configured one)"
     )
 
 
@@ -59,9 +67,10 @@ def to_datetime(time: Time | None, now: datetime) -> datetime | None:
     return now - time if isinstance(time, timedelta) else time
 
 
-def read_logs(
+def read_calls(
     config: Config,
     files: Sequence[str] = (),
+    ledger: str | None = None,
     *,
     by: Dimension = "caller",
     since: Time | None = None,
@@ -69,26 +78,46 @@ def read_logs(
     wants_detail: Callable[[str], bool] = lambda _: False,
     expected: Mapping[str, timedelta] | None = None,
 ) -> Analysis:
-    """Read these files, or the configured log, and report on them. The keyword arguments are those of `analyze`.
+    """Report on the calls in these files, or else in this ledger. The keyword arguments are those of `analyze`.
 
     Raises:
-        NoLog: a file cannot be read, or there is no log.
+        NoLog: a file or the ledger cannot be read, or there is no log.
     """
-    paths, current = files or log_files(config.callers.log), now()
-    with terminal.progress(size_on_disk(paths)) as progress:
+    current = now()
+    with _source(config, files, ledger) as source:
         return analyze(
-            paths,
+            source,
             config.callers.known,
             current,
             by=by,
-            since=to_datetime(since, current),
-            until=to_datetime(until, current),
+            since=_full_hour(to_datetime(since, current)),
+            until=_full_hour(to_datetime(until, current)),
             wants_detail=wants_detail,
-            progress=progress,
             policy=config.lifecycle,
             expected=expected,
             gone=config.callers.gone,
         )
+
+
+@contextlib.contextmanager
+def _source(config: Config, files: Sequence[str], address: str | None) -> Iterator[Source]:
+    address = address or (None if files else config.ledger)
+    if address is not None and ("://" in address or Path(address).exists()):
+        try:
+            ledger = Ledger(engines.connect(address, is_readonly=True))
+            with contextlib.closing(ledger):
+                yield StoredLogs(ledger)
+        except LedgerUnavailable as problem:
+            raise NoLog(str(problem)) from None
+        return
+    paths = files or log_files(config.callers.log)
+    with terminal.progress(size_on_disk(paths)) as progress:
+        yield Logs(paths, progress)
+
+
+def _full_hour(moment: datetime | None) -> datetime | None:
+    """The begin of an hour, since the ledger counts by the hour."""
+    return moment.replace(minute=0, second=0, microsecond=0) if moment is not None else None
 
 
 def unknown_caller(name: str, where: str, names: Iterable[str]) -> CommandError:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from proxy.callers.log.lives import Lives
 from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, Record
 from proxy.callers.render.formats import to_json
-from proxy.callers.report.analysis import analyze
+from proxy.callers.report.analysis import Logs, analyze
 from proxy.callers.report.coverage import Span, measure_coverage
 from tests.callers.lines import call, log
 from tests.deploy.clickhouse import ClickHouse
@@ -31,7 +31,7 @@ Row = dict[str, Any]
 def reported(files: Iterable[str], until: datetime, since: datetime | None = None) -> list[Row]:
     """The rows that `trigger-shim callers --format json` prints."""
     # The log may go on after the time that is asked about.
-    made = analyze(files, [], until + timedelta(days=3650), since=since, until=until)
+    made = analyze(Logs(files), [], until + timedelta(days=3650), since=since, until=until)
     report = json.loads(to_json(made.report, made.report.rows, made.read))
     return [_comparable({name: row[name] for name in COLUMNS}) for row in report["callers"]]
 

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from proxy import config, errors
 from proxy.callers.render import formats
-from proxy.callers.report.analysis import analyze
+from proxy.callers.report.analysis import Logs, analyze
 from proxy.config import ConfigError
 from proxy.errors import InvalidBody, InvalidPath, ProxyError
 from proxy.gateway.server.exchange import ServerState
@@ -251,7 +251,7 @@ def records(data: bytes) -> None:
     ):
         file.write(data)
         file.flush()
-        found = analyze([file.name], (), _NOW)
+        found = analyze(Logs([file.name]), (), _NOW)
     report, rows = found.report, found.report.rows
     table = io.StringIO()
     formats.show_table(report, rows, table)

@@ -110,6 +110,11 @@ class Lives:
             self._lives.setdefault(beat.instance, []).append(life)
         self.beats += 1
 
+    def restore(self, life: Life) -> None:
+        """Add a life that was stored."""
+        self._lives.setdefault(life.first.instance, []).append(life)
+        self._number += 1
+
     def saw(self, instance: str | None, moment: datetime) -> None:
         """Add a record that is later than the latest life of its process, if that has one: heartbeats may follow.
 

@@ -7,13 +7,16 @@ from typing import Any, Literal, NamedTuple
 from msgspec.structs import astuple
 
 from proxy.callers.identity import Rule
+from proxy.callers.ledger.ledger import Content
 from proxy.callers.log.lives import Lives, is_valid
 from proxy.callers.log.reader import Batch
 from proxy.callers.record import EARLIEST, Heartbeat, ReportedCall, in_utc
 from proxy.callers.report.attribution import Attribution, Who
 from proxy.callers.report.budget import OTHERS, Budget
 from proxy.callers.report.detail import Detail
+from proxy.callers.report.hours import Hours
 from proxy.callers.report.jobs import Jobs
+from proxy.callers.report.stored import StoredCalls, StoredPeriod
 from proxy.callers.report.strangers import STRANGERS, network_row
 from proxy.callers.report.tally import NO_VALUE, STRANGER, CallKey, Tally
 from proxy.output.formatting import shortened
@@ -162,6 +165,37 @@ class Aggregator:
             elif moment > life.seen:
                 life.seen = moment
 
+    def add_stored(self, content: Content) -> int:
+        """Count what a ledger holds, and return the number of calls. Hours are in the period if a part of them is."""
+        stored = StoredPeriod(content, self._since, self._until)
+        for calls in stored.outside.values():
+            self._stored_count(self._outside, calls)
+        detailed: dict[int, tuple[StoredCalls, Detail]] = {}
+        for calls in stored.inside.values():
+            count = self._stored_count(self._counts, calls)
+            if self._wants_detail(count.who.name) or self._wants_detail(count.network):
+                count.detail = count.detail or Detail(self._detail_texts)
+                detailed[calls.id] = calls, count.detail
+        for number, details in content.details(list(detailed)):
+            calls, detail = detailed[number]
+            detail.add_stored(calls.key, calls.calls, details)
+        for life in content.lives():
+            self.lives.restore(life)
+        return sum(calls.calls for part in (stored.inside, stored.outside) for calls in part.values())
+
+    def _stored_count(self, counts: "_Counts", calls: StoredCalls) -> "_Count":
+        """The count that stored calls belong to, with these calls added to it."""
+        key = calls.key
+        values: tuple[Any, ...] = key if key.token is None else key[: self._key_end - 1]
+        count = counts.get(values)
+        if count is None:
+            who = self._rows.identify(CallKey(*values))
+            count = counts[values] = _Count(calls.first, network_row(key.client_ip), who, 0)
+        count.first, count.last = min(count.first, calls.first), max(count.last, calls.last)
+        count.stored = count.stored or Hours()
+        count.stored.merge(calls.hours)
+        return count
+
     def tallies(self) -> dict[tuple[str, str], Tally]:
         """The calls of each caller in each group, by the names of the group and the caller."""
         self._add_up(most=0)
@@ -234,8 +268,9 @@ class Aggregator:
             most: the number of counts that may wait for a proof that their token is real; if more would have to, they
                 are counted as those of strangers.
         """
-        for values, count in self._outside.items():
-            self._rows.learn(CallKey(*values), count.who)
+        for counts in (self._counts, self._outside):
+            for values, count in counts.items():
+                self._rows.learn(CallKey(*values), count.who)
         waiting = self._add_known(self._counts, self._add_counted)
         outside = self._add_known(self._outside, self._add_times)
         self._pending = sum(count.size for count in (*waiting.values(), *outside.values()))
@@ -276,14 +311,14 @@ class Aggregator:
         return tally
 
     def _add_counted(self, tally: Tally, key: CallKey, count: "_Count") -> None:
-        tally.add(key, count.hours, count.first, count.last)
+        tally.add(key, count.packed_hours(), count.first, count.last)
         if count.detail is not None and self._wants_detail(tally.caller):
             mine = self.details.setdefault(tally.caller, count.detail)
             if mine is not count.detail:
                 mine.merge(count.detail)
 
     def _add_times(self, tally: Tally, key: CallKey, count: "_Count") -> None:
-        tally.add_times(key, count.hours, count.first, count.last)
+        tally.add_times(key, count.packed_hours(), count.first, count.last)
 
     def _group_of(self, row: str, key: CallKey, count: "_Count", *, is_stranger: bool) -> str:
         if not self._is_grouped:
@@ -303,13 +338,18 @@ class _Count:
         size: bytes of the line of the first call.
     """
 
-    __slots__ = ("detail", "first", "hours", "last", "network", "size", "who")
+    __slots__ = ("detail", "first", "hours", "last", "network", "size", "stored", "who")
 
     def __init__(self, moment: datetime, network: str, who: Who, size: int) -> None:
         self.first = self.last = moment
         self.network, self.who, self.size = network, who, size
         self.hours: dict[int, int] = {}
+        self.stored: Hours | None = None
         self.detail: Detail | None = None
+
+    def packed_hours(self) -> Hours:
+        """When the calls were."""
+        return self.stored if self.stored is not None else Hours.of(self.hours)
 
 
 _Counts = dict[tuple[Any, ...], _Count]

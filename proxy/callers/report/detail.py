@@ -6,11 +6,10 @@ from datetime import datetime
 
 import msgspec
 
+from proxy.callers.ledger.details import LAST_CALLS, KeyDetails
 from proxy.callers.record import CallDetail, LastCall, ReportedCall
 from proxy.callers.report.budget import OTHERS, Budget
-
-LAST_CALLS = 10
-"""How many of the last calls are kept."""
+from proxy.callers.report.tally import CallKey
 
 _MAX_VALUES = 1000
 """How many different values of a kind are counted: a caller could make up any number of them."""
@@ -104,6 +103,28 @@ class Detail:
         self._add_use(call, detail)
         self._add_last(call.ts, line)
 
+    def add_stored(self, key: CallKey, calls: int, details: KeyDetails) -> None:
+        """Count calls that the ledger holds.
+
+        Args:
+            key: what they have in common.
+            calls: their number.
+            details: what else they said.
+        """
+        if not details.method:  # something else wrote all these records
+            return
+        for kind, value in (("tokens", key.token), ("addresses", key.client_ip)):
+            self._count(self.counts[kind], value, calls)
+        self._count(self.names, key.caller, calls)
+        for kind, counts in zip(("errors", "ignored_fields", "trigger_fields"), details.counts, strict=True):
+            for value, number in counts.items():
+                self._count(self.counts[kind], value, number)
+        inputs = dict.fromkeys(details.inputs)
+        use = Use(details.last, details.method, details.path, details.hint, calls, inputs)
+        self._merge_use((key.endpoint, key.org, key.repo, key.repo_id, key.workflow), use)
+        for call in details.last_calls:
+            self._add_last(call.ts, msgspec.json.encode(call))
+
     def merge(self, other: "Detail") -> None:
         """Add the calls of another one."""
         for kind, counts in other.counts.items():
@@ -112,13 +133,16 @@ class Detail:
         for name, calls in other.names.items():
             self._count(self.names, name, calls)
         for key, use in other.uses.items():
-            mine = self.uses.get(key)
-            if mine is not None:
-                mine.merge(use)
-            elif len(self.uses) < _MAX_VALUES:
-                self.uses[key] = use
+            self._merge_use(key, use)
         for moment, line in other.lines:
             self._add_last(moment, line)
+
+    def _merge_use(self, key: tuple[str | None, ...], use: Use) -> None:
+        mine = self.uses.get(key)
+        if mine is not None:
+            mine.merge(use)
+        elif len(self.uses) < _MAX_VALUES:
+            self.uses[key] = use
 
     def _count(self, counter: Counter[str], value: str | None, calls: int = 1) -> None:
         if value is not None:

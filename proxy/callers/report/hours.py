@@ -1,7 +1,8 @@
 """How many calls there were on each day, and in which hours of it."""
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Self
 
 _HOURS, _ONE_CALL = 24, 1 << 24
 _MASK = _ONE_CALL - 1
@@ -21,12 +22,26 @@ class Hours:
         self.first = 0
         self.days = array("Q")
 
+    @classmethod
+    def of(cls, calls: Mapping[int, int]) -> Self:
+        """The number of calls in each hour."""
+        hours = cls()
+        for hour, number in calls.items():
+            hours.add(hour, number)
+        return hours
+
     def add(self, hour: int, calls: int) -> None:
         """Count calls in an hour."""
         day, bit = divmod(hour, _HOURS)
-        self._make_room(day, day + 1)
+        self.add_day(day, calls, 1 << bit)
+
+    def add_day(self, day: int, calls: int, bits: int) -> None:
+        """Count calls on a day, as an ordinal, with a bit for each hour with calls."""
         index = day - self.first
-        self.days[index] = (self.days[index] + calls * _ONE_CALL) | 1 << bit
+        if not 0 <= index < len(self.days):
+            self._make_room(day, day + 1)
+            index = day - self.first
+        self.days[index] = (self.days[index] + calls * _ONE_CALL) | bits
 
     def merge(self, other: "Hours") -> None:
         """Add the calls of others."""

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -120,19 +120,18 @@ class Tally:
     users: dict[str, datetime] = field(default_factory=dict)
     counts: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in COUNTED})
 
-    def add(self, key: CallKey, hours: Mapping[int, int], first: datetime, last: datetime) -> None:
+    def add(self, key: CallKey, hours: Hours, first: datetime, last: datetime) -> None:
         """Count calls with the same key.
 
         Args:
             key: what the calls have in common.
-            hours: their number in each hour.
+            hours: when they were.
             first: time of the first one.
             last: time of the last one.
         """
         self.add_times(key, hours, first, last)
-        calls = sum(hours.values())
-        for hour, number in hours.items():
-            self.hours.add(hour, number)
+        calls = sum(number for _, number in hours.by_day())
+        self.hours.merge(hours)
         self.calls += calls
         self.errors += calls if key.status >= 400 else 0
         user = key.run_user
@@ -143,12 +142,12 @@ class Tally:
                 counter = self.counts[kind]
                 counter[value if self._has_room(counter, value) else OTHERS] += calls
 
-    def add_times(self, key: CallKey, hours: Iterable[int], first: datetime, last: datetime) -> None:
+    def add_times(self, key: CallKey, hours: Hours, first: datetime, last: datetime) -> None:
         """Remember when there were calls with the same key, without counting them.
 
         Args:
             key: what the calls have in common.
-            hours: the hours with calls.
+            hours: when they were.
             first: time of the first one.
             last: time of the last one.
         """
@@ -160,7 +159,7 @@ class Tally:
         elif key.outcome not in _UNDECIDED:
             self.last_accepted = _later(self.last_accepted, last)
         is_one = self.source not in {STRANGER, OTHERS}
-        self.jobs.add(key.job if is_one else None, {hour // 24 for hour in hours}, last)
+        self.jobs.add(key.job if is_one else None, (day for day, _ in hours.by_day()), last)
 
     def _has_room(self, counted: Mapping[str, object], value: str) -> bool:
         return value in counted or (len(counted) < _MOST_VALUES and self.texts.take(len(value)))

@@ -1,7 +1,7 @@
 """What tests ask of a ledger."""
 
 from proxy.callers.ledger.ledger import Ledger
-from tests.callers.ledger.conftest import Connect
+from tests.support.ledgers import Connect
 
 
 def opened(connect: Connect) -> Ledger:

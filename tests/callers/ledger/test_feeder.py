@@ -12,9 +12,9 @@ from proxy.callers.ledger import feeder
 from proxy.callers.ledger.database import LedgerUnavailable
 from proxy.callers.ledger.feeder import FileCounter, FileFeeder
 from proxy.callers.ledger.ledger import Ledger
-from tests.callers.ledger.conftest import Connect
 from tests.callers.ledger.reading import calls_by_caller, opened
 from tests.callers.lines import DAY, NOW, call, log
+from tests.support.ledgers import Connect
 
 LATER = NOW + DAY
 

@@ -11,9 +11,9 @@ from proxy.callers.log.envelope import decode
 from proxy.callers.log.lives import Lives
 from proxy.callers.log.unreadable import Unreadable
 from proxy.callers.record import CallRecord, Heartbeat, Record
-from tests.callers.ledger.conftest import Connect
 from tests.callers.ledger.reading import calls_by_caller, opened
 from tests.callers.lines import DAY, NOW, beats, call, line
+from tests.support.ledgers import Connect
 
 MIDNIGHT = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
 HOUR = timedelta(hours=1)

@@ -7,7 +7,7 @@ import pytest
 
 from proxy.callers.record import CLOCK_SKEW, EARLIEST, Record
 from proxy.callers.render.formats import to_json
-from proxy.callers.report.analysis import analyze
+from proxy.callers.report.analysis import Logs, analyze
 from tests.callers.lines import DAY, NOW, beats, call, line, log
 from tests.callers.reports import analyzed, mixed
 
@@ -17,15 +17,15 @@ def test_records_may_be_spread_over_files_in_any_way(tmp_path: Path) -> None:
     (tmp_path / "all").write_bytes(log(*records))
     for part in range(7):
         (tmp_path / str(part)).write_bytes(log(*records[part::7]))
-    parts = analyze([str(tmp_path / str(part)) for part in range(7)], [], NOW)
+    parts = analyze(Logs([str(tmp_path / str(part)) for part in range(7)]), [], NOW)
 
-    assert parts.report == analyze([str(tmp_path / "all")], [], NOW).report
+    assert parts.report == analyze(Logs([str(tmp_path / "all")]), [], NOW).report
     assert parts.read.files == 7
 
 
 def test_details_are_kept_for_the_requested_callers_only(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(log(call(client_ip="10.1.2.3"), call(caller="other", client_ip="10.9.9.9")))
-    details = analyze([str(tmp_path / "log")], [], NOW, wants_detail="nightly".__eq__).details
+    details = analyze(Logs([str(tmp_path / "log")]), [], NOW, wants_detail="nightly".__eq__).details
 
     assert {name: detail.counts["addresses"] for name, detail in details.items()} == {"nightly": {"10.1.2.3": 1}}
 
@@ -69,7 +69,7 @@ def test_a_heartbeat_with_an_interval_that_cannot_be_right_is_skipped(tmp_path: 
     [beat] = beats(NOW)
     (tmp_path / "log").write_bytes(line(msgspec.structs.replace(beat, interval=interval)) + log(*beats(NOW - DAY)))
 
-    assert analyze([str(tmp_path / "log")], [], NOW).read[1:] == (0, 2, 1)
+    assert analyze(Logs([str(tmp_path / "log")]), [], NOW).read[1:] == (0, 2, 1)
 
 
 def test_no_output_lists_days_before_the_log_can_begin(tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+"""Reads the calls that a ledger holds."""
+
+from datetime import UTC, datetime, timedelta
+
+from proxy.callers.ledger.ledger import Content
+from proxy.callers.report.hours import Hours
+from proxy.callers.report.tally import CallKey
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class StoredCalls:
+    """The calls with one key, within the period or outside of it.
+
+    Attributes:
+        id: of the key, in the ledger.
+        hours: when they were.
+    """
+
+    __slots__ = ("_first", "_last", "hours", "id", "key")
+
+    def __init__(self, number: int, key: CallKey, first: int) -> None:
+        self.id, self.key = number, key
+        self._first = self._last = first
+        self.hours = Hours()
+
+    @property
+    def first(self) -> datetime:
+        """Time of the first one; on a day that is only in part within the period, that of the first one of the day."""
+        return _EPOCH + timedelta(microseconds=self._first)
+
+    @property
+    def last(self) -> datetime:
+        """Time of the last one, as `first`."""
+        return _EPOCH + timedelta(microseconds=self._last)
+
+    @property
+    def calls(self) -> int:
+        """Their number."""
+        return sum(calls for _, calls in self.hours.by_day())
+
+    def add(self, day: int, first: int, last: int, calls: int, bits: int) -> None:
+        """Add those on one day."""
+        self._first = min(self._first, first)
+        self._last = max(self._last, last)
+        self.hours.add_day(day, calls, bits)
+
+
+class StoredPeriod:
+    """The calls that a ledger holds, parted by a period.
+
+    Args:
+        content: of the ledger.
+        since, until: the period. Hours of which a part is within it are.
+
+    Attributes:
+        inside: the calls within the period.
+        outside: all others.
+    """
+
+    def __init__(self, content: Content, since: datetime, until: datetime) -> None:
+        self.inside: dict[int, StoredCalls] = {}
+        self.outside: dict[int, StoredCalls] = {}
+        self._keys = content.keys()
+        begin, end = _hour(since), _hour(until + timedelta(hours=1, microseconds=-1))
+        parted = {begin // 24, end // 24}
+        for day, number, first, last, calls, bits in content.days(0, datetime.max.toordinal()):
+            if day not in parted:
+                part = self.inside if begin < day * 24 < end else self.outside
+                self._of(part, number, first).add(day, first, last, calls, bits)
+        for day in parted:
+            for _, number, first, last, _, _, *hours in content.hours(day):
+                for hour, calls in enumerate(hours):
+                    if calls:
+                        part = self.inside if begin <= day * 24 + hour < end else self.outside
+                        self._of(part, number, first).add(day, first, last, calls, 1 << hour)
+
+    def _of(self, part: dict[int, StoredCalls], number: int, first: int) -> StoredCalls:
+        found = part.get(number)
+        if found is None:
+            found = part[number] = StoredCalls(number, CallKey(*self._keys[number]), first)
+        return found
+
+
+def _hour(moment: datetime) -> int:
+    return moment.toordinal() * 24 + moment.hour
