@@ -37,11 +37,14 @@ class Hours:
 
     def add_day(self, day: int, calls: int, bits: int) -> None:
         """Count calls on a day, as an ordinal, with a bit for each hour with calls."""
-        index = day - self.first
-        if not 0 <= index < len(self.days):
+        days, index = self.days, day - self.first
+        if index == len(days) and index:  # the next day, in most cases
+            days.append(calls * _ONE_CALL | bits)
+            return
+        if not 0 <= index < len(days):
             self._make_room(day, day + 1)
-            index = day - self.first
-        self.days[index] = (self.days[index] + calls * _ONE_CALL) | bits
+            days, index = self.days, day - self.first
+        days[index] = (days[index] + calls * _ONE_CALL) | bits
 
     def merge(self, other: "Hours") -> None:
         """Add the calls of others."""
