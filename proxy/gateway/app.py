@@ -2,13 +2,20 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import httpx
 from starlette.types import Receive, Scope, Send
 
+from proxy.callers.ledger import engines
+from proxy.callers.ledger.feeder import FileFeeder
+from proxy.callers.ledger.keeper import Keeper
+from proxy.callers.ledger.ledger import Ledger
+from proxy.callers.ledger.lines import LineFeeder
+from proxy.callers.log.files import STDOUT
 from proxy.callers.log.fingerprint_key import fingerprint_key, key_id
 from proxy.callers.policy_digest import policy_digest
 from proxy.config import Config
@@ -36,6 +43,7 @@ class App:
 
     Raises:
         OSError: the caller log or the fingerprint key cannot be opened.
+        LedgerUnavailable: the library for the ledger's database is not installed.
     """
 
     def __init__(
@@ -52,7 +60,8 @@ class App:
         self._now = now
         self._upstream = Upstream(config.upstream, transport)
         self._metrics = metrics or Metrics(config)
-        self._records = Records(config, self._metrics)
+        self._keeper, keep = _keeper(config, self._metrics, now)
+        self._records = Records(config, self._metrics, keep)
         self._admin = Admin(self._lifespan, self._metrics, LiveReport(config), own_names(config))
         key = fingerprint_key(config.callers.fingerprint_key, config.callers.log)
         self._key_id = key_id(key)
@@ -109,12 +118,16 @@ class App:
         async with self._upstream:
             self._records.open()
             self._beat("start")
+            if self._keeper is not None:
+                self._keeper.start()
             beating = asyncio.create_task(self._keep_beating())
             await self.adopt(self._config)
             yield {"connected": self._connected}
             self._policy.close()
             beating.cancel()
             self._beat("stop")
+            if self._keeper is not None:
+                await asyncio.to_thread(self._keeper.close)
         self.close()
 
     def _connected(self, port: int, change: int) -> None:
@@ -129,6 +142,17 @@ class App:
 
     def _beat(self, at: Literal["start", "interval", "stop"]) -> None:
         self._records.beat(self._now(), at, self._key_id, self._digest)
+
+
+def _keeper(config: Config, metrics: Metrics, now: Clock) -> tuple[Keeper | None, Callable[[bytes], None] | None]:
+    """What keeps the ledger, and what takes the lines of the log if it is standard output."""
+    if config.ledger is None:
+        return None, None
+    ledger = Ledger(engines.connect(config.ledger))
+    if config.callers.log != STDOUT:
+        return Keeper(ledger, FileFeeder(config.callers.log, ledger, now), metrics.ledger_passed), None
+    lines = LineFeeder(uuid.uuid4().hex, ledger, now)
+    return Keeper(ledger, lines, metrics.ledger_passed), lines.put
 
 
 def _digest(config: Config) -> str:

@@ -96,6 +96,11 @@ class Metrics:
         gauge("workers", "Processes that serve.").set(1)
         self._records = counter("caller_log_records", "Records and heartbeats that were written.")
         self._failures = counter("caller_log_write_failures", "Those that could not be written.")
+        latest = partial(Gauge, namespace=NAMESPACE, registry=own, multiprocess_mode="max")
+        about = "When the ledger had everything that was written to the caller log."
+        self._ledger_success = latest("ledger_last_success_timestamp_seconds", about)
+        self._ledger_backlog = latest("ledger_backlog_bytes", "Bytes of the caller log that the ledger does not have.")
+        self._ledger_failures = counter("ledger_failures", "Attempts to write to the ledger that failed.")
         self.reloads = Reloads(own)
         if slot is None:
             self.reloads.record(success=True)
@@ -153,6 +158,19 @@ class Metrics:
     def logged(self, written: bool) -> None:
         """Count a record that was written, or could not be."""
         (self._records if written else self._failures).inc()
+
+    def ledger_passed(self, succeeded: bool, backlog: int) -> None:
+        """Count an attempt to write to the ledger.
+
+        Args:
+            succeeded: whether it has everything now.
+            backlog: bytes of the caller log that it does not have.
+        """
+        if succeeded:
+            self._ledger_success.set_to_current_time()
+        else:
+            self._ledger_failures.inc()
+        self._ledger_backlog.set(backlog)
 
     def connected(self, by: int) -> None:
         """Add to the number of open connections."""

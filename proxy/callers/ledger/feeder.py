@@ -47,6 +47,9 @@ class FileFeeder:
         log: path of the log.
         ledger: where to count.
         now: the time, UTC.
+
+    Attributes:
+        backlog: bytes of the current file that are not counted.
     """
 
     def __init__(self, log: str, ledger: Ledger, now: Clock) -> None:
@@ -54,7 +57,7 @@ class FileFeeder:
         self._counter = FileCounter(ledger, now, is_patient=True)
         self._lock: int | None = None
         self._identity: tuple[int, int] | None = None
-        self._size = self._passes = 0
+        self.backlog = self._size = self._passes = 0
 
     def feed(self) -> None:
         """See `keeper.Feeder`."""
@@ -81,7 +84,9 @@ class FileFeeder:
                 return False
             for path in self._rotated():
                 self._counter.count(path)
+            self.backlog = self._size - self._counter.position
             self._counter.count(self._log, grows=True)
+            self.backlog = 0
         return True
 
     def _is_locked(self) -> bool:
@@ -118,12 +123,16 @@ class FileCounter:
         ledger: where to count.
         now: the time, UTC.
         is_patient: pause as long as each part takes, for other threads.
+
+    Attributes:
+        position: bytes that are counted of the file that was counted last.
     """
 
     def __init__(self, ledger: Ledger, now: Clock, *, is_patient: bool = False) -> None:
         self._ledger, self._now, self._is_patient = ledger, now, is_patient
         self._strangers: Strangers | None = None
         self._growing: _Position | None = None
+        self.position = 0
 
     def count(self, path: str, *, grows: bool = False) -> int:
         """Count what is new in a file.
@@ -163,6 +172,7 @@ class FileCounter:
         changed = last_change(stream)
         if end and not grows and changed is not None and changed < at - _TOLERANCE:
             return None
+        self.position = end
         return _Position(file, path, end)
 
     def _count_from(self, position: "_Position", stream: io.BufferedReader, *, grows: bool) -> int:
@@ -189,7 +199,7 @@ class FileCounter:
         progress = Progress(position.file, position.path, position.end, position.begin + end, now)
         self._ledger.add(counts, position.unreadable, progress)
         position.unreadable.days.clear()
-        position.end = progress.end
+        position.end = self.position = progress.end
         return len(records)
 
     def _bounds(self) -> Strangers:

@@ -1,4 +1,7 @@
-"""Keeps the ledger up to date while the proxy serves, in a thread of its own."""
+"""Keeps the ledger up to date while the proxy serves, in a thread of its own.
+
+Where the log is a file, the thread reads it. Where it is standard output, the thread gets the lines.
+"""
 
 import enum
 import threading
@@ -6,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from proxy.callers.ledger.database import LedgerUnavailable
+from proxy.callers.ledger.ledger import Ledger
 from proxy.output.diagnostics import log
 
 INTERVAL = 1.0
@@ -19,7 +23,13 @@ _FLUSH = 5.0
 
 
 class Feeder(Protocol):
-    """Brings the ledger up to date."""
+    """Brings the ledger up to date.
+
+    Attributes:
+        backlog: bytes of the log that are not counted.
+    """
+
+    backlog: int
 
     def feed(self) -> None:
         """Count what is new.
@@ -48,17 +58,18 @@ class Keeper:
     """Feeds the ledger each second, and after a failure ever more rarely.
 
     Args:
-        open_ledger: prepares the ledger before the first pass; raises `LedgerUnavailable`.
+        ledger: is opened before the first pass, and closed after the last.
         feeder: counts what is new.
-        on_pass: called after each pass with whether it succeeded, from the thread.
+        on_pass: called from the thread after each pass, with whether it succeeded and with the bytes of the log that
+            are not counted.
 
     Attributes:
         state: what is known about the ledger.
     """
 
-    def __init__(self, open_ledger: Callable[[], None], feeder: Feeder, on_pass: Callable[[bool], None]) -> None:
+    def __init__(self, ledger: Ledger, feeder: Feeder, on_pass: Callable[[bool, int], None]) -> None:
         self.state = State.NEW
-        self._open, self._feeder, self._on_pass = open_ledger, feeder, on_pass
+        self._ledger, self._feeder, self._on_pass = ledger, feeder, on_pass
         self._is_open = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
@@ -79,11 +90,12 @@ class Keeper:
             self._pass(self._feeder.feed)
             pause = INTERVAL if self.state is State.UP_TO_DATE else min(max(2 * pause, INTERVAL), _LONGEST_PAUSE)
         self._pass(self._feeder.finish)
+        self._ledger.close()
 
     def _pass(self, feed: Callable[[], None]) -> None:
         try:
             if not self._is_open:
-                self._open()
+                self._ledger.open()
                 self._is_open = True
             feed()
         except LedgerUnavailable as problem:
@@ -94,7 +106,7 @@ class Keeper:
             if self.state is State.UNAVAILABLE:
                 log.info("ledger_available")
             self.state = State.UP_TO_DATE
-        self._on_pass(self.state is State.UP_TO_DATE)
+        self._on_pass(self.state is State.UP_TO_DATE, self._feeder.backlog)
 
     def _failed(self, reason: str) -> None:
         if self.state is not State.UNAVAILABLE:

@@ -26,25 +26,25 @@ class LineFeeder:
         now: the time, UTC.
 
     Attributes:
-        size: bytes of the lines that are not counted yet.
+        backlog: bytes of the lines that are not counted.
     """
 
     def __init__(self, name: str, ledger: Ledger, now: Clock) -> None:
-        self.size = 0
+        self.backlog = 0
         self._name, self._ledger, self._now = name, ledger, now
         self._lines: deque[bytes] = deque()
-        self._lock = threading.Lock()  # for the lines, their size and the number of those that were dropped
+        self._lock = threading.Lock()  # for the lines, the backlog and the number of those that were dropped
         self._dropped = self._counted = 0
         self._strangers: Strangers | None = None
 
     def put(self, line: bytes) -> None:
         """Keep a line. If too many are kept already, it is dropped: the next heartbeat says so."""
         with self._lock:
-            if self.size + len(line) > BACKLOG:
+            if self.backlog + len(line) > BACKLOG:
                 self._dropped += 1
             else:
                 self._lines.append(line)
-                self.size += len(line)
+                self.backlog += len(line)
 
     def feed(self) -> None:
         """See `keeper.Feeder`."""
@@ -64,7 +64,7 @@ class LineFeeder:
             with self._lock:
                 self._dropped -= dropped
                 for _ in lines:
-                    self.size -= len(self._lines.popleft())
+                    self.backlog -= len(self._lines.popleft())
 
     def finish(self) -> None:
         """See `keeper.Feeder`."""

@@ -1,12 +1,16 @@
 """The ledger in a file: SQLite, shared by the processes of one host."""
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from proxy.callers.ledger.database import LedgerUnavailable, Row, Transaction
+from proxy.output.sink import make_folder
+
+_MODE = 0o640
 
 _PATIENCE = 10.0
 """Seconds to wait for another process that writes."""
@@ -54,9 +58,10 @@ class SqliteFile:
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
-            mode = "ro" if self._is_readonly else "rwc"
+            if not self._is_readonly:
+                self._create()
             connection = sqlite3.connect(
-                f"{self._path.resolve().as_uri()}?mode={mode}",
+                f"{self._path.resolve().as_uri()}?{self._mode()}",
                 uri=True,
                 timeout=_PATIENCE,
                 isolation_level=None,
@@ -66,6 +71,20 @@ class SqliteFile:
                 self._configure(connection)
             self._connection = connection
         return self._connection
+
+    def _create(self) -> None:
+        """Create the file with the permissions of the log."""
+        try:
+            make_folder(self._path.parent)
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE))
+        except OSError as error:
+            raise LedgerUnavailable(f"{error.filename or self._path}: {error.strerror}") from None
+
+    def _mode(self) -> str:
+        if not self._is_readonly:
+            return "mode=rw"
+        # Whoever may not write cannot create the files of the write-ahead log, which are there while anybody writes.
+        return "mode=ro" if Path(f"{self._path}-wal").exists() else "mode=ro&immutable=1"
 
     def _configure(self, connection: sqlite3.Connection) -> None:
         [[mode]] = connection.execute("PRAGMA journal_mode = WAL")

@@ -73,10 +73,8 @@ class StoredPeriod:
                 found = outside.get(number) or self._of(outside, number, first)
             else:
                 continue
-            if first < found.first_microsecond:
-                found.first_microsecond = first
-            if last > found.last_microsecond:
-                found.last_microsecond = last
+            found.first_microsecond = min(found.first_microsecond, first)
+            found.last_microsecond = max(found.last_microsecond, last)
             found.hours.add_day(day, calls, bits)
         for day in parted:
             for _, number, first, last, _, _, *hours in content.hours(day):
