@@ -15,8 +15,9 @@ from proxy.callers.ledger.feeder import FileFeeder
 from proxy.callers.ledger.keeper import Keeper
 from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.ledger.lines import LineFeeder
+from proxy.callers.ledger.shared_key import find_key
 from proxy.callers.log.files import STDOUT
-from proxy.callers.log.fingerprint_key import fingerprint_key, key_id
+from proxy.callers.log.fingerprint_key import key_id
 from proxy.callers.policy_digest import policy_digest
 from proxy.config import Config
 from proxy.gateway.admin.hosts import own_names
@@ -63,7 +64,7 @@ class App:
         self._keeper, keep = _keeper(config, self._metrics, now)
         self._records = Records(config, self._metrics, keep)
         self._admin = Admin(self._lifespan, self._metrics, LiveReport(config), own_names(config))
-        key = fingerprint_key(config.callers.fingerprint_key, config.callers.log)
+        key = find_key(config.callers.fingerprint_key, config.callers.log, config.ledger)
         self._key_id = key_id(key)
         self._digest = _digest(config)
         self._policy = ActivePolicy(config, key, now)

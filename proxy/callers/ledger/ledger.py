@@ -102,6 +102,18 @@ class Ledger:
             query = "SELECT DISTINCT token FROM keys WHERE status < 400 AND token IS NOT NULL"
             return [token for (token,) in transaction.fetch(query)]
 
+    def fingerprint_key(self, proposed: bytes) -> bytes:
+        """The key of the fingerprints; the proposed one if there is none yet.
+
+        Raises:
+            LedgerUnavailable: it cannot be read.
+        """
+        with self._database.transaction(writes=True) as transaction:
+            add = "INSERT INTO secrets (name, value) VALUES ('fingerprint_key', ?) ON CONFLICT DO NOTHING"
+            transaction.execute(add, [proposed.decode()])
+            [(key,)] = transaction.fetch("SELECT value FROM secrets WHERE name = 'fingerprint_key'")
+        return str(key).encode()
+
     @contextlib.contextmanager
     def content(self) -> Iterator["Content"]:
         """What the ledger holds at one moment.

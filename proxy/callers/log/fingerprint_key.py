@@ -33,7 +33,7 @@ def fingerprint_key(configured: str | None, caller_log: str) -> bytes:
             "fingerprint_key_missing",
             message="fingerprints of tokens change with every start; set callers.fingerprint_key",
         )
-        return secrets.token_bytes(_KEY_BYTES)
+        return secrets.token_hex(_KEY_BYTES).encode()
     path = Path(caller_log).with_suffix(".key")
     make_folder(path.parent)
     _create_key(path)

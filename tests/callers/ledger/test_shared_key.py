@@ -1,0 +1,59 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.callers.ledger.ledger import Ledger
+from proxy.callers.ledger.shared_key import find_key
+from proxy.callers.log.files import STDOUT
+from proxy.callers.log.fingerprint_key import fingerprint_key
+from tests.support.ledgers import Connect
+from tests.support.postgresql import Postgresql
+
+
+def test_hosts_that_share_a_ledger_have_one_key(server: Postgresql, tmp_path: Path) -> None:
+    address = server.new_database()
+    logs = [str(tmp_path / str(host) / "callers.jsonl") for host in range(5)]
+    with ThreadPoolExecutor(10) as threads:
+        keys = list(threads.map(lambda log: find_key(None, log, address), [*logs, *[STDOUT] * 5]))
+
+    assert len(set(keys)) == 1
+    assert len(keys[0]) >= 32
+
+
+def test_the_key_of_the_first_host_s_log_becomes_that_of_the_ledger(server: Postgresql, tmp_path: Path) -> None:
+    log, address = str(tmp_path / "callers.jsonl"), server.new_database()
+    before = fingerprint_key(None, log)
+
+    assert find_key(None, log, address) == find_key(None, STDOUT, address) == before
+
+
+def test_a_ledger_in_a_file_has_its_key_beside_the_log_or_beside_itself(tmp_path: Path) -> None:
+    log, ledger = str(tmp_path / "log" / "callers.jsonl"), str(tmp_path / "ledger" / "callers.db")
+
+    assert find_key(None, log, ledger) == fingerprint_key(None, log)
+    assert find_key(None, STDOUT, ledger) == fingerprint_key(None, ledger) != fingerprint_key(None, log)
+
+
+def test_a_configured_key_wins(server: Postgresql) -> None:
+    assert find_key("configured", STDOUT, server.new_database()) == b"configured"
+
+
+def test_without_the_ledger_the_key_of_the_log_is_used(tmp_path: Path, capsys: Any) -> None:
+    log = str(tmp_path / "callers.jsonl")
+
+    assert find_key(None, log, "postgresql://nobody@127.0.0.1:1/none") == fingerprint_key(None, log)
+    assert "the fingerprint key is not that of the ledger" in capsys.readouterr().err
+
+
+def test_the_first_proposal_is_kept(connect: Connect) -> None:
+    one, other = Ledger(connect()), Ledger(connect())
+    one.open()
+    assert one.fingerprint_key(b"first") == other.fingerprint_key(b"second") == b"first"
+
+
+@pytest.mark.parametrize("log", ["callers.jsonl", STDOUT])
+def test_no_ledger_means_the_file(tmp_path: Path, log: str) -> None:
+    path = STDOUT if log == STDOUT else str(tmp_path / log)
+    assert find_key(None, path, None)
