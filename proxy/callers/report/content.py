@@ -61,7 +61,7 @@ def chunks(stream: io.BufferedReader) -> Iterator[bytes]:
     content = _decompressed(stream)
     first = next(content, b"")
     content = itertools.chain([first], content)
-    return _from_utf16(content) if first.startswith(_UTF16) else content
+    yield from _from_utf16(content) if first.startswith(_UTF16) else content
 
 
 def _stream(path: str) -> io.BufferedReader:
