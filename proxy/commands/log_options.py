@@ -24,7 +24,7 @@ def add_logs(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="*",
         metavar="LOG",
-        help="log file, may be .gz; - is standard input (default: callers.log and its rotated files)",
+        help="log file, may be compressed; - is standard input (default: callers.log and its rotated files)",
     )
 
 

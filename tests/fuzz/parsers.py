@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from proxy import config, errors
 from proxy.callers.render import formats
+from proxy.callers.report import envelope
 from proxy.callers.report.analysis import analyze
 from proxy.config import ConfigError
 from proxy.errors import InvalidBody, InvalidPath, ProxyError
@@ -260,6 +261,17 @@ def records(data: bytes) -> None:
     assert [ACTING.findall(text.replace("\r\n", "\n")) for text in texts] == [[]] * 4
 
 
+def lines(data: bytes) -> None:
+    """What is found in a line is in it, an envelope changes nothing, and half a record beside it is not overlooked."""
+    for line in data.split(b"\n"):
+        parts = envelope.parts_of(line)
+        assert sum(len(part if isinstance(part, bytes) else part[1]) for part in parts) <= len(line) + len(parts)
+        with contextlib.suppress(UnicodeDecodeError):
+            wrapped = json.dumps({"log": line.decode()}).encode()
+            assert envelope.parts_of(wrapped, 4) == parts
+        assert any(isinstance(part, bytes) for part in envelope.parts_of(line + pieces.HALF))
+
+
 def sources(data: bytes) -> None:
     """A scan of any file ends, and each finding is in it."""
     text = walk.decode(data)
@@ -292,6 +304,7 @@ PARSERS = {
     "paths": Parser(inputs(pieces.PATHS, pieces.CALLED), paths),
     "commands": Parser(inputs(pieces.SHELL, pieces.COMMANDS), commands),
     "records": Parser(inputs(pieces.LINES, pieces.LOGS), records),
+    "lines": Parser(inputs(pieces.LINES, pieces.LOGS), lines),
     "sources": Parser(inputs(pieces.SOURCES, pieces.FILES), sources),
     "configurations": Parser(inputs(pieces.YAML, pieces.CONFIGS), configurations),
 }

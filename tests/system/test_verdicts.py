@@ -30,7 +30,7 @@ def asked(
             monkeypatch.setattr(log_options, "now", lambda: now)
         else:
             options += ["--until", now.isoformat()]
-        logs = [str(file) for file in sorted(case.glob("*.jsonl"))]
+        logs = [str(file) for file in sorted(case.iterdir()) if file.suffix != ".yaml"]
         status = cli.main(["callers", "--format", "json", "--fail-unless-safe", *options, *logs])
         report: dict[str, Any] = yaml.safe_load(capsys.readouterr().out)
         assert status == STATUS[report["verdict"]]

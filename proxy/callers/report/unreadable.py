@@ -3,7 +3,7 @@
 Pure.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -88,18 +88,16 @@ def _by(found: _Day, now: datetime) -> datetime:
 
 def _reason(days: Sequence[_Day], last: datetime, safe_at: datetime) -> str:
     count, places = sum(found.count for found in days), [place for found in days for place in found.places][:_PLACES]
+    what = "1 part of the log that may be a call" if count == 1 else f"{count} parts of the log that may be calls"
     more = f" and {count - len(places)} more" if count > len(places) else ""
-    what, they = ("a call", "it") if count == 1 else ("calls", "they")
     is_dated = all(found.last is not None for found in days)
-    when = f"written on {minute(last)} at the latest" if is_dated else "nobody knows when written"
-    matter = "matters" if count == 1 else "matter"
-    return (
-        f"{', '.join(places)}{more} may be {what}, but cannot be read; {when}, so {they} {matter} until {day(safe_at)}"
-    )
+    when = f"by {minute(last)}" if is_dated else "at a time that nobody knows"
+    where = ", ".join(places) + more
+    return f"{what} cannot be read: {where}; the last was written {when} and matters until {day(safe_at)}"
 
 
 class Neighbours:
-    """Dates the unreadable lines of one log: by a time in them, or by the records before and after them.
+    """Dates the unreadable parts of one log: by a time in them, or by the records before and after them.
 
     Args:
         unreadable: where to count them.
@@ -113,15 +111,15 @@ class Neighbours:
         self._first: str | None = None
         self._waiting = 0
 
-    def add(self, line: int | None, parts: Iterable[bytes] = ()) -> None:
-        """Count a line.
+    def add(self, line: int | None, text: bytes = b"") -> None:
+        """Count a part of the log that may be a call.
 
         Args:
             line: its number; None for all that follows.
-            parts: what cannot be read in it.
+            text: what cannot be read.
         """
-        place = f"{self._path} line {line}" if line is not None else f"the rest of {self._path}"
-        times = [time for part in parts for moment in moments_in(part) if (time := self._plausible(moment)) is not None]
+        place = f"{self._path}:{line}" if line is not None else f"the rest of {self._path}"
+        times = [time for moment in moments_in(text) if (time := self._plausible(moment)) is not None]
         if times:
             self._unreadable.add(place, max(times))
         else:
@@ -146,7 +144,8 @@ class Neighbours:
             changed: when the log was last written; None if that is not known.
         """
         if self._waiting:
-            self._count_waiting(self._plausible(changed) if changed is not None else None)
+            is_right = changed is not None and self._previous is not None and changed >= self._previous
+            self._count_waiting(changed if is_right else None)
 
     def _count_waiting(self, after: datetime | None) -> None:
         # Logs of several processes need not be in order.
