@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from proxy.callers.report.coverage import Coverage, Span
+from proxy.callers.report.doubts import Doubt
 from proxy.callers.report.rhythm import EVERY_STATE, UNKNOWN_RETIRED_AFTER, retired_after_every
 from proxy.callers.report.rows import Row
-from proxy.callers.report.silent import SilentHost
 from proxy.output.formatting import date, day, duration, minute, shortened
 
 Verdict = Literal["safe", "not_yet", "cannot_tell"]
@@ -68,7 +68,7 @@ def conclude(
     callers: Sequence[Row],
     coverage: Coverage,
     absent: Sequence[Unseen] = (),
-    silent: Sequence[SilentHost] = (),
+    doubts: Sequence[Doubt] = (),
     *,
     has_strangers: bool = False,
 ) -> Conclusion:
@@ -78,7 +78,7 @@ def conclude(
         callers: the callers in the log.
         coverage: what the log covers from its begin until now.
         absent: expected callers that the log is too short for.
-        silent: hosts that may still serve.
+        doubts: that somebody unknown may have called.
         has_strangers: whether strangers have called.
     """
     # The order of rows depends on the calls that are counted, and the verdict does not.
@@ -86,15 +86,16 @@ def conclude(
     blocking = [row for row in callers if row.state != "retired" and not row.is_refused]
     refused = [_refused(row) for row in callers if row.state != "retired" and row.is_refused]
     dates = [row.unblocked_at for row in blocking if row.unblocked_at is not None]
+    dates += [doubt.safe_at for doubt in doubts if doubt.safe_at is not None]
     safe_at = max([coverage.covered_at(OBSERVATION, OBSERVED_SHARE), *dates, *(caller.safe_at for caller in absent)])
-    may_serve = [_may_serve(host) for host in silent]
+    unknown = [doubt.reason for doubt in doubts]
     if certain := [row for row in blocking if not row.in_doubt]:
-        return Conclusion("not_yet", [_still_calls(row) for row in certain] + may_serve + refused, safe_at)
-    if blocking or absent or silent or not is_covered(coverage, OBSERVATION):
-        doubts = [f"{shortened(row.name)} may have called in a gap of the log" for row in blocking]
+        return Conclusion("not_yet", [_still_calls(row) for row in certain] + refused + unknown, safe_at)
+    if blocking or absent or doubts or not is_covered(coverage, OBSERVATION):
+        silent = [f"{shortened(row.name)} may have called in a gap of the log" for row in blocking]
         since = min([coverage.period.end - OBSERVATION, *(row.last_seen for row in blocking)])
         expected = [_expected(caller) for caller in absent]
-        reasons = may_serve + _missing(coverage, since) + doubts + expected + refused
+        reasons = unknown + _missing(coverage, since) + silent + expected + refused
         return Conclusion("cannot_tell", reasons, safe_at)
     return Conclusion("safe", [_nobody(callers, coverage, refused, has_strangers=has_strangers), *refused], None)
 
@@ -148,13 +149,6 @@ def _who(row: Row) -> str:
 
 def _expected(caller: Unseen) -> str:
     return f"{shortened(caller.name)} is expected every {duration(caller.every)}, and the log is too short to show it"
-
-
-def _may_serve(host: SilentHost) -> str:
-    return (
-        f"{shortened(host.name)} has been silent since {minute(host.since)} and was not stopped, so it may still serve:"
-        " read its log, too, or add it to callers.gone if it is gone"
-    )
 
 
 def _missing(coverage: Coverage, since: datetime) -> list[str]:
