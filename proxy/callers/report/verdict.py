@@ -144,7 +144,8 @@ def _refused_from(row: Row) -> str:
 
 
 def _who(row: Row) -> str:
-    return shortened(row.name) + (f" of {shortened(row.owner)}" if row.owner is not None else "")
+    successor = f", the successor of {shortened(row.predecessor)}," if row.predecessor is not None else ""
+    return shortened(row.name) + (f" of {shortened(row.owner)}" if row.owner is not None else "") + successor
 
 
 def _expected(caller: Unseen) -> str:
