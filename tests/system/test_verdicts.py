@@ -1,18 +1,23 @@
 """Logs and the verdict that must come of each: `verdicts/README.md`."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
 from proxy import cli
+from proxy.callers.record import Heartbeat
+from proxy.callers.report.lives import deadline
 from proxy.commands import log_options
 
 VERDICTS = Path(__file__).parent / "verdicts"
 CASES = sorted(folder.name for folder in VERDICTS.iterdir() if folder.is_dir())
+MINUTE = timedelta(minutes=1)
+decode = msgspec.json.Decoder(Heartbeat).decode
 STATUS = {"safe": 0, "not_yet": 1, "cannot_tell": 3}
 
 
@@ -31,12 +36,17 @@ def asked(
         else:
             options += ["--until", now.isoformat()]
         logs = [str(file) for file in sorted(case.iterdir()) if file.suffix != ".yaml"]
-        status = cli.main(["callers", "--format", "json", "--fail-unless-safe", *options, *logs])
-        report: dict[str, Any] = yaml.safe_load(capsys.readouterr().out)
+        status, report = reported(capsys, *options, *logs)
         assert status == STATUS[report["verdict"]]
         return report
 
     return ask
+
+
+def reported(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
+    status = cli.main(["callers", "--format", "json", "--fail-unless-safe", *arguments])
+    report: dict[str, Any] = yaml.safe_load(capsys.readouterr().out)
+    return status, report
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -57,4 +67,49 @@ def check(case: Path, asked: Any, *, is_pinned: bool) -> None:
     assert all(name in " ".join(report["reasons"]) for name in expected.pop("names", [])), report["reasons"]
     if "safe_at" in expected:
         assert datetime.fromisoformat(str(report["safe_at"])) == expected.pop("safe_at")
+    assert report["coverage"]["share"] >= expected.pop("coverage", 0)
     assert expected == {}, "the case has a key that nothing reads"
+
+
+# --- when it is safe at the earliest
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_log_that_is_kept_is_safe_from_the_given_date_on_and_not_before(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = VERDICTS / case
+    now, logs = yaml.safe_load((folder / "expected.yaml").read_text())["now"], sorted(folder.glob("*.jsonl"))
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(without_silent_hosts(folder / "config.yaml")))
+
+    def ask(moment: datetime) -> dict[str, Any]:
+        monkeypatch.setattr(log_options, "now", lambda: moment)
+        kept = tmp_path / "kept.jsonl"
+        kept.write_bytes(heartbeats(logs, now, moment))
+        return reported(capsys, "--config", str(config), *map(str, logs), str(kept))[1]
+
+    safe_at = ask(now)["safe_at"]
+    if safe_at is not None:
+        first = datetime.fromisoformat(safe_at)
+        assert first > now
+        assert ask(first - MINUTE)["verdict"] != "safe"
+        assert ask(first + MINUTE)["verdict"] == "safe"
+
+
+def without_silent_hosts(file: Path) -> dict[str, Any]:
+    """A configuration in which all hosts that fell silent are gone: that is for people to say."""
+    content: dict[str, Any] = yaml.safe_load(file.read_text()) if file.exists() else {}
+    return content | {"callers": content.get("callers", {}) | {"gone": ["*"]}}
+
+
+def heartbeats(logs: list[Path], now: datetime, until: datetime) -> bytes:
+    """The next heartbeats of the processes that are alive at a time."""
+    lines = [line for file in logs for line in file.read_bytes().splitlines() if line.startswith(b'{"event":"heart')]
+    last = {beat.instance: beat for beat in sorted(map(decode, lines), key=lambda beat: beat.ts)}
+    found = []
+    for beat in last.values():
+        moment, step = beat.ts, timedelta(seconds=beat.interval)
+        while beat.at != "stop" and now <= deadline(beat) and (moment := moment + step) <= until:
+            found.append(msgspec.structs.replace(beat, ts=moment, at="interval", lost=0))
+    return b"".join(msgspec.json.encode(beat) + b"\n" for beat in found)

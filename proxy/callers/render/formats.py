@@ -108,7 +108,8 @@ def _earliest(report: CallerReport) -> str:
     if report.safe_at is None:
         return ""
     last = f" (the last caller is {printable(shortened(report.last.name))})" if report.last is not None else ""
-    return f"; {minute(report.safe_at)} at the earliest, if nobody calls again{last}"
+    gone = " and the silent hosts are gone" if any(doubt.safe_at is None for doubt in report.doubts) else ""
+    return f"; {minute(report.safe_at)} at the earliest, if nobody calls again{gone}{last}"
 
 
 RETIRED = (
@@ -180,13 +181,14 @@ def profile_to_json(profile: CallerProfile) -> str:
     )
 
 
-_ROW = "source owner contact user users calls by_day first_seen last_seen interval error_share state retired_at".split()
+_ROW = "owner contact user users calls by_day first_seen last_seen interval error_share state retired_at".split()
 
 
 def _row(row: Row, by: str) -> dict[str, Any]:
     is_group = by != "caller"
-    name = {by: row.name, "callers": row.callers} if is_group else {by: row.name}
-    values = {key: getattr(row, key) for key in _ROW if key != by and not (is_group and key == "source")}
+    name: dict[str, Any] = {by: row.name}
+    name |= {"callers": row.callers} if is_group else {"source": row.source, "predecessor": row.predecessor}
+    values = {key: getattr(row, key) for key in _ROW if key != by}
     return name | values | row.counts | {"next": _next(row.effect.next_change), "refused": row.effect.permanent_refusal}
 
 

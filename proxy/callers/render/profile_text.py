@@ -62,6 +62,8 @@ def _facts(profile: CallerProfile, blocks: str) -> Iterator[tuple[str, str]]:
     row = profile.row
     yield "owner", ", ".join(printable(part) for part in (row.owner, row.contact) if part) or UNKNOWN
     yield "user", ", ".join(map(printable, row.users)) or "unknown"
+    if row.predecessor is not None:
+        yield "successor of", printable(row.predecessor)
     yield "state", profile.activity
     if profile.plans is not None:
         yield "next", profile.plans

@@ -15,6 +15,7 @@ from proxy.callers.report.jobs import Jobs
 from proxy.callers.report.lives import Lives, is_valid
 from proxy.callers.report.reader import Batch
 from proxy.callers.report.strangers import STRANGERS, network_row
+from proxy.callers.report.succession import Successions
 from proxy.callers.report.tally import NO_VALUE, STRANGER, CallKey, Tally
 from proxy.output.formatting import shortened
 
@@ -69,13 +70,15 @@ class Aggregator:
         since, until: the period: calls from `since` on and before `until` are counted; None for no limit. Of other
             calls, only their times are kept.
         wants_detail: whether the caller with a name is reported in detail.
-        freeze: `callers_before_freeze` are those with a record from before this time.
+        freeze: `callers_before_freeze` are those with a record from before this time, and `successions` tells who
+            succeeds them.
         latest: records of this time or later are wrong; None for no limit.
         limits: how much is kept.
 
     Attributes:
         lives: the lives of the processes that wrote the logs.
         details: details of the callers that are reported in detail, by name.
+        successions: who called from where; None without a freeze.
         misdated: number of records whose time, or whose interval until the next heartbeat, cannot be right.
     """
 
@@ -101,8 +104,10 @@ class Aggregator:
         self._until = min(until or self._latest, self._latest)
         self._wants_detail = wants_detail
         self._freeze = freeze
+        self.successions = Successions(freeze) if freeze is not None else None
         self._limits = limits
-        self._key_end = _INSTANCE if any(rule.networks for rule in rules) else _ADDRESS
+        needs_address = freeze is not None or any(rule.networks for rule in rules)
+        self._key_end = _INSTANCE if needs_address else _ADDRESS
         self._values: dict[Any, Any] = {}
         self._counts: _Counts = {}
         self._pending = self._calls = 0
@@ -255,6 +260,8 @@ class Aggregator:
                 others[values] = count
             else:
                 add(self._tally(row, key, count), key, count)
+                if self.successions is not None and row != OTHERS and not self._rows.is_stranger(row):
+                    self.successions.add(row, key, count.first, count.last)
         return others
 
     def _add_strangers(self, counts: "_Counts", add: "_Add") -> None:

@@ -117,6 +117,7 @@ class Row(NamedTuple):
         effect: what the policy means for it.
         is_refused: whether the policy refuses it permanently, and the log shows that it does.
         accepted_while_refused: a call was accepted, although the policy refused it permanently by then.
+        predecessor: the caller from before the freeze that it succeeds, if any.
         counts: calls by value, for each of `tally.COUNTED`.
     """
 
@@ -140,6 +141,7 @@ class Row(NamedTuple):
     effect: PolicyEffect
     is_refused: bool
     accepted_while_refused: bool
+    predecessor: str | None
     counts: dict[str, Counter[str]]
 
     @property
@@ -170,7 +172,7 @@ def caller_rows(tallies: Iterable[Tally], period: Span, judge: Judge, effects: E
     for name, parts in by_caller.items():
         whole = _merged(parts)
         row = _row(name, parts, whole, judge.activity(whole), effect=effects[name], period=period, judge=judge)
-        rows.append(row._replace(source=whole.source))
+        rows.append(row._replace(source=whole.source, predecessor=whole.predecessor))
     return _sorted(rows)
 
 
@@ -218,6 +220,7 @@ def _row(
         effect=effect,
         is_refused=judge.enforcement.shows_refusal(whole, effect),
         accepted_while_refused=let_through(whole, effect) is not None,
+        predecessor=None,
         counts=whole.counts,
     )
 

@@ -101,6 +101,7 @@ class Tally:
         has_succeeded: whether any call was answered with less than 400.
         last_accepted, last_refused: time of the last call that was accepted, and of the last one permanently refused.
         counts: calls by value, for each of `COUNTED`.
+        predecessor: the caller from before the freeze that it succeeds (`Successions`), if any.
     """
 
     caller: str
@@ -119,6 +120,7 @@ class Tally:
     last_refused: datetime | None = None
     users: dict[str, datetime] = field(default_factory=dict)
     counts: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in COUNTED})
+    predecessor: str | None = None
 
     def add(self, key: CallKey, hours: Mapping[int, int], first: datetime, last: datetime) -> None:
         """Count calls with the same key.

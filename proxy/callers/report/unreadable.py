@@ -3,36 +3,19 @@
 Pure.
 """
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from proxy.callers.record import EARLIEST, Heartbeat, ReportedCall, in_utc
 from proxy.callers.report.envelope import moments_in
-from proxy.callers.report.rhythm import UNKNOWN_RETIRED_AFTER
-from proxy.output.formatting import day, minute
 
-_PLACES = 3
+PLACES = 3
 """How many places are named."""
 
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
-class Doubt(NamedTuple):
-    """That somebody unknown may have called.
-
-    Attributes:
-        reason: a sentence.
-        last: when they called last, at the latest.
-        safe_at: when they would be retired.
-    """
-
-    reason: str
-    last: datetime
-    safe_at: datetime
-
-
-class _Day:
+class UnreadableDay:
     """What was written on one day, at the latest.
 
     Attributes:
@@ -47,10 +30,14 @@ class _Day:
 
 
 class Unreadable:
-    """Lines that may be calls, and files of which a part is missing: counted by day, in bounded memory."""
+    """Lines that may be calls, and files of which a part is missing: counted by day, in bounded memory.
+
+    Attributes:
+        days: what was written on each day, by its ordinal; None for what cannot be dated.
+    """
 
     def __init__(self) -> None:
-        self._days: dict[int | None, _Day] = {}
+        self.days: dict[int | None, UnreadableDay] = {}
 
     def add(self, place: str, last: datetime | None, count: int = 1) -> None:
         """Count some of them.
@@ -60,40 +47,12 @@ class Unreadable:
             last: when they were written, at the latest; None if that is not known.
             count: how many there are.
         """
-        found = self._days.setdefault(last.toordinal() if last is not None else None, _Day(last))
+        found = self.days.setdefault(last.toordinal() if last is not None else None, UnreadableDay(last))
         found.count += count
         if last is not None and found.last is not None:
             found.last = max(found.last, last)
-        if len(found.places) < _PLACES:
+        if len(found.places) < PLACES:
             found.places.append(place)
-
-    def doubt(self, now: datetime, silence: Callable[[datetime], float]) -> Doubt | None:
-        """Whether somebody unknown may still call; None if whoever it was would be retired by now.
-
-        Args:
-            now: the time of the report.
-            silence: tells how many seconds of silence the log proves since a time.
-        """
-        days = [found for found in self._days.values() if silence(_by(found, now)) <= UNKNOWN_RETIRED_AFTER]
-        if not days:
-            return None
-        last = max(_by(found, now) for found in days)
-        safe_at = now + timedelta(seconds=UNKNOWN_RETIRED_AFTER - silence(last))
-        return Doubt(_reason(days, last, safe_at), last, safe_at)
-
-
-def _by(found: _Day, now: datetime) -> datetime:
-    return min(found.last, now) if found.last is not None else now
-
-
-def _reason(days: Sequence[_Day], last: datetime, safe_at: datetime) -> str:
-    count, places = sum(found.count for found in days), [place for found in days for place in found.places][:_PLACES]
-    what = "1 part of the log that may be a call" if count == 1 else f"{count} parts of the log that may be calls"
-    more = f" and {count - len(places)} more" if count > len(places) else ""
-    is_dated = all(found.last is not None for found in days)
-    when = f"by {minute(last)}" if is_dated else "at a time that nobody knows"
-    where = ", ".join(places) + more
-    return f"{what} cannot be read: {where}; the last was written {when} and matters until {day(safe_at)}"
 
 
 class Neighbours:

@@ -11,6 +11,7 @@ import pytest
 
 from proxy.callers.log.files import NoLog, size_on_disk
 from proxy.callers.record import Heartbeat, Record
+from proxy.callers.report.doubts import unreadable_parts
 from proxy.callers.report.envelope import LEFT_OUT
 from proxy.callers.report.reader import LONGEST_LINE, Reader, whole_lines
 from tests.callers.lines import DAY, NOW, beats, call, line, log
@@ -24,13 +25,13 @@ def callers(reader: Reader) -> list[str]:
 
 def places(reader: Reader, now: datetime = NOW) -> list[str]:
     """Where there may be calls that cannot be read, whenever they were written."""
-    doubt = reader.unreadable.doubt(now, lambda _: 0)
+    doubt = unreadable_parts(reader.unreadable, now, lambda _: 0)
     return doubt.reason.partition(" cannot be read: ")[2].partition(";")[0].split(", ") if doubt is not None else []
 
 
 def last(reader: Reader, now: datetime = NOW) -> datetime | None:
     """When the last of them was written, at the latest."""
-    doubt = reader.unreadable.doubt(now, lambda _: 0)
+    doubt = unreadable_parts(reader.unreadable, now, lambda _: 0)
     return doubt.last if doubt is not None else None
 
 

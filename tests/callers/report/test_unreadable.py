@@ -2,8 +2,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from proxy.callers.report.doubts import Doubt, unreadable_parts
 from proxy.callers.report.rhythm import UNKNOWN_RETIRED_AFTER
-from proxy.callers.report.unreadable import Doubt, Unreadable
+from proxy.callers.report.unreadable import Unreadable
 from tests.callers.lines import DAY, NOW
 
 LIMIT = timedelta(seconds=UNKNOWN_RETIRED_AFTER)
@@ -11,7 +12,7 @@ LIMIT = timedelta(seconds=UNKNOWN_RETIRED_AFTER)
 
 def doubt(unreadable: Unreadable) -> Doubt | None:
     """What is in doubt if the log was kept all the time."""
-    return unreadable.doubt(NOW, lambda moment: max((NOW - moment).total_seconds(), 0))
+    return unreadable_parts(unreadable, NOW, lambda moment: max((NOW - moment).total_seconds(), 0))
 
 
 def test_nothing_is_in_doubt_if_all_was_read() -> None:
@@ -39,7 +40,7 @@ def test_it_does_not_matter_after_that() -> None:
 def test_silence_counts_only_where_the_log_proves_it() -> None:
     unreadable = Unreadable()
     unreadable.add("a:7", NOW - 2 * LIMIT)
-    found = unreadable.doubt(NOW, lambda _: UNKNOWN_RETIRED_AFTER - 60)
+    found = unreadable_parts(unreadable, NOW, lambda _: UNKNOWN_RETIRED_AFTER - 60)
 
     assert found is not None
     assert found.safe_at == NOW + timedelta(minutes=1)
@@ -77,5 +78,5 @@ def test_it_takes_no_more_memory_for_more_of_them() -> None:
     for number in range(100_000):
         unreadable.add(f"a:{number}", NOW)
 
-    [day] = unreadable._days.values()
+    [day] = unreadable.days.values()
     assert (day.count, day.places) == (100_000, ["a:0", "a:1", "a:2"])
