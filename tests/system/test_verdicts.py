@@ -1,5 +1,7 @@
 """Logs and the verdict that must come of each: `verdicts/README.md`."""
 
+import os
+import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,12 +14,12 @@ import yaml
 from proxy import cli
 from proxy.callers.record import Heartbeat
 from proxy.callers.report.lives import deadline
+from proxy.callers.report.reader import Reader
 from proxy.commands import log_options
 
 VERDICTS = Path(__file__).parent / "verdicts"
 CASES = sorted(folder.name for folder in VERDICTS.iterdir() if folder.is_dir())
 MINUTE = timedelta(minutes=1)
-decode = msgspec.json.Decoder(Heartbeat).decode
 STATUS = {"safe": 0, "not_yet": 1, "cannot_tell": 3}
 
 
@@ -79,7 +81,8 @@ def test_a_log_that_is_kept_is_safe_from_the_given_date_on_and_not_before(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = VERDICTS / case
-    now, logs = yaml.safe_load((folder / "expected.yaml").read_text())["now"], sorted(folder.glob("*.jsonl"))
+    now = yaml.safe_load((folder / "expected.yaml").read_text())["now"]
+    logs = [last_written(file, tmp_path, now) for file in sorted(folder.iterdir()) if file.suffix != ".yaml"]
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(without_silent_hosts(folder / "config.yaml")))
 
@@ -97,6 +100,13 @@ def test_a_log_that_is_kept_is_safe_from_the_given_date_on_and_not_before(
         assert ask(first + MINUTE)["verdict"] == "safe"
 
 
+def last_written(log: Path, folder: Path, moment: datetime) -> Path:
+    """A copy of a log that was last written at a time."""
+    copy = Path(shutil.copy(log, folder))
+    os.utime(copy, (moment.timestamp(), moment.timestamp()))
+    return copy
+
+
 def without_silent_hosts(file: Path) -> dict[str, Any]:
     """A configuration in which all hosts that fell silent are gone: that is for people to say."""
     content: dict[str, Any] = yaml.safe_load(file.read_text()) if file.exists() else {}
@@ -105,8 +115,9 @@ def without_silent_hosts(file: Path) -> dict[str, Any]:
 
 def heartbeats(logs: list[Path], now: datetime, until: datetime) -> bytes:
     """The next heartbeats of the processes that are alive at a time."""
-    lines = [line for file in logs for line in file.read_bytes().splitlines() if line.startswith(b'{"event":"heart')]
-    last = {beat.instance: beat for beat in sorted(map(decode, lines), key=lambda beat: beat.ts)}
+    records = [record for batch, _ in Reader(map(str, logs), warn=lambda _: None) for record in batch]
+    beats = [record for record in records if isinstance(record, Heartbeat)]
+    last = {beat.instance: beat for beat in sorted(beats, key=lambda beat: beat.ts)}
     found = []
     for beat in last.values():
         moment, step = beat.ts, timedelta(seconds=beat.interval)

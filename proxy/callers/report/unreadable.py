@@ -103,7 +103,7 @@ class Neighbours:
             changed: when the log was last written; None if that is not known.
         """
         if self._waiting:
-            is_right = changed is not None and self._previous is not None and changed >= self._previous
+            is_right = changed is not None and changed >= (self._previous or EARLIEST)
             self._count_waiting(changed if is_right else None)
 
     def _count_waiting(self, after: datetime | None) -> None:
