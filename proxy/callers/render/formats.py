@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TextIO
 from unicodedata import normalize
 
@@ -161,27 +161,36 @@ def show_table(report: CallerReport, rows: Sequence[Row], out: TextIO) -> None:
 # --- JSON
 
 
-def to_json(report: CallerReport, rows: Sequence[Row], read: ReadCounts) -> str:
-    """The report as a JSON object, which README.md describes."""
-    return json_text(
-        {
-            "generated_at": report.now,
-            "verdict": report.verdict,
-            "reasons": report.reasons,
-            "safe_at": report.safe_at,
-            "coverage": {
-                "share": round(report.coverage.share, 6),
-                "since": report.coverage.period.begin,
-                "until": report.coverage.period.end,
-                "gaps": [_span(gap) for gap in report.coverage.gaps],
-            },
-            "read": read._asdict(),
-            "total": len(report.callers),
-            "retired": report.retired,
-            f"{report.by}s": [_row(row, report.by) for row in rows if not row.is_stranger],
-            "strangers": [_row(row, report.by) for row in rows if row.is_stranger],
-        }
-    )
+def to_json(report: CallerReport, rows: Sequence[Row], read: ReadCounts) -> Iterator[str]:
+    """The report as a JSON object, which README.md describes, in pieces: there can be thousands of rows."""
+    head = {
+        "generated_at": report.now,
+        "verdict": report.verdict,
+        "reasons": report.reasons,
+        "safe_at": report.safe_at,
+        "coverage": {
+            "share": round(report.coverage.share, 6),
+            "since": report.coverage.period.begin,
+            "until": report.coverage.period.end,
+            "gaps": [_span(gap) for gap in report.coverage.gaps],
+        },
+        "read": read._asdict(),
+        "total": len(report.callers),
+        "retired": report.retired,
+    }
+    yield json_text(head).removesuffix("\n}")
+    yield from _json_list(f"{report.by}s", (_row(row, report.by) for row in rows if not row.is_stranger))
+    yield from _json_list("strangers", (_row(row, report.by) for row in rows if row.is_stranger))
+    yield "\n}\n"
+
+
+def _json_list(key: str, items: Iterable[Any]) -> Iterator[str]:
+    yield f',\n  "{key}": ['
+    separator = ""
+    for item in items:
+        yield f"{separator}\n    " + json_text(item).replace("\n", "\n    ")
+        separator = ","
+    yield "\n  ]" if separator else "]"
 
 
 def profile_to_json(profile: CallerProfile) -> str:

@@ -244,10 +244,10 @@ class Aggregator:
         self._counts, self._outside, self._values, self._calls = waiting, outside, {}, 0
 
     def _add_known(self, counts: "_Counts", add: "_Add") -> "_Counts":
-        """Add the counts of which it is known whose they are, and return the others."""
+        """Add the counts of which it is known whose they are, and return the others. Empties `counts`, for memory."""
         others = {}
-        for values, count in counts.items():
-            key = CallKey(*values)
+        for values in list(counts):
+            key, count = CallKey(*values), counts.pop(values)
             row = self._rows.row_of(key, count.who, count.network)
             if row is None:
                 others[values] = count

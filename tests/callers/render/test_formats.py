@@ -33,10 +33,10 @@ def forms(
     profile = make_profile(row, found.details[row.name], "https://api.example")
     return {
         "markdown": to_markdown(report, report.rows, found.read),
-        "json": to_json(report, report.rows, found.read),
+        "json": "".join(to_json(report, report.rows, found.read)),
         "csv": to_csv(report, report.rows),
         "profile": profile_to_json(profile),
-        "html": to_html(found, report.rows, "https://api.example"),
+        "html": "".join(to_html(found, report.rows, "https://api.example")),
         "text": profile_to_text(profile, report.now),
         "issue": profile_to_markdown(profile, report.now),
     }
