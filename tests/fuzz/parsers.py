@@ -256,7 +256,7 @@ def records(data: bytes) -> None:
     report, rows = found.report, found.report.rows
     table = io.StringIO()
     formats.show_table(report, rows, table)
-    texts = [formats.to_json(report, rows, found.read), formats.to_csv(report, rows), table.getvalue()]
+    texts = ["".join(formats.to_json(report, rows, found.read)), formats.to_csv(report, rows), table.getvalue()]
     texts.append(formats.to_markdown(report, rows, found.read))
     assert [ACTING.findall(text.replace("\r\n", "\n")) for text in texts] == [[]] * 4
 

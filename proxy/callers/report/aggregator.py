@@ -196,7 +196,7 @@ class Aggregator:
     def _start_count(self, values: tuple[Any, ...], record: ReportedCall, size: int) -> "_Count":
         count, key = self._count(self._counts, values, record, size)
         if key is not None:
-            count.detail = self._detail_of(self._rows.row_of(key, count.who, count.network), count)
+            count.detail = self._detail_of(self._rows.row_of(key, count.who, count.client_ip), count)
         return count
 
     def _start_outside(self, values: tuple[Any, ...], record: ReportedCall, size: int) -> "_Count":
@@ -212,15 +212,15 @@ class Aggregator:
         count = counts.get(values)
         if count is not None:
             return count, None
-        key, network = CallKey(*values), network_row(record.client_ip)
-        count = counts[values] = _Count(record.ts, network, self._rows.identify(key), size)
+        key = CallKey(*values)
+        count = counts[values] = _Count(record.ts, record.client_ip, self._rows.identify(key), size)
         self._pending += size
         return count, key
 
     def _detail_of(self, row: str | None, count: "_Count") -> Detail | None:
         """Where to count details; a new place if it is not known yet whose they are."""
         if row is None:
-            wanted = self._wants_detail(count.who.name) or self._wants_detail(count.network)
+            wanted = self._wants_detail(count.who.name) or self._wants_detail(network_row(count.client_ip))
             return Detail(self._detail_texts) if wanted else None
         if not self._wants_detail(row):
             return None
@@ -251,11 +251,11 @@ class Aggregator:
         self._counts, self._outside, self._values, self._calls = waiting, outside, {}, 0
 
     def _add_known(self, counts: "_Counts", add: "_Add") -> "_Counts":
-        """Add the counts of which it is known whose they are, and return the others."""
+        """Add the counts of which it is known whose they are, and return the others. Empties `counts`, for memory."""
         others = {}
-        for values, count in counts.items():
-            key = CallKey(*values)
-            row = self._rows.row_of(key, count.who, count.network)
+        for values in list(counts):
+            key, count = CallKey(*values), counts.pop(values)
+            row = self._rows.row_of(key, count.who, count.client_ip)
             if row is None:
                 others[values] = count
             else:
@@ -267,7 +267,7 @@ class Aggregator:
     def _add_strangers(self, counts: "_Counts", add: "_Add") -> None:
         for values, count in counts.items():
             key = CallKey(*values)
-            add(self._tally(self._rows.stranger_row(count.network), key, count), key, count)
+            add(self._tally(self._rows.stranger_row(count.client_ip), key, count), key, count)
 
     def _tally(self, row: str, key: CallKey, count: "_Count") -> Tally:
         is_stranger = self._rows.is_stranger(row)
@@ -306,15 +306,15 @@ class _Count:
     """The calls with one key.
 
     Attributes:
-        network: the row for strangers that call from the address of the first call.
+        client_ip: the address of the first call.
         size: bytes of the line of the first call.
     """
 
-    __slots__ = ("detail", "first", "hours", "last", "network", "size", "who")
+    __slots__ = ("client_ip", "detail", "first", "hours", "last", "size", "who")
 
-    def __init__(self, moment: datetime, network: str, who: Who, size: int) -> None:
+    def __init__(self, moment: datetime, client_ip: str | None, who: Who, size: int) -> None:
         self.first = self.last = moment
-        self.network, self.who, self.size = network, who, size
+        self.client_ip, self.who, self.size = client_ip, who, size
         self.hours: dict[int, int] = {}
         self.detail: Detail | None = None
 

@@ -2,11 +2,13 @@
 
 from array import array
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 _HOURS, _ONE_CALL = 24, 1 << 24
 _MASK = _ONE_CALL - 1
 
 
+@dataclass(slots=True)
 class Hours:
     """The hours with calls, in eight bytes per day: a bit for each hour, and the number of calls above them.
 
@@ -17,9 +19,8 @@ class Hours:
         days: an item for each day from the first on.
     """
 
-    def __init__(self) -> None:
-        self.first = 0
-        self.days = array("Q")
+    first: int = 0
+    days: "array[int]" = field(default_factory=lambda: array("Q"))
 
     def add(self, hour: int, calls: int) -> None:
         """Count calls in an hour."""

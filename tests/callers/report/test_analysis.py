@@ -110,9 +110,8 @@ def test_no_output_lists_days_before_the_log_can_begin(tmp_path: Path) -> None:
     found = analyzed(tmp_path, call(), since=datetime(1, 1, 1, tzinfo=NOW.tzinfo))
 
     assert found.report.coverage.period.begin == EARLIEST
-    assert len(json.loads(to_json(found.report, found.report.rows, found.read))["callers"][0]["by_day"]) == len(
-        found.report.days
-    )
+    report = json.loads("".join(to_json(found.report, found.report.rows, found.read)))
+    assert len(report["callers"][0]["by_day"]) == len(found.report.days)
 
 
 def test_several_fingerprint_keys_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
