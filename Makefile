@@ -9,7 +9,7 @@ SEED ?= 1
 KILLS ?= 50
 SECONDS ?= 30
 
-.PHONY: help install engines demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-verdict bench-logs soak fuzz lock clean
+.PHONY: help install demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-verdict soak fuzz lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,9 +26,6 @@ $(INSTALLED): pyproject.toml deploy/requirements.txt tests/requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
-
-engines: install ## add ClickHouse's and Vector's own engines to .venv, 900 MB, for the tests of deploy/logs
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r tests/engines.txt
 
 demo: install ## show the main job on four calls, against a stand-in successor
 	@$(BIN)/trigger-shim demo
@@ -80,9 +77,6 @@ bench-reports: install ## how fast the reports are, beside jq and GoAccess
 bench-verdict: install ## how often the verdict is wrong, and how long it waits, in a simulation of two years
 	$(BIN)/python -m tests.bench.verdict $(FLAGS)
 
-bench-logs: engines ## what records cost at rest, and how fast ClickHouse reports on them
-	$(BIN)/python -m tests.bench.logs
-
 fuzz: install ## half a minute of made-up input for each parser in turn; SECONDS and SEED set others
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
@@ -95,8 +89,6 @@ lock: install ## renew the locked versions from pyproject.toml
 	  --upgrade pyproject.toml -o deploy/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --upgrade --group dev --constraint deploy/requirements.txt pyproject.toml -o tests/requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  --upgrade --group engines --constraint tests/requirements.txt -o tests/engines.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --upgrade --group build --constraint tests/requirements.txt -o deploy/container/build-requirements.txt
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from proxy import __version__, signals
 from proxy.commands.status import CommandError, ExitStatus
+from proxy.output.encoding import let_standard_output_escape
 
 COMMANDS = ("serve", "health", "check", "lifecycle", "translate", "scan", "callers", "caller", "fingerprint", "demo")
 """Modules of `proxy.commands`, in the order of ``--help``. Only the module of the command that runs is imported."""
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     status: int = ExitStatus.OK
+    let_standard_output_escape()
     try:
         try:
             status = _run(words)

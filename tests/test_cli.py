@@ -117,8 +117,8 @@ def test_an_interrupt_ends_a_command_without_a_traceback(
 
 
 def test_files_may_stand_before_and_behind_the_options(run: Run, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / name).write_bytes(log(*nightly(2, 1)))
+    for name, since in (("a", 2), ("b", 4)):
+        (tmp_path / name).write_bytes(log(*nightly(since, since - 1)))
 
     assert rows(run("callers", "a", *UNTIL, "b").out)[1][3] == "4"
     assert "4 from" in run("caller", "nightly", "a", *UNTIL, "b").out

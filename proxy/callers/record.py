@@ -4,7 +4,7 @@ The log has one JSON object per line. Fields that have their default value are o
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
@@ -137,7 +137,7 @@ class Heartbeat(msgspec.Struct, tag_field="event", tag="heartbeat", omit_default
         instance: the process that wrote it: its host and its process ID.
         key: id of the key of its fingerprints (`fingerprint_key.key_id`).
         policy: digest of the policy that is in force (`policy_digest`).
-        lost: number of records that were not written to the log since the last heartbeat.
+        lost: number of calls whose records were not written to the log since the last heartbeat.
     """
 
     schema: int
@@ -151,7 +151,6 @@ class Heartbeat(msgspec.Struct, tag_field="event", tag="heartbeat", omit_default
 
 
 Record = CallRecord | Heartbeat
-_AnyRecord = TypeVar("_AnyRecord", bound=Record)
 
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 """No record is from before this time: there was no proxy yet. A clock may say so, after a start without a battery."""
@@ -192,13 +191,13 @@ def encode(value: object) -> bytes:
     return line if line.isascii() and b"\x7f" not in line else printable_json(line).encode()
 
 
-def bounded(record: _AnyRecord) -> _AnyRecord:
+def bounded(record: CallRecord) -> CallRecord:
     """A record with every text cut to its longest length, so that its line has about 4 KiB at most.
 
     Lengths are bytes of the line, where a character takes up to twelve. Returns the same record if nothing is too long,
     which takes half a microsecond if its path is short.
     """
-    if isinstance(record, Heartbeat) or _is_short(record):
+    if _is_short(record):
         return record
     cut: dict[str, object] = {
         name: _cut(text, most) for name, most in _LONGEST.items() if (text := getattr(record, name)) is not None

@@ -110,7 +110,7 @@ def _print(output_format: str, analysis: Analysis, rows: list[Row], config: Conf
         case "table":
             formats.show_table(report, rows, sys.stdout)
         case "json":
-            print(formats.to_json(report, rows, counts))
+            sys.stdout.writelines(formats.to_json(report, rows, counts))
         case "csv":
             print(formats.to_csv(report, rows), end="")
         case "markdown":
@@ -118,7 +118,7 @@ def _print(output_format: str, analysis: Analysis, rows: list[Row], config: Conf
         case "html":
             from proxy.callers.render import html_page  # noqa: PLC0415 - only this format needs jinja2
 
-            print(html_page.to_html(analysis, rows, config.upstream.url), end="")
+            sys.stdout.writelines(html_page.to_html(analysis, rows, config.upstream.url))
 
 
 def _selected_rows(report: CallerReport, options: argparse.Namespace) -> list[Row]:

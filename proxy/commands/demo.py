@@ -119,7 +119,7 @@ def _run_step(number: int, step: Step, public: socket.socket, standin: "StandIn"
     before = len(standin.received)
     status, answer = _send(public, step)
     forwarded = standin.received[before:]
-    records = [line for line in log.read_text().splitlines() if '"deprecated_call"' in line]
+    records = [line for line in log.read_text(encoding="utf-8").splitlines() if '"deprecated_call"' in line]
     problems = _problems(step, forwarded, (status, answer), [json.loads(line) for line in records[number - 1 :]])
 
     print(f"{number}. {step.title}")

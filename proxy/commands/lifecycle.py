@@ -108,17 +108,18 @@ def _preview(policy: Policy, subject: CallerStatus, at: datetime) -> Preview:
 _TITLES = ("caller", "owner", "state", "phase", "a call gets", "Deprecation", "Sunset")
 _OPTIONAL_COLUMNS = ("Deprecation", "state", "Sunset", "owner", "phase")
 """What a narrow terminal leaves out, in this order."""
+_MIN_WIDTHS = {"caller": 24, "owner": 12}
 
 
 def _show_table(previews: Iterable[Preview], phase: str, at: datetime) -> None:
     terminal.show_line(sys.stdout, f"At {instant(at)} the phase is {phase}.")
     terminal.show_line(sys.stdout, "")
-    rows = [dict(zip(_TITLES, _cells(preview), strict=True)) for preview in previews]
-    texts = {title: [row[title] for row in rows] for title in _TITLES}
-    dropped = terminal.without_room(texts, _OPTIONAL_COLUMNS, terminal.width(sys.stdout))
-    shown = [title for title in _TITLES if title not in dropped]
-    cells = ([[(row[title], "")] for title in shown] for row in rows)
-    terminal.show_table(sys.stdout, map(terminal.Title, shown), cells)
+    rows = [_cells(preview) for preview in previews]
+    columns = [
+        terminal.Column(title, [row[index] for row in rows], min_width=_MIN_WIDTHS.get(title))
+        for index, title in enumerate(_TITLES)
+    ]
+    terminal.show_table(sys.stdout, columns, _OPTIONAL_COLUMNS)
 
 
 def _cells(preview: Preview) -> list[str]:

@@ -29,7 +29,8 @@ def add_logs(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="*",
         metavar="LOG",
-        help="log file, may be .gz; - is standard input (default: the ledger, or the files of callers.log without one)",
+        help="log file, may be compressed; - is standard input (default: the ledger, or without one the files of"
+        " callers.log)",
     )
     parser.add_argument(
         "--ledger", metavar="ADDRESS", help="read this ledger: a path, or postgresql://… (default: the configured one)"

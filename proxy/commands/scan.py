@@ -1,7 +1,6 @@
 """Finds calls of the withdrawn endpoints in files."""
 
 import argparse
-import io
 import sys
 from typing import TextIO
 
@@ -51,8 +50,6 @@ def run(options: argparse.Namespace) -> ExitStatus:
 
 
 def _print(scan: Scan, output_format: str, out: TextIO) -> None:
-    if isinstance(out, io.TextIOWrapper):  # its encoding may lack characters of a file
-        out.reconfigure(errors="backslashreplace")
     match output_format:
         case "json":
             render.as_json(scan, out)

@@ -1,11 +1,13 @@
 """Formats times, shares, trends, and untrusted text for reports."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
+
+from proxy.output.encoding import escaped
 
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
@@ -93,7 +95,7 @@ def shortened(text: str, length: int = 80) -> str:
 
 def printable(text: str) -> str:
     """Untrusted text on one line: control and bidirectional characters are escaped as in JSON."""
-    return text if text.isprintable() else "".join(map(_escaped, text))
+    return text if text.isprintable() else "".join(char if char.isprintable() else escaped(char) for char in text)
 
 
 def json_text(value: Any) -> str:
@@ -107,24 +109,26 @@ def printable_json(text: bytes) -> str:
 
 
 _NOT_ASCII = re.compile(r"[^\n -~]+")
-_MARKUP = re.compile(r"([\\`*_{}\[\]#|~])")
 
 
-def markdown(text: str) -> str:
-    """Escape text for Markdown."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MARKUP.sub(r"\\\1", text)
+def code(text: str) -> str:
+    """Untrusted text as a Markdown code span (CommonMark 6.1).
+
+    Nothing in it is markup, an automatic link, a mention or a reference to an issue or a commit.
+    """
+    text = printable(text)
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    space = " " if "`" in text or text[:1] in {"", " "} else ""
+    return f"{fence}{space}{text}{space}{fence}"
 
 
-def format_counts(counts: Iterable[tuple[str, int]], most: int = 10) -> str:
-    """The most frequent values, with their counts."""
+def table_code(text: str) -> str:
+    """The same in a table, where bars need an escape even in code, and a backslash before a bar does, too."""
+    return re.sub(r"(\\*)\|", r"\1\1\|", code(text))
+
+
+def format_counts(counts: Iterable[tuple[str, int]], most: int = 10, quote: Callable[[str], str] = printable) -> str:
+    """The most frequent values, with their counts. `quote` makes untrusted text safe to show."""
     ordered = sorted(counts, key=lambda pair: (-pair[1], pair[0]))
     more = [f"and {len(ordered) - most} more"] if len(ordered) > most else []
-    return ", ".join([f"{printable(value)} ({count})" for value, count in ordered[:most]] + more)
-
-
-def _escaped(char: str) -> str:
-    if char.isprintable():
-        return char
-    units = char.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[index]:02x}{units[index + 1]:02x}" for index in range(0, len(units), 2))
+    return ", ".join([f"{quote(value)} ({count})" for value, count in ordered[:most]] + more)

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TextIO
 
 from rich import box
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from proxy.output.encoding import encodable
 from proxy.output.formatting import ASCII_BLOCKS, BLOCKS
 
 _GAP = 2
@@ -22,18 +23,23 @@ SOON = 1.0
 """Seconds of waiting after which progress is shown."""
 
 _UNLIMITED = 100_000
-_NAME_WIDTH = 24
 
 
-class Title(NamedTuple):
-    """The heading of a column.
+class Column(NamedTuple):
+    """A column of a table.
 
     Attributes:
-        is_number: align the column to the right.
+        cells: the texts, one per row.
+        is_number: align it to the right.
+        min_width: its cells may be cut to this width; None if they are never cut.
+        styles: rich styles of cells, by their text; they show only on a terminal.
     """
 
-    text: str
+    title: str
+    cells: Sequence[str]
     is_number: bool = False
+    min_width: int | None = None
+    styles: Mapping[str, str] = {}
 
 
 Styled = Sequence[tuple[str, str]]
@@ -47,33 +53,76 @@ def width(out: TextIO) -> int:
 
 def blocks(out: TextIO) -> str:
     """The characters for a sparkline that the stream can encode."""
-    return BLOCKS if "utf" in (out.encoding or "").lower() else ASCII_BLOCKS
+    return BLOCKS if _is_unicode(out) else ASCII_BLOCKS
 
 
-def without_room(texts: Mapping[str, Sequence[str]], dispensable: Iterable[str], width: int) -> set[str]:
-    """Choose the columns to drop, so that the names in the first column are not cut too short.
+def _is_unicode(out: TextIO) -> bool:
+    return "utf" in (out.encoding or "").lower()
+
+
+def fit(columns: Sequence[Column], dispensable: Iterable[str], width: int) -> dict[str, int]:
+    """Choose which columns to show, and how wide. Widths count cells of the terminal: a Chinese character takes two.
 
     Args:
-        texts: the cells of each column, by its title; names are in the first one.
-        dispensable: titles of columns that may be dropped, the first one first.
-        width: how many characters a line may have.
+        columns: all columns; the first one gives way if the others alone are too wide.
+        dispensable: titles of columns that may be left out, the first one first.
+        width: how many cells a line may have.
+
+    Returns:
+        The width of each column that is shown, by its title.
     """
-    needed = {title: max(map(cell_len, [title, *cells])) + _GAP for title, cells in texts.items()}
-    name = next(iter(texts))
-    needed[name] = min(needed[name], _NAME_WIDTH)
-    dropped: set[str] = set()
+    full = {column.title: max(map(_cell_len, (column.title, *column.cells))) for column in columns}
+    cuttable = {column.title: column.min_width for column in columns if column.min_width is not None}
+    shown = {title: min(size, cuttable.get(title, size)) for title, size in full.items()}
     for title in dispensable:
-        if sum(needed.values()) > width and needed.pop(title, None) is not None:
-            dropped.add(title)
-    return dropped
+        if sum(shown.values()) + _GAP * (len(shown) - 1) > width:
+            shown.pop(title, None)
+    left = width - sum(shown.values()) - _GAP * (len(shown) - 1)
+    first = columns[0].title
+    shown[first] = max(shown[first] + min(left, 0), 1)
+    growing = sorted(cuttable.keys() & shown.keys(), key=lambda title: full[title] - shown[title])
+    for others, title in zip(reversed(range(len(growing))), growing, strict=True):
+        more = min(full[title] - shown[title], max(left, 0) // (others + 1))
+        shown[title] += more
+        left -= more
+    return shown
 
 
-def show_table(out: TextIO, titles: Iterable[Title], rows: Iterable[Sequence[Styled]]) -> None:
-    """Print a table with one line per row; cells are cut if the terminal is too narrow."""
-    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
-    for title in titles:
-        table.add_column(title.text, justify="right" if title.is_number else "left", no_wrap=True, overflow="ellipsis")
-    _show(out, table, rows)
+def show_table(out: TextIO, columns: Sequence[Column], dispensable: Iterable[str]) -> None:
+    """Print a table with one line per row, as wide as the stream, and name the columns that were left out."""
+    columns = [column._replace(cells=[encodable(cell, out) for cell in column.cells]) for column in columns]
+    widths = fit(columns, dispensable, width(out))
+    console, mark = _console(out), "…" if _is_unicode(out) else "..."
+    shown = [_lines(console, column, widths[column.title], mark) for column in columns if column.title in widths]
+    out.writelines(f"{(' ' * _GAP).join(cells).rstrip()}\n" for cells in zip(*shown, strict=True))
+    if left_out := [column.title for column in columns if column.title not in widths]:
+        show_line(out, f"Not shown at this width: {', '.join(left_out)}. --format json has them.")
+
+
+def _lines(console: Console, column: Column, width: int, mark: str) -> Iterator[str]:
+    """The title and the cells of a column, all of one width."""
+    styles = {"": _style(console, ""), **{text: _style(console, style) for text, style in column.styles.items()}}
+    for text in (column.title, *column.cells):
+        size = _cell_len(text)
+        cut, padding = _cut(text, width, mark) if size > width else text, " " * (width - size)
+        begin, end = styles.get(text, ("", ""))
+        yield f"{padding}{begin}{cut}{end}" if column.is_number else f"{begin}{cut}{padding}{end}"
+
+
+def _style(console: Console, style: str) -> tuple[str, str]:
+    """What begins and ends a style on this terminal; nothing elsewhere."""
+    with console.capture() as sample:
+        console.print(Text("|", style), end="")
+    begin, _, end = sample.get().partition("|")
+    return begin, end
+
+
+def _cut(text: str, width: int, mark: str) -> str:
+    return set_cell_size(text, max(width - len(mark), 0)) + mark[:width]
+
+
+def _cell_len(text: str) -> int:
+    return len(text) if text.isascii() else cell_len(text)
 
 
 def show_ruled_table(out: TextIO, titles: Iterable[str], rows: Iterable[Sequence[Styled]]) -> None:
@@ -81,25 +130,25 @@ def show_ruled_table(out: TextIO, titles: Iterable[str], rows: Iterable[Sequence
     table = Table(box=box.HEAVY_HEAD, show_lines=True, header_style="")
     for title in titles:
         table.add_column(title, overflow="fold")
-    _show(out, table, rows)
+    for row in rows:
+        table.add_row(*(Text.assemble(*((encodable(text, out), style) for text, style in cell)) for cell in row))
+    _print(out, table)
 
 
 def show_line(out: TextIO, line: str, style: str = "") -> None:
     """Print a line, wrapped on a terminal."""
-    _print(out, Text(line, style))
-
-
-def _show(out: TextIO, table: Table, rows: Iterable[Sequence[Styled]]) -> None:
-    for row in rows:
-        table.add_row(*(Text.assemble(*cell) for cell in row))
-    _print(out, table)
+    _print(out, Text(encodable(line, out), style))
 
 
 def _print(out: TextIO, what: Table | Text) -> None:
-    console = Console(file=out, width=width(out), highlight=False, emoji=False)
+    console = _console(out)
     with console.capture() as printed:
         console.print(what)
     out.write("".join(f"{line.rstrip()}\n" for line in printed.get().split("\n")[:-1]))
+
+
+def _console(out: TextIO) -> Console:
+    return Console(file=out, width=width(out), highlight=False, emoji=False)
 
 
 def stop_printing() -> None:

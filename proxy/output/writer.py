@@ -24,7 +24,8 @@ LINES = 10_000
 BYTES = 8 << 20
 """How many bytes may be queued."""
 
-Done = Callable[[], None]
+Done = Callable[[bool], None]
+"""What a line is appended with; the observer calls it with whether the line was written."""
 
 # As long as lines get written, or the thread is not in a write, wait this many times before calling it a stall.
 _TURNS = range(10)

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, TextIO
@@ -10,7 +9,7 @@ from urllib.parse import quote
 
 from proxy import __version__
 from proxy.output import terminal
-from proxy.output.formatting import json_text, pluralize, printable
+from proxy.output.formatting import json_text, pluralize, printable, table_code
 from proxy.scan.patterns import Finding
 from proxy.scan.walk import Located, Scan
 from proxy.withdrawn.endpoints import ENDPOINTS
@@ -55,19 +54,12 @@ def markdown(scan: Scan, stream: TextIO) -> None:
     """Write the findings as a Markdown table."""
     stream.write("| where | endpoint | found | replacement |\n| --- | --- | --- | --- |\n")
     for file, finding in scan.found:
-        cells = (_place(file, finding), finding.endpoint, printable(finding.found), printable(finding.replacement))
-        stream.write("| " + " | ".join(map(_code, cells)) + " |\n")
+        cells = (_place(file, finding), finding.endpoint, finding.found, finding.replacement)
+        stream.write("| " + " | ".join(map(table_code, cells)) + " |\n")
 
 
 def _place(file: str, finding: Finding) -> str:
     return f"{printable(_name(file))}:{finding.line}:{finding.column}"
-
-
-def _code(text: str) -> str:
-    """A code span (CommonMark 6.1); in a table, bars need an escape even there."""
-    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
-    space = " " if "`" in text else ""
-    return f"{fence}{space}{text}{space}{fence}".replace("|", "\\|")
 
 
 # --- for programs

@@ -4,12 +4,16 @@ Pure: the time is an argument.
 """
 
 import functools
+from bisect import insort
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from fnmatch import fnmatchcase
+from itertools import groupby
 from typing import NamedTuple
 
 from cronsim import CronSim, CronSimError
+
+_SECOND, _MINUTE, _DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 
 
 class Window(NamedTuple):
@@ -37,10 +41,13 @@ class Once(NamedTuple):
 class Recurring(NamedTuple):
     """Windows that recur, all of one length.
 
+    Where clocks change, a window in the skipped hour begins right after it, and one in the repeated hour begins once,
+    as with cron(8). If `cron` is for every hour, a window begins whenever the clocks show its minute: not in the
+    skipped hour, and twice in the repeated one.
+
     Attributes:
         cron: when they begin: five fields, or six with the seconds first.
-        zone: the time zone of `cron`. When clocks go forward, a window of the skipped hour begins right after it; when
-            they go back, a window of the repeated hour begins once (cron(8)).
+        zone: the time zone of `cron`.
     """
 
     cron: str
@@ -49,22 +56,51 @@ class Recurring(NamedTuple):
 
     def at(self, now: datetime) -> Window | None:
         """The window that is open at a time; the latest one if they overlap."""
-        begin = _last_begin(self.cron, self.zone, now.replace(microsecond=0))
+        begin = _last_begin(self.cron, self.zone, now.astimezone(UTC).replace(microsecond=0))
         window = Window(begin, begin + self.duration) if begin is not None else None
         return window if window is not None and now < window.end else None
 
     def after(self, now: datetime) -> Iterator[Window]:
         """The windows that begin after a time, the next one first; they never end."""
-        for begin in CronSim(self.cron, now.astimezone(self.zone)):
-            yield Window(begin.astimezone(UTC), begin.astimezone(UTC) + self.duration)
+        begins = (begin for begin in _begins(self.cron, self.zone, now.astimezone(UTC)) if begin > now)
+        for begin, _ in groupby(begins):
+            yield Window(begin, begin + self.duration)
 
 
 @functools.lru_cache(256)
 def _last_begin(cron: str, zone: tzinfo, second: datetime) -> datetime | None:
-    # CronSim excludes the given time, so start a second later.
-    begins = CronSim(cron, (second + timedelta(seconds=1)).astimezone(zone), reverse=True)
-    begin = next(begins, None)
-    return begin.astimezone(UTC) if begin is not None else None
+    return next((begin for begin in _begins(cron, zone, second, backwards=True) if begin <= second), None)
+
+
+def _begins(cron: str, zone: tzinfo, near: datetime, *, backwards: bool = False) -> Iterator[datetime]:
+    """When windows begin, from before a time on, in order; or backwards, from after it on. Some can be repeated."""
+    # CronSim only compares local times with the expression. It knows clock changes as well, but not with seconds, and
+    # not those of half an hour, and it goes wrong if it starts in the repeated hour.
+    local_times = [(near + step).astimezone(zone).replace(tzinfo=None) - step for step in (-_DAY, timedelta(0), _DAY)]
+    start = max(local_times) + _SECOND if backwards else min(local_times)  # it leaves out the time that it starts at
+    expression = CronSim(cron, start, reverse=backwards)
+    is_hourly = len(expression.hours) == 24
+    waiting: list[datetime] = []
+    for local in expression:
+        begins = _moments(local, zone, is_hourly=is_hourly)
+        for begin in begins:
+            insort(waiting, begin)
+        # What begins at a later local time can come before some of these, but not before the first of them.
+        while begins and waiting and (waiting[-1] >= begins[-1] if backwards else waiting[0] <= begins[0]):
+            yield waiting.pop(-1 if backwards else 0)
+
+
+def _moments(local: datetime, zone: tzinfo, *, is_hourly: bool) -> list[datetime]:
+    """The moments, in UTC, at which a window for a local time begins."""
+    first, second = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if first.astimezone(zone).replace(tzinfo=None) == local:
+        return [first] if first == second or not is_hourly else [first, second]
+    if is_hourly:
+        return []
+    while first.astimezone(zone).replace(tzinfo=None) != local:
+        local = local.replace(second=0) + _MINUTE
+        first = local.replace(tzinfo=zone).astimezone(UTC)
+    return [first]
 
 
 class Brownout(NamedTuple):

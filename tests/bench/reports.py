@@ -1,4 +1,4 @@
-"""`trigger-shim callers` on a million records, beside jq and GoAccess on the same file; see README.md."""
+"""`trigger-shim callers` on a million records, beside jq and GoAccess, and on ten thousand callers; see README.md."""
 
 import argparse
 import os
@@ -20,6 +20,8 @@ from proxy.callers.record import SCHEMA, CallRecord, Heartbeat
 
 END = datetime(2026, 11, 24, tzinfo=UTC)
 DAYS = 30
+CALLERS = 10_000
+FORMATS = ("table", "json", "csv", "markdown", "html")
 
 JQ = """reduce (inputs | select(.event == "deprecated_call")) as $call ({};
   .[$call.caller] |= {calls: ((.calls // 0) + 1), last: $call.ts, user: $call.run_user,
@@ -99,6 +101,21 @@ def _record(chance: random.Random, moment: datetime, number: int, *, short: bool
     )
 
 
+def write_many_callers(path: Path) -> None:
+    """A log of so many callers, with two to seven calls each on several days."""
+    chance, begin, encode = random.Random(1), END - timedelta(days=DAYS), msgspec.json.Encoder().encode
+    calls = sorted(
+        (begin + timedelta(seconds=chance.randrange(DAYS * 86400)), caller)
+        for caller in range(CALLERS)
+        for _ in range(chance.randrange(2, 8))
+    )
+    with path.open("wb") as out:
+        for number, (moment, caller) in enumerate(calls):
+            record = _record(chance, moment, number, short=False)
+            who = {"caller": f"caller-{caller}", "token": f"{caller * 7919:012x}", "run_user": f"user-{caller % 900}"}
+            out.write(encode(msgspec.structs.replace(record, **who)) + b"\n")
+
+
 def used(command: list[str], cpu: int) -> Used:
     """Run a command on one core."""
     begun = time.perf_counter()
@@ -141,6 +158,14 @@ def main() -> None:
                 for name, command in contenders(log):
                     samples.setdefault(name, []).append(used(command, cpu=0))
             _show(samples)
+        log = Path(folder, "callers.jsonl")
+        write_many_callers(log)
+        print(f"{CALLERS} callers, {log.stat().st_size / 1e6:.0f} MB")
+        name, command = next(contenders(log))
+        for form in FORMATS:
+            runs = [used([*command, "--format", form], cpu=0) for _ in range(options.rounds)]
+            seconds = statistics.median(run.cpu_seconds for run in runs)
+            print(f"  {name} --format {form:8}{seconds:7.2f} s of a core {max(run.mib for run in runs):8.0f} MiB")
 
 
 def _show(samples: dict[str, list[Used]]) -> None:

@@ -26,7 +26,7 @@ def daily(caller: str, first: int, last: int, **fields: Any) -> list[Record]:
 def beats(first: float, last: float = 0) -> list[Record]:
     """A log that was kept from so many days before `NOW` to so many, by a process of its own."""
     times = [NOW - DAY * first + timedelta(hours=hour) for hour in range(int((first - last) * 24) + 1)]
-    return [Heartbeat(SCHEMA, time, "interval", 3600, f"p-{first}") for time in times]
+    return [Heartbeat(SCHEMA, time, "interval", 3600, f"proxy:{first}") for time in times]
 
 
 def analyzed(folder: Path, records: Iterable[Record], **options: Any) -> Analysis:

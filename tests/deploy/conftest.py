@@ -7,26 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.clickhouse import ClickHouse, clickhouse
 from tests.deploy.engine import Engine
 from tests.deploy.vector import Vector
 from tests.support.paths import ROOT
 from tests.system.conftest import month
 
 __all__ = ["month"]
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
-    with clickhouse(tmp_path_factory.mktemp("clickhouse")) as running:
-        yield running
-
-
-@pytest.fixture
-def store(server: ClickHouse) -> ClickHouse:
-    """An empty one."""
-    server.query("TRUNCATE TABLE trigger_shim.log")
-    return server
 
 
 @pytest.fixture(scope="session")

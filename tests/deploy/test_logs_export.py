@@ -1,4 +1,4 @@
-"""The commands of deploy/logs/README.md: what they export is what `trigger-shim callers` reads."""
+"""What deploy/logs ships, and exports by the commands of its README, is what `trigger-shim callers` reads."""
 
 import json
 import random
@@ -11,21 +11,21 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.clickhouse import ClickHouse
 from tests.deploy.tools import DEPLOY
-from tests.deploy.vector import Vector
+from tests.deploy.vector import CONFIG, Vector
 from tests.system.month import END
 
 README = (DEPLOY / "logs" / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)```", README, re.MULTILINE | re.DOTALL)
 COMMANDS = [line for block in BLOCKS for line in re.sub(r"\\?\n  +", " ", block).splitlines()]
-QUERIES = re.findall(r"^```sql\n(.*?)```", README, re.MULTILINE | re.DOTALL)
 
 
-def command(beginning: str, end: str) -> list[str]:
-    """The words of the README's only command that begins and ends so."""
-    (found,) = [line for line in COMMANDS if line.startswith(beginning) and line.endswith(end)]
-    return shlex.split(found.removesuffix(end))
+def exports() -> list[list[str]]:
+    """The words of each command that exports lines, from which `callers` reads them."""
+    into_callers = [line.removesuffix(" | trigger-shim callers -") for line in COMMANDS if "trigger-shim" in line]
+    return [
+        shlex.split(line) for line in into_callers if line.startswith(("clickhouse-client --query 'SELECT", "logcli"))
+    ]
 
 
 def reported(month: Path, log: bytes | str) -> dict[str, Any]:
@@ -37,37 +37,31 @@ def reported(month: Path, log: bytes | str) -> dict[str, Any]:
     return report
 
 
-@pytest.fixture
-def loaded(month: Path, store: ClickHouse, vector: Vector) -> ClickHouse:
-    """It has the month, each line twice."""
-    rows = vector.rows((month / "callers.jsonl").read_bytes())
-    store.insert(rows)
-    store.insert(rows)
-    return store
+def test_the_readme_pipes_whole_lines_of_each_store_into_callers() -> None:
+    clickhouse, loki = exports()
+
+    assert re.fullmatch(r"SELECT line FROM trigger_shim\.log FINAL .* FORMAT TSVRaw", clickhouse[-1])
+    assert "--output=raw" in loki
+    assert loki[-1] == '{service_name="trigger-shim"}'
+    assert CONFIG["sinks"]["loki"]["labels"]["service_name"] == "trigger-shim"
 
 
-def test_what_clickhouse_exports_is_reported_as_the_file_is(month: Path, loaded: ClickHouse) -> None:
-    client, option, sql = command("clickhouse-client --query 'SELECT line", " | trigger-shim callers -")
-    assert (client, option) == ("clickhouse-client", "--query")
-    exported = loaded.query(sql)
-    assert sorted(exported.splitlines()) == sorted((month / "callers.jsonl").read_bytes().splitlines())
+def test_the_table_has_a_place_for_what_vector_sends() -> None:
+    table = (DEPLOY / "logs" / "clickhouse.sql").read_text(encoding="utf-8")
+    sink = CONFIG["sinks"]["clickhouse"]
+
+    assert f"CREATE TABLE IF NOT EXISTS {sink['database']}.{sink['table']}\n" in table
+    # The only column that is not made from the line.
+    columns = re.findall(r"^    (\w+) +\w+", table.partition("(\n")[2].partition("\n)")[0], re.MULTILINE)
+    made = re.findall(r"^    (\w+) +[^\n]*(?:\n +)?MATERIALIZED", table, re.MULTILINE)
+    assert set(columns) - set(made) == {"line"}
+
+
+def test_what_vector_ships_is_reported_as_the_file_is(month: Path, vector: Vector) -> None:
+    shipped = [vector.ship(line) for line in (month / "callers.jsonl").read_bytes().splitlines()]
+    exported = b"".join(one.line + b"\n" for one in shipped if one is not None)
+
     assert reported(month, exported) == reported(month, "callers.jsonl")
-
-
-def test_old_logs_can_be_loaded_and_what_is_no_record_is_gone_by_itself(
-    month: Path, store: ClickHouse, tmp_path: Path
-) -> None:
-    *_, sql = command("zcat --force", "")
-    content = (month / "callers.jsonl").read_bytes()
-    log = tmp_path / "callers.jsonl"
-    log.write_bytes(content + b'torn {"event\n\x00\xff\n' + content[:100] + b"\n")
-    store.query(sql.replace("FORMAT LineAsString", f"FROM INFILE '{log}' FORMAT LineAsString"))
-    unknown = "SELECT countIf(event = '') AS unknown, count() - unknown AS known FROM trigger_shim.log"
-    assert store.rows(unknown) == [{"unknown": 3, "known": content.count(b"\n")}]
-    store.query("SYSTEM START TTL MERGES trigger_shim.log")
-    store.query("OPTIMIZE TABLE trigger_shim.log FINAL")
-    store.query("SYSTEM STOP TTL MERGES trigger_shim.log")
-    assert store.rows(unknown)[0]["unknown"] == 0
 
 
 @pytest.mark.parametrize("order", ["newest first", "any"])
@@ -80,13 +74,12 @@ def test_the_order_of_an_export_does_not_matter(month: Path, order: str) -> None
     assert reported(month, b"".join(lines)) == reported(month, "callers.jsonl")
 
 
-def test_lines_that_come_twice_are_counted_twice(month: Path) -> None:
-    content = (month / "callers.jsonl").read_bytes()
-    once, twice = reported(month, content), reported(month, content + content)
-    assert [row["calls"] for row in twice["callers"]] == [2 * row["calls"] for row in once["callers"]]
+def test_the_queries_for_loki_use_the_labels_that_lines_have(month: Path, vector: Vector) -> None:
+    queries = re.findall(r"^\|.*`(.*\{service_name.*)` \|$", README, re.MULTILINE)
+    shipped = [vector.ship(line) for line in (month / "callers.jsonl").read_bytes().splitlines()]
+    labels = [one.labels | {"service_name": "trigger-shim"} for one in shipped if one is not None]
 
-
-@pytest.mark.parametrize("sql", QUERIES)
-def test_the_queries_of_the_readme_find_something(sql: str, loaded: ClickHouse) -> None:
-    end = f"toDateTime64('{END:%Y-%m-%d %H:%M:%S}', 6, 'UTC')"
-    assert loaded.query(sql.strip().removesuffix(";").replace("now()", end))
+    assert len(queries) == 3
+    for query in queries:
+        selector = re.findall(r'(\w+)(!?=)"([^"]*)"', query[query.index("{") : query.index("}")])
+        assert any(all((had.get(name) == value) is (how == "=") for name, how, value in selector) for had in labels)

@@ -11,7 +11,6 @@ import yaml
 from proxy.callers.log.reader import Reader
 from proxy.callers.record import SCHEMA, Heartbeat
 from tests.callers.lines import call, line
-from tests.deploy.clickhouse import ClickHouse
 from tests.deploy.tools import DEPLOY
 from tests.deploy.vector import CONFIG, FILE, Vector
 
@@ -125,16 +124,6 @@ def test_loki_has_a_record_at_its_own_time_under_labels_that_nobody_makes_up(vec
     assert beat is not None
     assert (called.at, called.labels) == (AT, {"event": "deprecated_call", "outcome": "forwarded"})
     assert (beat.at, beat.labels) == (AT, {"event": "heartbeat"})
-
-
-def test_clickhouse_takes_every_line_and_gives_it_back_byte_for_byte(vector: Vector, store: ClickHouse) -> None:
-    lines = list(RECORDS.values())
-    store.insert(vector.rows(b"\n".join(lines)))
-    assert sorted(store.query("SELECT line FROM trigger_shim.log FORMAT TSVRaw").splitlines(keepends=True)) == sorted(
-        line + b"\n" for line in lines
-    )
-    times = store.rows("SELECT DISTINCT ts FROM trigger_shim.log WHERE event = 'deprecated_call'")
-    assert times == [{"ts": "2026-11-23T10:00:00.123456Z"}]
 
 
 # --- what is around the transforms: no Vector runs here

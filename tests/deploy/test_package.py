@@ -87,16 +87,22 @@ def test_the_metadata_say_what_it_is_and_what_it_needs(metadata: Message) -> Non
     assert metadata["License-File"] == "LICENSE"
     assert metadata["Requires-Python"] == ">=3.11"
     assert str(metadata.get_payload()).startswith("# trigger-shim\n")
-    needed = metadata.get_all("Requires-Dist", [])
-    assert set(map(Requirement, needed)) == set(map(Requirement, project["dependencies"]))
-    assert all(">=" in requirement for requirement in needed)
+    assert set(needed(metadata)) == set(map(Requirement, project["dependencies"]))
+    assert metadata.get_all("Provides-Extra") == list(project["optional-dependencies"])
+    assert all(">=" in requirement for requirement in metadata.get_all("Requires-Dist", []))
+
+
+def needed(metadata: Message) -> list[Requirement]:
+    """What is needed without extras."""
+    found = map(Requirement, metadata.get_all("Requires-Dist", []))
+    return [requirement for requirement in found if "extra ==" not in str(requirement.marker)]
 
 
 def test_the_lock_names_every_dependency_with_its_hashes(metadata: Message) -> None:
     lock = (ROOT / "deploy" / "requirements.txt").read_text()
     locked = dict(re.findall(r"^([\w.-]+)==\S+(?: ; .*?)? (\\\n    --hash=sha256:)", lock, re.MULTILINE))
     assert len(locked) == len(re.findall(r"^\S+==", lock, re.MULTILINE))
-    assert locked.keys() >= {Requirement(need).name for need in metadata.get_all("Requires-Dist", [])}
+    assert locked.keys() >= {requirement.name for requirement in needed(metadata)}
 
 
 def test_the_pythons_that_the_metadata_name_are_those_that_are_tried(metadata: Message) -> None:

@@ -1,15 +1,13 @@
 """The transforms of deploy/logs/vector.yaml, run by Vector's own engine for them."""
 
 import base64
-import importlib
-import importlib.util
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import yaml
+from vrl_python import VRLRuntime
 
 from tests.deploy.tools import DEPLOY
-from tests.support.programs import lack
 
 FILE = DEPLOY / "logs" / "vector.yaml"
 CONFIG: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
@@ -30,12 +28,10 @@ class Shipped(NamedTuple):
 
 
 class Vector:
-    """Runs what is between the source and the sinks; a test that needs it is skipped where it is not installed."""
+    """Runs what is between the source and the sinks."""
 
     def __init__(self) -> None:
-        if importlib.util.find_spec("vrl_python") is None:
-            lack("vrl-python is not installed", "make engines")
-        self._run = importlib.import_module("vrl_python").VRLRuntime().execute
+        self._run = VRLRuntime().execute
         transforms = CONFIG["transforms"]
         # A line's bytes come in and go out as base64, since Python's strings cannot hold them all.
         self._program = "\n".join(
@@ -60,8 +56,3 @@ class Vector:
             return None
         at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=event["at"])
         return Shipped(event["row"].encode(), base64.b64decode(event["line"]), at, event["labels"])
-
-    def rows(self, log: bytes) -> bytes:
-        """What ClickHouse is sent of a log."""
-        shipped = (self.ship(line) for line in log.split(b"\n"))
-        return b"".join(one.row + b"\n" for one in shipped if one is not None)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from proxy import config, errors
+from proxy.callers.log import envelope
 from proxy.callers.render import formats
 from proxy.callers.report.analysis import Logs, analyze
 from proxy.config import ConfigError
@@ -255,9 +256,20 @@ def records(data: bytes) -> None:
     report, rows = found.report, found.report.rows
     table = io.StringIO()
     formats.show_table(report, rows, table)
-    texts = [formats.to_json(report, rows, found.read), formats.to_csv(report, rows), table.getvalue()]
+    texts = ["".join(formats.to_json(report, rows, found.read)), formats.to_csv(report, rows), table.getvalue()]
     texts.append(formats.to_markdown(report, rows, found.read))
     assert [ACTING.findall(text.replace("\r\n", "\n")) for text in texts] == [[]] * 4
+
+
+def lines(data: bytes) -> None:
+    """What is found in a line is in it, an envelope changes nothing, and half a record beside it is not overlooked."""
+    for line in data.split(b"\n"):
+        parts = envelope.parts_of(line)
+        assert sum(len(part if isinstance(part, bytes) else part[1]) for part in parts) <= len(line) + len(parts)
+        with contextlib.suppress(UnicodeDecodeError):
+            wrapped = json.dumps({"log": line.decode()}).encode()
+            assert envelope.parts_of(wrapped, 4) == parts
+        assert any(isinstance(part, bytes) for part in envelope.parts_of(line + pieces.HALF))
 
 
 def sources(data: bytes) -> None:
@@ -292,6 +304,7 @@ PARSERS = {
     "paths": Parser(inputs(pieces.PATHS, pieces.CALLED), paths),
     "commands": Parser(inputs(pieces.SHELL, pieces.COMMANDS), commands),
     "records": Parser(inputs(pieces.LINES, pieces.LOGS), records),
+    "lines": Parser(inputs(pieces.LINES, pieces.LOGS), lines),
     "sources": Parser(inputs(pieces.SOURCES, pieces.FILES), sources),
     "configurations": Parser(inputs(pieces.YAML, pieces.CONFIGS), configurations),
 }

@@ -71,13 +71,17 @@ COMMANDS = [
 LINES = [
     b"\n", b'{"event":"deprecated_call",', b'"event":"heartbeat",', b'"ts":"2026-11-01T00:00:00Z",', b'"ts":"9999-12-31T23:59:59Z",',
     b'"interval":1e308,', b'"status":200,', b'"caller":"', b'"client_ip":"::1%x"', b'"token":"0123456789ab"', b'"path":"/',
-    b"\\u202e", b"\\u001b", b"@team", b"=1+1", b"<b>", b"\x1f\x8b", *JSON[:14],
+    b"\\u202e", b"\\u001b", b"@team", b"=1+1", b"<b>", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh9", b"\xff\xfe", b"\x00",
+    b'{"log":"', b'{"line":"', b'{"MESSAGE":[123,34,', b'\\"event\\":\\"deprecated_call\\"', b" stdout P ", b" stdout F ", *JSON[:14],
 ]  # fmt: skip
 
 _CALL = call(datetime(2026, 11, 20, tzinfo=UTC), "nightly")
+HALF = msgspec.json.encode(_CALL)[:100]
 LOGS = [
     log(*beats(datetime(2026, 11, 19, tzinfo=UTC), datetime(2026, 11, 20, tzinfo=UTC)), _CALL),
     msgspec.json.encode(_CALL) * 2,
+    msgspec.json.encode({"log": log(_CALL).decode(), "stream": "stdout"}),
+    b'2026-11-20T00:00:00Z stdout P {"event":\n2026-11-20T00:00:00Z stdout F ' + log(_CALL)[9:],
     log(
         call(
             datetime(2026, 11, 20, tzinfo=UTC), "a\x1b]0;pwn\x07\x9b2J\u202e=1+1", caller_source="header", owner="\x9b"

@@ -82,7 +82,7 @@ class Told:
         self.before_written()
         self.written.append((line, problem))
         if done is not None:
-            done()
+            done(problem is None)
 
     def on_stall(self) -> None:
         self.said.append("stall")
@@ -148,9 +148,9 @@ def test_a_line_that_cannot_be_written_is_called_with_the_reason(lines: Writer, 
 
 def test_a_line_is_called_with_what_it_was_appended_with(lines: Writer) -> None:
     called_with: list[int] = []
-    lines.append(b"1\n", lambda: called_with.append(1))
+    lines.append(b"1\n", lambda _: called_with.append(1))
     lines.append(b"2\n")
-    lines.append(b"3\n", lambda: called_with.append(3))
+    lines.append(b"3\n", lambda _: called_with.append(3))
 
     assert called_with == [1, 3]
 

@@ -153,6 +153,7 @@ def simulate(folder: Path) -> Path:
             "upstream": {"url": "http://{}:{}".format(*upstream.getsockname())},
             "callers": {
                 "log": str(folder / "callers.jsonl"),
+                "heartbeat": HOUR.total_seconds(),
                 "fingerprint_key": KEY,
                 "known": known(),
                 "header": "X-Caller",
@@ -171,6 +172,7 @@ def simulate(folder: Path) -> Path:
                 clock.now = end
     values["upstream"] = {"url": "https://api.sourcecraft.tech"}
     values["callers"]["log"] = "callers.jsonl"
+    del values["callers"]["heartbeat"]
     file.write_text(yaml.safe_dump(values, sort_keys=False))
     return file
 

@@ -52,7 +52,7 @@ def test_a_golden_log_gives_the_same_report_from_the_ledger(case: Path, connect:
 
 def report(source: Source, settings: config.Config, now: datetime, by: Any, **window: datetime) -> dict[str, Any]:
     analysis = analyzed(source, settings, now, by=by, **window)
-    found: dict[str, Any] = json.loads(formats.to_json(analysis.report, analysis.report.rows, analysis.read))
+    found: dict[str, Any] = json.loads("".join(formats.to_json(analysis.report, analysis.report.rows, analysis.read)))
     found.pop("read")
     return found
 

@@ -61,7 +61,10 @@ HELD: dict[str, tuple[str, type[errors.ProxyError] | None]] = {
         None,
     ),
     "line of a log": (size(reader.LONGEST_LINE), None),
-    "report on `admin`": (f"{report.TIMEOUT:g} s, {size(report.MEMORY)}, one at a time in a process", None),
+    "report on `admin`": (
+        f"one at a time, cached for {report.SHORTEST_LIFE:g} s or {report.LIFE} times its own time",
+        None,
+    ),
 }
 
 

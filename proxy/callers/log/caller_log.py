@@ -16,6 +16,8 @@ from proxy.output.diagnostics import log
 from proxy.output.sink import AppendedFile, StandardOutput
 from proxy.output.writer import Done, Writer
 
+_CALL = b'{"event":"deprecated_call"'
+
 
 def _ignore(_written: bool) -> None:
     """Do nothing."""
@@ -34,7 +36,7 @@ class CallerLog:
         keep: called with each line that was written.
 
     Attributes:
-        lost: number of records that were not written.
+        lost: number of calls whose records were not written.
 
     Raises:
         OSError: on construction, if the file cannot be opened for appending.
@@ -62,7 +64,7 @@ class CallerLog:
 
         Args:
             record: the record.
-            done: called once, from any thread, after the record was written or went to standard error.
+            done: called once, from any thread, with whether the record was written; if not, it is on standard error.
         """
         self.put(record, done)
         self.wait()
@@ -82,15 +84,16 @@ class CallerLog:
     def on_written(self, line: bytes, done: Done | None, problem: str | None) -> None:
         """Called by the writer once per line, after it was written or failed."""
         if problem is not None:
-            with self._failing:
-                self.lost += 1
+            if line.startswith(_CALL):
+                with self._failing:
+                    self.lost += 1
             log.error("record_not_written", reason=problem, record=msgspec.json.decode(line))
         elif self._keep is not None:
             self._keep(line)
         try:
             self._count(problem is None)
             if done is not None:
-                done()
+                done(problem is None)
         except Exception as fault:  # an exception here would end the writer's thread
             log.error("internal_error", during="recording a call", exception=type(fault).__name__)
 

@@ -17,8 +17,8 @@ from proxy.callers.log.files import STDIN, NoLog
 CHUNK = 128 << 10
 """Bytes that are read at once."""
 
-_ZSTD_PIECE = 1 << 10
-"""Bytes that `zstandard` decompresses at once. They become 32 MiB at most: a block of 4 bytes can stand for 128 KiB."""
+_ZSTD_PIECE = 256
+"""Bytes that `zstandard` decompresses at once. They become 8 MiB at most: a block of 4 bytes can stand for 128 KiB."""
 
 _ZSTD = ("compression.zstd", "zstandard")
 _FORMATS: dict[bytes, Sequence[str]] = {
@@ -61,7 +61,7 @@ def chunks(stream: io.BufferedReader) -> Iterator[bytes]:
     content = _decompressed(stream)
     first = next(content, b"")
     content = itertools.chain([first], content)
-    return _from_utf16(content) if first.startswith(_UTF16) else content
+    yield from _from_utf16(content) if first.startswith(_UTF16) else content
 
 
 def _stream(path: str) -> io.BufferedReader:

@@ -71,12 +71,12 @@ def _file(path: str) -> tuple[int, int] | None:
 
 
 def _beginning(path: str) -> bytes:
-    """The first line; empty if the log is."""
+    """The first line that is not blank; empty if there is none."""
     begin = b""
     with opened(path) as stream:
         for chunk in _intact(chunks(stream)):
-            begin += chunk
-            if b"\n" in chunk or len(begin) > _LONGEST_BEGINNING:
+            begin = (begin + chunk).lstrip()
+            if b"\n" in begin or len(begin) > _LONGEST_BEGINNING:
                 break
     return begin.partition(b"\n")[0][:_LONGEST_BEGINNING]
 

@@ -8,7 +8,7 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 
@@ -16,6 +16,9 @@ from proxy.callers.record import CallRecord, Heartbeat, ReportedCall
 
 Pair = tuple[ReportedCall | Heartbeat, bytes]
 """A record and its line."""
+
+Part = Pair | bytes
+"""What is in a line: a record, or text that may be a call and cannot be read."""
 
 decode: Callable[[bytes], ReportedCall | Heartbeat] = msgspec.json.Decoder(ReportedCall | Heartbeat).decode
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -33,23 +36,11 @@ _CALL = "deprecated_call"
 _TRACE = re.compile(rb'"(?:deprecated_call\\*"|caller_source\\*":)')
 """What only records of calls have, at any depth of escaping."""
 
-_EVENT = re.compile(rb'"event":"[^"\\]*"')
+_EVENT = re.compile(rb'"event": ?"[^"\\]*"')
 _FIELD = re.compile(rb'"(?:%b)":' % "|".join(CallRecord.__struct_fields__).encode())
-_MOMENT = re.compile(rb'"ts":("[^"\\]{1,40}")')
+_MOMENT = re.compile(rb'"ts": ?("[^"\\]{1,40}")')
 _CRI = re.compile(rb"\S+ (stdout|stderr) ([PF])(?::\S*)? (.*)", re.DOTALL)
 """A line of a container runtime for Kubernetes: a time, the stream, and whether the line is partial or full."""
-
-
-class Found(NamedTuple):
-    """What is in a line.
-
-    Attributes:
-        records: each with its own line.
-        lost: the parts that may have been calls.
-    """
-
-    records: list[Pair]
-    lost: list[bytes]
 
 
 class _Envelope(msgspec.Struct):
@@ -64,6 +55,7 @@ class _Envelope(msgspec.Struct):
 
 class _Event(msgspec.Struct):
     event: Any = None
+    caller_source: msgspec.Raw = msgspec.Raw()
 
 
 _envelope = msgspec.json.Decoder(_Envelope).decode
@@ -84,31 +76,31 @@ class Finder:
         self._longest = longest
         self._parts: dict[bytes, bytes] = {}
 
-    def find(self, line: bytes) -> Found | None:
-        """What is in a line; None if it is only a part of one, which the next lines complete."""
+    def find(self, line: bytes) -> list[Part] | None:
+        """What is in a line, in order; None if it is only the beginning of one."""
         part = _CRI.match(line)
         if part is None:
-            return records_in(line)
+            return parts_of(line)
         stream, kind, text = part.groups()
         text = self._parts.pop(stream, b"") + text.rstrip(b"\r\n")
         if kind == b"P" and len(text) <= self._longest:
             self._parts[stream] = text
             return None
-        return records_in(text)
+        return parts_of(text)
 
     def rest(self) -> list[bytes]:
-        """The parts that were not completed and may have been calls."""
+        """The lines that were not completed and may be calls."""
         return [text for text in self._parts.values() if may_be_call(text)]
 
 
-def records_in(line: bytes, envelopes: int = _DEEPEST) -> Found:
-    """The records in a line, which may be inside of so many envelopes."""
+def parts_of(line: bytes, envelopes: int = _DEEPEST) -> list[Part]:
+    """The records in a line, which may be inside of so many envelopes, and what else in it may be a call."""
     line = line.removeprefix(b"\xef\xbb\xbf").strip()
     record = _decoded(line)
     if record is not None:
-        return Found([(record, line)], [])
+        return [(record, line)]
     inner = _inside(line) if envelopes else None
-    return records_in(inner, envelopes - 1) if inner is not None else _from_pieces(line)
+    return parts_of(inner, envelopes - 1) if inner is not None else _from_pieces(line)
 
 
 def may_be_call(text: bytes) -> bool:
@@ -120,10 +112,10 @@ def may_be_call(text: bytes) -> bool:
     if b"\0" in text:
         return True
     try:
-        event = _event(text).event
+        found = _event(text)
     except UNREADABLE:
         return _may_be_torn(text)
-    is_other = isinstance(event, str) and event != _CALL
+    is_other = isinstance(found.event, str) and found.event != _CALL and not found.caller_source
     return not is_other and _TRACE.search(text) is not None
 
 
@@ -148,18 +140,21 @@ def _may_be_torn(text: bytes) -> bool:
     return text.endswith(b"}") and (len(text.split()) == 1 or _FIELD.search(text) is not None)
 
 
-def _from_pieces(line: bytes) -> Found:
+def _from_pieces(line: bytes) -> list[Part]:
     """Split a line where a record begins: after text, after a damaged record, or inside of an event."""
     head, *pieces = line.split(_BEGINNING)
-    found = Found([], [head] if may_be_call(head) else [])
+    found: list[Part] = [head] if may_be_call(head) else []
     for piece in pieces:
-        text = _BEGINNING + piece
-        end = text.rstrip(b"\0 \t\r\n,]")
-        pairs = [(record, part) for part in (end, end.removesuffix(b"}")) if (record := _decoded(part)) is not None]
-        found.records.extend(pairs[:1])
-        if b"\0" in text or (not pairs and may_be_call(text)):
-            found.lost.append(text if not pairs else LEFT_OUT)
+        found += _piece(_BEGINNING + piece)
     return found
+
+
+def _piece(text: bytes) -> list[Part]:
+    record = text.rstrip(b"\0 \t\r\n,]")
+    for part in (record, record.removesuffix(b"}")):
+        if (found := _decoded(part)) is not None:
+            return [(found, part), LEFT_OUT] if b"\0" in text else [(found, part)]
+    return [text] if may_be_call(text) else []
 
 
 def _inside(line: bytes) -> bytes | None:

@@ -113,22 +113,25 @@ class Lines:
         Args:
             changed: when the log was last written; None if that is not known.
         """
-        if rest := self._finder.rest():
-            self.neighbours.add(self.number, rest)
+        for part in self._finder.rest():
+            self.neighbours.add(self.number, part)
         self.neighbours.end(changed)
 
     def _find(self, line: bytes) -> list[Pair]:
         self.number += 1
-        found = self._finder.find(line)
-        if found is None or line.isspace():
+        parts = self._finder.find(line)
+        if parts is None or line.isspace():
             return []
+        found = []
+        for part in parts:
+            if isinstance(part, bytes):
+                self.neighbours.add(self.number, part)
+            else:
+                self.neighbours.pass_records([part[0]])
+                found.append(part)
         self.left_out += line is LEFT_OUT
-        self.skipped += not found.records
-        # What is lost may have been written after the records of its line.
-        self.neighbours.pass_records([record for record, _ in found.records])
-        if found.lost:
-            self.neighbours.add(self.number, found.lost)
-        return found.records
+        self.skipped += not found
+        return found
 
 
 def whole_lines(content: Iterable[bytes], longest: int) -> Iterator[tuple[list[bytes], int]]:

@@ -3,7 +3,7 @@
 Pure.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from proxy.callers.log.envelope import moments_in
@@ -56,7 +56,7 @@ class Unreadable:
 
 
 class Neighbours:
-    """Dates the unreadable lines of one log: by a time in them, or by the records before and after them.
+    """Dates the unreadable parts of one log: by a time in them, or by the records before and after them.
 
     Args:
         unreadable: where to count them.
@@ -70,15 +70,15 @@ class Neighbours:
         self._first: str | None = None
         self._waiting = 0
 
-    def add(self, line: int | None, parts: Iterable[bytes] = ()) -> None:
-        """Count a line.
+    def add(self, line: int | None, text: bytes = b"") -> None:
+        """Count a part of the log that may be a call.
 
         Args:
             line: its number; None for all that follows.
-            parts: what cannot be read in it.
+            text: what cannot be read.
         """
-        place = f"{self._path} line {line}" if line is not None else f"the rest of {self._path}"
-        times = [time for part in parts for moment in moments_in(part) if (time := self._plausible(moment)) is not None]
+        place = f"{self._path}:{line}" if line is not None else f"the rest of {self._path}"
+        times = [time for moment in moments_in(text) if (time := self._plausible(moment)) is not None]
         if times:
             self._unreadable.add(place, max(times))
         else:
@@ -103,7 +103,8 @@ class Neighbours:
             changed: when the log was last written; None if that is not known.
         """
         if self._waiting:
-            self._count_waiting(self._plausible(changed) if changed is not None else None)
+            is_right = changed is not None and changed >= (self._previous or EARLIEST)
+            self._count_waiting(changed if is_right else None)
 
     def _count_waiting(self, after: datetime | None) -> None:
         # Logs of several processes need not be in order.

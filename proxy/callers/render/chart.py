@@ -6,6 +6,7 @@ Pure. Lengths are in SVG units; x grows to the right and y downwards.
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate, chain, count, pairwise
+from operator import add
 from typing import NamedTuple
 
 from proxy.callers.report.coverage import Coverage, Span
@@ -45,7 +46,9 @@ class Bucket(NamedTuple):
 def buckets(report: CallerReport) -> list[Bucket]:
     """The period of a report in buckets. Only the first may be shorter: a short last one would look like a drop."""
     days, size = report.days, bucket_days(len(report.days))
-    totals = [sum(calls) for calls in zip(*(row.by_day for row in report.callers), strict=True)] or [0] * len(days)
+    totals = [0] * len(days)
+    for row in report.callers:
+        totals = list(map(add, totals, row.by_day))
     ends = range(len(days) - (len(days) - 1) // size * size, len(days) + 1, size)
     spans = [Span(days[max(end - size, 0)], days[end - 1] + _DAY) for end in ends]
     calls, callers = bucket_sums(totals, size), _callers(report, len(days), size)

@@ -2,8 +2,10 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TextIO
+from unicodedata import normalize
 
 from proxy.callers.render.profile import CallerProfile
 from proxy.callers.report.analysis import ReadCounts
@@ -15,16 +17,17 @@ from proxy.callers.report.strangers import WHO
 from proxy.output import terminal
 from proxy.output.formatting import (
     BLOCKS,
+    code,
     duration,
     interval,
     json_text,
-    markdown,
     minute,
     percent,
     pluralize,
     printable,
     shortened,
     sparkline,
+    table_code,
 )
 from proxy.withdrawn.lifecycle import Change
 
@@ -41,23 +44,33 @@ _DISPENSABLE = ("trend", "interval", "errors", "user", "next", "owner", "callers
 
 
 class Column(NamedTuple):
-    """A column of a table for people."""
+    """A column of a table for people.
+
+    Attributes:
+        min_width: on a narrow terminal, its cells may be cut to this width; None if they are never cut.
+    """
 
     title: str
     text: Callable[[Row], str]
     is_number: bool = False
+    min_width: int | None = None
+
+    @property
+    def is_untrusted(self) -> bool:
+        """Whether callers or the log chose the texts, which can have any length."""
+        return self.min_width is not None
 
 
 def columns(report: CallerReport, blocks: str = BLOCKS) -> list[Column]:
     """The columns of a report. Sparklines are drawn with the characters in `blocks`."""
-    name = Column(report.by, lambda row: printable(row.name))
+    name = Column(report.by, lambda row: printable(row.name), min_width=24)
     callers = Column("callers", lambda row: str(row.callers), is_number=True)
-    owner = Column("owner", lambda row: printable(row.owner or "-"))
+    owner = Column("owner", lambda row: printable(row.owner or "-"), min_width=12)
     return [
         name,
         *([callers] if report.by != "caller" else []),
         *([owner] if report.by != "owner" else []),
-        Column("user", _users),
+        Column("user", _users, min_width=12),
         Column("calls", lambda row: str(row.calls), is_number=True),
         Column("trend", lambda row: sparkline(row.by_day, _TREND_WIDTH, blocks)),
         Column("last seen", lambda row: minute(row.last_seen)),
@@ -75,8 +88,11 @@ def _users(row: Row) -> str:
     return printable(row.user) + more
 
 
-def conclusion(report: CallerReport) -> list[str]:
-    """The lines below the table: retired callers, what the log covers, the verdict and its reasons."""
+def conclusion(report: CallerReport, quote: Callable[[str], str] = printable) -> list[str]:
+    """The lines below the table: retired callers, what the log covers, the verdict and its reasons.
+
+    `quote` makes untrusted text safe to show.
+    """
     begin, end = report.coverage.period
     gaps = [
         f"{minute(gap.begin)} to {minute(gap.end)} ({duration(gap.length.total_seconds())})"
@@ -89,8 +105,8 @@ def conclusion(report: CallerReport) -> list[str]:
         *([strangers] if strangers is not None else []),
         f"The log covers {percent(report.coverage.share)} of {minute(begin)} to {minute(end)} UTC."
         + (f" Gaps, in which calls may be missing: {', '.join(gaps[:REASONS])}." if gaps else ""),
-        f"Verdict: {VERDICTS[report.verdict]}{_earliest(report)}",
-        *(f"  {printable(reason)}" for reason in report.reasons[:REASONS]),
+        f"Verdict: {VERDICTS[report.verdict]}{_earliest(report, quote)}",
+        *(f"  {quote(reason)}" for reason in report.reasons[:REASONS]),
         *([f"  and {more} more"] if more > 0 else []),
     ]
 
@@ -104,11 +120,12 @@ def stranger_line(report: CallerReport) -> str | None:
     return f"Strangers made {calls} from {networks}, the last at {last}. {WHO}"
 
 
-def _earliest(report: CallerReport) -> str:
+def _earliest(report: CallerReport, quote: Callable[[str], str]) -> str:
     if report.safe_at is None:
         return ""
-    last = f" (the last caller is {printable(shortened(report.last.name))})" if report.last is not None else ""
-    return f"; {minute(report.safe_at)} at the earliest, if nobody calls again{last}"
+    last = f" (the last caller is {quote(shortened(report.last.name))})" if report.last is not None else ""
+    gone = " and the silent hosts are gone" if any(doubt.safe_at is None for doubt in report.doubts) else ""
+    return f"; {minute(report.safe_at)} at the earliest, if nobody calls again{gone}{last}"
 
 
 RETIRED = (
@@ -125,46 +142,56 @@ VERDICTS = {"safe": "safe to remove", "not_yet": "not yet", "cannot_tell": "cann
 
 def show_table(report: CallerReport, rows: Sequence[Row], out: TextIO) -> None:
     """Print a report: on a terminal, in colour and as wide as it is; otherwise plain, with one full line per row."""
-    shown = columns(report, terminal.blocks(out))
-    texts = {column.title: [column.text(row) for row in rows] for column in shown}
-    empty = ["next"] if set(texts.get("next", ())) <= {"-"} else []
-    gone = terminal.without_room(texts, [_DISPENSABLE[0], *empty, *_DISPENSABLE[1:]], terminal.width(out))
-    shown = [column for column in shown if column.title not in gone]
-    titles = (terminal.Title(column.title, column.is_number) for column in shown)
-    terminal.show_table(out, titles, ([[(column.text(row), _style(column, row))] for column in shown] for row in rows))
+    shown = [
+        terminal.Column(
+            column.title,
+            [column.text(row) for row in rows],
+            column.is_number,
+            column.min_width,
+            _STYLES if column.title == "state" else {},
+        )
+        for column in columns(report, terminal.blocks(out))
+    ]
+    is_empty = any(column.title == "next" and set(column.cells) <= {"-"} for column in shown)
+    terminal.show_table(out, shown, [_DISPENSABLE[0], *(["next"] if is_empty else []), *_DISPENSABLE[1:]])
     terminal.show_line(out, "")
     for line in conclusion(report):
         terminal.show_line(out, line, _VERDICTS[report.verdict] if line.startswith("Verdict: ") else "")
 
 
-def _style(column: Column, row: Row) -> str:
-    return _STYLES[row.state] if column.title == "state" else ""
-
-
 # --- JSON
 
 
-def to_json(report: CallerReport, rows: Sequence[Row], read: ReadCounts) -> str:
-    """The report as a JSON object, which README.md describes."""
-    return json_text(
-        {
-            "generated_at": report.now,
-            "verdict": report.verdict,
-            "reasons": report.reasons,
-            "safe_at": report.safe_at,
-            "coverage": {
-                "share": round(report.coverage.share, 6),
-                "since": report.coverage.period.begin,
-                "until": report.coverage.period.end,
-                "gaps": [_span(gap) for gap in report.coverage.gaps],
-            },
-            "read": read._asdict(),
-            "total": len(report.callers),
-            "retired": report.retired,
-            f"{report.by}s": [_row(row, report.by) for row in rows if not row.is_stranger],
-            "strangers": [_row(row, report.by) for row in rows if row.is_stranger],
-        }
-    )
+def to_json(report: CallerReport, rows: Sequence[Row], read: ReadCounts) -> Iterator[str]:
+    """The report as a JSON object, which README.md describes, in pieces: there can be thousands of rows."""
+    head = {
+        "generated_at": report.now,
+        "verdict": report.verdict,
+        "reasons": report.reasons,
+        "safe_at": report.safe_at,
+        "coverage": {
+            "share": round(report.coverage.share, 6),
+            "since": report.coverage.period.begin,
+            "until": report.coverage.period.end,
+            "gaps": [_span(gap) for gap in report.coverage.gaps],
+        },
+        "read": read._asdict(),
+        "total": len(report.callers),
+        "retired": report.retired,
+    }
+    yield json_text(head).removesuffix("\n}")
+    yield from _json_list(f"{report.by}s", (_row(row, report.by) for row in rows if not row.is_stranger))
+    yield from _json_list("strangers", (_row(row, report.by) for row in rows if row.is_stranger))
+    yield "\n}\n"
+
+
+def _json_list(key: str, items: Iterable[Any]) -> Iterator[str]:
+    yield f',\n  "{key}": ['
+    separator = ""
+    for item in items:
+        yield f"{separator}\n    " + json_text(item).replace("\n", "\n    ")
+        separator = ","
+    yield "\n  ]" if separator else "]"
 
 
 def profile_to_json(profile: CallerProfile) -> str:
@@ -180,13 +207,14 @@ def profile_to_json(profile: CallerProfile) -> str:
     )
 
 
-_ROW = "source owner contact user users calls by_day first_seen last_seen interval error_share state retired_at".split()
+_ROW = "owner contact user users calls by_day first_seen last_seen interval error_share state retired_at".split()
 
 
 def _row(row: Row, by: str) -> dict[str, Any]:
     is_group = by != "caller"
-    name = {by: row.name, "callers": row.callers} if is_group else {by: row.name}
-    values = {key: getattr(row, key) for key in _ROW if key != by and not (is_group and key == "source")}
+    name: dict[str, Any] = {by: row.name}
+    name |= {"callers": row.callers} if is_group else {"source": row.source, "predecessor": row.predecessor}
+    values = {key: getattr(row, key) for key in _ROW if key != by}
     return name | values | row.counts | {"next": _next(row.effect.next_change), "refused": row.effect.permanent_refusal}
 
 
@@ -201,6 +229,10 @@ def _span(span: Span) -> dict[str, Any]:
 # --- CSV
 
 _CSV = "owner contact user calls first_seen last_seen interval error_share state retired_at".split()
+
+
+_FORMULA = re.compile(r"\W*?[=+\-@\t\r\n]")
+"""What begins a formula, also behind white space and quotes. NFKC makes these characters of the full-width ones."""
 
 
 def to_csv(report: CallerReport, rows: Sequence[Row]) -> str:
@@ -223,22 +255,27 @@ def _cell(value: Any) -> str:
         return str(value.isoformat()).replace("+00:00", "Z")
     text = printable(str(value))
     # Otherwise, a spreadsheet could take the name of a caller for a formula.
-    return "'" + text if isinstance(value, str) and value[:1] in set("=+-@\t\r") else text
+    return "'" + text if isinstance(value, str) and _FORMULA.match(normalize("NFKC", value)) else text
 
 
 # --- Markdown
 
 
 def to_markdown(report: CallerReport, rows: Sequence[Row], read: ReadCounts) -> str:
-    """The table and the lines below it as Markdown."""
+    """The table and the lines below it as Markdown, with untrusted text as code: never markup, a link or a mention."""
     shown = columns(report)
     lines = [
         "| " + " | ".join(column.title for column in shown) + " |",
         "|" + "|".join(" ---: " if column.is_number else " --- " for column in shown) + "|",
-        *("| " + " | ".join(markdown(column.text(row)) for column in shown) + " |" for row in rows),
+        *("| " + " | ".join(_markdown_cell(column, row) for column in shown) + " |" for row in rows),
     ]
-    below = [f"- {markdown(line.strip())}" for line in (*conclusion(report), reading(read))]
+    below = [f"- {line.strip()}" for line in (*conclusion(report, code), reading(read))]
     return "\n".join([*lines, "", *below, ""])
+
+
+def _markdown_cell(column: Column, row: Row) -> str:
+    text = column.text(row)
+    return table_code(text) if column.is_untrusted and text != "-" else text
 
 
 def reading(read: ReadCounts) -> str:

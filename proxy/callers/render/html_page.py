@@ -2,7 +2,7 @@
 
 import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ _MOST_VALUES = 10
 _MOST_GAPS = 20
 
 
-def to_html(analysis: Analysis, rows: Sequence[Row], base: str) -> str:
-    """The page: the verdict, the trend, a table, and what each caller must change.
+def to_html(analysis: Analysis, rows: Sequence[Row], base: str) -> Iterator[str]:
+    """The page, in pieces: the verdict, the trend, a table, and what each caller must change.
 
     Args:
         analysis: the report, with the details of all callers in `rows`.
@@ -39,7 +39,8 @@ def to_html(analysis: Analysis, rows: Sequence[Row], base: str) -> str:
     report = analysis.report
     callers = rows[:SECTIONS] if report.by == "caller" else []
     shown = chart.buckets(report)
-    html = _template().render(
+    kinds = [(column, _kind(column, report)) for column in columns(report)]
+    page = _template().stream(
         report=report,
         rows=rows,
         profiles=[make_profile(row, analysis.detail_of(row.name), base) for row in callers],
@@ -47,15 +48,25 @@ def to_html(analysis: Analysis, rows: Sequence[Row], base: str) -> str:
         verdict=VERDICTS[report.verdict],
         strangers=stranger_line(report),
         states=Counter(row.state for row in report.callers),
-        columns=[(column, _kind(column, report)) for column in columns(report)],
+        columns=kinds,
+        table=((row, [(kind, _cell(column, kind, row)) for column, kind in kinds]) for row in rows),
         shown=shown,
         unit=_unit(chart.bucket_days(len(report.days))),
         chart=chart.make_chart(shown, report.coverage.gaps),
         trend=_trend(shown),
         reading=reading(analysis.read),
     )
+    page.enable_buffering(_PIECE)
     # As ASCII, it survives being printed, saved and mailed in any encoding.
-    return html.encode("ascii", "xmlcharrefreplace").decode()
+    return (piece.encode("ascii", "xmlcharrefreplace").decode() for piece in page)
+
+
+def _cell(column: Column, kind: str, row: Row) -> str | tuple[int, str]:
+    return chart.sparkline_path(row.by_day, _TREND_WIDTH) if kind == "trend" else column.text(row)
+
+
+_PIECE = 1000
+"""How many parts of the template make a piece."""
 
 
 def _kind(column: Column, report: CallerReport) -> str:
@@ -89,7 +100,6 @@ def _template() -> jinja2.Template:
         "duration": duration,
         "minute": minute,
         "percent": percent,
-        "spark": lambda row: chart.sparkline_path(row.by_day, _TREND_WIDTH),
     }
     environment.globals |= {
         "MOST_GAPS": _MOST_GAPS,

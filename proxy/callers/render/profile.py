@@ -1,7 +1,7 @@
 """What the owner of a caller must know: what it calls, and the new call for each."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from proxy.callers.record import MARK
@@ -9,7 +9,7 @@ from proxy.callers.report.detail import Detail, Use
 from proxy.callers.report.rows import Row
 from proxy.callers.report.strangers import WHO
 from proxy.errors import InvalidBody, InvalidPath
-from proxy.output.formatting import date, format_counts, interval, minute
+from proxy.output.formatting import date, format_counts, interval, minute, printable
 from proxy.withdrawn import curl, replacement
 from proxy.withdrawn.endpoints import ENDPOINTS
 
@@ -85,25 +85,29 @@ class CallerProfile(NamedTuple):
         counts["names"] = self.detail.names if self.row.is_stranger else Counter()
         return [(kind, counts[kind]) for kind in _COUNTED if counts[kind]]
 
-    @property
-    def warnings(self) -> list[str]:
-        """Problems that the new call alone does not solve, a sentence or two each."""
+    def warnings(self, quote: Callable[[str], str] = printable) -> list[str]:
+        """Problems that the new call alone does not solve, a sentence or two each.
+
+        `quote` makes untrusted text safe to show.
+        """
         if self.row.is_stranger:
             return [f"These are strangers. {WHO} Give those you know a token or a network in callers.known."]
         failing = ["All its calls fail. Migrating will not fix that."] if self.row.error_share == 1 else []
-        return [*failing, *self._field_warnings()]
+        return [*failing, *self._field_warnings(quote)]
 
-    def _field_warnings(self) -> Iterator[str]:
+    def _field_warnings(self, quote: Callable[[str], str]) -> Iterator[str]:
         misplaced = self.detail.counts["trigger_fields"]
         if misplaced:
+            fields = format_counts(misplaced.items(), quote=quote)
             yield (
-                f"It sends the body of a trigger to POST /{{org}}/{{repo}}/cicd/runs, which ignores"
-                f" {format_counts(misplaced.items())}, so they never reached a run. The response has no flux_id."
+                "It sends the body of a trigger to POST /{org}/{repo}/cicd/runs, which ignores"
+                f" {fields}, so they never reached a run. The response has no flux_id."
             )
         if ignored := self.detail.counts["ignored_fields"] - misplaced:
             calls_trigger = not _TRIGGERS.isdisjoint(self.row.counts["endpoints"])
+            fields = format_counts(ignored.items(), quote=quote)
             yield (
-                f"It sends {format_counts(ignored.items())}, which the withdrawn endpoint has always ignored, so they"
+                f"It sends {fields}, which the withdrawn endpoint has always ignored, so they"
                 f" never reached a run.{' If they are needed, send them in values.' if calls_trigger else ''}"
             )
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from proxy.callers.record import LastCall
 from proxy.callers.render.profile import CallerProfile, RequiredChange
-from proxy.output.formatting import BLOCKS, format_counts, markdown, minute, percent, pluralize, printable, sparkline
+from proxy.output.formatting import BLOCKS, code, format_counts, minute, percent, pluralize, printable, sparkline
 
 _TREND_WIDTH = 60
 UNKNOWN = "unknown; add it to callers.known"
@@ -18,7 +18,7 @@ def profile_to_text(profile: CallerProfile, now: datetime, blocks: str = BLOCKS)
         f"{printable(profile.row.name)}, as of {minute(now)} UTC",
         "",
         *(f"  {title:<13} {text}" for title, text in _facts(profile, blocks)),
-        *(f"  ! {warning}" for warning in profile.warnings),
+        *(f"  ! {warning}" for warning in profile.warnings()),
         "",
         profile.heading,
         "",
@@ -36,12 +36,12 @@ def profile_to_text(profile: CallerProfile, now: datetime, blocks: str = BLOCKS)
 def profile_to_markdown(profile: CallerProfile, now: datetime) -> str:
     """The profile as Markdown, for an issue in the owner's repository."""
     lines = [
-        f"# {_code(profile.row.name)}",
+        f"# {code(profile.row.name)}",
         "",
         f"As of {minute(now)} UTC.",
         "",
-        *(f"- {title}: {_code(text)}" for title, text in _facts(profile, BLOCKS)),
-        *(f"- **{markdown(warning)}**" for warning in profile.warnings),
+        *(f"- {title}: {code(text)}" for title, text in _facts(profile, BLOCKS)),
+        *(f"- **{warning}**" for warning in profile.warnings(code)),
         "",
         f"## {profile.heading}",
         "",
@@ -62,6 +62,8 @@ def _facts(profile: CallerProfile, blocks: str) -> Iterator[tuple[str, str]]:
     row = profile.row
     yield "owner", ", ".join(printable(part) for part in (row.owner, row.contact) if part) or UNKNOWN
     yield "user", ", ".join(map(printable, row.users)) or "unknown"
+    if row.predecessor is not None:
+        yield "successor of", printable(row.predecessor)
     yield "state", profile.activity
     if profile.plans is not None:
         yield "next", profile.plans
@@ -82,7 +84,7 @@ def _change(change: RequiredChange) -> Iterator[str]:
 
 
 def _fenced(change: RequiredChange) -> Iterator[str]:
-    yield f"{_code(change.legacy)} ({markdown(printable(change.endpoint))}, {pluralize(change.calls, 'call')}) becomes"
+    yield f"{code(change.legacy)} ({code(change.endpoint)}, {pluralize(change.calls, 'call')}) becomes"
     yield ""
     yield "```sh"
     yield from (line.replace("```", "` ` `") for line in _request(change))
@@ -104,8 +106,3 @@ def _call(call: LastCall) -> str:
     code = f" {call.error_code}" if call.error_code else ""
     what = f"{call.status} {call.outcome}{code}{run}  {call.method} {call.path}"
     return f"{call.ts:%Y-%m-%d %H:%M:%S}  {printable(what)}"
-
-
-def _code(text: str) -> str:
-    inside = printable(text).replace("`", "'")
-    return f"`{inside}`"

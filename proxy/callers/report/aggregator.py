@@ -18,6 +18,7 @@ from proxy.callers.report.hours import Hours
 from proxy.callers.report.jobs import Jobs
 from proxy.callers.report.stored import StoredCalls, StoredPeriod
 from proxy.callers.report.strangers import STRANGERS, network_row
+from proxy.callers.report.succession import Successions
 from proxy.callers.report.tally import NO_VALUE, STRANGER, CallKey, Tally
 from proxy.output.formatting import shortened
 
@@ -72,13 +73,15 @@ class Aggregator:
         since, until: the period: calls from `since` on and before `until` are counted; None for no limit. Of other
             calls, only their times are kept.
         wants_detail: whether the caller with a name is reported in detail.
-        freeze: `callers_before_freeze` are those with a record from before this time.
+        freeze: `callers_before_freeze` are those with a record from before this time, and `successions` tells who
+            succeeds them.
         latest: records of this time or later are wrong; None for no limit.
         limits: how much is kept.
 
     Attributes:
         lives: the lives of the processes that wrote the logs.
         details: details of the callers that are reported in detail, by name.
+        successions: who called from where; None without a freeze.
         misdated: number of records whose time, or whose interval until the next heartbeat, cannot be right.
     """
 
@@ -104,8 +107,10 @@ class Aggregator:
         self._until = min(until or self._latest, self._latest)
         self._wants_detail = wants_detail
         self._freeze = freeze
+        self.successions = Successions(freeze) if freeze is not None else None
         self._limits = limits
-        self._key_end = _INSTANCE if any(rule.networks for rule in rules) else _ADDRESS
+        needs_address = freeze is not None or any(rule.networks for rule in rules)
+        self._key_end = _INSTANCE if needs_address else _ADDRESS
         self._values: dict[Any, Any] = {}
         self._counts: _Counts = {}
         self._pending = self._calls = 0
@@ -173,7 +178,7 @@ class Aggregator:
         detailed: dict[int, tuple[StoredCalls, Detail]] = {}
         for calls in stored.inside.values():
             count = self._stored_count(self._counts, calls)
-            if self._wants_detail(count.who.name) or self._wants_detail(count.network):
+            if self._wants_detail(count.who.name) or self._wants_detail(network_row(count.client_ip)):
                 count.detail = count.detail or Detail(self._detail_texts)
                 detailed[calls.id] = calls, count.detail
         for number, details in content.details(list(detailed)):
@@ -190,7 +195,7 @@ class Aggregator:
         count = counts.get(values)
         if count is None:
             who = self._rows.identify(CallKey(*values))
-            count = counts[values] = _Count(calls.first, network_row(key.client_ip), who, 0)
+            count = counts[values] = _Count(calls.first, key.client_ip, who, 0)
         count.first, count.last = min(count.first, calls.first), max(count.last, calls.last)
         count.stored = count.stored or Hours()
         count.stored.merge(calls.hours)
@@ -225,7 +230,7 @@ class Aggregator:
     def _start_count(self, values: tuple[Any, ...], record: ReportedCall, size: int) -> "_Count":
         count, key = self._count(self._counts, values, record, size)
         if key is not None:
-            count.detail = self._detail_of(self._rows.row_of(key, count.who, count.network), count)
+            count.detail = self._detail_of(self._rows.row_of(key, count.who, count.client_ip), count)
         return count
 
     def _start_outside(self, values: tuple[Any, ...], record: ReportedCall, size: int) -> "_Count":
@@ -241,15 +246,15 @@ class Aggregator:
         count = counts.get(values)
         if count is not None:
             return count, None
-        key, network = CallKey(*values), network_row(record.client_ip)
-        count = counts[values] = _Count(record.ts, network, self._rows.identify(key), size)
+        key = CallKey(*values)
+        count = counts[values] = _Count(record.ts, record.client_ip, self._rows.identify(key), size)
         self._pending += size
         return count, key
 
     def _detail_of(self, row: str | None, count: "_Count") -> Detail | None:
         """Where to count details; a new place if it is not known yet whose they are."""
         if row is None:
-            wanted = self._wants_detail(count.who.name) or self._wants_detail(count.network)
+            wanted = self._wants_detail(count.who.name) or self._wants_detail(network_row(count.client_ip))
             return Detail(self._detail_texts) if wanted else None
         if not self._wants_detail(row):
             return None
@@ -281,21 +286,23 @@ class Aggregator:
         self._counts, self._outside, self._values, self._calls = waiting, outside, {}, 0
 
     def _add_known(self, counts: "_Counts", add: "_Add") -> "_Counts":
-        """Add the counts of which it is known whose they are, and return the others."""
+        """Add the counts of which it is known whose they are, and return the others. Empties `counts`, for memory."""
         others = {}
-        for values, count in counts.items():
-            key = CallKey(*values)
-            row = self._rows.row_of(key, count.who, count.network)
+        for values in list(counts):
+            key, count = CallKey(*values), counts.pop(values)
+            row = self._rows.row_of(key, count.who, count.client_ip)
             if row is None:
                 others[values] = count
             else:
                 add(self._tally(row, key, count), key, count)
+                if self.successions is not None and row != OTHERS and not self._rows.is_stranger(row):
+                    self.successions.add(row, key, count.first, count.last)
         return others
 
     def _add_strangers(self, counts: "_Counts", add: "_Add") -> None:
         for values, count in counts.items():
             key = CallKey(*values)
-            add(self._tally(self._rows.stranger_row(count.network), key, count), key, count)
+            add(self._tally(self._rows.stranger_row(count.client_ip), key, count), key, count)
 
     def _tally(self, row: str, key: CallKey, count: "_Count") -> Tally:
         is_stranger = self._rows.is_stranger(row)
@@ -334,15 +341,15 @@ class _Count:
     """The calls with one key.
 
     Attributes:
-        network: the row for strangers that call from the address of the first call.
+        client_ip: the address of the first call.
         size: bytes of the line of the first call.
     """
 
-    __slots__ = ("detail", "first", "hours", "last", "network", "size", "stored", "who")
+    __slots__ = ("client_ip", "detail", "first", "hours", "last", "size", "stored", "who")
 
-    def __init__(self, moment: datetime, network: str, who: Who, size: int) -> None:
+    def __init__(self, moment: datetime, client_ip: str | None, who: Who, size: int) -> None:
         self.first = self.last = moment
-        self.network, self.who, self.size = network, who, size
+        self.client_ip, self.who, self.size = client_ip, who, size
         self.hours: dict[int, int] = {}
         self.stored: Hours | None = None
         self.detail: Detail | None = None

@@ -160,6 +160,10 @@ def analyze(
     aggregator = Aggregator(rules, by, since, until, wants_detail, freeze=policy.freeze, latest=latest)
     read, unreadable = source.fill(aggregator, latest)
     tallies, before_freeze, lives = aggregator.tallies(), aggregator.callers_before_freeze(), aggregator.lives
+    if aggregator.successions is not None and before_freeze is not None:
+        for tally in tallies.values():
+            if tally.caller not in before_freeze:
+                tally.predecessor = aggregator.successions.predecessor_of(tally.caller)
     as_of = now if until is None else max([until, *_last_records(tallies, lives)])
     subjects = policy_subjects(tallies.values(), before_freeze, rules)
     effects = policy_effects(policy, subjects, as_of)

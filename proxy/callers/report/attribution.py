@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from proxy.callers.identity import ELSEWHERE, Rule, first_match, folded, may_be_declared
 from proxy.callers.report.budget import OTHERS, Budget
-from proxy.callers.report.strangers import is_proof
+from proxy.callers.report.strangers import is_proof, network_row
 from proxy.callers.report.tally import NO_VALUE, CallKey
 
 
@@ -52,25 +52,26 @@ class Attribution:
         # It was not known then, or an older version let it take any name.
         return Who(f"token:{key.token}", "token", None, None)
 
-    def row_of(self, key: CallKey, who: Who, network: str) -> str | None:
+    def row_of(self, key: CallKey, who: Who, client_ip: str | None) -> str | None:
         """The row that calls belong to; None for a token that the service has not accepted so far.
 
         Args:
             key: what the calls have in common.
             who: who made them.
-            network: the row for strangers at their address.
+            client_ip: their address.
         """
         if who.rule is not None:
             return who.name
         if who.source != "known":
             if key.token is None:
-                return self.stranger_row(network)
+                return self.stranger_row(client_ip)
             if not self._is_proven(key, who):
                 return None
         return self._caller_row(who.name)
 
-    def stranger_row(self, network: str) -> str:
-        """The row for strangers in a network."""
+    def stranger_row(self, client_ip: str | None) -> str:
+        """The row for strangers with an address."""
+        network = network_row(client_ip)
         if network not in self._networks and len(self._networks) >= self._most_networks:
             network = ELSEWHERE
         self._networks.add(network)

@@ -1,7 +1,7 @@
 """What the log says about one caller, beyond the report."""
 
 import heapq
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import datetime
 
 import msgspec
@@ -41,11 +41,11 @@ class Use(msgspec.Struct):
     path: str
     hint: str | None
     calls: int = 0
-    inputs: dict[str, None] = {}
+    inputs: tuple[str, ...] = ()
 
     def add(self, moment: datetime, detail: CallDetail) -> None:
         """Count a call."""
-        self.merge(Use(moment, detail.method, detail.path, detail.hint, 1, dict.fromkeys(detail.inputs)))
+        self.merge(Use(moment, detail.method, detail.path, detail.hint, 1, tuple(detail.inputs)))
 
     def merge(self, other: "Use") -> None:
         """Add the calls of another one."""
@@ -53,36 +53,45 @@ class Use(msgspec.Struct):
         if other.last_seen >= self.last_seen:
             self.last_seen = other.last_seen
             self.method, self.path, self.hint = other.method, other.path, other.hint
-        if len(self.inputs) < _MAX_INPUTS:
-            self.inputs.update(other.inputs)
+        if other.inputs != self.inputs and len(self.inputs) < _MAX_INPUTS:
+            self.inputs = tuple(dict.fromkeys(self.inputs + other.inputs))
 
 
 class Detail:
     """The calls of one caller, added in any order.
 
     Attributes:
-        counts: calls by fingerprint of the token, by client address, by error (status and code), and by each field that
-            the endpoint ignored. The trigger fields are those of them in a trigger's body that was sent to another
-            endpoint.
-        names: calls by the caller's name in the record.
         uses: by endpoint, repository and workflow.
-        lines: the lines of the last calls, each with its time: a heap, the earliest first.
+        latest: the last calls: their time, and the other fields of a `LastCall`, packed; a heap, the earliest first.
 
     Args:
         texts: what is left for the values of all details.
     """
 
     def __init__(self, texts: Budget) -> None:
-        self.counts: dict[str, Counter[str]] = {kind: Counter() for kind in _COUNTED}
-        self.names: Counter[str] = Counter()
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.uses: dict[tuple[str | None, ...], Use] = {}
-        self.lines: list[tuple[datetime, bytes]] = []
+        self.latest: list[tuple[datetime, bytes]] = []
         self._texts = texts
+
+    @property
+    def counts(self) -> dict[str, Counter[str]]:
+        """Calls by fingerprint of the token, by client address, by error, and by each field that the endpoint ignored.
+
+        An error is a status and a code. The trigger fields are those of the ignored ones in a trigger's body that was
+        sent to another endpoint.
+        """
+        return {kind: self._counts[kind] for kind in _COUNTED}
+
+    @property
+    def names(self) -> Counter[str]:
+        """Calls by the caller's name in the record."""
+        return self._counts["names"]
 
     @property
     def last_calls(self) -> list[LastCall]:
         """The last calls, newest first, with their times in UTC."""
-        return [msgspec.structs.replace(_last_call(line), ts=ts) for ts, line in sorted(self.lines, reverse=True)]
+        return [LastCall(ts, *msgspec.msgpack.decode(values)) for ts, values in sorted(self.latest, reverse=True)]
 
     def add(self, call: ReportedCall, line: bytes) -> None:
         """Count a call, with its line in the log."""
@@ -94,14 +103,15 @@ class Detail:
             return
         error = f"{call.status} {detail.error_code or call.outcome}" if call.status >= 400 else None
         for kind, value in (("tokens", call.token), ("addresses", call.client_ip), ("errors", error)):
-            self._count(self.counts[kind], value)
-        self._count(self.names, call.caller)
+            self._count(kind, value)
+        self._count("names", call.caller)
         for name in detail.ignored_fields:
-            self._count(self.counts["ignored_fields"], name)
+            self._count("ignored_fields", name)
             if detail.hint == "trigger_body":
-                self._count(self.counts["trigger_fields"], name)
+                self._count("trigger_fields", name)
         self._add_use(call, detail)
-        self._add_last(call.ts, line)
+        if len(self.latest) < LAST_CALLS or call.ts > self.latest[0][0]:
+            self._keep(call.ts, msgspec.msgpack.encode(msgspec.structs.astuple(_last_call(line))[1:]))
 
     def add_stored(self, key: CallKey, calls: int, details: KeyDetails) -> None:
         """Count calls that the ledger holds.
@@ -113,29 +123,25 @@ class Detail:
         """
         if not details.method:  # something else wrote all these records
             return
-        for kind, value in (("tokens", key.token), ("addresses", key.client_ip)):
-            self._count(self.counts[kind], value, calls)
-        self._count(self.names, key.caller, calls)
+        for kind, value in (("tokens", key.token), ("addresses", key.client_ip), ("names", key.caller)):
+            self._count(kind, value, calls)
         for kind, counts in zip(("errors", "ignored_fields", "trigger_fields"), details.counts, strict=True):
             for value, number in counts.items():
-                self._count(self.counts[kind], value, number)
-        inputs = dict.fromkeys(details.inputs)
-        use = Use(details.last, details.method, details.path, details.hint, calls, inputs)
+                self._count(kind, value, number)
+        use = Use(details.last, details.method, details.path, details.hint, calls, tuple(details.inputs))
         self._merge_use((key.endpoint, key.org, key.repo, key.repo_id, key.workflow), use)
         for call in details.last_calls:
-            self._add_last(call.ts, msgspec.json.encode(call))
+            self._keep(call.ts, msgspec.msgpack.encode(msgspec.structs.astuple(call)[1:]))
 
     def merge(self, other: "Detail") -> None:
         """Add the calls of another one."""
-        for kind, counts in other.counts.items():
+        for kind, counts in (*other.counts.items(), ("names", other.names)):
             for value, calls in counts.items():
-                self._count(self.counts[kind], value, calls)
-        for name, calls in other.names.items():
-            self._count(self.names, name, calls)
+                self._count(kind, value, calls)
         for key, use in other.uses.items():
             self._merge_use(key, use)
-        for moment, line in other.lines:
-            self._add_last(moment, line)
+        for call in other.latest:
+            self._keep(*call)
 
     def _merge_use(self, key: tuple[str | None, ...], use: Use) -> None:
         mine = self.uses.get(key)
@@ -144,18 +150,20 @@ class Detail:
         elif len(self.uses) < _MAX_VALUES:
             self.uses[key] = use
 
-    def _count(self, counter: Counter[str], value: str | None, calls: int = 1) -> None:
+    def _count(self, kind: str, value: str | None, calls: int = 1) -> None:
         if value is not None:
+            counter = self._counts[kind]
             is_kept = value in counter or (len(counter) < _MAX_VALUES and self._texts.take(len(value)))
             counter[value if is_kept else OTHERS] += calls
 
-    def _add_last(self, moment: datetime, line: bytes) -> None:
-        if len(self.lines) == LAST_CALLS:
-            if moment <= self.lines[0][0]:
+    def _keep(self, moment: datetime, values: bytes) -> None:
+        """Keep one of the last calls."""
+        if len(self.latest) == LAST_CALLS:
+            if moment <= self.latest[0][0]:
                 return
-            self._texts.give_back(len(heapq.heappop(self.lines)[1]))
-        if self._texts.take(len(line)):
-            heapq.heappush(self.lines, (moment, line))
+            self._texts.give_back(len(heapq.heappop(self.latest)[1]))
+        if self._texts.take(len(values)):
+            heapq.heappush(self.latest, (moment, values))
 
     def _add_use(self, call: ReportedCall, detail: CallDetail) -> None:
         key = (call.endpoint, call.org, call.repo, call.repo_id, call.workflow)

@@ -2,12 +2,14 @@
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 _HOURS, _ONE_CALL = 24, 1 << 24
 _MASK = _ONE_CALL - 1
 
 
+@dataclass(slots=True)
 class Hours:
     """The hours with calls, in eight bytes per day: a bit for each hour, and the number of calls above them.
 
@@ -18,9 +20,8 @@ class Hours:
         days: an item for each day from the first on.
     """
 
-    def __init__(self) -> None:
-        self.first = 0
-        self.days = array("Q")
+    first: int = 0
+    days: "array[int]" = field(default_factory=lambda: array("Q"))
 
     @classmethod
     def of(cls, calls: Mapping[int, int]) -> Self:

@@ -1,5 +1,6 @@
 """The jobs of a caller: what it calls, and on which days. One token may run a nightly job and a monthly one."""
 
+import functools
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
@@ -33,25 +34,33 @@ class Job:
 
     Attributes:
         last_seen: time of the last call.
-        days: the days with calls, as bits (`rhythm`).
     """
 
-    __slots__ = ("days", "last_seen")
+    __slots__ = ("_bits", "_first", "last_seen")
 
     def __init__(self, last_seen: datetime) -> None:
         self.last_seen = last_seen
-        self.days = 0
+        # Counted from the first day with a call: from `FIRST_DAY` on, it would be thousands of bits for each job.
+        self._first = self._bits = 0
+
+    @property
+    def days(self) -> int:
+        """The days with calls, as bits (`rhythm`)."""
+        return self._bits << self._first
 
     def add(self, days: Iterable[int], last: datetime) -> None:
         """Count calls on these days, which are ordinals."""
-        for day in days:
-            self.days |= 1 << day - FIRST_DAY
+        self._set(functools.reduce(int.__or__, (1 << day - FIRST_DAY for day in days), self.days))
         self.last_seen = max(self.last_seen, last)
 
     def merge(self, other: "Job") -> None:
         """Add the calls of another one."""
-        self.days |= other.days
+        self._set(self.days | other.days)
         self.last_seen = max(self.last_seen, other.last_seen)
+
+    def _set(self, days: int) -> None:
+        self._first = max((days & -days).bit_length() - 1, 0)
+        self._bits = days >> self._first
 
 
 class Jobs:

@@ -100,7 +100,12 @@ def policy_subjects(
         by_name[rule.name].append(rule)
     parties: dict[str, PolicySubject] = {}
     for tally in tallies:
-        has_record = before_freeze is None or tally.caller in before_freeze or tally.source in {STRANGER, OTHERS}
+        has_record = (
+            before_freeze is None
+            or tally.caller in before_freeze
+            or tally.source in {STRANGER, OTHERS}
+            or tally.predecessor is not None
+        )
         named = merged_rule(by_name.get(tally.caller) or [tally.rule]) if tally.rule is not None else None
         parties.setdefault(tally.caller, identity.policy_subject(tally.caller, named, has_record=has_record))
     return parties

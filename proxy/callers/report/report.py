@@ -12,11 +12,10 @@ from proxy.callers.log.unreadable import Unreadable
 from proxy.callers.record import EARLIEST
 from proxy.callers.report.aggregator import Dimension
 from proxy.callers.report.coverage import Coverage, Span, measure_coverage
-from proxy.callers.report.doubt import Doubt, find_doubt
+from proxy.callers.report.doubts import Doubt, lost_calls, silent_hosts, unreadable_parts
 from proxy.callers.report.enforcement import NOT_SHOWN, Enforcement
 from proxy.callers.report.policy_effect import PolicyEffect
 from proxy.callers.report.rows import Judge, Row, caller_rows, days_of, group_rows
-from proxy.callers.report.silent import SilentHost, silent_hosts
 from proxy.callers.report.tally import STRANGER, Tally
 from proxy.callers.report.verdict import Verdict, conclude, is_covered, unseen
 
@@ -32,14 +31,13 @@ class CallerReport(NamedTuple):
         whole: what the log covers from its begin until now.
         coverage: what it covers of the period in which calls are counted.
         callers: a row per caller.
-        silent: hosts that may still serve, but of which the log says nothing any more.
+        doubts: that somebody may have called without a trace in the log.
         strangers: a row per network that strangers called from in the period. They have no say in the verdict.
         rows: a row per group; if grouped by caller, the callers and the strangers. Those that are retired and did not
             call in the period are left out.
         verdict: whether the withdrawn API can be removed, by the whole log.
         reasons: the reasons for the verdict, a sentence each.
         safe_at: when it can be removed at the earliest, if nobody calls again and the log is kept; None if it can.
-        doubt: whether somebody may have called whose record cannot be read; None if that does not matter any more.
     """
 
     now: datetime
@@ -47,13 +45,12 @@ class CallerReport(NamedTuple):
     whole: Coverage
     coverage: Coverage
     callers: list[Row]
-    silent: list[SilentHost]
+    doubts: list[Doubt]
     strangers: list[Row]
     rows: list[Row]
     verdict: Verdict
     reasons: list[str]
     safe_at: datetime | None
-    doubt: Doubt | None
 
     @property
     def retired(self) -> int:
@@ -121,20 +118,20 @@ def make_report(
     strangers = [row for row in everybody[len(callers) :] if row.calls]
     rows = [row for row in rows if row.calls or row.state not in {"retired", STRANGER}]
     coverage = whole if period == whole.period else measure_coverage(lives, period)
-    silent, absent = silent_hosts(lives, now, gone), unseen(callers, whole, every or {})
-    doubt = find_doubt(unreadable, now, judge.silence) if unreadable is not None else None
-    conclusion = conclude(callers, whole, absent, silent, doubt, has_strangers=bool(strangers))
-    return CallerReport(now, by, whole, coverage, callers, silent, strangers, rows, *conclusion, doubt)
+    absent = unseen(callers, whole, every or {})
+    found = lost_calls(lives, now, judge.silence), unreadable_parts(unreadable or Unreadable(), now, judge.silence)
+    doubts = [*silent_hosts(lives, now, gone), *(doubt for doubt in found if doubt is not None)]
+    conclusion = conclude(callers, whole, absent, doubts, has_strangers=bool(strangers))
+    return CallerReport(now, by, whole, coverage, callers, doubts, strangers, rows, *conclusion)
 
 
 def still_calling(report: CallerReport, window: timedelta) -> Gate:
     """Whether anybody who is not refused has called within the window before now.
 
-    Unknown if nobody has, but the log does not cover the window or has parts from then that cannot be read, or a host
-    may still serve.
+    Unknown if nobody has, but the log does not cover the window, or somebody may have called without a record.
     """
     since = report.now - window
     if any(row.last_seen >= since and not row.is_refused for row in report.callers):
         return "somebody"
-    is_in_doubt = bool(report.silent) or (report.doubt is not None and report.doubt.last >= since)
+    is_in_doubt = any(doubt.last >= since for doubt in report.doubts)
     return "nobody" if is_covered(report.whole, window) and not is_in_doubt else "unknown"

@@ -25,6 +25,7 @@ from proxy.callers.report.rhythm import (
     state_after,
 )
 from proxy.callers.report.tally import STRANGER, Tally
+from proxy.callers.report.value_counts import ValueCounts
 
 Effects = Mapping[str, PolicyEffect]
 
@@ -107,7 +108,7 @@ class Row(NamedTuple):
         callers: number of callers in the group.
         source: where the caller's name comes from, as in the record; None for a group.
         users: owners of the tokens, the most recent first.
-        by_day: number of calls on each day of the period.
+        hours: when it called in the period.
         interval: usual seconds between calls (`Rhythm`); None if not known.
         error_share: share of the calls answered with 4xx or 5xx, from 0 to 1.
         has_succeeded: whether any call in the whole log was answered with less than 400.
@@ -117,7 +118,9 @@ class Row(NamedTuple):
         effect: what the policy means for it.
         is_refused: whether the policy refuses it permanently, and the log shows that it does.
         accepted_while_refused: a call was accepted, although the policy refused it permanently by then.
-        counts: calls by value, for each of `tally.COUNTED`.
+        predecessor: the caller from before the freeze that it succeeds, if any.
+        values: calls by value.
+        period: the period in which calls are counted.
     """
 
     name: str
@@ -127,7 +130,7 @@ class Row(NamedTuple):
     contact: str | None
     users: list[str]
     calls: int
-    by_day: list[int]
+    hours: Hours
     first_seen: datetime
     last_seen: datetime
     interval: float | None
@@ -140,7 +143,19 @@ class Row(NamedTuple):
     effect: PolicyEffect
     is_refused: bool
     accepted_while_refused: bool
-    counts: dict[str, Counter[str]]
+    predecessor: str | None
+    values: ValueCounts
+    period: Span
+
+    @property
+    def by_day(self) -> list[int]:
+        """The number of calls on each day of the period."""
+        return _by_day(self.hours, self.period)
+
+    @property
+    def counts(self) -> dict[str, Counter[str]]:
+        """The number of calls by value, for each of `value_counts.KINDS`."""
+        return self.values.by_kind()
 
     @property
     def user(self) -> str | None:
@@ -170,7 +185,7 @@ def caller_rows(tallies: Iterable[Tally], period: Span, judge: Judge, effects: E
     for name, parts in by_caller.items():
         whole = _merged(parts)
         row = _row(name, parts, whole, judge.activity(whole), effect=effects[name], period=period, judge=judge)
-        rows.append(row._replace(source=whole.source))
+        rows.append(row._replace(source=whole.source, predecessor=whole.predecessor))
     return _sorted(rows)
 
 
@@ -205,7 +220,7 @@ def _row(
         contact=_common(part.rule.contact for part in parts if part.rule is not None),
         users=sorted(whole.users, key=lambda user: whole.users[user], reverse=True),
         calls=whole.calls,
-        by_day=_by_day(whole.hours, period),
+        hours=whole.hours,
         first_seen=whole.first_seen,
         last_seen=whole.last_seen,
         interval=None if _is_shared(whole) else interval_of(whole.hours, whole.calls),
@@ -218,7 +233,9 @@ def _row(
         effect=effect,
         is_refused=judge.enforcement.shows_refusal(whole, effect),
         accepted_while_refused=let_through(whole, effect) is not None,
-        counts=whole.counts,
+        predecessor=None,
+        values=whole.values,
+        period=period,
     )
 
 

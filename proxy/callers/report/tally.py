@@ -1,8 +1,7 @@
 """Counts of calls, by caller and by what they have in common."""
 
+import functools
 import re
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -11,10 +10,8 @@ from proxy.callers.identity import CallAttributes, Rule
 from proxy.callers.report.budget import OTHERS, Budget
 from proxy.callers.report.hours import Hours
 from proxy.callers.report.jobs import JobName, Jobs
+from proxy.callers.report.value_counts import ValueCounts
 from proxy.withdrawn import endpoints
-
-COUNTED = ("endpoints", "repositories", "workflows", "agents", "outcomes", "replacements")
-"""The kinds of values that calls are counted by."""
 
 STRANGER: Literal["stranger"] = "stranger"
 """The source of a tally of strangers, and its state."""
@@ -22,8 +19,8 @@ STRANGER: Literal["stranger"] = "stranger"
 NO_VALUE = "(none)"
 """Stands for a missing value."""
 
-_MOST_VALUES = 1000
-"""How many different values of a kind are counted; the rest are `OTHERS`."""
+_MOST_USERS = 1000
+"""How many different users of a caller are kept."""
 
 _UNDECIDED = {"brownout", "rejected", "overloaded"}
 """Outcomes that say nothing about permanent refusal."""
@@ -54,7 +51,7 @@ class CallKey(NamedTuple):
     @property
     def repository(self) -> str:
         """``org/repo`` or ``id:…``."""
-        return f"id:{self.repo_id}" if self.repo_id is not None else f"{self.org or ''}/{self.repo or ''}"
+        return _repository(self.org, self.repo, self.repo_id)
 
     @property
     def job(self) -> JobName:
@@ -64,16 +61,11 @@ class CallKey(NamedTuple):
     @property
     def replacement(self) -> str | None:
         """Method and path of the successor, with braces around what differs between calls; None if not known."""
-        endpoint = endpoints.BY_NAME.get(self.endpoint)
-        if endpoint is None:
-            return None
-        segments = {"org": self.org, "repo": self.repo, "repo_id": self.repo_id}
-        path = re.sub(r"\{(\w+)\}", lambda name: segments.get(name[1]) or name[0], endpoint.successor)
-        return f"{endpoint.method} {path}"
+        return _replacement(self.endpoint, self.org, self.repo, self.repo_id)
 
     @property
     def counted(self) -> tuple[str | None, ...]:
-        """The value for each of `COUNTED`."""
+        """The value for each of `value_counts.KINDS`."""
         agent = self.user_agent or NO_VALUE
         return self.endpoint, self.repository, self.workflow or NO_VALUE, agent, self.outcome, self.replacement
 
@@ -83,12 +75,30 @@ class CallKey(NamedTuple):
         return CallAttributes(self.token, self.user_agent, self.client_ip, self.repository, self.workflow)
 
 
-@dataclass
+# Thousands of callers call the same repositories. They share these texts, and each is made once.
+
+
+@functools.lru_cache(1024)
+def _repository(org: str | None, repo: str | None, repo_id: str | None) -> str:
+    return f"id:{repo_id}" if repo_id is not None else f"{org or ''}/{repo or ''}"
+
+
+@functools.lru_cache(1024)
+def _replacement(endpoint: str, org: str | None, repo: str | None, repo_id: str | None) -> str | None:
+    known = endpoints.BY_NAME.get(endpoint)
+    if known is None:
+        return None
+    segments = {"org": org, "repo": repo, "repo_id": repo_id}
+    path = re.sub(r"\{(\w+)\}", lambda name: segments.get(name[1]) or name[0], known.successor)
+    return f"{known.method} {path}"
+
+
+@dataclass(slots=True)
 class Tally:
     """The calls of one caller, or those of its calls that are in one group.
 
     Calls outside the period have a say in when and how it called, but not in what is counted: `hours`, `calls`,
-    `errors`, `users` and `counts`.
+    `errors`, `users` and `values`.
 
     Attributes:
         caller: its name by the current rules.
@@ -100,7 +110,8 @@ class Tally:
         users: owners of the tokens, each with the time of the last call.
         has_succeeded: whether any call was answered with less than 400.
         last_accepted, last_refused: time of the last call that was accepted, and of the last one permanently refused.
-        counts: calls by value, for each of `COUNTED`.
+        values: calls by value.
+        predecessor: the caller from before the freeze that it succeeds (`Successions`), if any.
     """
 
     caller: str
@@ -118,7 +129,8 @@ class Tally:
     last_accepted: datetime | None = None
     last_refused: datetime | None = None
     users: dict[str, datetime] = field(default_factory=dict)
-    counts: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in COUNTED})
+    values: ValueCounts = field(default_factory=ValueCounts)
+    predecessor: str | None = None
 
     def add(self, key: CallKey, hours: Hours, first: datetime, last: datetime) -> None:
         """Count calls with the same key.
@@ -135,12 +147,11 @@ class Tally:
         self.calls += calls
         self.errors += calls if key.status >= 400 else 0
         user = key.run_user
-        if user is not None and self._has_room(self.users, user):
+        if user is not None and self._has_room_for(user):
             self.users[user] = max(last, self.users.get(user, last))
-        for kind, value in zip(COUNTED, key.counted, strict=True):
+        for kind, value in enumerate(key.counted):
             if value is not None:
-                counter = self.counts[kind]
-                counter[value if self._has_room(counter, value) else OTHERS] += calls
+                self.values.add(kind, value, calls, self.texts)
 
     def add_times(self, key: CallKey, hours: Hours, first: datetime, last: datetime) -> None:
         """Remember when there were calls with the same key, without counting them.
@@ -161,8 +172,8 @@ class Tally:
         is_one = self.source not in {STRANGER, OTHERS}
         self.jobs.add(key.job if is_one else None, (day for day, _ in hours.by_day()), last)
 
-    def _has_room(self, counted: Mapping[str, object], value: str) -> bool:
-        return value in counted or (len(counted) < _MOST_VALUES and self.texts.take(len(value)))
+    def _has_room_for(self, user: str) -> bool:
+        return user in self.users or (len(self.users) < _MOST_USERS and self.texts.take(len(user)))
 
     def merge(self, other: "Tally") -> None:
         """Add the calls of another tally."""
@@ -177,8 +188,7 @@ class Tally:
         self.jobs.merge(other.jobs)
         for user, last in other.users.items():
             self.users[user] = max(last, self.users.get(user, last))
-        for kind, counts in other.counts.items():
-            self.counts[kind].update(counts)
+        self.values.merge(other.values)
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:

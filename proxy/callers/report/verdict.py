@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from proxy.callers.report.coverage import Coverage, Span
-from proxy.callers.report.doubt import Doubt
+from proxy.callers.report.doubts import Doubt
 from proxy.callers.report.rhythm import EVERY_STATE, UNKNOWN_RETIRED_AFTER, retired_after_every
 from proxy.callers.report.rows import Row
-from proxy.callers.report.silent import SilentHost
 from proxy.output.formatting import date, day, duration, minute, shortened
 
 Verdict = Literal["safe", "not_yet", "cannot_tell"]
@@ -69,8 +68,7 @@ def conclude(
     callers: Sequence[Row],
     coverage: Coverage,
     absent: Sequence[Unseen] = (),
-    silent: Sequence[SilentHost] = (),
-    doubt: Doubt | None = None,
+    doubts: Sequence[Doubt] = (),
     *,
     has_strangers: bool = False,
 ) -> Conclusion:
@@ -80,8 +78,7 @@ def conclude(
         callers: the callers in the log.
         coverage: what the log covers from its begin until now.
         absent: expected callers that the log is too short for.
-        silent: hosts that may still serve.
-        doubt: whether somebody may have called whose record cannot be read.
+        doubts: that somebody unknown may have called.
         has_strangers: whether strangers have called.
     """
     # The order of rows depends on the calls that are counted, and the verdict does not.
@@ -89,16 +86,16 @@ def conclude(
     blocking = [row for row in callers if row.state != "retired" and not row.is_refused]
     refused = [_refused(row) for row in callers if row.state != "retired" and row.is_refused]
     dates = [row.unblocked_at for row in blocking if row.unblocked_at is not None]
-    may_serve, unknown = [_may_serve(host) for host in silent], [doubt.reason] if doubt is not None else []
-    dates += [caller.safe_at for caller in absent] + ([doubt.safe_at] if doubt is not None else [])
-    safe_at = max([coverage.covered_at(OBSERVATION, OBSERVED_SHARE), *dates])
+    dates += [doubt.safe_at for doubt in doubts if doubt.safe_at is not None]
+    safe_at = max([coverage.covered_at(OBSERVATION, OBSERVED_SHARE), *dates, *(caller.safe_at for caller in absent)])
+    unknown = [doubt.reason for doubt in doubts]
     if certain := [row for row in blocking if not row.in_doubt]:
-        return Conclusion("not_yet", [_still_calls(row) for row in certain] + may_serve + refused + unknown, safe_at)
-    if blocking or absent or may_serve or unknown or not is_covered(coverage, OBSERVATION):
-        doubts = [f"{shortened(row.name)} may have called in a gap of the log" for row in blocking]
+        return Conclusion("not_yet", [_still_calls(row) for row in certain] + refused + unknown, safe_at)
+    if blocking or absent or doubts or not is_covered(coverage, OBSERVATION):
+        silent = [f"{shortened(row.name)} may have called in a gap of the log" for row in blocking]
         since = min([coverage.period.end - OBSERVATION, *(row.last_seen for row in blocking)])
         expected = [_expected(caller) for caller in absent]
-        reasons = may_serve + unknown + _missing(coverage, since) + doubts + expected + refused
+        reasons = unknown + _missing(coverage, since) + silent + expected + refused
         return Conclusion("cannot_tell", reasons, safe_at)
     return Conclusion("safe", [_nobody(callers, coverage, refused, has_strangers=has_strangers), *refused], None)
 
@@ -147,18 +144,12 @@ def _refused_from(row: Row) -> str:
 
 
 def _who(row: Row) -> str:
-    return shortened(row.name) + (f" of {shortened(row.owner)}" if row.owner is not None else "")
+    successor = f", the successor of {shortened(row.predecessor)}," if row.predecessor is not None else ""
+    return shortened(row.name) + (f" of {shortened(row.owner)}" if row.owner is not None else "") + successor
 
 
 def _expected(caller: Unseen) -> str:
     return f"{shortened(caller.name)} is expected every {duration(caller.every)}, and the log is too short to show it"
-
-
-def _may_serve(host: SilentHost) -> str:
-    return (
-        f"{shortened(host.name)} has been silent since {minute(host.since)} and was not stopped, so it may still serve:"
-        " read its log, too, or add it to callers.gone if it is gone"
-    )
 
 
 def _missing(coverage: Coverage, since: datetime) -> list[str]:

@@ -121,7 +121,7 @@ def _report(config: Config, form: Form) -> bytes:
     if form == "json":
         from proxy.callers.render import formats  # noqa: PLC0415 - slow to import, and few ask for it
 
-        return formats.to_json(analysis.report, analysis.report.rows, analysis.read).encode()
+        return "".join(formats.to_json(analysis.report, analysis.report.rows, analysis.read)).encode()
     from proxy.callers.render import html_page  # noqa: PLC0415 - as above
 
-    return html_page.to_html(analysis, analysis.report.rows, config.upstream.url).encode()
+    return "".join(html_page.to_html(analysis, analysis.report.rows, config.upstream.url)).encode()

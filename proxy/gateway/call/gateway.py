@@ -18,6 +18,7 @@ from proxy.gateway.call.responder import ClientDisconnected, Responder
 from proxy.gateway.call.result import CallResult, Response
 from proxy.gateway.call.retries import Retries, key_of
 from proxy.gateway.call.slashes import Slashes, meant
+from proxy.gateway.call.successors import Successors
 from proxy.gateway.call.withdrawn_call import WithdrawnCall, quoted, request_id_of
 from proxy.gateway.delivery import PATIENCE
 from proxy.gateway.head import EXTENSION, Head
@@ -54,6 +55,7 @@ class Gateway:
             waiting=config.limits.in_flight,
         )
         self._slashes = Slashes()
+        self._successors = Successors()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
@@ -90,6 +92,8 @@ class Gateway:
         except BaseException:
             accounting.finish()
             raise
+        if call.predecessor is not None and accounting.result.status < 400:  # the service has accepted its token
+            self._successors.name(call.caller, call.predecessor)
         response = accounting.result.response
         if response is None or responder.status is not None:  # streamed, or the caller is gone
             accounting.finish()

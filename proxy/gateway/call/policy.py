@@ -4,8 +4,9 @@ It says who is refused. The refusal itself, a 410 with the new call, is in `refu
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from proxy.callers import identity
 from proxy.callers.identity import Caller, Identity, Rule
@@ -15,6 +16,7 @@ from proxy.callers.log.lives import key_ids
 from proxy.callers.log.reader import Reader
 from proxy.callers.report.aggregator import Aggregator
 from proxy.callers.report.strangers import had_record
+from proxy.callers.report.succession import Origin, origin_of
 from proxy.config import Config
 from proxy.output.diagnostics import log
 from proxy.withdrawn import lifecycle
@@ -26,6 +28,17 @@ SETTLING = timedelta(seconds=5)
 """Time after the freeze in which all workers write their last records of calls from before it."""
 
 
+class EarlierCallers(NamedTuple):
+    """The callers from before a freeze.
+
+    Attributes:
+        predecessors: whom calls from an origin were made by (`Successions`).
+    """
+
+    names: frozenset[str]
+    predecessors: Mapping[Origin, str]
+
+
 class PolicySnapshot:
     """One policy, and the callers that it is about. Each call keeps the snapshot that it began with.
 
@@ -35,7 +48,7 @@ class PolicySnapshot:
 
     Attributes:
         identity: names callers.
-        earlier_callers: names of the callers from before the freeze; None if not known: then no caller is new.
+        earlier: the callers from before the freeze; None if not known: then no caller is new.
     """
 
     def __init__(self, config: Config, key: bytes) -> None:
@@ -44,7 +57,7 @@ class PolicySnapshot:
         self._key_id = key_id(key)
         self._policy = config.lifecycle
         self._announcements: dict[datetime | None, Headers] = {}
-        self.earlier_callers: frozenset[str] | None = None
+        self.earlier: EarlierCallers | None = None
         self._has_read = False
         self.identity = Identity(config.callers.trusted_proxies, key, self._rules)
 
@@ -58,9 +71,21 @@ class PolicySnapshot:
         """The page that explains the withdrawal."""
         return self._policy.documentation
 
-    def subject(self, caller: Caller) -> PolicySubject:
-        """A caller, as the policy sees it."""
-        has_record = self.earlier_callers is None or had_record(caller, self.earlier_callers)
+    def predecessor(self, caller: Caller, workflow: str | None) -> str | None:
+        """Whose successor a caller is that has no record from before the freeze; None if it has one, or is new.
+
+        Args:
+            caller: who calls.
+            workflow: which workflow the call is about, if any.
+        """
+        if self.earlier is None or had_record(caller, self.earlier.names) or caller.token is None:
+            return None
+        origin = origin_of(caller.user_agent, caller.client_ip, workflow)
+        return self.earlier.predecessors.get(origin) if origin is not None else None
+
+    def subject(self, caller: Caller, predecessor: str | None = None) -> PolicySubject:
+        """A caller, as the policy sees it, and whose successor it is, if any."""
+        has_record = self.earlier is None or predecessor is not None or had_record(caller, self.earlier.names)
         return identity.policy_subject(caller.name, caller.rule, has_record=has_record)
 
     def decide(self, subject: PolicySubject, now: datetime) -> Decision:
@@ -87,7 +112,7 @@ class PolicySnapshot:
     def read_log(self) -> None:
         """Read from the caller log who called before the freeze. If it does not say, no caller is new."""
         if self.freeze is not None:
-            self.earlier_callers = callers_before(self.freeze, self._log, self._rules, self._key_id)
+            self.earlier = callers_before(self.freeze, self._log, self._rules, self._key_id)
             self._has_read = True
 
     def inherit(self, previous: "PolicySnapshot") -> None:
@@ -95,8 +120,8 @@ class PolicySnapshot:
 
         The log of that time may be gone by now.
         """
-        if previous.cache_key == self.cache_key and previous.earlier_callers is not None:
-            self.earlier_callers, self._has_read = previous.earlier_callers, True
+        if previous.cache_key == self.cache_key and previous.earlier is not None:
+            self.earlier, self._has_read = previous.earlier, True
 
     @property
     def cache_key(self) -> tuple[datetime | None, str, list[Rule]]:
@@ -158,8 +183,8 @@ class ActivePolicy:
         return (snapshot.freeze + SETTLING - self.now()).total_seconds() if snapshot.freeze is not None else 0
 
 
-def callers_before(freeze: datetime, caller_log: str, rules: Iterable[Rule], key: str) -> frozenset[str] | None:
-    """The names of those who have a record from before the freeze.
+def callers_before(freeze: datetime, caller_log: str, rules: Iterable[Rule], key: str) -> EarlierCallers | None:
+    """Those who have a record from before the freeze.
 
     None if the log does not reach back so far, or has fingerprints by another key than the one with the ID `key`:
     callers that are named by their tokens had other names then.
@@ -176,6 +201,7 @@ def callers_before(freeze: datetime, caller_log: str, rules: Iterable[Rule], key
         log.warning("freeze_not_applied", message=message)
         return None
     names = aggregator.callers_before_freeze()
-    if names is None:
+    if names is None or aggregator.successions is None:
         log.warning("freeze_not_applied", message=f"{caller_log} has no record from before {freeze:%Y-%m-%d}")
-    return names
+        return None
+    return EarlierCallers(names, aggregator.successions.predecessors)

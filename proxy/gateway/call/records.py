@@ -11,7 +11,7 @@ from typing import Literal
 from proxy.callers.log import journal
 from proxy.callers.log.caller_log import CallerLog
 from proxy.callers.log.journal import Journal
-from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, Record, bounded
+from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, bounded
 from proxy.config import Config
 from proxy.gateway.metrics import Metrics
 from proxy.output.diagnostics import log
@@ -35,7 +35,7 @@ class Records:
     def __init__(self, config: Config, metrics: Metrics, keep: Callable[[bytes], None] | None = None) -> None:
         self.instance = ""
         self._interval = config.callers.heartbeat
-        self._lost_before = 0
+        self._told = 0
         self._log = CallerLog(config.callers.log, metrics.logged, keep)
         self._metrics = metrics
         self._path = config.callers.log
@@ -61,7 +61,7 @@ class Records:
             )
 
     def beat(self, now: datetime, at: Literal["start", "interval", "stop"], key: str, policy: str) -> None:
-        """Write a heartbeat, with the number of records that were lost since the last one.
+        """Write a heartbeat, with the number of calls whose records were lost since the last one that was written.
 
         Args:
             now: the time, UTC.
@@ -69,8 +69,13 @@ class Records:
             key: id of the fingerprint key.
             policy: digest of the policy in force.
         """
-        lost, self._lost_before = self._log.lost - self._lost_before, self._log.lost
-        self.append(Heartbeat(SCHEMA, now, at, self._interval, self.instance, key, policy, lost))
+        lost = self._log.lost
+        record = Heartbeat(SCHEMA, now, at, self._interval, self.instance, key, policy, lost - self._told)
+        self._log.append(record, functools.partial(self._tell, lost))
+
+    def _tell(self, lost: int, is_written: bool) -> None:
+        if is_written:
+            self._told = lost
 
     def begin(self, record: CallRecord) -> int | None:
         """Store the provisional record of a call that is about to be forwarded.
@@ -80,12 +85,12 @@ class Records:
         """
         return self._journal.begin(record) if self._journal is not None else None
 
-    def append(self, record: Record, slot: int | None = None) -> None:
+    def append(self, record: CallRecord, slot: int | None = None) -> None:
         """Write a record, and free its slot in the journal."""
         self._queue(record, slot)
         self._log.wait()
 
-    async def append_batched(self, record: Record, slot: int | None = None) -> None:
+    async def append_batched(self, record: CallRecord, slot: int | None = None) -> None:
         """As `append`, but wait only once for all records of one iteration of the event loop."""
         loop = asyncio.get_running_loop()
         if not self._waiting:
@@ -95,12 +100,13 @@ class Records:
         self._queue(record, slot)
         await written
 
-    def _queue(self, record: Record, slot: int | None) -> None:
+    def _queue(self, record: CallRecord, slot: int | None) -> None:
         record = bounded(record)
         if self._journal is None or slot is None:
             self._log.put(record)
         else:
-            self._log.put(record, functools.partial(self._journal.end, slot))
+            journal = self._journal
+            self._log.put(record, lambda _: journal.end(slot))
 
     def _write(self) -> None:
         self._log.wait()

@@ -32,6 +32,7 @@ class WithdrawnCall(msgspec.Struct, frozen=True, gc=False):
         policy: the policy at that time.
         invalid_path: why the path cannot be used.
         successor: quoted path of what to call instead, if the path is valid.
+        predecessor: the caller from before the freeze whose successor the caller is, if any.
     """
 
     head: Head
@@ -44,6 +45,7 @@ class WithdrawnCall(msgspec.Struct, frozen=True, gc=False):
     workflow: str | None
     successor: str | None
     caller: Caller
+    predecessor: str | None
     subject: PolicySubject
     decision: Decision
 
@@ -61,11 +63,24 @@ class WithdrawnCall(msgspec.Struct, frozen=True, gc=False):
         except (InvalidPath, PathTooLong) as error:
             invalid_path = error.with_traceback(None)
         caller = _identify(head, match, policy, name_header, workflow)
-        subject = policy.subject(caller)
+        predecessor = policy.predecessor(caller, workflow)
+        subject = policy.subject(caller, predecessor)
         decision = policy.decide(subject, now)
         call_id = request_id_of(head.first_values)
         return cls(
-            head, match, now, base, policy, call_id, invalid_path, workflow, successor, caller, subject, decision
+            head=head,
+            match=match,
+            received=now,
+            base=base,
+            policy=policy,
+            request_id=call_id,
+            invalid_path=invalid_path,
+            workflow=workflow,
+            successor=successor,
+            caller=caller,
+            predecessor=predecessor,
+            subject=subject,
+            decision=decision,
         )
 
     @property

@@ -234,7 +234,7 @@ def test_without_standard_error_a_lost_record_raises_nothing(
 def test_done_is_called_after_the_record_is_in_the_file(log: CallerLog, path: Path) -> None:
     found: list[list[str]] = []
     for number in range(2):
-        log.append(call(f"r-{number}"), lambda: found.append(request_ids(path)))
+        log.append(call(f"r-{number}"), lambda _: found.append(request_ids(path)))
 
     assert found == [["r-0"], ["r-0", "r-1"]]
 
@@ -242,7 +242,7 @@ def test_done_is_called_after_the_record_is_in_the_file(log: CallerLog, path: Pa
 def test_done_is_called_after_the_record_went_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     found: list[str] = []
     log = CallerLog("/dev/full")
-    log.append(call("lost"), lambda: found.append(capsys.readouterr().err))
+    log.append(call("lost"), lambda _: found.append(capsys.readouterr().err))
     log.close()
 
     [printed] = found
@@ -252,7 +252,7 @@ def test_done_is_called_after_the_record_went_to_standard_error(capsys: pytest.C
 def test_an_exception_in_done_does_not_affect_the_next_record(
     log: CallerLog, path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fails() -> None:
+    def fails(_written: bool) -> None:
         raise KeyError
 
     log.append(call("r-1"), fails)

@@ -28,7 +28,7 @@ HOSTILE = [
 
 def page(folder: Path, records: Iterable[Record], *, rules: Iterable[Rule] = (), by: Dimension = "caller") -> str:
     made = analyzed(folder, records, rules=rules, by=by)
-    return to_html(made, made.report.rows, BASE)
+    return "".join(to_html(made, made.report.rows, BASE))
 
 
 def usual() -> list[Record]:

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from proxy.callers.record import Record
 from proxy.callers.render.formats import profile_to_json, to_csv, to_json, to_markdown
 from proxy.callers.render.html_page import to_html
 from proxy.callers.render.profile import make_profile
 from proxy.callers.render.profile_text import profile_to_markdown, profile_to_text
+from proxy.output.formatting import printable
 from proxy.withdrawn.lifecycle import Policy
 from tests.callers.lines import DAY, NOW, beats, call, nightly
 from tests.callers.policies import once, rule
@@ -30,10 +33,10 @@ def forms(
     profile = make_profile(row, found.details[row.name], "https://api.example")
     return {
         "markdown": to_markdown(report, report.rows, found.read),
-        "json": to_json(report, report.rows, found.read),
+        "json": "".join(to_json(report, report.rows, found.read)),
         "csv": to_csv(report, report.rows),
         "profile": profile_to_json(profile),
-        "html": to_html(found, report.rows, "https://api.example"),
+        "html": "".join(to_html(found, report.rows, "https://api.example")),
         "text": profile_to_text(profile, report.now),
         "issue": profile_to_markdown(profile, report.now),
     }
@@ -95,7 +98,7 @@ def test_every_format_shows_strangers_apart(tmp_path: Path) -> None:
     made = forms(tmp_path, Policy(), *beats(NOW - 40 * DAY), *calls, *nightly(9, 1))
     said = "Strangers made 3 calls from 1 network, the last at 2026-11-23 00:00. They had no token,"
 
-    assert "| strangers in 203.0.113.0/24 | - | - | 3 |" in made["markdown"]
+    assert "| `strangers in 203.0.113.0/24` | - | - | 3 |" in made["markdown"]
     assert made["markdown"].splitlines()[3].endswith("| 100% | stranger |")
     assert f"\n- {said}" in made["markdown"]
     assert f'<p class="muted">{said}' in made["html"]
@@ -142,7 +145,17 @@ def test_no_format_prints_a_control_character_of_a_caller(tmp_path: Path) -> Non
     assert row["caller"] == r"\u001b]0;pwn\u0007\u009b2J\u202e\u2066\u200b\u000d\u000a=1+1"
 
 
-def test_a_cell_is_still_no_formula(tmp_path: Path) -> None:
-    [row] = csv.DictReader(io.StringIO(forms(tmp_path, Policy(), call(caller="\t=1+1"))["csv"]))
+@pytest.mark.parametrize("before", ["", " ", "\u00a0\u3000", "'", '"', "\uff02", " \u201c'\u200b"])
+@pytest.mark.parametrize("first", "=+-@\t\r\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b")
+def test_no_cell_is_a_formula(tmp_path: Path, before: str, first: str) -> None:
+    text = f"{before}{first}1+1"
+    [row] = csv.DictReader(io.StringIO(forms(tmp_path, Policy(), call(caller=text, owner=text, run_user=text))["csv"]))
 
-    assert row["caller"] == r"'\u0009=1+1"
+    assert (row["caller"], row["owner"], row["user"]) == (f"'{printable(text)}",) * 3
+
+
+@pytest.mark.parametrize("name", ["nightly-build", "10.1.2.3 curl/8", "(none)", "a@b", "\u591c\uff0b", '"quoted"'])
+def test_a_name_that_no_spreadsheet_would_calculate_is_left_alone(tmp_path: Path, name: str) -> None:
+    [row] = csv.DictReader(io.StringIO(forms(tmp_path, Policy(), call(caller=name))["csv"]))
+
+    assert row["caller"] == name

@@ -91,7 +91,7 @@ def test_a_section_describes_the_caller_and_its_calls(tmp_path: Path) -> None:
 
 def test_a_new_request_can_be_copied_byte_for_byte(tmp_path: Path) -> None:
     made = analyzed(tmp_path, usual())
-    root = read(to_html(made, made.report.rows, BASE))
+    root = read("".join(to_html(made, made.report.rows, BASE)))
     wanted = [
         change.request
         for row in made.report.rows
@@ -126,7 +126,7 @@ def test_only_the_first_callers_have_sections_with_a_note(tmp_path: Path) -> Non
 
 def test_a_selection_of_rows_is_noted(tmp_path: Path) -> None:
     made = analyzed(tmp_path, usual())
-    root = read(to_html(made, made.report.rows[:1], BASE))
+    root = read("".join(to_html(made, made.report.rows[:1], BASE)))
     assert "1 of 4 are shown." in text_of(root)
     assert "1 of 4 callers are retired." in text_of(root)
     assert len(by_class(root, "caller")) == 1

@@ -132,7 +132,7 @@ def test_the_body_of_a_trigger_sent_to_another_endpoint_is_explained(
     )
     told = profile_to_text(found, NOW)
 
-    assert found.warnings == [
+    assert found.warnings() == [
         "It sends the body of a trigger to POST /{org}/{repo}/cicd/runs, which ignores revision (2),"
         " workflow_revision (2), workflow_slug (2), so they never reached a run. The response has no flux_id.",
         "It sends revision (1), workflow_revision (1), workflow_slug (1), x (1), which the withdrawn endpoint has"

@@ -26,7 +26,7 @@ def test_values_beyond_the_limit_are_others() -> None:
     [tally] = found.tallies().values()
     detail = found.details[tally.caller]
 
-    for counter in (tally.counts["agents"], detail.counts["addresses"]):
+    for counter in (tally.values.by_kind()["agents"], detail.counts["addresses"]):
         assert 1 < len(counter) < 50
         assert counter["(others)"] > 50
         assert sum(counter.values()) == 99
@@ -72,7 +72,7 @@ def test_what_is_added_up_in_between_makes_no_difference(by: Any, limits: Any) -
     ]
 
     def seen(tally: Tally) -> Any:
-        return tally.calls, tally.counts, list(tally.hours), tally.first_seen, tally.last_seen, tally.errors
+        return tally.calls, tally.values.by_kind(), list(tally.hours), tally.first_seen, tally.last_seen, tally.errors
 
     whole, parts = aggregated(records, by).tallies(), aggregated(records, by, **limits).tallies()
     assert {name: seen(tally) for name, tally in whole.items()} == {name: seen(tally) for name, tally in parts.items()}

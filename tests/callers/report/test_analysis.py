@@ -8,6 +8,7 @@ import pytest
 from proxy.callers.record import CLOCK_SKEW, EARLIEST, Record
 from proxy.callers.render.formats import to_json
 from proxy.callers.report.analysis import Logs, analyze
+from proxy.callers.report.report import CallerReport, still_calling
 from tests.callers.lines import DAY, NOW, beats, call, line, log
 from tests.callers.reports import analyzed, mixed
 
@@ -72,13 +73,45 @@ def test_a_heartbeat_with_an_interval_that_cannot_be_right_is_skipped(tmp_path: 
     assert analyze(Logs([str(tmp_path / "log")]), [], NOW).read[1:] == (0, 2, 1)
 
 
+# --- records that cannot be read
+
+TORN = line(call(NOW - 20 * DAY))[:100] + b"\n"
+
+
+def torn(folder: Path, *records: Record) -> CallerReport:
+    """The report on a log with half a record of 20 days ago."""
+    (folder / "log").write_bytes(TORN + log(*beats(NOW - 80 * DAY), *records))
+    return analyze(Logs([str(folder / "log")]), [], NOW).report
+
+
+def test_a_record_that_cannot_be_read_keeps_the_verdict_from_safe(tmp_path: Path) -> None:
+    report = torn(tmp_path)
+
+    assert (report.verdict, report.safe_at) == ("cannot_tell", NOW + 42 * DAY)
+    assert report.reasons == [
+        f"1 part of the log that may be a call cannot be read: {tmp_path}/log:1; the last was written by"
+        " 2026-11-04 00:00 and matters until 2027-01-05"
+    ]
+
+
+def test_those_who_still_call_come_first(tmp_path: Path) -> None:
+    report = torn(tmp_path, call(NOW - DAY))
+
+    assert (report.verdict, report.safe_at) == ("not_yet", NOW + 61 * DAY)
+    assert [reason.split()[0] for reason in report.reasons] == ["nightly", "1"]
+
+
+@pytest.mark.parametrize(("days", "gate"), [(19, "nobody"), (20, "unknown")])
+def test_a_gate_cannot_tell_if_a_record_of_its_window_cannot_be_read(tmp_path: Path, days: int, gate: str) -> None:
+    assert still_calling(torn(tmp_path), days * DAY) == gate
+
+
 def test_no_output_lists_days_before_the_log_can_begin(tmp_path: Path) -> None:
     found = analyzed(tmp_path, call(), since=datetime(1, 1, 1, tzinfo=NOW.tzinfo))
 
     assert found.report.coverage.period.begin == EARLIEST
-    assert len(json.loads(to_json(found.report, found.report.rows, found.read))["callers"][0]["by_day"]) == len(
-        found.report.days
-    )
+    report = json.loads("".join(to_json(found.report, found.report.rows, found.read)))
+    assert len(report["callers"][0]["by_day"]) == len(found.report.days)
 
 
 def test_several_fingerprint_keys_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

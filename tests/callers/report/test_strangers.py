@@ -154,7 +154,12 @@ def test_a_stranger_has_a_record_if_its_network_has_one(names: set[str], who: Ca
 
 
 def test_strangers_are_never_new_in_a_report(tmp_path: Path) -> None:
-    records: list[Record] = [*KEPT, with_token(NOW - 20 * DAY), stranger(), with_token(token="ba9876543210")]
+    records: list[Record] = [
+        *KEPT,
+        with_token(NOW - 20 * DAY),
+        stranger(),
+        with_token(token="ba9876543210", user_agent="new/1"),
+    ]
     report = reported(tmp_path, *records, policy=Policy(freeze=NOW - 10 * DAY))
 
     assert row_of(report, f"token:{TOKEN}").effect.permanent_refusal is None

@@ -1,6 +1,7 @@
 """A freeze with another fingerprint key than that of the log refuses nobody, since nobody would be recognized."""
 
 import asyncio
+import gzip
 from datetime import timedelta
 from pathlib import Path
 
@@ -49,6 +50,19 @@ def test_the_freeze_refuses_nobody_where_the_key_is_another(
         assert event["message"] == (
             f"{file} was written with the fingerprint key {key_id(OTHER)}, this one is {key_id(OURS)}"
         )
+
+
+def test_a_log_that_is_read_only_in_part_is_told(tmp_path: Path) -> None:
+    file, archive = tmp_path / "callers.jsonl", tmp_path / "callers.jsonl.1.gz"
+    written(file, OURS)
+    archive.write_bytes(gzip.compress(b"x" * 99)[:-9])
+    active = ActivePolicy(settings(file, None), OURS, lambda: NOON)
+    with capture_logs() as events:
+        asyncio.run(active.prepare(settings(file, FREEZE)))
+
+    [event] = events
+    assert (event["event"], event["log_level"]) == ("caller_log_damaged", "warning")
+    assert event["message"] == f"{archive}: only what comes before the damage was read"
 
 
 def test_a_key_that_only_came_after_the_freeze_does_not_count(tmp_path: Path) -> None:
