@@ -79,6 +79,7 @@ def test_json_is_what_the_readme_says(run: Run, file: str) -> None:
     assert nightly == {
         "caller": "nightly",
         "source": "known",
+        "predecessor": None,
         "owner": "team-a",
         "contact": None,
         "user": "alice",

@@ -12,7 +12,9 @@ from proxy.callers.report.budget import Budget
 from proxy.callers.report.strangers import network_row
 from proxy.callers.report.tally import CallKey
 
-_SIZE = 8 << 20
+MAX_BYTES = 8 << 20
+"""Memory for origins."""
+
 _OVERHEAD = 300
 
 
@@ -49,7 +51,7 @@ class Successions:
         self._freeze = freeze
         self._last: dict[Origin, datetime] = {}
         self._later: dict[str, set[Origin]] = {}
-        self._room = Budget(_SIZE)
+        self._room = Budget(MAX_BYTES)
 
     def add(self, caller: str, key: CallKey, first: datetime, last: datetime) -> None:
         """Add calls of a caller with the same key, by the times of the first and the last one."""
