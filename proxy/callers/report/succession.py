@@ -50,6 +50,7 @@ class Successions:
         self.predecessors: dict[Origin, str] = {}
         self._freeze = freeze
         self._last: dict[Origin, datetime] = {}
+        self._earlier: set[str] = set()
         self._later: dict[str, set[Origin]] = {}
         self._room = Budget(MAX_BYTES)
 
@@ -59,12 +60,13 @@ class Successions:
         if origin is None:
             return
         if first < self._freeze:
+            self._earlier.add(caller)
             before = self._last.get(origin)
             if before is None and not self._has_room(origin):
                 return
             if before is None or first > before:
                 self.predecessors[origin], self._last[origin] = caller, first
-        if last >= self._freeze:
+        if last >= self._freeze and caller not in self._earlier:
             later = self._later.setdefault(caller, set())
             if origin not in later and self._has_room(origin):
                 later.add(origin)
