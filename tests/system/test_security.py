@@ -7,7 +7,7 @@ import pytest
 
 from proxy import config, errors
 from proxy.callers import identity
-from proxy.callers.report import reader
+from proxy.callers.report import reader, succession
 from proxy.callers.report.aggregator import DEFAULT_LIMITS
 from proxy.gateway.admin import report
 from proxy.gateway.call import body, retries, slashes, withdrawn_call
@@ -56,6 +56,7 @@ HELD: dict[str, tuple[str, type[errors.ProxyError] | None]] = {
     "records that wait for a stalled disk": (f"{writer.LINES:,} records, {size(writer.BYTES)}", None),
     "callers kept in mind": (str(identity._MAX_CACHED), None),
     "tools named for a slash": (f"{slashes.MAX_NAMED} a process", None),
+    "tools known from before the freeze by where they call from": (size(succession.MAX_BYTES), None),
     "rows of a report": (
         f"{DEFAULT_LIMITS.callers:,} callers, {DEFAULT_LIMITS.networks} networks of strangers",
         None,
