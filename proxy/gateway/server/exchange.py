@@ -218,11 +218,14 @@ class Exchange:
             return
         body, more = message.get("body", b""), message.get("more_body", False)
         self._write(body, more)
-        if not more:
-            if self._answer_left:
-                self.abort()
-            self._answer = _SENT
-            self._connection.finished(self)
+        if more:
+            if not self._connection.writable.is_set():  # before the application gets the next piece from the service
+                await self._connection.writable.wait()
+            return
+        if self._answer_left:
+            self.abort()
+        self._answer = _SENT
+        self._connection.finished(self)
 
     def _start_answer(self, status: int, headers: list[Header]) -> bytes:
         given = dict(headers)

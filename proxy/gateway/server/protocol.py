@@ -34,8 +34,8 @@ HEAD_TIMEOUT = 10.0
 BODY_TIMEOUT = 30.0
 """Seconds without any progress of a body."""
 
-WRITE_TIMEOUT = 120.0
-"""Seconds for which a caller may not read its answer."""
+WRITE_TIMEOUT = 60.0
+"""Seconds in which a caller has to take the piece of its answer that is being sent."""
 
 LINGER = 2.0
 """Seconds for which input is discarded after the last answer. A close would reset the connection before it is read."""
@@ -90,6 +90,7 @@ class Protocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(high=1)  # one piece of an answer at a time; over TLS, 0 is never resumed
         self._server = transport.get_extra_info("sockname")[:2]
         peer = transport.get_extra_info("peername")
         self._client = (_unmapped(peer[0]), peer[1]) if peer is not None else None  # None if the caller is gone already

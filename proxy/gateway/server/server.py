@@ -20,6 +20,7 @@ from proxy.gateway.server import protocol
 from proxy.gateway.server.acceptor import BATCH, Acceptor
 from proxy.gateway.server.descriptors import Shortage
 from proxy.gateway.server.exchange import ServerState
+from proxy.gateway.server.memory import MemoryTrimmer, give_back_large_allocations
 from proxy.gateway.server.protocol import Protocol
 from proxy.gateway.server.tls import Context
 from proxy.output.diagnostics import log
@@ -139,6 +140,7 @@ class Server(uvicorn.Server):
         self._stopping, self._forced = asyncio.Event(), asyncio.Event()
         self._max_connections, self._batch = max_connections, batch
         self._shortage = Shortage()
+        self._trimmer = MemoryTrimmer()
         self._acceptors: list[Acceptor] = []
 
     def stop(self) -> None:
@@ -160,6 +162,7 @@ class Server(uvicorn.Server):
         self.loop = asyncio.get_running_loop()
         self.loop.set_exception_handler(_fault)
         self._tick()
+        give_back_large_allocations()
         await super().startup([])
         for bound in sockets or []:
             self._acceptors.append(self._accept_on(bound, math.inf if self._acceptors else self._max_connections))
@@ -215,6 +218,7 @@ class Server(uvicorn.Server):
         for connection in list(self._state.connections):
             connection.enforce_timeouts(now)
         self._shortage.update(now)
+        self._trimmer.update(len(self._state.connections) + len(self._state.tasks))
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

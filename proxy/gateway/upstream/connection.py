@@ -15,7 +15,10 @@ import httpx
 
 from proxy.gateway.upstream.response_parser import ResponseParser
 
-BUFFER_LIMIT = 256 << 10
+READ_SIZE = 32 << 10
+"""Bytes that are read at a time. uvloop's 250 KiB are too much for each caller that does not read its answer."""
+
+BUFFER_LIMIT = READ_SIZE // 2
 """Bytes of a body that may wait for a slow reader before reading from the connection is paused."""
 
 _NOT_IN_TARGET = re.compile(rb"[\x00-\x20\x7f]")
@@ -43,12 +46,13 @@ class State(enum.Enum):
     CLOSED = "carries no further request"
 
 
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection(asyncio.BufferedProtocol):
     """One connection, and the exchange of a request and its response on it.
 
     Args:
         on_lost: called when an established connection has ended.
         loop: the running event loop; asking for it takes a system call each time.
+        buffer: to read into; connections of one event loop may share it.
         keepalive: seconds after a response for which the connection may be used again, unless the service allows less.
         lifetime: seconds after which it carries no further request.
 
@@ -63,12 +67,14 @@ class UpstreamConnection(asyncio.Protocol):
         self,
         on_lost: Callable[["UpstreamConnection"], None],
         loop: asyncio.AbstractEventLoop,
+        buffer: memoryview,
         *,
         keepalive: float,
         lifetime: float,
     ) -> None:
         self.loop = loop
         self._on_lost = on_lost
+        self._read_buffer = buffer
         self._keepalive = keepalive
         # of the connection
         self.state = State.IDLE
@@ -80,6 +86,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         # of the current exchange
+        self._paused_at: float | None = None  # when reading was paused
         self.response = ResponseParser()
         self._upload: asyncio.Task[None] | None = None  # until the whole request is sent
         self._waiter: asyncio.Future[None] | None = None
@@ -146,11 +153,12 @@ class UpstreamConnection(asyncio.Protocol):
         """
         response = self.response
         while not response.buffered:
+            if self._paused_at is not None:
+                self._paused_at = None
+                self._transport.resume_reading()
             if self.state is not State.BUSY and self._error is None:
                 raise StopAsyncIteration
             await self._progress()
-        if response.buffered > BUFFER_LIMIT:
-            self._transport.resume_reading()
         return response.take()
 
     def abort(self) -> None:
@@ -206,11 +214,11 @@ class UpstreamConnection(asyncio.Protocol):
         if self._tls is not None and self._transport.is_closing():  # the descriptor may belong to another socket by now
             return
         with contextlib.suppress(OSError):
-            while self.state is State.BUSY and self.response.buffered <= BUFFER_LIMIT:
-                if not (data := os.read(self._descriptor, BUFFER_LIMIT)):
+            while self.state is State.BUSY and self.response.buffered < BUFFER_LIMIT:
+                if not (data := os.read(self._descriptor, READ_SIZE)):
                     return
                 if self._tls is None:
-                    self.data_received(data)
+                    self._received(data)
                 else:
                     self._tls.get_buffer(len(data))[: len(data)] = data
                     self._tls.buffer_updated(len(data))
@@ -250,7 +258,13 @@ class UpstreamConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._writable.set()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        return self._read_buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._received(bytes(self._read_buffer[:nbytes]))
+
+    def _received(self, data: bytes) -> None:
         if self.state is not State.BUSY:  # nothing was requested, and the next request must not get it
             self.abort()
             return
@@ -262,7 +276,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._upload.cancel()
         if response.problem is not None:
             self._fail(httpx.RemoteProtocolError(response.problem))
-        if response.buffered > BUFFER_LIMIT:
+        if response.buffered >= BUFFER_LIMIT and self._paused_at is None:
+            self._paused_at = self.loop.time()
             self._transport.pause_reading()
         self._wake()
 

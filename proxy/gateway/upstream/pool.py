@@ -15,7 +15,7 @@ from typing import Self
 import aiohappyeyeballs
 import httpx
 
-from proxy.gateway.upstream.connection import UpstreamConnection, encode_head
+from proxy.gateway.upstream.connection import READ_SIZE, UpstreamConnection, encode_head
 from proxy.gateway.upstream.messages import RawHeaders
 
 LIFETIME = 60.0
@@ -53,6 +53,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._idle: collections.deque[UpstreamConnection] = collections.deque()
         self._waiters: collections.deque[asyncio.Future[UpstreamConnection | None]] = collections.deque()
         self._sweep: asyncio.TimerHandle | None = None
+        self._read_buffer = memoryview(bytearray(READ_SIZE))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, and wait for the head of its response, which must be closed.
@@ -129,7 +130,9 @@ class ConnectionPool(httpx.AsyncBaseTransport):
 
     async def _connect(self, deadline: float | None) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
-        connection = UpstreamConnection(self._lost, loop, keepalive=self._keepalive, lifetime=LIFETIME)
+        connection = UpstreamConnection(
+            self._lost, loop, self._read_buffer, keepalive=self._keepalive, lifetime=LIFETIME
+        )
         try:
             async with asyncio.timeout_at(deadline):
                 found = await addresses(self._host, self._port)

@@ -449,6 +449,9 @@ class Wire(asyncio.Transport):
         assert not self.ended, "written after the end"
         self.written += data
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
     def write_eof(self) -> None:
         self.ended = True
 
