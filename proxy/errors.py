@@ -48,6 +48,20 @@ Outcome = Literal[
 ]
 
 
+Limit = Literal[
+    "in_flight",
+    "waiting_for_retry",
+    "upstream_connections",
+    "buffered",
+    "pipelined",
+    "body_size",
+    "head_time",
+    "body_time",
+    "body_rate",
+    "unread_answer",
+]
+"""The limits that refuse or end calls, as the metric names them."""
+
 _ADVICE: dict[RunStarted, str] = {
     "no": "No run was started.",
     "yes": "A run was started: do not call again.",
@@ -77,6 +91,7 @@ class ProxyError(Exception):
         proxy_error: the error type of ``Proxy-Status`` (RFC 9209, section 2.3).
         upstream_status: the status of a response that began but could not be used.
         retry_after: seconds until the caller may try again.
+        limit: the limit that refused the call, if one did.
     """
 
     status: int
@@ -93,9 +108,11 @@ class ProxyError(Exception):
         *,
         run_started: RunStarted | None = None,
         proxy_error: str | None = None,
+        limit: Limit | None = None,
         **details: str,
     ) -> None:
         super().__init__(message)
+        self.limit = limit
         self.run_started = run_started or self.run_started
         self.proxy_error = proxy_error or self.proxy_error
         self.message = message
@@ -207,7 +224,7 @@ class BrownedOut(ProxyError):
 
 
 class Overloaded(ProxyError):
-    """There are already ``limits.in_flight`` calls in progress."""
+    """The proxy has as many calls in progress as it may have, or holds as much of them."""
 
     status = 503
     code = "Overloaded"

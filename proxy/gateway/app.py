@@ -16,6 +16,7 @@ from proxy.callers.record import SCHEMA, Heartbeat
 from proxy.config import Config
 from proxy.gateway.admin.pages import Admin
 from proxy.gateway.admin.report import LiveReport
+from proxy.gateway.buffered import Budget
 from proxy.gateway.call.any_server import AnyServer
 from proxy.gateway.call.gateway import Gateway
 from proxy.gateway.call.policy import ActivePolicy, Clock
@@ -23,6 +24,9 @@ from proxy.gateway.call.records import Records
 from proxy.gateway.head import EXTENSION
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.upstream.upstream import Upstream
+
+SAMPLED = 1.0
+"""Seconds between two samples of what changes with each call. To count each change would slow calls down."""
 
 
 class App:
@@ -52,12 +56,13 @@ class App:
         self._admin_port = admin_port
         self._now = now
         self._upstream = Upstream(config.upstream, transport)
+        self._budget = Budget(max(config.limits.buffered, config.limits.body))
         self._metrics = metrics or Metrics(config)
         self._records = Records(config, self._metrics)
         self._admin = Admin(self._lifespan, self._metrics, LiveReport(config))
         self._policy = ActivePolicy(config, fingerprint_key(config.callers.fingerprint_key, config.callers.log), now)
         self._gateway = Gateway(config, self._policy, self._upstream, self._records, self._metrics)
-        self._any_server = AnyServer(self._public)
+        self._any_server = AnyServer(self._public, self._budget)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a call to the listener that it came in on."""
@@ -105,10 +110,12 @@ class App:
             self._records.open()
             self._beat("start")
             beating = asyncio.create_task(self._keep_beating())
+            sampling = asyncio.create_task(self._keep_sampling())
             await self.adopt(self._config)
-            yield {"connected": self._connected}
+            yield {"connected": self._connected, "budget": self._budget, "refused": self._metrics.refused}
             self._policy.close()
             beating.cancel()
+            sampling.cancel()
             self._beat("stop")
         self.close()
 
@@ -121,6 +128,11 @@ class App:
         while True:
             await asyncio.sleep(self._interval)
             self._beat("interval")
+
+    async def _keep_sampling(self) -> None:
+        while True:
+            self._metrics.sampled(self._upstream.in_use, self._budget.total)
+            await asyncio.sleep(SAMPLED)
 
     def _beat(self, at: Any) -> None:
         instance = f"{socket.gethostname()}:{os.getpid()}"

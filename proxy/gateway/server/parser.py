@@ -56,6 +56,11 @@ class RequestParser:
         self._overhead = 0  # bytes outside a body, less the credit of that body
 
     @property
+    def unfinished(self) -> int:
+        """How many bytes of an unfinished head it holds."""
+        return len(self._seen)
+
+    @property
     def is_in_head(self) -> bool:
         """Whether a head has begun and is not complete."""
         return self.reading is _HEAD

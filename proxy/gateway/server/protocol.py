@@ -14,9 +14,10 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Scope
 
 from proxy import errors
+from proxy.gateway.buffered import UNCOUNTED, Held
 from proxy.gateway.delivery import Delivery, State, acknowledged
 from proxy.gateway.head import EXTENSION, Head
-from proxy.gateway.server.exchange import Exchange, ServerState, refusal, reset
+from proxy.gateway.server.exchange import MIN_RATE, Exchange, ServerState, refusal, reset
 from proxy.gateway.server.parser import RequestParser
 from proxy.gateway.server.request import target_of
 from proxy.gateway.server.tls import Session
@@ -82,6 +83,7 @@ class Protocol(asyncio.Protocol):
         self._parser = RequestParser(self)
         self._exchanges: deque[Exchange] = deque()  # the first is being answered, the others were sent ahead
         self._incoming: Exchange | None = None  # the one whose body is still arriving
+        self._held = Held(server_state.budget)  # of a head that is still arriving
 
     def __repr__(self) -> str:
         return f"<Protocol {self._phase.name}, reading {self._parser.reading.name}, {len(self._exchanges)} exchanges>"
@@ -110,6 +112,7 @@ class Protocol(asyncio.Protocol):
             self._tls.end()
         self.writable.set()
         self.closed.set()
+        self._held.release()
         for exchange in self._exchanges:
             exchange.disconnect()
 
@@ -144,6 +147,13 @@ class Protocol(asyncio.Protocol):
             self._parser.feed(data)
         except Exception as error:
             self._refuse(error)
+        if self._held.size or self._parser.unfinished > UNCOUNTED:
+            self._held.wait(self._parser.unfinished, self._give_up_head)
+
+    def _give_up_head(self) -> None:
+        self._parser = RequestParser(self)
+        if self._held.problem is not None:
+            self._refuse(self._held.problem)
 
     # The server calls these
 
@@ -158,15 +168,22 @@ class Protocol(asyncio.Protocol):
     def enforce_timeouts(self, now: float) -> None:
         """Close the connection if a time limit is over. Called about once a second."""
         if not self.writable.is_set() and now > self._stalled + WRITE_TIMEOUT:
+            self.server_state.refused("unread_answer")
             self.transport.abort()
+        elif self._exchanges and self._exchanges[0].is_too_slow(now):
+            slow = f"The body came with less than {MIN_RATE} bytes a second."
+            self._exchanges[0].refuse(errors.RequestTimeout(slow, limit="body_rate"))
         elif now < self._deadline:
             return
         elif self.transport.is_closing():  # but its last bytes are unread
             self.transport.abort()
         elif self._parser.is_in_head and not self._exchanges and self._phase is _SERVING:
-            self._refuse(errors.RequestTimeout(f"The headers took over {HEAD_TIMEOUT:g} s."))
-        elif not self._exchanges or self._exchanges[0].waiting:
+            self._refuse(errors.RequestTimeout(f"The headers took over {HEAD_TIMEOUT:g} s.", limit="head_time"))
+        elif not self._exchanges:
             self._hang_up()
+        elif self._exchanges[0].waiting:
+            paused = f"The body paused for over {BODY_TIMEOUT:g} s."
+            self._exchanges[0].refuse(errors.RequestTimeout(paused, limit="body_time"))
 
     # The parser calls these
 
@@ -175,7 +192,10 @@ class Protocol(asyncio.Protocol):
 
     def head_received(self) -> None:
         if len(self._exchanges) >= AHEAD_LIMIT:
-            raise errors.Overloaded(f"{AHEAD_LIMIT} requests on this connection are still to be answered.")
+            too_many = f"{AHEAD_LIMIT} requests on this connection are still to be answered."
+            raise errors.Overloaded(too_many, limit="pipelined")
+        if self._held.size:
+            self._held.release()
         parser = self._parser
         exchange = Exchange(self, self._scope(), keep_alive=parser.keep_alive, has_body=parser.has_body)
         if parser.has_body:
@@ -192,7 +212,8 @@ class Protocol(asyncio.Protocol):
         method, version = parser.method, parser.version
         path, query, target = target_of(method, parser.target)
         peer = self._client[0] if self._client is not None else None
-        head = Head(method, path, target, parser.headers, parser.fields, self._scheme, version, peer, Delivery())
+        delivery, held = Delivery(), Held(self.server_state.budget)
+        head = Head(method, path, target, parser.headers, parser.fields, self._scheme, version, peer, delivery, held)
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -262,8 +283,11 @@ class Protocol(asyncio.Protocol):
         if not isinstance(error, errors.ProxyError):
             log.error("internal_error", during="reading a request", exception=type(error).__name__)
             error = errors.InternalError("The proxy failed.", run_started="no")
+        if error.limit is not None and self._phase is _SERVING:
+            self.server_state.refused(error.limit)
         if self._incoming is not None:
             self._incoming.break_off()
+        self._held.release()
         self._phase, self._refusal = _REFUSING, error
         if self._exchanges:
             return
@@ -272,6 +296,8 @@ class Protocol(asyncio.Protocol):
 
     def _close(self) -> None:
         """Close after the caller had time to read everything."""
+        for exchange in self._exchanges:
+            exchange.disconnect()
         self._exchanges.clear()
         if self._input_ended or not self.transport.can_write_eof():
             self._hang_up()

@@ -164,6 +164,8 @@ class Server(uvicorn.Server):
         self._tick()
         give_back_large_allocations()
         await super().startup([])
+        self._state.budget = self.lifespan.state.get("budget", self._state.budget)
+        self._state.refused = self.lifespan.state.get("refused", self._state.refused)
         for bound in sockets or []:
             self._acceptors.append(self._accept_on(bound, math.inf if self._acceptors else self._max_connections))
         self._on_ready()

@@ -49,6 +49,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._port = origin.port or (443 if origin.scheme == "https" else 80)
         self._tls = (tls or _system_trust()) if origin.scheme == "https" else None
         self._keepalive = keepalive
+        self._max_connections = max_connections
         self._capacity = max_connections  # connections that may still be opened
         self._idle: collections.deque[UpstreamConnection] = collections.deque()
         self._waiters: collections.deque[asyncio.Future[UpstreamConnection | None]] = collections.deque()
@@ -82,6 +83,11 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         response = httpx.Response(connection.response.status, headers=_NO_HEADERS, stream=body)
         response.headers = RawHeaders(connection.response.headers)
         return response
+
+    @property
+    def in_use(self) -> int:
+        """How many connections carry a request, or are being made for one."""
+        return self._max_connections - self._capacity - len(self._idle)
 
     async def aclose(self) -> None:
         """Close the idle connections."""

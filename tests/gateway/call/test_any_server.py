@@ -14,6 +14,7 @@ import uvicorn
 from starlette.types import Message, Receive, Scope, Send
 
 from proxy import config
+from proxy.gateway.buffered import Budget
 from proxy.gateway.call.any_server import AnyServer
 from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.metrics import Metrics
@@ -205,7 +206,7 @@ def extended(**scope: Any) -> tuple[Scope | None, list[Message]]:
         "query_string": b"",
         "headers": [(b"host", b"h")],
     }
-    asyncio.run(AnyServer(app)({**standard, **scope}, receive, send))
+    asyncio.run(AnyServer(app, Budget())({**standard, **scope}, receive, send))
     return (seen[0] if seen else None), sent
 
 

@@ -17,6 +17,7 @@ import pytest
 from proxy import config
 from proxy.config.values import Address
 from proxy.gateway.app import App
+from proxy.gateway.call.body import FORWARDED_FROM
 from proxy.gateway.server import server
 from tests.harness import Broken, ByHand, Head, Proxy, Upstream, Wire, by_hand, proxy_for, until
 from tests.processes import running
@@ -358,10 +359,26 @@ def test_a_request_without_a_body_does_not_get_one(hands: ByHand, request_: byte
     assert (head.all(b"content-length"), head.all(b"transfer-encoding")) == (lengths, [])
 
 
-def test_a_request_goes_on_as_it_comes_and_not_when_it_is_whole(hands: ByHand) -> None:
-    caller = hands.caller(get(b"/x", b"Content-Length: 6\r\n", b"PUT"))
+BEGIN = bytes(FORWARDED_FROM)
+"""How much of a body must have arrived before a connection to the service is taken."""
+
+
+def begun(length: int) -> bytes:
+    """A request of which so many bytes are still to come."""
+    return get(b"/x", b"Content-Length: %d\r\n" % (len(BEGIN) + length), b"PUT") + BEGIN
+
+
+def begun_at(hands: ByHand) -> Wire:
+    """The connection on which that request has arrived."""
     upstream = hands.upstream()
     upstream.head()
+    assert upstream.body(len(BEGIN)) == BEGIN
+    return upstream
+
+
+def test_a_request_goes_on_as_it_comes_and_not_when_it_is_whole(hands: ByHand) -> None:
+    caller = hands.caller(begun(6))
+    upstream = begun_at(hands)
     for piece in (b"ab", b"cd", b"ef"):
         caller.send(piece)
         assert upstream.body(2) == piece
@@ -928,7 +945,7 @@ def test_an_answer_that_ends_with_its_connection_and_is_reset_never_looks_whole(
 @pytest.mark.parametrize("end", [Wire.close, Wire.reset])
 @pytest.mark.parametrize(
     ("framing", "sent"),
-    [(b"Content-Length: 9\r\n", b"12345678"), (b"Transfer-Encoding: chunked\r\n", chunk(b"12345678"))],
+    [(b"Content-Length: 70000\r\n", BEGIN), (b"Transfer-Encoding: chunked\r\n", chunk(BEGIN))],
 )
 def test_a_request_that_is_cut_off_is_cut_off_upstream_too(
     hands: ByHand, end: Callable[[Wire], None], framing: bytes, sent: bytes
@@ -955,7 +972,7 @@ def test_a_caller_that_leaves_its_download_ends_the_upstreams(hands: ByHand, end
 
 
 def test_an_early_answer_is_handed_on_while_the_upload_goes_on(hands: ByHand) -> None:
-    caller = hands.caller(get(b"/x", b"Content-Length: 1000000\r\n", b"PUT") + bytes(1000))
+    caller = hands.caller(get(b"/x", b"Content-Length: 1000000\r\n", b"PUT") + BEGIN)
     upstream = hands.upstream()
     upstream.head()
     upstream.send(b"HTTP/1.1 413 X\r\nContent-Length: 2\r\n\r\nno")
@@ -967,11 +984,11 @@ def test_an_early_answer_is_handed_on_while_the_upload_goes_on(hands: ByHand) ->
 
 
 def test_an_answer_may_begin_before_the_request_ends(hands: ByHand) -> None:
-    caller = hands.caller(get(b"/x", b"Transfer-Encoding: chunked\r\n", b"POST") + chunk(b"ab"))
+    caller = hands.caller(get(b"/x", b"Transfer-Encoding: chunked\r\n", b"POST") + chunk(BEGIN))
     upstream = hands.upstream()
     upstream.head()
     upstream.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    assert upstream.chunk() == b"ab"
+    assert upstream.chunk() == BEGIN
     upstream.send(chunk(b"AB"))
     caller.head()
     assert caller.chunk() == b"AB"
@@ -1012,9 +1029,8 @@ def test_a_slow_caller_slows_the_upstream_down(hands: ByHand) -> None:
 
 
 def test_a_slow_upstream_slows_the_caller_down(hands: ByHand) -> None:
-    caller = hands.caller(get(b"/x", b"Content-Length: %d\r\n" % (256 << 20), b"PUT"))
-    upstream = hands.upstream()
-    upstream.head()
+    caller = hands.caller(begun(256 << 20))
+    upstream = begun_at(hands)
     total = sent_until_full(caller)
     assert total < HELD
     upstream.body(total)
@@ -1056,7 +1072,7 @@ def test_an_upstream_that_rests_in_its_answer_breaks_the_caller_off(impatient: B
 
 
 def test_an_upstream_that_takes_no_more_of_a_request_is_given_up(impatient: ByHand) -> None:
-    caller = impatient.caller(get(b"/x", b"Content-Length: %d\r\n" % (256 << 20), b"PUT"))
+    caller = impatient.caller(begun(256 << 20))
     impatient.upstream().head()
     with contextlib.suppress(ConnectionError):
         sent_until_full(caller)
@@ -1075,9 +1091,8 @@ def test_a_long_steady_answer_is_not_cut_off(impatient: ByHand) -> None:
 
 
 def test_a_long_steady_request_is_not_cut_off(impatient: ByHand) -> None:
-    caller = impatient.caller(get(b"/x", b"Content-Length: 8\r\n", b"PUT"))
-    upstream = impatient.upstream()
-    upstream.head()
+    caller = impatient.caller(begun(8))
+    upstream = begun_at(impatient)
     for _ in range(8):
         pause(0.2)
         caller.send(b"x")
@@ -1087,9 +1102,8 @@ def test_a_long_steady_request_is_not_cut_off(impatient: ByHand) -> None:
 
 
 def test_the_time_in_which_the_caller_rests_is_not_the_upstreams(impatient: ByHand) -> None:
-    caller = impatient.caller(get(b"/x", b"Content-Length: 2\r\n", b"PUT"))
-    upstream = impatient.upstream()
-    upstream.head()
+    caller = impatient.caller(begun(2))
+    upstream = begun_at(impatient)
     pause(1.2)
     caller.send(b"ab")
     assert upstream.body(2) == b"ab"
@@ -1150,9 +1164,8 @@ def test_bodies_of_any_size_go_through_in_little_memory(tmp_path: Path) -> None:
         with serving(url, tmp_path) as (proxy, process):
             hands = ByHand(proxy, listener)
             length = b"Content-Length: %d\r\n" % SIZE
-            caller = hands.caller(get(b"/x", length, b"PUT"))
-            upstream = hands.upstream()
-            upstream.head()
+            caller = hands.caller(begun(SIZE))
+            upstream = begun_at(hands)
             carried(caller, upstream)
             upstream.send(b"HTTP/1.1 200 OK\r\n%b\r\n" % length)
             caller.head()
