@@ -8,10 +8,10 @@ CALLS ?= 200000
 SEED ?= 1
 KILLS ?= 50
 
-.PHONY: help install engines demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-logs soak lock clean
+.PHONY: help install engines demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-logs soak soak-strangers lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## put trigger-shim and its locked dependencies into .venv
 
@@ -82,6 +82,9 @@ bench-logs: engines ## what records cost at rest, and how fast ClickHouse report
 soak: install ## 200,000 calls with faults mixed in, then 50 times kill -9; CALLS, SEED and KILLS set others
 	$(BIN)/python -m tests.soak --calls $(CALLS) --seed $(SEED)
 	KILLS=$(KILLS) $(BIN)/pytest tests/gateway/test_kill.py
+
+soak-strangers: install ## the memory that callers without a token can take, beside nginx
+	$(BIN)/python -m tests.soak.strangers
 
 lock: install ## renew the locked versions from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

@@ -60,6 +60,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         state: what it is doing.
         response: the response to the last request.
         is_established: whether it was ever connected; if so, `on_lost` is called at its end.
+        paused_at: since when nobody reads the response, so that reading is paused, on the loop's clock; or None.
         usable_until: when it may last begin an exchange, on the loop's clock.
     """
 
@@ -86,7 +87,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         self._writable = asyncio.Event()
         self._writable.set()
         # of the current exchange
-        self._paused_at: float | None = None  # when reading was paused
+        self.paused_at: float | None = None
         self.response = ResponseParser()
         self._upload: asyncio.Task[None] | None = None  # until the whole request is sent
         self._waiter: asyncio.Future[None] | None = None
@@ -153,8 +154,8 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         """
         response = self.response
         while not response.buffered:
-            if self._paused_at is not None:
-                self._paused_at = None
+            if self.paused_at is not None:
+                self.paused_at = None
                 self._transport.resume_reading()
             if self.state is not State.BUSY and self._error is None:
                 raise StopAsyncIteration
@@ -276,8 +277,8 @@ class UpstreamConnection(asyncio.BufferedProtocol):
             self._upload.cancel()
         if response.problem is not None:
             self._fail(httpx.RemoteProtocolError(response.problem))
-        if response.buffered >= BUFFER_LIMIT and self._paused_at is None:
-            self._paused_at = self.loop.time()
+        if response.buffered >= BUFFER_LIMIT and self.paused_at is None:
+            self.paused_at = self.loop.time()
             self._transport.pause_reading()
         self._wake()
 
