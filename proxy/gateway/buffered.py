@@ -15,6 +15,9 @@ UNCOUNTED = 4 << 10
 """Bytes of a request that are not counted. A connection takes more than that in any case."""
 
 
+Problem = Callable[[], errors.ProxyError]
+
+
 class Budget:
     """What all requests of a process may hold together.
 
@@ -44,7 +47,11 @@ class Budget:
         arriving = [held for held in self._holders if held.is_arriving]
         arriving.sort(key=lambda held: held.size)
         while arriving and self.total > self._limit * 7 / 8:
-            arriving.pop().refuse(errors.Overloaded("The proxy holds as much of requests as it may.", limit="buffered"))
+            arriving.pop().refuse(_overloaded)
+
+
+def _overloaded() -> errors.ProxyError:
+    return errors.Overloaded("The proxy holds as much of requests as it may.", limit="buffered")
 
 
 class Held:
@@ -53,7 +60,8 @@ class Held:
     Attributes:
         size: bytes.
         is_arriving: more of the request is to come, so it can be refused.
-        problem: why the rest of it is not wanted, or None.
+        problem: makes the error that says why it is refused, or None. An error that was kept would keep the frames that
+            it was raised in, and so the body, until the next full garbage collection.
     """
 
     __slots__ = ("_budget", "_input", "_kept", "_on_refusal", "is_arriving", "problem", "size")
@@ -63,7 +71,7 @@ class Held:
         self.size = self._input = self._kept = 0
         self._on_refusal: Callable[[], None] | None = None
         self.is_arriving = True
-        self.problem: errors.ProxyError | None = None
+        self.problem: Problem | None = None
 
     def wait(self, size: int, on_refusal: Callable[[], None] | None = None) -> None:
         """Set how much waits to be received by the application.
@@ -84,9 +92,9 @@ class Held:
         self._kept = size
         self._update()
         if self.problem is not None:
-            raise self.problem
+            raise self.problem()
 
-    def refuse(self, problem: errors.ProxyError) -> None:
+    def refuse(self, problem: Problem) -> None:
         """Refuse the request, and count it no more."""
         self.problem, on_refusal = problem, self._on_refusal
         self.release()

@@ -28,7 +28,9 @@ async def iter_body(receive: Receive, held: Held, first: Message | None = None) 
     while more:
         message, first = first or await receive(), None
         if message["type"] == "http.disconnect":
-            raise held.problem or errors.InvalidBody("The connection ended before the body was complete.")
+            if held.problem is not None:
+                raise held.problem()
+            raise errors.InvalidBody("The connection ended before the body was complete.")
         more = message.get("more_body", False)
         yield message.get("body", b"")
 

@@ -191,6 +191,8 @@ class Gateway:
         if isinstance(problem, errors.ProxyError):
             if problem.limit is not None:
                 self._metrics.refused(problem.limit)
+            # Its frames hold the body, and would live until the next full garbage collection.
+            problem.__traceback__ = problem.__context__ = problem.__cause__ = None
             return problem
         exception, place = type(problem).__name__, _where(problem)
         log.error("internal_error", during="a call", exception=exception, place=place, request_id=request_id)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from starlette.types import ASGIApp, Message, Scope
 
 from proxy import errors
-from proxy.gateway.buffered import UNCOUNTED, Budget
+from proxy.gateway.buffered import UNCOUNTED, Budget, Problem
 from proxy.gateway.delivery import State
 from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.headers import Header, Headers, members
@@ -184,7 +184,7 @@ class Exchange:
             self._body = _COMPLETE
             self._wake_receiver()
 
-    def refuse(self, problem: errors.ProxyError) -> None:
+    def refuse(self, problem: Problem) -> None:
         """Give up the rest of the request's body, and tell the application why."""
         self._held.refuse(problem)
         self.break_off()

@@ -153,7 +153,7 @@ class Protocol(asyncio.Protocol):
     def _give_up_head(self) -> None:
         self._parser = RequestParser(self)
         if self._held.problem is not None:
-            self._refuse(self._held.problem)
+            self._refuse(self._held.problem())
 
     # The server calls these
 
@@ -172,7 +172,7 @@ class Protocol(asyncio.Protocol):
             self.transport.abort()
         elif self._exchanges and self._exchanges[0].is_too_slow(now):
             slow = f"The body came with less than {MIN_RATE} bytes a second."
-            self._exchanges[0].refuse(errors.RequestTimeout(slow, limit="body_rate"))
+            self._exchanges[0].refuse(lambda: errors.RequestTimeout(slow, limit="body_rate"))
         elif now < self._deadline:
             return
         elif self.transport.is_closing():  # but its last bytes are unread
@@ -183,7 +183,7 @@ class Protocol(asyncio.Protocol):
             self._hang_up()
         elif self._exchanges[0].waiting:
             paused = f"The body paused for over {BODY_TIMEOUT:g} s."
-            self._exchanges[0].refuse(errors.RequestTimeout(paused, limit="body_time"))
+            self._exchanges[0].refuse(lambda: errors.RequestTimeout(paused, limit="body_time"))
 
     # The parser calls these
 

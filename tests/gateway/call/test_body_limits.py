@@ -2,12 +2,14 @@
 
 import contextlib
 import functools
+import gc
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from proxy import errors
 from proxy.gateway.call.body import FORWARDED_FROM
 from proxy.gateway.server import exchange, protocol, server
 from tests.harness import HEAD, Scrape, Upstream, Wire, by_hand, proxy_for, until, watched
@@ -150,3 +152,17 @@ def test_the_newest_of_many_long_heads_is_503(upstream: Upstream, tmp_path: Path
         assert heads[4].answer()[0].status == 503
         heads[0].send(b"\r\n\r\n")
         assert heads[0].answer()[0].status == 200
+
+
+def test_a_refused_body_is_freed_without_a_garbage_collection(upstream: Upstream, tmp_path: Path) -> None:
+    with proxy_for(upstream.url, tmp_path, limits={"body": "5000"}) as proxy:
+        gc.collect()
+        gc.disable()
+        try:
+            with Wire(proxy.connect()) as caller:
+                caller.send(HEAD.encode() + b"Transfer-Encoding: chunked\r\n\r\n1770\r\n" + bytes(6000) + b"\r\n")
+                assert caller.answer()[0].status == 413
+                assert caller.ended()
+            until(lambda: not any(isinstance(one, errors.ProxyError) for one in gc.get_objects()))
+        finally:
+            gc.enable()
