@@ -7,8 +7,9 @@ INSTALLED := .venv/installed
 CALLS ?= 200000
 SEED ?= 1
 KILLS ?= 50
+SECONDS ?= 30
 
-.PHONY: help install engines demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-logs soak soak-strangers lock clean
+.PHONY: help install engines demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-logs soak soak-strangers fuzz lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,9 +80,12 @@ bench-reports: install ## how fast the reports are, beside jq and GoAccess
 bench-logs: engines ## what records cost at rest, and how fast ClickHouse reports on them
 	$(BIN)/python -m tests.bench.logs
 
+fuzz: install ## half a minute of made-up input for each parser in turn; SECONDS and SEED set others
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
+
 soak: install ## 200,000 calls with faults mixed in, then 50 times kill -9; CALLS, SEED and KILLS set others
 	$(BIN)/python -m tests.soak --calls $(CALLS) --seed $(SEED)
-	KILLS=$(KILLS) $(BIN)/pytest tests/gateway/test_kill.py
+	KILLS=$(KILLS) $(BIN)/pytest tests/system/test_kill.py
 
 soak-strangers: install ## the memory that callers without a token can take, beside nginx
 	$(BIN)/python -m tests.soak.strangers

@@ -103,5 +103,7 @@ class _Parser(argparse.ArgumentParser):
     usage_status = ExitStatus.USAGE
 
     def error(self, message: str) -> NoReturn:
+        from proxy.output.formatting import printable  # noqa: PLC0415 - slow to import
+
         self.print_usage(sys.stderr)
-        self.exit(self.usage_status, f"{self.prog}: error: {message}\n")
+        self.exit(self.usage_status, printable(f"{self.prog}: error: {message}") + "\n")

@@ -9,6 +9,7 @@ The tree, with the status and the outcome in the caller record:
     │  ├─ RequestTimeout   408
     │  ├─ HeadersTooLarge  431
     │  ├─ InvalidPath      400
+    │  ├─ PathTooLong      414
     │  ├─ InvalidBody      400
     │  ├─ BodyTooLarge     413
     │  ├─ UpgradeRefused   501  WebSocket
@@ -175,6 +176,13 @@ class InvalidPath(Rejected):
     """A segment of the path is not valid."""
 
     code = "InvalidPath"
+
+
+class PathTooLong(Rejected):
+    """The path of a withdrawn call is longer than any that the service has."""
+
+    status = 414
+    code = "PathTooLong"
 
 
 class InvalidBody(Rejected):

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
-from tests import quick
-from tests.harness import Proxy, Upstream, proxy_for
+from tests.support import quick
+from tests.support.proxy import Proxy, proxy_for
+from tests.support.upstream import Upstream
 
 # The same examples in every run: what they find is mended before anybody else can meet it. A machine may be slow.
 settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -45,8 +46,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(quick)
 
 
+def pytest_collection() -> None:
+    gc.disable()  # thousands of tests are made, and none is garbage
+
+
 def pytest_collection_finish() -> None:
-    gc.freeze()  # or each search for garbage would go through thousands of tests
+    gc.freeze()  # or each search for garbage would go through all of them
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:

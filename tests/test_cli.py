@@ -70,6 +70,11 @@ def test_a_wrong_command_line_exits_2_with_the_usage(run: Run, arguments: list[s
     assert ran.err.startswith("usage: trigger-shim")
 
 
+@pytest.mark.parametrize("arguments", [["check", "a\x1b[31mb"], ["\x1b[31m"], ["callers", "--by", "\x9b31m"]])
+def test_a_wrong_word_is_quoted_without_control_characters(run: Run, arguments: list[str]) -> None:
+    assert run(*arguments).err.replace("\n", "").isprintable()
+
+
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_the_help_of_each_command_has_examples_that_parse(run: Run, command: str) -> None:
     ran = run(command, "--help")

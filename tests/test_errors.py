@@ -117,6 +117,7 @@ def test_each_kind_of_error_has_a_code_of_its_own() -> None:
         (errors.RequestTimeout, 408, "rejected", "no"),
         (errors.HeadersTooLarge, 431, "rejected", "no"),
         (errors.InvalidPath, 400, "rejected", "no"),
+        (errors.PathTooLong, 414, "rejected", "no"),
         (errors.InvalidBody, 400, "rejected", "no"),
         (errors.BodyTooLarge, 413, "rejected", "no"),
         (errors.UpgradeRefused, 501, "rejected", "no"),

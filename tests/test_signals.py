@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.tools import lack, program
-from tests.gateway.server.test_server import command
-from tests.harness import until
-from tests.processes import events, running
+from tests.support.processes import events, running
+from tests.support.programs import lack, program
+from tests.support.serving import command
+from tests.support.waiting import until
 
 # Sends the starting process a signal from within, at the first audit event that begins so.
 SENDS = """

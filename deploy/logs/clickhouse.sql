@@ -86,6 +86,13 @@ ORDER BY since;
 -- The rows of `trigger-shim callers`, by the rules of proxy/callers/report/rows.py and rhythm.py. Times in seconds.
 CREATE OR REPLACE VIEW trigger_shim.callers AS
 WITH
+    -- Calls under another name, or without a token that the service once accepted, are those of strangers.
+    proven AS
+    (
+        SELECT DISTINCT caller, JSONExtractString(line, 'token') AS token
+        FROM trigger_shim.log
+        WHERE event = 'deprecated_call' AND status < 400 AND token != ''
+    ),
     hourly AS
     (
         SELECT
@@ -102,6 +109,7 @@ WITH
         FROM trigger_shim.log FINAL
         WHERE event = 'deprecated_call' AND ts < {until:DateTime64(6, 'UTC')}
             AND ts >= ifNull({since:Nullable(DateTime64(6, 'UTC'))}, toDateTime64(0, 6, 'UTC'))
+            AND (caller_source = 'known' OR (caller, JSONExtractString(line, 'token')) IN (SELECT * FROM proven))
         GROUP BY caller, hour
     ),
     tallies AS

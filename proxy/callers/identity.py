@@ -1,9 +1,14 @@
 """Names the caller of a request, by the peer's address and a few headers."""
 
 import functools
+import hashlib
 import hmac
 import ipaddress
+import os
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple
@@ -14,13 +19,21 @@ CallerSource = Literal["known", "header", "token", "address"]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# Callers choose these texts, so the cache holds only short ones.
+# Callers choose these texts, so the cache holds only short ones, and few.
+_MAX_CACHED = 4096
 _MAX_CACHED_LENGTH = 1024
 _MAX_ADDRESS_LENGTH = 64
 
 FINGERPRINT_DIGITS = 12
-USER_AGENT_LENGTH = 512
+USER_AGENT_LENGTH = 256
 NAME_LENGTH = 128
+
+STRANGERS_IN = "strangers in "
+ELSEWHERE = "strangers elsewhere"
+"""How reports name those who never showed a token that the service accepts: by network, and the rest."""
+
+_RESERVED = re.compile(rf"token:|strangers\b|\(|[0-9a-f]{{{FINGERPRINT_DIGITS}}}\Z")
+"""What only the proxy calls a caller: fingerprints, and rows of reports that are no callers."""
 
 
 class Rule(NamedTuple):
@@ -76,11 +89,15 @@ class Caller(NamedTuple):
 
 
 class _IdentityInput(NamedTuple):
-    """Everything in a request that a caller's name depends on."""
+    """Everything in a request that a caller's name depends on.
+
+    Attributes:
+        authorization: its digest under a key of this process. A core dump would show the token itself.
+    """
 
     peer: str | None
     forwarded_for: tuple[str, ...]
-    authorization: str | None
+    authorization: bytes | None
     user_agent: str | None
     declared_name: str | None
     repository: str
@@ -100,9 +117,11 @@ class Identity:
         self._trusted = tuple(trusted_proxies)
         self._key = key
         self._known = tuple(known)
+        self._known_names = frozenset(folded(rule.name) for rule in self._known)
         # Most calls come from the same few peers and callers.
-        self._cached_hop = functools.lru_cache(4096)(self._parse_hop)
-        self._cached_identify = functools.lru_cache(4096)(self._identify)
+        self._cached_hop = functools.lru_cache(_MAX_CACHED)(self._parse_hop)
+        self._callers: dict[_IdentityInput, Caller] = {}
+        self._cache_key = os.urandom(32)
 
     def identify(
         self,
@@ -126,14 +145,24 @@ class Identity:
             repository: ``org/repo`` or ``id:…``.
             workflow: name of the workflow, if the call has one.
         """
-        request = _IdentityInput(
-            peer, tuple(forwarded_for), authorization, user_agent, declared_name, repository, workflow
-        )
-        length = sum(map(len, request.forwarded_for)) + sum([len(text) for text in request[2:] if text is not None])
-        return self._cached_identify(request) if length <= _MAX_CACHED_LENGTH else self._identify(request)
+        digest = self._digest(authorization) if authorization else None
+        request = _IdentityInput(peer, tuple(forwarded_for), digest, user_agent, declared_name, repository, workflow)
+        caller = self._callers.get(request)
+        if caller is None:
+            caller = self._identify(request, authorization)
+            length = sum(map(len, request.forwarded_for)) + sum([len(text) for text in request[2:] if text is not None])
+            if length <= _MAX_CACHED_LENGTH:
+                if len(self._callers) >= _MAX_CACHED:
+                    self._callers.clear()
+                self._callers[request] = caller
+        return caller
 
-    def _identify(self, request: _IdentityInput) -> Caller:
-        secret = token(request.authorization)
+    def _digest(self, authorization: str) -> bytes:
+        text = authorization.encode("utf-8", "surrogateescape")
+        return hashlib.blake2b(text, key=self._cache_key, digest_size=16).digest()
+
+    def _identify(self, request: _IdentityInput, authorization: str | None) -> Caller:
+        secret = token(authorization)
         attributes = CallAttributes(
             fingerprint(self._key, secret) if secret else None,
             request.user_agent[:USER_AGENT_LENGTH] if request.user_agent else None,
@@ -142,9 +171,19 @@ class Identity:
             request.workflow,
         )
         rule = first_match(self._known, attributes)
-        name, source = _name(rule, attributes, (request.declared_name or "").strip()[:NAME_LENGTH])
+        name, source = self._name(rule, attributes, (request.declared_name or "").strip()[:NAME_LENGTH])
         owner = rule.owner if rule is not None else None
         return Caller(name, source, owner, attributes.token, attributes.client_ip, attributes.user_agent, rule)
+
+    def _name(self, rule: Rule | None, attributes: CallAttributes, declared_name: str) -> tuple[str, CallerSource]:
+        if rule is not None:
+            return rule.name, "known"
+        if declared_name and may_be_declared(declared_name, self._known_names):
+            return declared_name, "header"
+        if attributes.token is not None:
+            return f"token:{attributes.token}", "token"
+        where = " ".join(part for part in (attributes.client_ip, attributes.user_agent) if part)
+        return where or "unknown", "address"
 
     def trusts(self, peer: str | None) -> bool:
         """Whether the peer's ``X-Forwarded-For`` is trusted."""
@@ -153,7 +192,8 @@ class Identity:
     def client_ip(self, peer: str | None, forwarded_for: Sequence[str]) -> str | None:
         """The peer, or if that is trusted, the first untrusted hop from the right of ``X-Forwarded-For``.
 
-        Stops at anything that is not an address: the sender may have made up the rest.
+        Stops at anything that is not an address: the sender may have made up the rest. None if the peer is not an
+        address either, such as that of a Unix socket.
         """
         if peer is None:
             return None
@@ -163,7 +203,7 @@ class Identity:
             hop = hops.pop().strip()
             address, trusted = self._cached_hop(hop) if len(hop) <= _MAX_ADDRESS_LENGTH else (None, False)
             client = address or client
-        return client or peer
+        return client
 
     def _parse_hop(self, text: str) -> tuple[str | None, bool]:
         """The hop's address, None if it is not valid, and whether it is a trusted proxy."""
@@ -172,22 +212,29 @@ class Identity:
         elif text.count(":") == 1:
             text = text.partition(":")[0]
         try:
-            address = ipaddress.ip_address(text)
+            # A zone may be any text, and means nothing on another machine (RFC 4007, section 11).
+            address = ipaddress.ip_address(text.partition("%")[0] if ":" in text else text)
         except ValueError:
             return None, False
         address = getattr(address, "ipv4_mapped", None) or address
         return str(address), any(address in network for network in self._trusted)
 
 
-def _name(rule: Rule | None, attributes: CallAttributes, declared_name: str) -> tuple[str, CallerSource]:
-    if rule is not None:
-        return rule.name, "known"
-    if declared_name:
-        return declared_name, "header"
-    if attributes.token is not None:
-        return f"token:{attributes.token}", "token"
-    where = " ".join(part for part in (attributes.client_ip, attributes.user_agent) if part)
-    return where or "unknown", "address"
+def may_be_declared(name: str, known: AbstractSet[str]) -> bool:
+    """Whether a caller may give itself this name in the header: not that of a known caller, nor a fingerprint.
+
+    Args:
+        name: what it says.
+        known: names of known callers, each as `folded` returns it.
+    """
+    name = folded(name)
+    return bool(name) and name not in known and _RESERVED.match(name) is None
+
+
+def folded(name: str) -> str:
+    """A name as it is compared: case, width, white space and invisible characters make no difference."""
+    name = unicodedata.normalize("NFKC", name).casefold()
+    return " ".join("".join(char if char.isprintable() else " " * char.isspace() for char in name).split())
 
 
 def policy_subject(name: str, rule: Rule | None, *, has_record: bool) -> lifecycle.PolicySubject:
@@ -223,7 +270,7 @@ def _matches(rule: Rule, attributes: CallAttributes) -> bool:
 def _is_in(address: str, network: Network) -> bool:
     try:
         return ipaddress.ip_address(address) in network
-    except ValueError:  # the peer of a Unix socket has no IP address
+    except ValueError:  # an older record may have any text
         return False
 
 

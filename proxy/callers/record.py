@@ -3,13 +3,14 @@
 The log has one JSON object per line. Fields that have their default value are omitted.
 """
 
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeVar
 
 import msgspec
 
 from proxy.callers.identity import CallerSource
 from proxy.errors import Outcome
+from proxy.output.formatting import printable_json
 from proxy.withdrawn.lifecycle import Phase
 from proxy.withdrawn.trigger import Hint, TriggerStatus
 
@@ -130,6 +131,7 @@ class Heartbeat(msgspec.Struct, tag_field="event", tag="heartbeat", omit_default
         at: the proxy started, an interval passed, or the proxy stopped.
         interval: seconds until the next heartbeat.
         instance: the process that wrote it.
+        key: id of the key of its fingerprints (`fingerprint_key.key_id`).
     """
 
     schema: int
@@ -137,8 +139,95 @@ class Heartbeat(msgspec.Struct, tag_field="event", tag="heartbeat", omit_default
     at: Literal["start", "interval", "stop"]
     interval: float
     instance: str
+    key: str | None = None
 
 
 Record = CallRecord | Heartbeat
+_AnyRecord = TypeVar("_AnyRecord", bound=Record)
+
+EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
+"""No record is from before this time: there was no proxy yet. A clock may say so, after a start without a battery."""
+
+CLOCK_SKEW = timedelta(minutes=10)
+"""How far the clocks of two machines may differ: records from further in the future are wrong."""
 
 SCHEMA = 1
+
+
+# --- the longest record
+
+MARK = "…"
+"""Ends what was cut. No raw path contains it."""
+
+_LONGEST = {"path": 512, "successor": 512, "caller": 448, "user_agent": 384, "workflow": 256} | dict.fromkeys(
+    ("request_id", "trace_id", "org", "repo", "repo_id", "owner", "run", "run_user", "error_code"), 128
+)
+_LONGEST_LIST = 256
+_SHORT = 128
+
+_encode = msgspec.json.Encoder().encode
+
+
+def encode(value: object) -> bytes:
+    """JSON on one line, in which characters that a terminal would act on are escaped: logs are read in terminals."""
+    line = _encode(value)
+    return line if line.isascii() and b"\x7f" not in line else printable_json(line).encode()
+
+
+def bounded(record: _AnyRecord) -> _AnyRecord:
+    """A record with every text cut to its longest length, so that its line has about 4 KiB at most.
+
+    Lengths are bytes of the line, where a character takes up to twelve. Returns the same record if nothing is too long,
+    which takes half a microsecond if its path is short.
+    """
+    if isinstance(record, Heartbeat) or _is_short(record):
+        return record
+    cut: dict[str, object] = {
+        name: _cut(text, most) for name, most in _LONGEST.items() if (text := getattr(record, name)) is not None
+    }
+    cut |= {"inputs": _cut_list(record.inputs), "ignored_fields": _cut_list(record.ignored_fields)}
+    return msgspec.structs.replace(record, **cut)
+
+
+def _is_short(record: CallRecord) -> bool:
+    """Whether no text can be too long. Org and repository are parts of the path; the IDs are checked on arrival."""
+    return (
+        len(record.path) <= _SHORT
+        and _is_within(record.successor, 2 * _SHORT)
+        and _is_within(record.caller, 2 * _SHORT)
+        and _is_within(record.user_agent, 2 * _SHORT)
+        and _is_within(record.workflow, _SHORT // 3)
+        and _is_within(record.owner, _SHORT // 2)
+        and _is_within(record.run, _SHORT // 2)
+        and _is_within(record.run_user, _SHORT // 2)
+        and _is_within(record.error_code, _SHORT // 2)
+        and (not record.inputs or sum(map(len, record.inputs)) <= _SHORT // 3)
+        and (not record.ignored_fields or sum(map(len, record.ignored_fields)) <= _SHORT // 3)
+    )
+
+
+def _is_within(text: str | None, most: int) -> bool:
+    return text is None or (len(text) <= most and text.isascii())
+
+
+def _size(value: object) -> int:
+    return len(encode(value)) - 2  # without the quotes
+
+
+def _cut(text: str, most: int) -> str:
+    if _size(text) <= most:
+        return text
+    most -= _size(MARK)
+    text = text[:most]
+    while (size := _size(text)) > most:
+        text = text[: len(text) * most // size]
+    return text + MARK
+
+
+def _cut_list(names: list[str]) -> list[str]:
+    left = _LONGEST_LIST
+    for index, name in enumerate(names):
+        left -= _size(name) + 3
+        if left < 0:
+            return [*names[:index], MARK]
+    return names

@@ -34,9 +34,9 @@ def run(options: argparse.Namespace) -> ExitStatus:
         )
     except NoLog as problem:
         raise CommandError(ExitStatus.USAGE, str(problem)) from None
-    row = next((row for row in analysis.report.callers if row.name == options.name), None)
+    row = next((row for row in analysis.report.rows if row.name == options.name), None)
     if row is None:
-        raise unknown_caller(options.name, "in the log", [row.name for row in analysis.report.callers])
+        raise unknown_caller(options.name, "in the log", [row.name for row in analysis.report.rows])
     as_of = analysis.report.now
     found = make_profile(row, analysis.details[row.name], config.upstream.url)
     match options.format:

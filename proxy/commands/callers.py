@@ -10,7 +10,7 @@ from proxy.callers.render import formats
 from proxy.callers.report.aggregator import DIMENSIONS
 from proxy.callers.report.analysis import Analysis
 from proxy.callers.report.report import CallerReport, Gate, still_calling
-from proxy.callers.report.rhythm import STATES
+from proxy.callers.report.rhythm import EVERY_STATE
 from proxy.callers.report.rows import Row
 from proxy.commands.log_options import add_logs, add_period, duration, read_logs
 from proxy.commands.options import add_config, add_format, require_config
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_period(parser)
     parser.add_argument("--by", choices=DIMENSIONS, default="caller", help="what each row stands for (default: caller)")
     parser.add_argument(
-        "--state", choices=STATES, action="append", help="show only rows in this state; can be repeated"
+        "--state", choices=EVERY_STATE, action="append", help="show only rows in this state; can be repeated"
     )
     parser.add_argument(
         "--sort",

@@ -105,6 +105,8 @@ def _time(value: str) -> Time:
         moment: datetime = values.read(values.Moment, value)
     except ValueError as problem:
         raise argparse.ArgumentTypeError(f"{problem}, or 30d") from None
+    if not _FIRST <= moment < _LAST:
+        raise argparse.ArgumentTypeError(f"{value!r} is out of range; write a date between {_FIRST:%Y} and {_LAST:%Y}")
     return moment
 
 
@@ -118,7 +120,4 @@ def future_time(value: str) -> Time:
     Raises:
         argparse.ArgumentTypeError: it is not a time, or out of range.
     """
-    time = -duration(value[1:]) if value.startswith("+") else _time(value)
-    if isinstance(time, datetime) and not _FIRST <= time < _LAST:
-        raise argparse.ArgumentTypeError(f"{value!r} is out of range; write a date between {_FIRST:%Y} and {_LAST:%Y}")
-    return time
+    return -duration(value[1:]) if value.startswith("+") else _time(value)

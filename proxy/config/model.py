@@ -18,6 +18,7 @@ from proxy.config.values import (
     Delay,
     FieldName,
     File,
+    Hosts,
     ListenAddress,
     LogFormat,
     LogPath,
@@ -88,6 +89,7 @@ class Config:
 
     listen: ListenAddress = Address("127.0.0.1", 8080)
     admin: ListenAddress | None = Address("127.0.0.1", 9901)
+    admin_hosts: Hosts = ()
     workers: Count = 1
     upstream: Upstream = Upstream()
     limits: Limits = Limits()

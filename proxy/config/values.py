@@ -227,6 +227,12 @@ def _list_of(kind: Any, example: str) -> Callable[[Any], tuple[Any, ...]]:
 
 
 Networks = Annotated[tuple[Network, ...], _list_of(_Network, '[10.0.0.0/8, "::1/128"]')]
+Hosts = Annotated[
+    tuple[str, ...],
+    _list_of(
+        Annotated[str, _reader(_matching(r"[\w.-]+"), "host", "write a name without a port")], "[shim.corp.example]"
+    ),
+]
 Globs = Annotated[tuple[str, ...], _list_of(Text, '["legacy-ci/*", "curl/*"]')]
 Fingerprints = Annotated[tuple[str, ...], _list_of(Fingerprint, '["0123456789ab"]')]
 

@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 from starlette.types import Receive, Scope, Send
 
-from proxy.callers.log.fingerprint_key import fingerprint_key
+from proxy.callers.log.fingerprint_key import fingerprint_key, key_id
 from proxy.callers.record import SCHEMA, Heartbeat
 from proxy.config import Config
+from proxy.gateway.admin.hosts import own_names
 from proxy.gateway.admin.pages import Admin
 from proxy.gateway.admin.report import LiveReport
 from proxy.gateway.buffered import Budget
@@ -59,10 +60,12 @@ class App:
         self._budget = Budget(max(config.limits.buffered, config.limits.body))
         self._metrics = metrics or Metrics(config)
         self._records = Records(config, self._metrics)
-        self._admin = Admin(self._lifespan, self._metrics, LiveReport(config))
-        self._policy = ActivePolicy(config, fingerprint_key(config.callers.fingerprint_key, config.callers.log), now)
+        self._admin = Admin(self._lifespan, self._metrics, LiveReport(config), own_names(config))
+        key = fingerprint_key(config.callers.fingerprint_key, config.callers.log)
+        self._key_id = key_id(key)
+        self._policy = ActivePolicy(config, key, now)
         self._gateway = Gateway(config, self._policy, self._upstream, self._records, self._metrics)
-        self._any_server = AnyServer(self._public, self._budget)
+        self._any_server = AnyServer(self, self._budget)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a call to the listener that it came in on."""
@@ -70,13 +73,9 @@ class App:
         is_admin = self._admin_port is not None and server is not None and server[1] == self._admin_port
         if scope["type"] != "http" or is_admin:
             await self._admin(scope, receive, send)
-        elif EXTENSION in (scope.get("extensions") or ()):
-            await self._public(scope, receive, send)
-        else:
-            await self._any_server(scope, receive, send)
-
-    async def _public(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["extensions"][EXTENSION].path.startswith(b"/-/"):
+        elif (head := (scope.get("extensions") or {}).get(EXTENSION)) is None:
+            await self._any_server(scope, receive, send)  # which calls this again, with a head
+        elif head.path.startswith(b"/-/"):
             await self._admin.probes(scope, receive, send)
         else:
             await self._gateway(scope, receive, send)
@@ -136,4 +135,4 @@ class App:
 
     def _beat(self, at: Any) -> None:
         instance = f"{socket.gethostname()}:{os.getpid()}"
-        self._records.append(Heartbeat(SCHEMA, self._now(), at, self._interval, instance))
+        self._records.append(Heartbeat(SCHEMA, self._now(), at, self._interval, instance, self._key_id))

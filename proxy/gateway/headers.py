@@ -122,11 +122,13 @@ class Hop(NamedTuple):
     version: str
 
 
-def forwarded(request: Headers, hop: Hop) -> list[Header]:
+# In what follows, `first_values` are the first values of the headers of `request`, by name.
+
+
+def forwarded(request: Headers, first_values: Mapping[bytes, bytes], hop: Hop) -> list[Header]:
     """The headers of a request that is passed through, without ``Host``."""
     # A chunked body is still chunked, on another connection.
-    framing = [(name, b"chunked") for name, _ in request if name == b"transfer-encoding"]
-    first_values = dict(reversed(request))
+    framing = [(b"transfer-encoding", b"chunked")] if b"transfer-encoding" in first_values else []
     return [
         *_untouched(request, first_values, _REMOVED[hop.trusted]),
         *framing,
@@ -134,9 +136,8 @@ def forwarded(request: Headers, hop: Hop) -> list[Header]:
     ]
 
 
-def translated(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
+def translated(request: Headers, first_values: Mapping[bytes, bytes], hop: Hop, request_id: bytes) -> list[Header]:
     """The headers of a trigger's request to the successor, without ``Host`` and ``Content-Length``."""
-    first_values = dict(reversed(request))
     return [
         *_untouched(request, first_values, _REMOVED_TRANSLATED[hop.trusted]),
         *_hops(request, first_values, hop),
@@ -146,10 +147,10 @@ def translated(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
     ]
 
 
-def whole(request: Headers, hop: Hop, request_id: bytes) -> list[Header]:
+def whole(request: Headers, first_values: Mapping[bytes, bytes], hop: Hop, request_id: bytes) -> list[Header]:
     """The headers of a request whose whole body was read and is unchanged, without ``Host`` and ``Content-Length``."""
     own = [(b"accept-encoding", b"identity"), (b"x-request-id", request_id)]
-    return [*(header for header in forwarded(request, hop) if header[0] not in _REMOVED_WHOLE), *own]
+    return [*(header for header in forwarded(request, first_values, hop) if header[0] not in _REMOVED_WHOLE), *own]
 
 
 def response_headers(answer: Headers) -> list[Header]:

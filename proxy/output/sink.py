@@ -8,6 +8,19 @@ from pathlib import Path
 from typing import Protocol
 
 _MODE = 0o640
+_FOLDER_MODE = 0o750
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder, and those above it, that other users cannot enter, whatever the umask.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    for folder in reversed([each for each in (path, *path.parents) if not each.exists()]):
+        with contextlib.suppress(FileExistsError):  # another worker was faster
+            folder.mkdir()
+            folder.chmod(_FOLDER_MODE)
 
 
 class Sink(Protocol):
@@ -110,7 +123,7 @@ class AppendedFile(Descriptor):
         os.close(self._descriptor)
 
     def _open(self) -> None:
-        Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+        make_folder(Path(self._path).parent)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _MODE)
         if self._descriptor >= 0:
             os.close(self._descriptor)

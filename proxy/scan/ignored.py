@@ -8,6 +8,9 @@ from pathlib import Path
 TIMEOUT = 30.0
 """Seconds that git may take; some patterns take it for ever."""
 
+_LONGEST_PATH = 4096
+_READ_BY_GIT = "HEAD", "commondir", "config", "config.worktree", "gitdir", "index", "info/exclude"
+
 _LIST = "ls-files --others --ignored --exclude-standard --directory -z".split()
 
 # A hook that runs the scan sets these; the scan looks at other repositories, too.
@@ -30,11 +33,12 @@ def ignored(repository: Path) -> set[Path]:
     Nothing that the repository configures is run. Tracked files are never ignored (gitignore(5)).
 
     Raises:
-        GitError: git is missing, refuses the repository, or takes too long.
+        GitError: git is missing, refuses the repository, or takes too long, or is not asked.
     """
     git = shutil.which("git")
     if git is None:
         raise GitError("git is not installed")
+    _check_files(repository)
     try:
         done = subprocess.run(  # noqa: S603 - the arguments are fixed, but for an absolute path
             [git, "-C", repository, "-c", "core.fsmonitor=false", *_LIST],
@@ -52,6 +56,31 @@ def ignored(repository: Path) -> set[Path]:
     except OSError as error:
         raise GitError(f"git does not start: {error.strerror}") from None
     return {repository / os.fsdecode(name) for name in done.stdout.split(b"\0") if name}
+
+
+def _check_files(repository: Path) -> None:
+    """Check that git would not wait for a pipe, or read a device without end, that poses as one of its files."""
+    folder = repository / ".git"
+    if not folder.is_dir():
+        folder = repository / _named_in(folder, "gitdir: ")
+    folders = [folder]
+    if (commondir := folder / "commondir").exists():  # a linked working tree
+        folders.append(folder / _named_in(commondir))
+    for path in (repository / ".gitignore", *(each / name for each in folders for name in _READ_BY_GIT)):
+        if path.exists() and not path.is_file():
+            raise _not_regular(path)
+
+
+def _named_in(path: Path, prefix: str = "") -> str:
+    """The folder that one of git's files names."""
+    if not path.is_file():
+        raise _not_regular(path)
+    with path.open("rb") as file:
+        return os.fsdecode(file.read(_LONGEST_PATH)).removeprefix(prefix).partition("\n")[0]
+
+
+def _not_regular(path: Path) -> GitError:
+    return GitError(f"git is not asked, because {path} is not a regular file")
 
 
 def _environment() -> dict[str, str]:

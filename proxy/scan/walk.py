@@ -64,6 +64,9 @@ class Scan:
         if path.is_dir():
             next(path.iterdir(), None)  # an error here is reported as a problem
             self._walk(path)
+        elif not (path.is_file() or path.is_fifo()):
+            path.stat()  # an error here is reported as a problem
+            self.problems.append(f"{name}: is a device or a socket, not a file")
         elif self._is_new(Path(os.path.realpath(path))):
             self._text(name, path.read_bytes())
 

@@ -12,8 +12,9 @@ import yaml
 
 from tests.bench.load import AUTHORIZATION, BODY, PATH, PEERS, filled
 from tests.bench.running import Running, program, running
-from tests.harness import Upstream, reply, until
-from tests.sockets import free_port
+from tests.support.sockets import free_port
+from tests.support.upstream import Upstream, reply
+from tests.support.waiting import until
 
 NJS = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
 

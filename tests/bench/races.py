@@ -19,8 +19,8 @@ from tests.bench.contenders import SUBJECT, Contender, Place
 from tests.bench.load import AUTHORIZATION, BODY, PATH, filled
 from tests.bench.running import program
 from tests.bench.stage import cores
-from tests.harness import Broken, Wire
-from tests.sockets import free_port
+from tests.support.sockets import free_port
+from tests.support.wire import Broken, Wire
 
 KEEP_ALIVE = 2
 """Seconds after which the service closes an idle connection, where it says so in ``Keep-Alive``."""
@@ -75,12 +75,12 @@ class Scene:
 
     def outcome(self, caller: Wire, service: Wire) -> str:
         """Answer whatever comes to the service, until a caller has something; say what."""
-        services = {service.connection: service}
-        while caller.connection not in (ready := readable(caller.connection, self._listener, *services, seconds=20)):
+        services = {service.socket: service}
+        while caller.socket not in (ready := readable(caller.socket, self._listener, *services, seconds=20)):
             for connection in ready:
                 if connection is self._listener:
                     wire = self.service()
-                    services[wire.connection] = wire
+                    services[wire.socket] = wire
                 elif not answered(services[connection], RIGHT):
                     del services[connection]
         return got(caller)
@@ -138,7 +138,7 @@ def refuses(scene: Scene, end: Callable[[Wire], None]) -> str:
     service = scene.service()
     service.head()
     spin(scene.chance.uniform(0, 0.01))
-    service.connection.send(REFUSED)
+    service.socket.send(REFUSED)
     end(service)
     found = got(caller)
     sending.join()
@@ -160,9 +160,9 @@ def closes(service: Wire) -> None:
 
 def reads_and_closes(service: Wire) -> None:
     """End a connection of which all is read; a reset comes once more is sent."""
-    service.connection.setblocking(False)
+    service.socket.setblocking(False)
     with contextlib.suppress(OSError):
-        while service.connection.recv(1 << 20):
+        while service.socket.recv(1 << 20):
             pass
     service.close()
 
@@ -178,7 +178,7 @@ def during_a_call(scene: Scene, act: Callable[[Wire], None], first: bytes = FIRS
     time.sleep(rest)
     caller.send(CALL)
     spin(scene.chance.uniform(0, JITTER))
-    if not readable(service.connection):  # or else the call has come, and is answered
+    if not readable(service.socket):  # or else the call has come, and is answered
         act(service)
     return scene.outcome(caller, service)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.deploy.tools import packages
+from tests.support.programs import packages
 
 PATIENCE = 30.0
 """Seconds in which a program serves, or ends."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.bench.contenders import SERVICE, Contender, Place, call, expect
 from tests.bench.load import Load, Sample
 from tests.bench.running import Running
-from tests.sockets import free_port
+from tests.support.sockets import free_port
 
 WARM_UP = 16
 """Connections over which a contender is called for a second before it is measured."""

@@ -11,9 +11,10 @@ import pytest
 
 from tests.bench import contenders
 from tests.bench.contenders import LEGACY_RUN, NJS, RUN, SUBJECT, SUCCESSOR_BODY, Contender, check, peers
-from tests.deploy.tools import ROOT, lack, program
-from tests.harness import until
-from tests.processes import running
+from tests.support.paths import ROOT
+from tests.support.processes import running
+from tests.support.programs import lack, program
+from tests.support.waiting import until
 
 CORES = sorted(os.sched_getaffinity(0))
 

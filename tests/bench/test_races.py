@@ -5,7 +5,7 @@ import pytest
 from tests.bench import races
 from tests.bench.contenders import SUBJECT, Contender
 from tests.bench.stage import cores
-from tests.deploy.tools import program
+from tests.support.programs import program
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from tests.bench.contenders import Contender, shim
 from tests.bench.figures import Ratio, Rows, ratio, short
 from tests.bench.running import Running
 from tests.bench.stage import Stage
-from tests.sockets import accepted
+from tests.support.sockets import accepted
 
 ONE = Contender("one worker", shim)
 TWO = Contender("two workers", lambda place: shim(place, workers=2), workers=2)

@@ -1,3 +1,4 @@
+import gc
 import hashlib
 import hmac
 import ipaddress
@@ -64,7 +65,10 @@ def called(authorization: str | None = None, user_agent: str | None = None, peer
         pytest.param("127.0.0.1", ["  198.51.100.1\t,10.1.2.3 "], "198.51.100.1", id="whitespace around"),
         pytest.param("127.0.0.1", [" \t "], "127.0.0.1", id="nothing but whitespace"),
         pytest.param(None, ["198.51.100.1"], None, id="no peer, nobody to trust"),
-        pytest.param("a-socket", ["198.51.100.1"], "a-socket", id="a peer that is no address is not trusted"),
+        pytest.param("a-socket", ["198.51.100.1"], None, id="a peer that is no address is not trusted"),
+        pytest.param("fe80::1%eth0\x1b[2J", [], "fe80::1", id="a zone is cut"),
+        pytest.param("127.0.0.1", ["[fe80::1%25eth0 x]:80"], "fe80::1", id="a zone in a forwarded address, too"),
+        pytest.param("127.0.0.1", ["198.51.100.1%x"], "127.0.0.1", id="IPv4 has no zones"),
     ],
 )
 def test_the_client_is_the_first_hop_from_the_right_that_is_not_trusted(
@@ -168,6 +172,32 @@ def test_the_token_is_in_no_field_of_the_caller(scheme: str) -> None:
     assert re.fullmatch("[0-9a-f]{12}", caller.token)
 
 
+def test_the_token_stays_in_no_cache() -> None:
+    same = identity()
+    same.identify("203.0.113.9", [], f"Bearer {TOKEN}", "agent")
+
+    seen: set[int] = set()
+    left: list[object] = [same]
+    while left:
+        held = left.pop()
+        if id(held) not in seen and isinstance(held, (Identity, tuple, list, dict, str, bytes)):
+            seen.add(id(held))
+            assert not (isinstance(held, str) and TOKEN in held)
+            assert not (isinstance(held, bytes) and TOKEN.encode() in held)
+            left += gc.get_referents(held)
+    assert len(same._callers) == 1
+
+
+def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.callers.identity._MAX_CACHED", 3)
+    same = identity()
+    names = [same.identify("203.0.113.9", [], f"Bearer {number}", None).name for number in [*range(10), 0, 9]]
+
+    assert len(set(names)) == 10
+    assert names[10:] == [names[0], names[9]]
+    assert len(same._callers) <= 3
+
+
 def test_a_caller_keeps_its_name_when_its_address_or_user_agent_changes() -> None:
     first = identity().identify("203.0.113.9", [], f"Bearer {TOKEN}", "curl/8")
     second = identity().identify("198.51.100.1", [], f"Bearer {TOKEN}", "curl/9")
@@ -247,3 +277,32 @@ def identified(
     return Identity([], KEY, RULES).identify(
         peer, [], authorization, user_agent, declared_name=declared_name, repository=repository, workflow=workflow
     )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "by token",
+        " By\tTOKEN ",
+        "\uff42\uff59 \uff54oken",
+        "by\u200b token",
+        "token:0123456789ab",
+        "TOKEN:whatever",
+        "0123456789ab",
+        "strangers in 10.0.0.0/24",
+        "strangers elsewhere",
+        "(others)",
+        "(strangers)",
+        "(none)",
+        "\u200b",
+    ],
+)
+def test_a_caller_cannot_declare_a_name_that_is_not_its_own(name: str) -> None:
+    assert identified(declared_name=name, authorization="Bearer x")[:2] == (f"token:{fingerprint(KEY, 'x')}", "token")
+    assert identified(declared_name=name, user_agent="curl-not")[:2] == ("by agent", "known")
+    assert identified(declared_name=name, user_agent="x")[:2] == ("203.0.113.1 x", "address")
+
+
+@pytest.mark.parametrize("name", ["nightly", "by token 2", "0123456789abc", "stranger", "team (ci)", "Ночь"])
+def test_any_other_name_can_be_declared(name: str) -> None:
+    assert identified(declared_name=name, authorization="Bearer x")[:2] == (name, "header")

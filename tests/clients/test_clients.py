@@ -12,8 +12,8 @@ import pytest
 from proxy.gateway.server import server
 from proxy.standin.app import StandIn
 from tests.contract.world import world
-from tests.deploy.tools import program
-from tests.harness import proxy_for
+from tests.support.programs import program
+from tests.support.proxy import proxy_for
 
 FOLDER = Path(__file__).parent
 SECTION = {"list_runs", "trigger", "trigger_by_id", "get_run", "get_workflow", "get_logs", "get_artifacts"}

@@ -14,8 +14,8 @@ from proxy.callers.record import Record
 from tests.callers.lines import DAY, NOW, beats, call, log
 from tests.commands.running import Run, on_a_terminal, plain
 from tests.commands.samples import LOG, POLICY, RULES, UNTIL, nightly, rows
-from tests.paths import ROOT
-from tests.system.test_golden_logs import GOLDEN
+from tests.support.paths import ROOT
+from tests.system.golden import GOLDEN
 
 
 def test_the_table_says_who_whose_how_often_and_whether_it_is_over(run: Run, file: str) -> None:
@@ -64,6 +64,7 @@ def test_json_is_what_the_readme_says(run: Run, file: str) -> None:
 
     assert list(report) == [
         "generated_at", "verdict", "reasons", "safe_at", "coverage", "read", "total", "retired", "callers",
+        "strangers",
     ]  # fmt: skip
     assert (report["verdict"], report["total"], report["retired"]) == ("not_yet", 3, 1)
     assert report["coverage"] == {
@@ -348,3 +349,12 @@ def test_a_narrow_terminal_does_without_the_plans_before_it_cuts_names(
     assert titles <= set(shown[0].split())
     assert ("next" in shown[0]) is ("next" in titles)
     assert max(map(len, shown[:2])) <= columns
+
+
+@pytest.mark.parametrize("option", ["--since", "--until"])
+@pytest.mark.parametrize("time", ["0001-01-01", "9999-12-31"])
+def test_a_period_is_within_the_calendar(run: Run, file: str, option: str, time: str) -> None:
+    ran = run("callers", option, time, file)
+
+    assert ran.status == 2
+    assert "is out of range; write a date between 1970 and 9000" in ran.err

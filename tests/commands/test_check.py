@@ -122,7 +122,8 @@ def test_check_shows_the_next_changes_with_whom_they_hit(run: Run, planned: Any)
     ],
 )
 def test_without_a_log_check_says_so_and_goes_on(run: Run, planned: Any, options: tuple[str, ...], said: str) -> None:
-    planned(SUNSET, known("late", extension="2027-02-01"), known("soon"), records=LOG if options else None)
+    late = known("late", extension="2027-02-01", network="10.9.0.0/24")
+    planned(SUNSET, late, known("soon"), records=LOG if options else None)
 
     ran = run("check", *options)
 
@@ -199,11 +200,14 @@ def test_each_thing_to_look_at_is_a_warning_and_no_failure(run: Run, planned: An
         "callers.known[1]",
         "callers.known[0].migrated",
         "callers.known[1].extension",
+        "callers.known[0].migrated",
+        "callers.known[1].extension",
     ]
 
 
 def test_a_log_without_calls_is_no_reason_to_warn(run: Run, planned: Any) -> None:
     brownout = {"from": "2026-12-24", "to": "2026-12-25", "callers": "zzz"}
-    planned(SUNSET | {"brownouts": [brownout]}, known("idle", extension="2027-02-01"), records=beats(NOW - DAY))
+    idle = known("idle", extension="2027-02-01", network="10.9.0.0/24")
+    planned(SUNSET | {"brownouts": [brownout]}, idle, records=beats(NOW - DAY))
 
     assert run("check").err == ""

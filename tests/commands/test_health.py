@@ -14,9 +14,12 @@ import yaml
 from proxy.cli import main
 from proxy.commands import health
 from tests.commands.running import imported_by
-from tests.gateway.server.test_server import certified, serving
-from tests.harness import Script, Upstream, closes, sends, until, watched
-from tests.sockets import free_port
+from tests.support.certificates import certified
+from tests.support.proxy import watched
+from tests.support.serving import serving
+from tests.support.sockets import free_port
+from tests.support.upstream import Script, Upstream, closes, sends
+from tests.support.waiting import until
 
 Ran = tuple[int, str]
 Ask = Callable[..., Ran]

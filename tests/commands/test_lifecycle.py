@@ -8,7 +8,7 @@ import pytest
 from tests.callers.lines import DAY, NOW, call, log
 from tests.commands.running import Run, on_a_terminal, plain
 from tests.commands.samples import LOG, POLICY, RULES, SUNSET, nightly, rows
-from tests.system.test_golden_logs import GOLDEN
+from tests.system.golden import GOLDEN
 
 pytestmark = pytest.mark.usefixtures("fixed_time")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.running import COMMAND, Ran, environment
-from tests.processes import events, running
+from tests.support.processes import events, running
 
 SECRET = "s3cret-S3cret-s3cret"
 

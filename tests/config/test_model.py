@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from proxy import config
 from proxy.config import Config, ConfigError
 from tests.config.loading import READ, SECRET, Load, Problems, keys, lines, one, variable
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 SHIPPED = ROOT / "config.yaml"
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from proxy.gateway.server import server
 from proxy.standin.app import StandIn
-from tests.harness import Proxy, proxy_for
+from tests.support.proxy import Proxy, proxy_for
 
 
 class World(NamedTuple):

@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.deploy.tools import DEPLOY, lack
-from tests.processes import running
+from tests.deploy.tools import DEPLOY
+from tests.support.processes import running
+from tests.support.programs import lack
 
 SCHEMA = DEPLOY / "logs" / "clickhouse.sql"
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.deploy.clickhouse import ClickHouse, clickhouse
 from tests.deploy.engine import Engine
-from tests.deploy.tools import ROOT
 from tests.deploy.vector import Vector
+from tests.support.paths import ROOT
 from tests.system.conftest import month
 
 __all__ = ["month"]

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy import __version__
-from tests.deploy.tools import DEPLOY, lack, program
-from tests.harness import until
+from tests.deploy.tools import DEPLOY
+from tests.support.programs import lack, program
+from tests.support.waiting import until
 
 FOLDER = DEPLOY / "container"
 DOCKERFILE = FOLDER / "Dockerfile"

@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from proxy import config
-from tests.deploy.tools import DEPLOY, program
+from tests.deploy.tools import DEPLOY
+from tests.support.programs import program
 
 FOLDER = DEPLOY / "kubernetes"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")

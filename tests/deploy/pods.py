@@ -14,10 +14,13 @@ from typing import Any, NamedTuple
 import yaml
 
 from tests.deploy.manifests import Manifests
-from tests.deploy.tools import ROOT, program
-from tests.gateway.server.test_server import forget_journals
-from tests.harness import Answer, Proxy, until
-from tests.sockets import free_port
+from tests.support.paths import ROOT
+from tests.support.programs import program
+from tests.support.proxy import Proxy
+from tests.support.serving import forget_journals
+from tests.support.sockets import free_port
+from tests.support.waiting import until
+from tests.support.wire import Answer
 
 
 @dataclass

@@ -13,16 +13,16 @@ import yaml
 from proxy import config
 from proxy.gateway.processes.supervisor import PATIENCE
 from proxy.gateway.server.server import GRACE
+from tests.deploy.compose import COMPOSE, SERVICES, SETTINGS
 from tests.deploy.engine import BIN, FOLDER, IMAGE, ONE_HIERARCHY, Engine, Made
-from tests.deploy.tools import ROOT, adapted, program
-from tests.harness import TRIGGER, until
-from tests.processes import running
+from tests.deploy.tools import adapted
+from tests.support.paths import ROOT
+from tests.support.processes import running
+from tests.support.programs import program
+from tests.support.proxy import TRIGGER
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(900)  # the image takes minutes to build
-
-COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
-SERVICES: dict[str, Any] = COMPOSE["services"]
-SETTINGS = config.load(str(FOLDER / "trigger-shim" / "config.yaml"), {})
 
 
 def test_the_compose_file_is_one() -> None:

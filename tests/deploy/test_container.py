@@ -14,11 +14,13 @@ import yaml
 
 from proxy import __version__, config
 from proxy.commands import health
+from tests.deploy.compose import SERVICES
 from tests.deploy.engine import BIN, DOCKERFILE, FOLDER, IMAGE, Container, Engine
-from tests.deploy.test_compose import SERVICES
-from tests.harness import Proxy, Upstream, held, until
-from tests.processes import events
-from tests.sockets import free_port
+from tests.support.processes import events
+from tests.support.proxy import Proxy
+from tests.support.sockets import free_port
+from tests.support.upstream import Upstream, held
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(900)  # the image takes minutes to build
 

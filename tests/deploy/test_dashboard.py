@@ -11,7 +11,7 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tests.deploy.troubled import FOLDER, troubled
-from tests.prometheus import JOB, Prometheus
+from tests.support.prometheus import JOB, Prometheus
 
 TEXT = (FOLDER / "dashboard.json").read_text(encoding="utf-8")
 DASHBOARD: dict[str, Any] = json.loads(TEXT)

@@ -21,7 +21,9 @@ from proxy.gateway.server.descriptors import KINDS
 from proxy.gateway.server.server import GRACE
 from proxy.output.writer import FLUSH
 from tests.deploy.manifests import FOLDER, README, SECRET, Manifests, blocks, commands, monitor, quantity
-from tests.deploy.tools import DEPLOY, ROOT, program
+from tests.deploy.tools import DEPLOY
+from tests.support.paths import ROOT
+from tests.support.programs import program
 
 BENCHMARKS = ROOT / "tests" / "bench" / "README.md"
 

@@ -17,8 +17,9 @@ import yaml
 from proxy import config
 from tests.deploy.manifests import README, Manifests, blocks, commands, monitor, quantity
 from tests.deploy.pods import Container, Pod, confined, serving
-from tests.disks import mounted
-from tests.harness import Upstream, held, until
+from tests.support.disks import mounted
+from tests.support.upstream import Upstream, held
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_replicas_give_a_caller_one_name_and_the_report_reads_the_output_of_all(
             assert running.on("http").call().status == 200
             (tmp_path / name / "config.yaml").unlink()
             running.process.send_signal(signal.SIGHUP)  # it says so on standard error, which is in the same output
-            until(lambda output=running.output: "reload refused" in output.read_text())  # type: ignore[misc]
+            until(lambda output=running.output: "reload_refused" in output.read_text())  # type: ignore[misc]
         outputs += [f"[pod/{name}/trigger-shim] {line}" for line in running.output.read_text().splitlines()]
     [command] = commands("kubectl logs")
     arguments = command.partition("| trigger-shim ")[2].split()

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.test_systemd import SERVICE, SETTINGS
-from tests.deploy.tools import DEPLOY, adapted, program
-from tests.gateway.processes.test_supervisor import two_workers
-from tests.harness import Upstream, until
-from tests.load import TRIGGERED, Load
+from tests.deploy.systemd import SERVICE, SETTINGS
+from tests.deploy.tools import DEPLOY, adapted
+from tests.support.load import TRIGGERED, Load
+from tests.support.programs import program
+from tests.support.upstream import Upstream
+from tests.support.waiting import until
+from tests.support.workers import two_workers
 
 FILE = DEPLOY / "systemd" / "logrotate"
 ROTATIONS = 3

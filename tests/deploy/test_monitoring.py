@@ -9,11 +9,13 @@ import pytest
 import yaml
 
 from proxy.cli import main
-from tests.deploy.tools import DEPLOY, ROOT, program
+from tests.deploy.tools import DEPLOY
 from tests.deploy.troubled import FOLDER, RULES, groups, impatient, sections, troubled
-from tests.gateway.server.test_server import Serving, serving
-from tests.harness import until
-from tests.prometheus import Prometheus, scraping
+from tests.support.paths import ROOT
+from tests.support.programs import program
+from tests.support.prometheus import Prometheus, scraping
+from tests.support.serving import Serving, serving
+from tests.support.waiting import until
 
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
 ALERTS = {rule["alert"]: rule for group in groups() for rule in group["rules"] if "alert" in rule}

@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy import config
+from proxy.gateway.server import protocol
 from proxy.gateway.server.protocol import KEEPALIVE
 from proxy.withdrawn import endpoints
 from proxy.withdrawn.current import FIRST_SEGMENTS, ID_PREFIX, PUBLISHED
-from tests.deploy.tools import DEPLOY, adapted, program
-from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, Wire, closes, held, proxy_for, reply, until
-from tests.processes import running
-from tests.sockets import free_port
+from tests.deploy.tools import DEPLOY, adapted
+from tests.support.processes import running
+from tests.support.programs import program
+from tests.support.proxy import HEAD, TRIGGER, Proxy, proxy_for
+from tests.support.sockets import free_port
+from tests.support.upstream import Upstream, closes, held, reply
+from tests.support.waiting import until
+from tests.support.wire import Answer, Wire
 
 FILE = DEPLOY / "nginx" / "trigger-shim.conf"
 TEXT = FILE.read_text(encoding="utf-8")
@@ -94,8 +100,7 @@ class Front:
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         with Wire(self.connect("127.0.0.2")) as wire:
             wire.send(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + (body or b""))
-            answer, content = wire.answer(method)
-        return Answer(answer.status, [(key.decode(), value.decode()) for key, value in answer.headers], content)
+            return wire.answer(method)
 
     def went(self, method: str, path: str) -> str:
         """Where a call went: to the proxy, or straight to the service."""
@@ -266,7 +271,7 @@ def test_headers_that_the_proxy_takes_get_to_it(front: Front) -> None:
     with Wire(front.connect()) as wire:
         long = b"x" * 40_000
         wire.send(f"{HEAD}x_under_score: 1\r\nX-Long: ".encode() + long + b"\r\nContent-Length: 2\r\n\r\n{}")
-        assert wire.answer()[0].status == 200
+        assert wire.answer().status == 200
     assert front.upstream.received[-1].all("x_under_score") == ["1"]
     assert front.upstream.received[-1].all("X-Long") == [long.decode()]
 
@@ -292,7 +297,7 @@ def test_a_body_is_handed_on_as_it_comes_however_long_it_is(tmp_path: Path) -> N
         wire.send(f"PUT /upload HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\nfirst".encode())
         until(lambda: _has_begun(front))
         wire.send(b"x" * (length - 5))
-        assert wire.answer()[0].status == 200
+        assert wire.answer().status == 200
         assert len(front.upstream.received[-1].body) == length
 
 
@@ -411,3 +416,64 @@ def test_nginx_waits_longer_than_the_proxy_does() -> None:
 
 def test_an_idle_connection_to_the_proxy_is_given_up_before_the_proxy_does() -> None:
     assert _seconds("keepalive_timeout") < KEEPALIVE
+
+
+# --- limits of one address
+
+
+def is_refused(answer: Answer) -> bool:
+    """Whether nginx refuses a call as the service's schema wants it: nobody takes it for a run."""
+    if answer.status != 429:
+        return False
+    error = answer.json()
+    assert set(error) == {"error_code", "message", "request_id", "details"}
+    assert (error["error_code"], error["details"]) == ("TooManyCalls", {"run_started": "no"})
+    assert answer.header("content-type") == "application/json"
+    assert answer.header("retry-after") == "1"
+    return True
+
+
+def from_elsewhere(front: Front) -> int:
+    with Wire(front.connect("127.0.0.3")) as wire:
+        wire.send(f"POST {TRIGGER} HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+        return wire.answer().status
+
+
+def test_an_address_that_calls_too_often_is_refused_and_no_other(tmp_path: Path) -> None:
+    with fronted(tmp_path, {"rate=300r/s": "rate=1r/m", "burst=3000": "burst=2"}) as front:
+        answers = [front.call() for _ in range(5)]
+        assert [is_refused(answer) for answer in answers] == [False, False, False, True, True]
+        assert from_elsewhere(front) == 200
+        assert len(front.upstream.received) == 4
+
+
+def test_an_address_with_too_many_calls_under_way_is_refused_and_no_other(tmp_path: Path) -> None:
+    release = threading.Event()
+    with fronted(tmp_path, {"trigger_shim_calls 512": "trigger_shim_calls 1"}) as front, ThreadPoolExecutor(2) as calls:
+        front.upstream.script = held(release)
+        first = calls.submit(front.call)
+        until(lambda: front.upstream.received)
+        assert is_refused(front.call())
+        other = calls.submit(from_elsewhere, front)
+        until(lambda: len(front.upstream.received) == 2)
+        release.set()
+        assert (first.result().status, other.result()) == (200, 200)
+        assert front.call().status == 200
+
+
+def test_a_hundred_jobs_behind_one_address_are_not_refused(tmp_path: Path) -> None:
+    with fronted(tmp_path) as front, ThreadPoolExecutor(100) as jobs:
+        statuses = list(jobs.map(lambda _: front.call().status, range(400)))
+
+    assert statuses == [200] * 400
+
+
+def test_one_address_cannot_have_all_places_of_the_proxy() -> None:
+    found = re.search(r"^    limit_conn \w+ (\d+);", TEXT, re.MULTILINE)
+    assert found is not None
+    assert int(found[1]) <= config.load(None, {}).limits.in_flight // 2
+
+
+def test_nginx_waits_for_callers_as_long_as_the_proxy_does() -> None:
+    assert f"client_header_timeout {protocol.HEAD_TIMEOUT:g}s;" in TEXT
+    assert f"client_body_timeout {protocol.BODY_TIMEOUT:g}s;" in TEXT

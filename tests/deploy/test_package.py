@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from proxy import __version__
-from tests.deploy.tools import ROOT
+from tests.support.paths import ROOT
 
 SOURCES = [
     "proxy",
@@ -25,6 +25,7 @@ SOURCES = [
     "LICENSE",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "config.yaml",
     "pyproject.toml",
 ]

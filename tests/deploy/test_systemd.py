@@ -1,4 +1,3 @@
-import configparser
 import re
 import subprocess
 import sys
@@ -10,26 +9,9 @@ from proxy import config
 from proxy.commands.status import ExitStatus
 from proxy.gateway.processes.supervisor import PATIENCE
 from proxy.gateway.server.server import GRACE
-from tests.deploy.tools import DEPLOY, adapted, program
-
-FOLDER = DEPLOY / "systemd"
-UNIT = FOLDER / "trigger-shim.service"
-INSTALLED = "/opt/trigger-shim/bin/trigger-shim"
-
-
-class _Unit(configparser.RawConfigParser):
-    """A unit: names as they are written, and of a repeated one the last."""
-
-    def __init__(self) -> None:
-        super().__init__(strict=False, delimiters=("=",), interpolation=None)
-        self.read_string(UNIT.read_text(encoding="utf-8"))
-
-    def optionxform(self, optionstr: str) -> str:
-        return optionstr
-
-
-SERVICE = _Unit()["Service"]
-SETTINGS = config.load(str(FOLDER / "config.yaml"), {})
+from tests.deploy.systemd import FOLDER, INSTALLED, SERVICE, SETTINGS, UNIT
+from tests.deploy.tools import adapted
+from tests.support.programs import program
 
 
 def _here(folder: Path) -> str:
@@ -99,3 +81,14 @@ def test_the_user_and_the_group_of_the_unit_are_made(tmp_path: Path) -> None:
     for kind, file in (("User", "passwd"), ("Group", "group")):
         [made] = (tmp_path / "etc" / file).read_text().splitlines()
         assert made.split(":")[0] == SERVICE[kind]
+
+
+def test_no_core_is_written() -> None:
+    assert SERVICE["LimitCORE"] == "0"
+
+
+def test_memory_has_room_for_a_worker_with_a_report() -> None:
+    text = UNIT.read_text(encoding="utf-8")
+    worker, report = (int(found) for found in re.findall(r"(\d+) MiB with (?:64|300,000)", text))
+    assert SERVICE["MemoryMax"] == "1G"
+    assert worker + report < int(SERVICE["MemoryHigh"].removesuffix("M")) < 1024

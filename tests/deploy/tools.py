@@ -1,34 +1,10 @@
 """Finds the files of deploy/ and the programs that read them."""
 
-import os
-import shutil
 from pathlib import Path
-from typing import NoReturn
 
-import pytest
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-
-
-def packages() -> dict[str, str]:
-    """The Debian package of each program and file that the tests use."""
-    lines = (ROOT / ".ci" / "tools").read_text(encoding="utf-8").splitlines()
-    return dict(line.split() for line in lines if not line.startswith("#"))
-
-
-def lack(what: str, remedy: str) -> NoReturn:
-    """Skip a test, and say what is missing here and the command that brings it."""
-    pytest.skip(f"{what} ({remedy})")
-
-
-def program(name: str) -> str:
-    """The path of a program, or of a file; a test that needs it is skipped where it is not."""
-    folders = f"/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin:{os.environ.get('PATH', '')}"
-    found = shutil.which(name, os.F_OK, path=folders)
-    if found is None:
-        lack(f"{Path(name).name} is not installed", f"apt-get install {packages()[name]}")
-    return found
 
 
 def adapted(file: Path, changes: dict[str, str]) -> str:

@@ -11,9 +11,11 @@ from typing import Any
 import yaml
 
 from tests.deploy.tools import DEPLOY
-from tests.gateway.server.test_server import Serving, serving
-from tests.harness import RUN, Scrape, Upstream, closes, held, reply, stays_silent, until
-from tests.prometheus import Prometheus, scraping
+from tests.support.prometheus import Prometheus, scraping
+from tests.support.scrape import Scrape
+from tests.support.serving import Serving, serving
+from tests.support.upstream import RUN, Upstream, closes, held, reply, stays_silent
+from tests.support.waiting import until
 
 FOLDER = DEPLOY / "monitoring"
 RULES = FOLDER / "rules.yaml"

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from tests.deploy.tools import DEPLOY, lack
+from tests.deploy.tools import DEPLOY
+from tests.support.programs import lack
 
 FILE = DEPLOY / "logs" / "vector.yaml"
 CONFIG: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))

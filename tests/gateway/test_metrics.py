@@ -1,5 +1,4 @@
 import asyncio
-import re
 import threading
 from collections import Counter
 from pathlib import Path
@@ -11,7 +10,10 @@ import pytest
 from proxy import __version__
 from proxy.errors import Outcome
 from proxy.withdrawn.endpoints import ENDPOINTS
-from tests.harness import HEAD, RUN, TRIGGER, Proxy, Scrape, Upstream, Wire, closes, held, until, watched
+from tests.support.proxy import HEAD, TRIGGER, Proxy, watched
+from tests.support.scrape import Scrape
+from tests.support.upstream import RUN, Upstream, closes, held
+from tests.support.waiting import until
 
 RUNS = "/acme/shop/cicd/runs"
 CURRENT = "/repos/acme/shop/cicd/runs"
@@ -92,8 +94,7 @@ def test_an_answer_that_breaks_off_is_an_error_though_it_began_well(upstream: Up
     upstream.script = closes(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")
     with watched(upstream.url, tmp_path) as (proxy, admin):
         for path in (RUNS, CURRENT):
-            with Wire(proxy.connect()) as caller:
-                caller.send(f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+            with proxy.wire(f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode()) as caller:
                 assert caller.head().status == 200
                 assert caller.ended()
         until(lambda: len(Scrape(admin).calls()) == 2)
@@ -135,8 +136,7 @@ def test_calls_under_way_are_in_flight(upstream: Upstream, tmp_path: Path) -> No
 def test_a_caller_that_hangs_up_is_no_longer_in_flight(upstream: Upstream, tmp_path: Path) -> None:
     with watched(upstream.url, tmp_path) as (proxy, admin):
         for head in (HEAD, HEAD.replace(TRIGGER, CURRENT)):
-            with proxy.connect() as caller:
-                caller.sendall(f"{head}Content-Length: 20\r\n\r\n{{}}".encode())
+            with proxy.wire(f"{head}Content-Length: 20\r\n\r\n{{}}".encode()):
                 until(lambda: 1 in in_flight(admin))
             until(lambda: 1 not in in_flight(admin))
         assert set(Scrape(admin).calls()) == {
@@ -261,25 +261,6 @@ def test_an_invalid_format_gets_plain_text(upstream: Upstream, tmp_path: Path, a
     with watched(upstream.url, tmp_path) as (_, admin):
         answer = admin.call("/metrics", None, {"Accept": accept}, "GET")
     assert (answer.status, answer.header("content-type")) == (200, "text/plain; version=0.0.4; charset=utf-8")
-
-
-def test_only_the_admin_listener_shows_them(upstream: Upstream, tmp_path: Path) -> None:
-    with watched(upstream.url, tmp_path) as (proxy, admin):
-        for path in ("/-/metrics", "/-/", "/-/../metrics", "/-/%2e%2e/metrics"):
-            answer = proxy.call(path, None, method="GET")
-            assert (answer.status, answer.header("content-type")) == (404, "text/plain; charset=utf-8")
-        assert upstream.received == []
-        assert proxy.call("/metrics", None, method="GET").body == RUN
-        answer = admin.call("/nowhere", None, method="GET")
-        assert (answer.status, answer.header("content-type")) == (404, "text/plain; charset=utf-8")
-        assert admin.call("/metrics").status == 405
-
-
-def test_the_admin_listener_lists_its_pages(upstream: Upstream, tmp_path: Path) -> None:
-    with watched(upstream.url, tmp_path) as (_, admin):
-        listed = re.findall(r"^/\S*", admin.call("/", None, method="GET").body.decode(), re.MULTILINE)
-        assert {"/healthz", "/readyz", "/metrics"} <= set(listed)
-        assert {admin.call(path, None, method="GET").status for path in listed} == {200}
 
 
 def test_each_application_counts_for_itself(upstream: Upstream, tmp_path: Path) -> None:

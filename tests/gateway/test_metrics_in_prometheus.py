@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.tools import program
-from tests.gateway.server.test_server import Serving, serving
-from tests.harness import RUN, Upstream, reply, until
-from tests.prometheus import scraping
+from tests.support.programs import program
+from tests.support.prometheus import scraping
+from tests.support.serving import Serving, serving
+from tests.support.upstream import RUN, Upstream, reply
+from tests.support.waiting import until
 
 CURRENT = "/repos/acme/shop/cicd/runs"
 

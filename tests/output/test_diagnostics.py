@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from proxy.output import diagnostics
 from proxy.output.diagnostics import log
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 LEVELS = ("info", "warning", "error")
 

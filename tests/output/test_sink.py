@@ -12,9 +12,9 @@ import pytest
 from proxy.output.sink import AppendedFile, StandardOutput
 from tests.callers.lines import request_ids, written
 from tests.callers.processes import WRITERS, run_together
-from tests.disks import small_disk
-from tests.paths import ROOT
-from tests.processes import running
+from tests.support.disks import small_disk
+from tests.support.paths import ROOT
+from tests.support.processes import running
 
 
 def line(request_id: str, **fields: str) -> bytes:
@@ -230,3 +230,16 @@ def test_a_pipe_with_a_name_takes_lines_like_standard_output(tmp_path: Path) -> 
     file.close()
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert list(tmp_path.iterdir()) == [pipe]
+
+
+@pytest.mark.parametrize("umask", [0, 0o077])
+def test_the_folders_of_a_log_are_closed_to_other_users_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    tmp_path.chmod(0o705)
+    before = os.umask(umask)
+    try:
+        AppendedFile(tmp_path / "var" / "log" / "callers.jsonl").close()
+    finally:
+        os.umask(before)
+
+    folders = (tmp_path, tmp_path / "var", tmp_path / "var" / "log")
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o705, 0o750, 0o750]

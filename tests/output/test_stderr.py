@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from proxy.output.diagnostics import log
-from tests.paths import ROOT
-from tests.processes import running
+from tests.support.paths import ROOT
+from tests.support.processes import running
 
 LINES = 3000
 MANY = f"""

@@ -9,8 +9,8 @@ import pytest
 
 from proxy.output import writer
 from proxy.output.writer import Done, State, Writer
-from tests.harness import until
-from tests.paths import ROOT
+from tests.support.paths import ROOT
+from tests.support.waiting import until
 
 LATE = 60.0
 """Seconds in which what is bound to come has come."""

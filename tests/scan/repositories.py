@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from tests.deploy.tools import program
+from tests.support.programs import program
 
 ENVIRONMENT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
 

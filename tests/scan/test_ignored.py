@@ -1,6 +1,7 @@
 """What is ignored, held to git itself."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,18 +148,51 @@ def test_a_repository_that_git_refuses_is_examined_whole_with_the_reason(reposit
     assert everything(repository)
 
 
-@pytest.mark.parametrize("what", ["a pattern", "a pipe"])
-def test_a_repository_made_to_take_for_ever_is_given_up(
-    repository: Path, monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
+def test_a_pattern_made_to_take_for_ever_is_given_up(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ignored, "TIMEOUT", 0.5)
-    if what == "a pipe":
-        os.mkfifo(repository / ".git" / "commondir")
-    else:
-        (repository / "/".join("a" * 60)).mkdir(parents=True)
-        (repository / ".gitignore").write_text("**/*a/" * 15 + "b\n")
+    (repository / "/".join("a" * 60)).mkdir(parents=True)
+    (repository / ".gitignore").write_text("**/*a/" * 15 + "b\n")
 
     assert warning(repository) == f"{repository}: git takes longer than 0.5 s; files that it ignores are examined, too"
+
+
+def test_many_stars_in_a_pattern_are_as_fast_as_one(repository: Path) -> None:
+    (repository / ".gitignore").write_text("*" * 5000 + "]\nk.txt\n")
+    (repository / ("a" * 200)).touch()
+
+    assert "k.txt" not in seen(repository)
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a device"])
+@pytest.mark.parametrize("name", ["", "HEAD", "commondir", "config", "index", "info/exclude", "../.gitignore"])
+def test_git_is_not_asked_to_read_anything_but_files(repository: Path, name: str, kind: str) -> None:
+    path = Path(os.path.normpath(repository / ".git" / name))
+    if not name:
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    if kind == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+
+    assert warning(repository) == (
+        f"{repository}: git is not asked, because {path} is not a regular file; files that it ignores are examined, too"
+    )
+
+
+@pytest.mark.parametrize("where", ["the linked folder", "the main repository"])
+def test_the_files_of_a_linked_working_tree_are_checked(tmp_path: Path, where: str) -> None:
+    main, linked = tmp_path / "main", tmp_path / "linked"
+    main.mkdir()
+    run_git(main, "init", "-q")
+    run_git(main, "-c", "user.name=n", "-c", "user.email=e", "commit", "-q", "--allow-empty", "-m", "m")
+    run_git(main, "worktree", "add", "-q", str(linked))
+    path = main / ".git" / ("worktrees/linked/index" if where == "the linked folder" else "info/exclude")
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+    assert path.name in warning(linked)
+    assert "is not a regular file" in warning(linked)
 
 
 def watches_files(repository: Path, command: Path) -> None:

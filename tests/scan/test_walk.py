@@ -181,3 +181,11 @@ def test_text_is_read_by_its_mark_or_as_utf_8(folder: Path, content: bytes) -> N
 
     assert (located.finding.found, located.finding.column) == (CALL, 3)
     assert decode(content).startswith(("ż ", "x ", "\ufffd "))
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "/dev/null"])
+def test_a_device_that_is_named_is_a_problem(name: str) -> None:
+    scan = Scan()
+    scan.examine([name])
+
+    assert (scan.problems, scan.files) == ([f"{name}: is a device or a socket, not a file"], 0)

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from tests.gateway.processes.test_supervisor import workers
-from tests.gateway.server.test_server import Serving
-from tests.harness import Scrape, until
 from tests.soak.inside import Inside, file_of
+from tests.support.scrape import Scrape
+from tests.support.serving import Serving
+from tests.support.waiting import until
+from tests.support.workers import workers
 
 GROWTH = 8 << 10
 """KiB by which the memory of a process may grow after the warm-up: the allocator keeps what it once needed, and what is

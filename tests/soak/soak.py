@@ -14,15 +14,15 @@ from typing import NamedTuple
 import msgspec
 
 from proxy.callers.log.journal import journal_prefix, memory_folder
-from tests.gateway.server.test_server import Serving, serving
-from tests.harness import Scrape
-from tests.processes import running
 from tests.soak import audit
 from tests.soak.audit import Evidence
 from tests.soak.callers import CALLERS, Load
 from tests.soak.footprint import Footprint, at_start, growth, idle
 from tests.soak.plan import BODY_LIMIT, Call, plan
 from tests.soak.upstream import Account
+from tests.support.processes import running
+from tests.support.scrape import Scrape
+from tests.support.serving import Serving, serving
 
 _SECTIONS = {
     "admin": "127.0.0.1:0",

@@ -17,7 +17,7 @@ from tests.bench.contenders import SUBJECT, Contender, Place, nginx
 from tests.bench.load import BODY, PATH
 from tests.bench.running import Running
 from tests.bench.stage import cores
-from tests.sockets import free_port
+from tests.support.sockets import free_port
 
 ANSWER = 20 << 20
 """Bytes of the answer that nobody reads."""

@@ -14,9 +14,11 @@ import pytest
 import trustme
 import yaml
 
-from tests.gateway.worlds import full
-from tests.harness import RUN, TRIGGER, Answer, Proxy, Script, Upstream, closes, proxy_for, reply, resets, sends
-from tests.harness import stays_silent as silent
+from tests.support.proxy import TRIGGER, Proxy, proxy_for
+from tests.support.upstream import RUN, Script, Upstream, closes, reply, resets, sends
+from tests.support.upstream import stays_silent as silent
+from tests.support.wire import Answer
+from tests.system.worlds import full
 
 GOLDEN = Path(__file__).parent / "golden_calls"
 KEYS = {"why", "call", "forwarded", "upstream", "answer", "record"}

@@ -1,24 +1,12 @@
 """The golden logs (golden_logs/README.md), each read as a user would name its files."""
 
-from datetime import UTC, datetime, time
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from proxy.callers.report.analysis import Analysis, analyze
-
-GOLDEN = Path(__file__).parent / "golden_logs"
-CASES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
-
-
-def logs(case: str) -> list[str]:
-    return [str(file) for file in sorted((GOLDEN / case).iterdir()) if file.name != "expected.yaml"]
-
-
-def moment(value: Any) -> datetime:
-    return value if isinstance(value, datetime) else datetime.combine(value, time(), UTC)
+from tests.system.golden import CASES, GOLDEN, logs, moment
 
 
 @pytest.mark.parametrize("case", CASES)

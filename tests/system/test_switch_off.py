@@ -14,7 +14,8 @@ import pytest
 from proxy import config
 from proxy.gateway.app import App
 from proxy.gateway.server import server
-from tests.paths import ROOT
+from tests.support.paths import ROOT
+from tests.support.wire import Wire
 from tests.system.month import END, KEY
 
 README = (ROOT / "proxy/withdrawn/README.md").read_text(encoding="utf-8")
@@ -81,13 +82,13 @@ def refused(file: Path, folder: Path) -> str:
     brownout = datetime(2026, 12, 1, 10, 3, tzinfo=UTC)
     with (
         server.background(App(settings, now=lambda: brownout), public),
-        socket.create_connection(public.getsockname(), timeout=20) as caller,
+        Wire(socket.create_connection(public.getsockname())) as caller,
     ):
-        caller.sendall(
+        caller.send(
             b"POST /acme/shop/ci_workflows/build/trigger HTTP/1.1\r\nHost: shim.example:8080\r\n"
             b"User-Agent: nightly/3.1\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
         )
-        head, _, body = b"".join(iter(lambda: caller.recv(65536), b"")).decode().partition("\r\n\r\n")
+        head, _, body = caller.rest().decode().partition("\r\n\r\n")
     body = json.dumps(json.loads(re.sub(r'("request_id":)"\w+"', r'\1"…"', body)), indent=1, ensure_ascii=False)
     kept = [line for line in head.splitlines() if not re.match("x-request-id|content-length|date|connection", line)]
     return "\n".join([*kept, "", body, ""])

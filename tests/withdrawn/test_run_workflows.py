@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.withdrawn import run_workflows, trigger
-from tests.withdrawn.test_trigger import bodies
+from tests.withdrawn.samples import bodies
 
 BUILD = {"name": "build", "values": [{"name": "env", "value": "hunter2"}, {"value": "x"}, {"name": "region"}]}
 

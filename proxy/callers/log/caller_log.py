@@ -10,12 +10,10 @@ import structlog
 from structlog.typing import EventDict
 
 from proxy.callers.log.files import STDOUT
-from proxy.callers.record import Record
+from proxy.callers.record import Record, encode
 from proxy.output.diagnostics import log
 from proxy.output.sink import AppendedFile, StandardOutput
 from proxy.output.writer import Done, Writer
-
-_encode = msgspec.json.Encoder().encode
 
 
 def _ignore(_written: bool) -> None:
@@ -23,7 +21,7 @@ def _ignore(_written: bool) -> None:
 
 
 def _to_line(_logger: Any, _method: str, event: EventDict) -> bytes:
-    return _encode(event["event"]) + b"\n"
+    return encode(event["event"]) + b"\n"
 
 
 class CallerLog:

@@ -25,7 +25,7 @@ SLOT = 2048
 _EMPTY, _TAKEN = 0, 1
 _TEXT_LENGTHS = (256, 64, 16)
 _CALLER_TEXTS = ("path", "successor", "org", "repo", "repo_id", "workflow", "run", "caller", "owner", "user_agent")
-_BLOCK = 1 << 20
+_BLOCK = _LONGEST_LINE = 1 << 20
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(CallRecord).decode
 
@@ -171,20 +171,25 @@ def _already_logged(log: str, wanted: set[bytes]) -> set[bytes]:
     with contextlib.suppress(NoLog):
         for path in reversed(log_files(log)[-2:]):
             for lines in _lines_from_end(Path(path)):
-                here = {_call_key(line) for line in lines}
+                here = {_call_key(line) for line in lines if line}
                 found |= here & wanted
-                if all(line < since for line in here):
+                if here and all(line < since for line in here):
                     return found
     return found
 
 
 def _lines_from_end(path: Path) -> Iterator[Iterable[bytes]]:
-    """The lines of a file, in blocks from its end."""
+    """The lines of a file, in blocks from its end. Lines of more than 1 MiB are left out: they are not records."""
     with path.open("rb") as file:
-        end, rest = file.seek(0, os.SEEK_END), b""
+        end, rest, is_in_long = file.seek(0, os.SEEK_END), b"", False
         while end > 0:
             begin = max(0, end - _BLOCK)
             file.seek(begin)
             rest, *lines = (file.read(end - begin) + rest).split(b"\n")
+            if is_in_long and lines:
+                del lines[-1]
+                is_in_long = False
+            if len(rest) > _LONGEST_LINE or is_in_long:
+                rest, is_in_long = b"", True
             yield lines if begin else [rest, *lines]
             end = begin

@@ -35,7 +35,7 @@ def policy_warnings(
     found = [*_windows(policy, callers, now)]
     if matched is not None:
         found += [*_globs(policy, callers), *_rules(rules, matched)]
-    return [*found, *_dates(rules, callers, has_log=matched is not None)]
+    return [*found, *_dates(rules, callers, has_log=matched is not None), *_claims(rules)]
 
 
 def _windows(policy: Policy, callers: Sequence[CallerStatus], now: datetime) -> Iterator[str]:
@@ -87,3 +87,16 @@ def _dates(rules: Sequence[Rule], callers: Sequence[CallerStatus], *, has_log: b
             )
         if rule.extension is not None and last is None and has_log:
             yield f"{where}.extension: {printable(rule.name)} is not in the log, so it needs no extension"
+
+
+def _claims(rules: Sequence[Rule]) -> Iterator[str]:
+    """Warn of rights that hang on what any caller can say of itself."""
+    for index, rule in enumerate(rules):
+        criteria = {"agent": rule.agents, "repository": rule.repositories, "workflow": rule.workflows}
+        claims = [name for name, values in criteria.items() if values]
+        if rule.tokens or rule.networks or not claims:
+            continue
+        for key in ("migrated", "extension", "exempt_from_freeze"):
+            if getattr(rule, key):
+                by = " and ".join(claims)
+                yield f"callers.known[{index}].{key}: hangs on {by}, which any caller can claim; add token or network"

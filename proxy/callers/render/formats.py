@@ -11,6 +11,7 @@ from proxy.callers.report.coverage import Span
 from proxy.callers.report.report import CallerReport
 from proxy.callers.report.rhythm import DAY, RETIRED_AFTER, UNKNOWN_RETIRED_AFTER
 from proxy.callers.report.rows import Row
+from proxy.callers.report.strangers import WHO
 from proxy.output import terminal
 from proxy.output.formatting import (
     BLOCKS,
@@ -33,7 +34,7 @@ REASONS = 10
 _TREND_WIDTH = 32
 """Maximum characters of a sparkline. 31 days before now touch 32 dates."""
 
-_STYLES = {"active": "bold red", "fading": "yellow", "quiet": "cyan", "retired": "green"}
+_STYLES = {"active": "bold red", "fading": "yellow", "quiet": "cyan", "retired": "green", "stranger": "dim"}
 _VERDICTS = {"safe": "bold green", "not_yet": "bold red", "cannot_tell": "bold yellow"}
 _DISPENSABLE = ("trend", "interval", "errors", "user", "next", "owner", "callers")
 """Titles of the columns that a narrow terminal leaves out, in this order."""
@@ -82,14 +83,25 @@ def conclusion(report: CallerReport) -> list[str]:
         for gap in report.coverage.gaps
     ]
     more = len(report.reasons) - REASONS
+    strangers = stranger_line(report)
     return [
         f"{report.retired} of {pluralize(len(report.callers), 'caller')} retired. {RETIRED}",
+        *([strangers] if strangers is not None else []),
         f"The log covers {percent(report.coverage.share)} of {minute(begin)} to {minute(end)} UTC."
         + (f" Gaps, in which calls may be missing: {', '.join(gaps[:REASONS])}." if gaps else ""),
         f"Verdict: {VERDICTS[report.verdict]}{_earliest(report)}",
         *(f"  {printable(reason)}" for reason in report.reasons[:REASONS]),
         *([f"  and {more} more"] if more > 0 else []),
     ]
+
+
+def stranger_line(report: CallerReport) -> str | None:
+    """A sentence on the calls of strangers; None if there are none."""
+    if not report.strangers:
+        return None
+    last = minute(max(row.last_seen for row in report.strangers))
+    calls, networks = pluralize(report.stranger_calls, "call"), pluralize(len(report.strangers), "network")
+    return f"Strangers made {calls} from {networks}, the last at {last}. {WHO}"
 
 
 def _earliest(report: CallerReport) -> str:
@@ -149,7 +161,8 @@ def to_json(report: CallerReport, rows: Sequence[Row], read: ReadCounts) -> str:
             "read": read._asdict(),
             "total": len(report.callers),
             "retired": report.retired,
-            f"{report.by}s": [_row(row, report.by) for row in rows],
+            f"{report.by}s": [_row(row, report.by) for row in rows if not row.is_stranger],
+            "strangers": [_row(row, report.by) for row in rows if row.is_stranger],
         }
     )
 
@@ -160,6 +173,7 @@ def profile_to_json(profile: CallerProfile) -> str:
         {
             **_row(profile.row, "caller"),
             **profile.detail.counts,
+            **({"names": profile.detail.names} if profile.row.is_stranger else {}),
             "changes": [change._asdict() for change in profile.changes],
             "last_calls": profile.detail.last_calls,
         }
@@ -207,8 +221,9 @@ def _cell(value: Any) -> str:
         return ""
     if hasattr(value, "isoformat"):
         return str(value.isoformat()).replace("+00:00", "Z")
+    text = printable(str(value))
     # Otherwise, a spreadsheet could take the name of a caller for a formula.
-    return "'" + value if isinstance(value, str) and value[:1] in set("=+-@\t\r") else str(value)
+    return "'" + text if isinstance(value, str) and value[:1] in set("=+-@\t\r") else text
 
 
 # --- Markdown

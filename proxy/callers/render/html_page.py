@@ -10,7 +10,7 @@ import jinja2
 
 from proxy.callers.render import chart
 from proxy.callers.render.chart import Bucket
-from proxy.callers.render.formats import REASONS, RETIRED, VERDICTS, Column, columns, reading
+from proxy.callers.render.formats import REASONS, RETIRED, VERDICTS, Column, columns, reading, stranger_line
 from proxy.callers.render.profile import make_profile
 from proxy.callers.render.profile_text import UNKNOWN
 from proxy.callers.report.analysis import Analysis
@@ -45,6 +45,7 @@ def to_html(analysis: Analysis, rows: Sequence[Row], base: str) -> str:
         profiles=[make_profile(row, analysis.details[row.name], base) for row in callers],
         total=len(report.rows),
         verdict=VERDICTS[report.verdict],
+        strangers=stranger_line(report),
         states=Counter(row.state for row in report.callers),
         columns=[(column, _kind(column, report)) for column in columns(report)],
         shown=shown,

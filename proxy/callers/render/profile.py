@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from proxy.callers.record import MARK
 from proxy.callers.report.detail import Detail, Use
 from proxy.callers.report.rows import Row
+from proxy.callers.report.strangers import WHO
 from proxy.errors import InvalidBody, InvalidPath
 from proxy.output.formatting import date, format_counts, interval, minute
 from proxy.withdrawn import curl, replacement
@@ -55,6 +57,8 @@ class CallerProfile(NamedTuple):
     def activity(self) -> str:
         """Its state, and when it will be retired."""
         row = self.row
+        if row.is_stranger:
+            return f"{row.state}: last call {minute(row.last_seen)}; no say in the verdict"
         rhythm = f"usually every {interval(row.interval)}" if row.interval is not None else "all within an hour"
         retired = f"; retired on {minute(row.retired_at)} if it never calls again" if row.retired_at is not None else ""
         return f"{row.state}: last call {minute(row.last_seen)}, {rhythm}{retired}"
@@ -78,11 +82,14 @@ class CallerProfile(NamedTuple):
     def counts(self) -> list[tuple[str, Counter[str]]]:
         """Calls by value, for each kind of values that the caller has."""
         counts = self.row.counts | self.detail.counts
+        counts["names"] = self.detail.names if self.row.is_stranger else Counter()
         return [(kind, counts[kind]) for kind in _COUNTED if counts[kind]]
 
     @property
     def warnings(self) -> list[str]:
         """Problems that the new call alone does not solve, a sentence or two each."""
+        if self.row.is_stranger:
+            return [f"These are strangers. {WHO} Give those you know a token or a network in callers.known."]
         failing = ["All its calls fail. Migrating will not fix that."] if self.row.error_share == 1 else []
         return [*failing, *self._field_warnings()]
 
@@ -114,7 +121,7 @@ class CallerProfile(NamedTuple):
         ]
 
 
-_COUNTED = "endpoints repositories workflows agents addresses tokens outcomes errors".split()
+_COUNTED = "names endpoints repositories workflows agents addresses tokens outcomes errors".split()
 _TRIGGERS = {endpoint.name for endpoint in ENDPOINTS if endpoint.is_trigger}
 _TRIGGER = (
     "For a trigger, the path, the body and the response change. Replace BRANCH and VALUE with what the tool sends now;"
@@ -122,6 +129,7 @@ _TRIGGER = (
     'The response was {"flux_id", "flux_public_id", "trigger_status"}; it is now the run, whose "slug" is the former'
     " flux_public_id.",
 )
+_PATH_IS_CUT = "The path is too long for the caller log, so the new call is not shown."
 _OTHERS = ("For all other calls, only the path changes.",)
 
 
@@ -140,6 +148,8 @@ def make_profile(row: Row, detail: Detail, base: str) -> CallerProfile:
 
 def _change(endpoint: str, use: Use, base: str) -> RequiredChange:
     method, path, hint = use.method, use.path, use.hint
+    if path.endswith(MARK):
+        return RequiredChange(endpoint, f"{method} {path}", use.calls, None, [_PATH_IS_CUT], hint)
     try:
         new = replacement.of_recorded(method, path, use.inputs, base, hint)
     except (curl.CurlError, InvalidPath, InvalidBody) as wrong:

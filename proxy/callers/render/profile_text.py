@@ -75,14 +75,14 @@ def _facts(profile: CallerProfile, blocks: str) -> Iterator[tuple[str, str]]:
 
 
 def _change(change: RequiredChange) -> Iterator[str]:
-    yield f"  {printable(change.legacy)}  ({change.endpoint}, {pluralize(change.calls, 'call')}) becomes"
+    yield f"  {printable(change.legacy)}  ({printable(change.endpoint)}, {pluralize(change.calls, 'call')}) becomes"
     yield ""
     yield from (f"    {line}" for line in _request(change))
     yield ""
 
 
 def _fenced(change: RequiredChange) -> Iterator[str]:
-    yield f"{_code(change.legacy)} ({change.endpoint}, {pluralize(change.calls, 'call')}) becomes"
+    yield f"{_code(change.legacy)} ({markdown(printable(change.endpoint))}, {pluralize(change.calls, 'call')}) becomes"
     yield ""
     yield "```sh"
     yield from (line.replace("```", "` ` `") for line in _request(change))

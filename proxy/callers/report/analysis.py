@@ -5,11 +5,15 @@ from datetime import datetime
 from typing import NamedTuple
 
 from proxy.callers.identity import Rule
+from proxy.callers.record import CLOCK_SKEW, EARLIEST
 from proxy.callers.report.aggregator import Aggregator, Dimension
+from proxy.callers.report.coverage import key_ids
 from proxy.callers.report.detail import Detail
 from proxy.callers.report.policy_effect import policy_effects, policy_subjects
 from proxy.callers.report.reader import Progress, Reader
 from proxy.callers.report.report import CallerReport, make_report
+from proxy.output import messages
+from proxy.output.formatting import date, instant, pluralize
 from proxy.withdrawn.lifecycle import Policy, PolicySubject
 
 
@@ -17,7 +21,7 @@ class ReadCounts(NamedTuple):
     """What was read.
 
     Attributes:
-        skipped: number of lines that are neither calls nor heartbeats.
+        skipped: number of lines that are neither calls nor heartbeats, or whose time cannot be right.
     """
 
     files: int
@@ -74,17 +78,31 @@ def analyze(
         NoLog: a log cannot be read.
     """
     policy, end, reader = policy or Policy(), until or now, Reader(paths, progress)
-    aggregator = Aggregator(rules, by, since, until, wants_detail, freeze=policy.freeze)
+    latest = max(now, end) + CLOCK_SKEW
+    aggregator = Aggregator(rules, by, since, until, wants_detail, freeze=policy.freeze, latest=latest)
     aggregator.add(reader)
+    _warn(aggregator, latest)
     tallies, before_freeze = aggregator.tallies(), aggregator.callers_before_freeze()
     subjects = policy_subjects(tallies.values(), before_freeze)
     effects = policy_effects(policy, subjects, end)
-    heartbeats = len(aggregator.heartbeats)
+    heartbeats, left_out = len(aggregator.heartbeats), aggregator.misdated + aggregator.dropped_heartbeats
     return Analysis(
         report=make_report(tallies, aggregator.heartbeats, effects, end, by=by, since=since),
         details=aggregator.details,
-        read=ReadCounts(reader.files, reader.read - heartbeats, heartbeats, reader.skipped),
+        read=ReadCounts(reader.files, reader.read - heartbeats - left_out, heartbeats, reader.skipped + left_out),
         subjects=subjects,
         matched_rules=frozenset(aggregator.matched_rules),
         covers_freeze=before_freeze is not None,
     )
+
+
+def _warn(aggregator: Aggregator, latest: datetime) -> None:
+    if aggregator.misdated:
+        records = pluralize(aggregator.misdated, "record")
+        messages.warning(
+            f"skipped {records} from before {date(EARLIEST)} or after {instant(latest)}: a clock was wrong"
+        )
+    if aggregator.dropped_heartbeats:
+        messages.warning(f"skipped {pluralize(aggregator.dropped_heartbeats, 'heartbeat')}: there are too many")
+    if len(key_ids(aggregator.heartbeats)) > 1:
+        messages.warning("the log was written with several fingerprint keys, so one token can have several names")

@@ -5,7 +5,7 @@ where at least one process was writing the log, unless the log of another proces
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
@@ -57,6 +57,24 @@ class Coverage(NamedTuple):
         return sum(part.length.total_seconds() for part in _clip(self.covered, span))
 
 
+_LONGEST_INTERVAL = timedelta(days=366).total_seconds()
+
+
+def is_valid(beat: Heartbeat) -> bool:
+    """Whether a heartbeat has an interval that the configuration allows."""
+    return 0 <= beat.interval <= _LONGEST_INTERVAL
+
+
+def key_ids(heartbeats: Iterable[Heartbeat], before: datetime | None = None) -> set[str]:
+    """The ids of the fingerprint keys (`key_id`) with which a log was written, as far as its heartbeats say so.
+
+    Args:
+        heartbeats: the heartbeats in the log.
+        before: look only at those from before this time; None for all.
+    """
+    return {beat.key for beat in heartbeats if beat.key is not None and (before is None or beat.ts < before)}
+
+
 def measure_coverage(heartbeats: Iterable[Heartbeat], period: Span) -> Coverage:
     """The parts of a period that the heartbeats cover."""
     by_instance: dict[str, list[Heartbeat]] = defaultdict(list)
@@ -72,8 +90,7 @@ def measure_coverage(heartbeats: Iterable[Heartbeat], period: Span) -> Coverage:
         last = beats[-1]
         if last.at != "stop" and _deadline(last) >= period.end:  # the process may still be running
             covered.append(Span(last.ts, period.end))
-    spans = _subtract(_merge(covered), _merge(missing))
-    return Coverage(period, tuple(_clip(sorted(spans), period)))
+    return Coverage(period, tuple(_clip(_subtract(_merge(covered), _merge(missing)), period)))
 
 
 def _deadline(beat: Heartbeat) -> datetime:
@@ -91,12 +108,20 @@ def _merge(spans: Iterable[Span]) -> list[Span]:
     return merged
 
 
-def _subtract(spans: list[Span], holes: Iterable[Span]) -> list[Span]:
-    for hole in holes:
-        before = [Span(span.begin, min(span.end, hole.begin)) for span in spans]
-        after = [Span(max(span.begin, hole.end), span.end) for span in spans]
-        spans = [side for side in before + after if side.begin < side.end]
-    return spans
+def _subtract(spans: Iterable[Span], holes: Sequence[Span]) -> list[Span]:
+    """The parts of spans that are in no hole; both are in order and without overlaps."""
+    parts: list[Span] = []
+    first = 0
+    for begin, end in spans:
+        while first < len(holes) and holes[first].end <= begin:
+            first += 1
+        index = first
+        while index < len(holes) and holes[index].begin < end:
+            parts.append(Span(begin, holes[index].begin))
+            begin = holes[index].end  # noqa: PLW2901 - what is left of the span
+            index += 1
+        parts.append(Span(begin, end))
+    return [part for part in parts if part.begin < part.end]
 
 
 def _clip(spans: Iterable[Span], whole: Span) -> list[Span]:

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from proxy.callers import identity
+from proxy.callers.report.budget import OTHERS
+from proxy.callers.report.strangers import STRANGER
 from proxy.callers.report.tally import Tally
 from proxy.output.formatting import date
 from proxy.withdrawn import lifecycle
@@ -91,6 +93,6 @@ def policy_subjects(tallies: Iterable[Tally], before_freeze: frozenset[str] | No
     """
     parties: dict[str, PolicySubject] = {}
     for tally in tallies:
-        has_record = before_freeze is None or tally.caller in before_freeze
+        has_record = before_freeze is None or tally.caller in before_freeze or tally.source in {STRANGER, OTHERS}
         parties.setdefault(tally.caller, identity.policy_subject(tally.caller, tally.rule, has_record=has_record))
     return parties

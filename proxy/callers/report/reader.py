@@ -1,17 +1,21 @@
 """Reads the records in caller logs: from plain files, compressed files and standard input."""
 
 import contextlib
+import functools
 import gzip
 import io
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO, cast
+from typing import cast
 
 import msgspec
 
 from proxy.callers.log.files import STDIN, NoLog
 from proxy.callers.record import Heartbeat, ReportedCall
+
+LONGEST_LINE = 1 << 20
+"""Bytes. A record has about 4 KiB at most."""
 
 _CHUNK = 128 << 10
 _GZIP = b"\x1f\x8b"
@@ -21,7 +25,7 @@ _BEGINNING = b'{"event":'
 Progress = Callable[[int], None]
 Batch = tuple[list[ReportedCall | Heartbeat], list[bytes]]
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_decode = msgspec.json.Decoder(ReportedCall | Heartbeat).decode
+decode = msgspec.json.Decoder(ReportedCall | Heartbeat).decode
 
 
 class Reader:
@@ -58,7 +62,7 @@ class Reader:
 
     def _batch(self, lines: list[bytes]) -> Batch:
         try:
-            records = [_decode(line) for line in lines]
+            records = [decode(line) for line in lines]
         except _UNREADABLE:
             found = [pair for line in lines if (pair := _found(line)) is not None]
             self.skipped += sum(not line.isspace() for line in lines) - len(found)
@@ -67,17 +71,51 @@ class Reader:
         return records, lines
 
     def _lines(self, path: str, stream: io.BufferedReader) -> Iterator[list[bytes]]:
-        content = cast("BinaryIO", gzip.GzipFile(fileobj=stream)) if _is_compressed(stream) else stream
-        position = 0
+        content = gzip.GzipFile(fileobj=stream) if _is_compressed(stream) else stream
+        position = left_out = 0
         try:
-            while lines := content.readlines(_CHUNK):
+            for lines, long in whole_lines(iter(functools.partial(content.read1, _CHUNK), b""), LONGEST_LINE):
                 yield lines
+                left_out += long
                 before, position = position, stream.tell() if stream.seekable() else 0
                 self._progress(position - before)
         except (EOFError, gzip.BadGzipFile, zlib.error):
             from proxy.output.diagnostics import log  # noqa: PLC0415 - slow to import
 
             log.warning("compressed_log_broken", path=path, message="only the records before the damage were read")
+        if left_out:
+            from proxy.output.diagnostics import log  # noqa: PLC0415 - slow to import
+
+            self.skipped += left_out
+            longest = f"no record has more than {LONGEST_LINE >> 20} MiB"
+            log.warning("long_lines_skipped", path=path, lines=left_out, message=longest)
+
+
+def whole_lines(chunks: Iterable[bytes], longest: int) -> Iterator[tuple[list[bytes], int]]:
+    """Split content into lines, each with its newline, and leave out long ones without keeping them in memory.
+
+    Args:
+        chunks: the content, in order.
+        longest: bytes that a line may have.
+
+    Yields:
+        Some lines, and how many long ones were left out among them.
+    """
+    rest, is_in_long = b"", False
+    for chunk in chunks:
+        if is_in_long:
+            _, newline, chunk = chunk.partition(b"\n")  # noqa: PLW2901 - what follows the long line
+            is_in_long = not newline
+        lines = io.BytesIO(rest + chunk).readlines()
+        rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+        kept = [line for line in lines if len(line) <= longest]
+        left_out = len(lines) - len(kept)
+        if len(rest) > longest:
+            rest, is_in_long = b"", True
+            left_out += 1
+        yield kept, left_out
+    if rest:
+        yield [rest], 0
 
 
 def _opened(path: str) -> io.BufferedReader:
@@ -95,5 +133,5 @@ def _found(line: bytes) -> tuple[ReportedCall | Heartbeat, bytes] | None:
     end = line[max(line.rfind(_BEGINNING), 0) :].rstrip()
     for found in (line, end, end.removesuffix(b"}")):
         with contextlib.suppress(*_UNREADABLE):
-            return _decode(found), found
+            return decode(found), found
     return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from proxy.callers.record import Heartbeat
+from proxy.callers.record import EARLIEST, Heartbeat
 from proxy.callers.report.aggregator import Dimension
 from proxy.callers.report.coverage import Coverage, Span, measure_coverage
 from proxy.callers.report.policy_effect import PolicyEffect
@@ -32,7 +32,8 @@ class CallerReport(NamedTuple):
         now: the time of the report.
         by: what the rows are grouped by.
         callers: a row per caller.
-        rows: a row per group; the same as `callers` if grouped by caller.
+        strangers: a row per network that strangers call from. They have no say in the verdict.
+        rows: a row per group; if grouped by caller, the callers and the strangers.
         verdict: whether the withdrawn API can be removed.
         reasons: the reasons for the verdict, a sentence each.
     """
@@ -41,6 +42,7 @@ class CallerReport(NamedTuple):
     by: Dimension
     coverage: Coverage
     callers: list[Row]
+    strangers: list[Row]
     rows: list[Row]
     verdict: Verdict
     reasons: list[str]
@@ -49,6 +51,11 @@ class CallerReport(NamedTuple):
     def retired(self) -> int:
         """The number of retired callers."""
         return sum(row.state == "retired" for row in self.callers)
+
+    @property
+    def stranger_calls(self) -> int:
+        """The number of calls of strangers."""
+        return sum(row.calls for row in self.strangers)
 
     @property
     def last(self) -> Row | None:
@@ -92,10 +99,13 @@ def make_report(
         since: begin of the period; None for the begin of the logs.
     """
     first = min([*(beat.ts for beat in heartbeats), *(tally.first_seen for tally in tallies.values()), now])
-    coverage = measure_coverage(heartbeats, Span(since or first, now))
-    callers = caller_rows(tallies.values(), coverage, effects)
-    rows = callers if by == "caller" else group_rows(tallies, coverage, effects)
-    return CallerReport(now, by, coverage, callers, rows, *_verdict(callers, coverage))
+    coverage = measure_coverage(heartbeats, Span(max(since or first, EARLIEST), now))
+    everybody = caller_rows(tallies.values(), coverage, effects)
+    callers = [row for row in everybody if not row.is_stranger]
+    rows = everybody if by == "caller" else group_rows(tallies, coverage, effects)
+    strangers = everybody[len(callers) :]
+    verdict = _verdict(callers, coverage, has_strangers=bool(strangers))
+    return CallerReport(now, by, coverage, callers, strangers, rows, *verdict)
 
 
 def still_calling(report: CallerReport, window: timedelta) -> Gate:
@@ -112,7 +122,7 @@ def still_calling(report: CallerReport, window: timedelta) -> Gate:
 # --- the verdict
 
 
-def _verdict(callers: list[Row], coverage: Coverage) -> tuple[Verdict, list[str]]:
+def _verdict(callers: list[Row], coverage: Coverage, *, has_strangers: bool) -> tuple[Verdict, list[str]]:
     blocking = [row for row in callers if row.state != "retired" and not row.is_refused]
     refused = [_refused(row) for row in callers if row.state != "retired" and row.is_refused]
     if certain := [row for row in blocking if not row.in_doubt]:
@@ -120,7 +130,8 @@ def _verdict(callers: list[Row], coverage: Coverage) -> tuple[Verdict, list[str]
     if blocking or not _is_covered(coverage, OBSERVATION):
         doubts = [f"{shortened(row.name)} may have called in a gap of the log" for row in blocking]
         return "cannot_tell", _missing(coverage) + doubts + refused
-    everybody = f"every caller is retired{' or refused' if refused else ''}" if callers else "nobody has called"
+    nobody = "nobody but strangers has called" if has_strangers else "nobody has called"
+    everybody = f"every caller is retired{' or refused' if refused else ''}" if callers else nobody
     return "safe", [f"{everybody}; the log covers {duration(coverage.covered_seconds(coverage.period))}", *refused]
 
 

@@ -8,9 +8,11 @@ from itertools import pairwise
 from statistics import median
 from typing import Literal, NamedTuple
 
-State = Literal["active", "fading", "quiet", "retired"]
+State = Literal["active", "fading", "quiet", "retired", "stranger"]
 STATES: tuple[State, ...] = ("active", "fading", "quiet", "retired")
 """In order, from callers that still call to callers that have stopped."""
+
+EVERY_STATE: tuple[State, ...] = (*STATES, "stranger")
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -58,6 +60,11 @@ def rhythm_of(hours: Iterable[int], calls: int) -> Rhythm:
     pause = max(SHORTEST_PAUSE, *gaps) if gaps else SHORTEST_PAUSE
     is_known = len({hour // 24 for hour in called}) >= DAYS_TO_KNOW
     return Rhythm(interval, pause, max(3 * pause, RETIRED_AFTER if is_known else UNKNOWN_RETIRED_AFTER))
+
+
+def without_rhythm(rhythm: Rhythm) -> Rhythm:
+    """The rhythm of several callers in one row: that of each is not known."""
+    return Rhythm(None, SHORTEST_PAUSE, max(rhythm.retired_after, UNKNOWN_RETIRED_AFTER))
 
 
 def state_after(rhythm: Rhythm, silence: float) -> State:

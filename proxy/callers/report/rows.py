@@ -9,9 +9,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from proxy.callers.report.budget import OTHERS
 from proxy.callers.report.coverage import Coverage, Span
+from proxy.callers.report.hours import Hours
 from proxy.callers.report.policy_effect import PolicyEffect, combine
-from proxy.callers.report.rhythm import STATES, State, rhythm_of, state_after
+from proxy.callers.report.rhythm import EVERY_STATE, State, rhythm_of, state_after, without_rhythm
+from proxy.callers.report.strangers import STRANGER
 from proxy.callers.report.tally import Tally
 
 Effects = Mapping[str, PolicyEffect]
@@ -72,6 +75,11 @@ class Row(NamedTuple):
         refused_from = self.effect.refused_from if self.effect.permanent_refusal is None else None
         return min(self.retired_at, refused_from) if refused_from is not None else self.retired_at
 
+    @property
+    def is_stranger(self) -> bool:
+        """Whether its calls are those of strangers, who have no say in the verdict."""
+        return self.state == STRANGER
+
 
 def caller_rows(tallies: Iterable[Tally], coverage: Coverage, effects: Effects) -> list[Row]:
     """A row per caller, by state, then by calls."""
@@ -95,7 +103,7 @@ def group_rows(tallies: Mapping[tuple[str, str], Tally], coverage: Coverage, eff
     rows = []
     for name, parts in groups.items():
         activities = (_activity(part, coverage) for part in parts)
-        most_active = min(activities, key=lambda activity: (STATES.index(activity.state), -activity.seconds_left))
+        most_active = min(activities, key=lambda activity: (EVERY_STATE.index(activity.state), -activity.seconds_left))
         latest = sorted(parts, key=lambda part: (part.last_seen, part.caller), reverse=True)
         effect = combine([effects[part.caller] for part in latest])
         rows.append(_row(name, parts, _merged(parts), most_active, effect=effect, period=coverage.period))
@@ -103,7 +111,7 @@ def group_rows(tallies: Mapping[tuple[str, str], Tally], coverage: Coverage, eff
 
 
 def _sorted(rows: Iterable[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: (STATES.index(row.state), -row.calls, row.name))
+    return sorted(rows, key=lambda row: (EVERY_STATE.index(row.state), -row.calls, row.name))
 
 
 def _row(
@@ -121,11 +129,11 @@ def _row(
         by_day=_by_day(whole.hours, period),
         first_seen=whole.first_seen,
         last_seen=whole.last_seen,
-        interval=rhythm_of(whole.hours, whole.calls).interval,
+        interval=None if _is_shared(whole) else rhythm_of(whole.hours, whole.calls).interval,
         error_share=round(whole.errors / whole.calls, 4),
         state=activity.state,
         in_doubt=activity.in_doubt,
-        retired_at=retired_at if activity.state != "retired" else None,
+        retired_at=retired_at if activity.state not in {"retired", STRANGER} else None,
         effect=effect,
         accepted_while_refused=_accepted_while_refused(whole, effect),
         counts=whole.counts,
@@ -154,10 +162,19 @@ class _Activity(NamedTuple):
 
 def _activity(tally: Tally, coverage: Coverage) -> _Activity:
     rhythm, since = rhythm_of(tally.hours, tally.calls), Span(tally.last_seen, coverage.period.end)
+    if tally.source == STRANGER:
+        return _Activity(STRANGER, 0, in_doubt=False)
+    if _is_shared(tally):
+        rhythm = without_rhythm(rhythm)
     silence = coverage.covered_seconds(since)  # without a log, silence proves nothing
     state = state_after(rhythm, silence)
     in_doubt = state != state_after(rhythm, since.length.total_seconds()) == "retired"
     return _Activity(state, rhythm.retired_after - silence, in_doubt)
+
+
+def _is_shared(tally: Tally) -> bool:
+    """Whether the calls are those of several callers, which have no rhythm together."""
+    return tally.source in {STRANGER, OTHERS}
 
 
 def _merged(tallies: list[Tally]) -> Tally:
@@ -176,13 +193,17 @@ def _common(values: Iterable[str | None]) -> str | None:
 
 def days_of(period: Span) -> list[datetime]:
     """The first moment of each day of a period."""
-    midnight = period.begin.replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = _midnight(period.begin)
     return [midnight + timedelta(days=day) for day in range((period.end - midnight).days + 1)]
 
 
-def _by_day(hours: Mapping[int, int], period: Span) -> list[int]:
-    days = [0] * len(days_of(period))
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _by_day(hours: Hours, period: Span) -> list[int]:
+    days = [0] * ((period.end - _midnight(period.begin)).days + 1)
     first = period.begin.toordinal()
-    for hour, calls in hours.items():
-        days[min(max(hour // 24 - first, 0), len(days) - 1)] += calls
+    for day, calls in hours.by_day():
+        days[min(max(day - first, 0), len(days) - 1)] += calls
     return days

@@ -2,11 +2,14 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
 from proxy.callers.identity import CallAttributes, Rule
+from proxy.callers.report.budget import OTHERS, Budget
+from proxy.callers.report.hours import Hours
 from proxy.withdrawn import endpoints
 
 COUNTED = ("endpoints", "repositories", "workflows", "agents", "outcomes", "replacements")
@@ -14,6 +17,9 @@ COUNTED = ("endpoints", "repositories", "workflows", "agents", "outcomes", "repl
 
 NO_VALUE = "(none)"
 """Stands for a missing value."""
+
+_MOST_VALUES = 1000
+"""How many different values of a kind are counted; the rest are `OTHERS`."""
 
 _UNDECIDED = {"brownout", "rejected", "overloaded"}
 """Outcomes that say nothing about permanent refusal."""
@@ -74,9 +80,9 @@ class Tally:
 
     Attributes:
         caller: its name by the current rules.
-        source: where the name comes from, as in the record.
+        source: where the name comes from, as in the record; `strangers.STRANGER` for a network of strangers.
         rule: the current rule that names it, if any.
-        hours: number of calls in each hour; hours are counted as in rhythm.py.
+        texts: what is left for the values below.
         errors: number of calls answered with 4xx or 5xx.
         users: owners of the tokens, each with the time of the last call.
         last_accepted, last_refused: time of the last call that was accepted, and of the last one permanently refused.
@@ -89,7 +95,8 @@ class Tally:
     owner: str | None
     first_seen: datetime
     last_seen: datetime
-    hours: dict[int, int] = field(default_factory=dict)
+    texts: Budget = field(repr=False, compare=False)
+    hours: Hours = field(default_factory=Hours)
     calls: int = 0
     errors: int = 0
     last_accepted: datetime | None = None
@@ -114,11 +121,16 @@ class Tally:
             self.last_accepted = _later(self.last_accepted, last)
         self.calls += calls
         self.errors += calls if key.status >= 400 else 0
-        if key.run_user is not None:
-            self.users[key.run_user] = max(last, self.users.get(key.run_user, last))
+        user = key.run_user
+        if user is not None and self._has_room(self.users, user):
+            self.users[user] = max(last, self.users.get(user, last))
         for kind, value in zip(COUNTED, key.counted, strict=True):
             if value is not None:
-                self.counts[kind][value] += calls
+                counter = self.counts[kind]
+                counter[value if self._has_room(counter, value) else OTHERS] += calls
+
+    def _has_room(self, counted: Mapping[str, object], value: str) -> bool:
+        return value in counted or (len(counted) < _MOST_VALUES and self.texts.take(len(value)))
 
     def merge(self, other: "Tally") -> None:
         """Add the calls of another tally."""
@@ -128,8 +140,7 @@ class Tally:
         self.errors += other.errors
         self.last_accepted = _later(self.last_accepted, other.last_accepted)
         self.last_refused = _later(self.last_refused, other.last_refused)
-        for hour, calls in other.hours.items():
-            self.hours[hour] = self.hours.get(hour, 0) + calls
+        self.hours.merge(other.hours)
         for user, last in other.users.items():
             self.users[user] = max(last, self.users.get(user, last))
         for kind, counts in other.counts.items():

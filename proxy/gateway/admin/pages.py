@@ -1,7 +1,9 @@
 """The pages for whoever runs the proxy."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -12,11 +14,16 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
+from proxy.gateway.admin.hosts import is_own
 from proxy.gateway.admin.report import Form, LiveReport, NoReport
+from proxy.gateway.delivery import State as Delivered
+from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.metrics import Metrics
 from proxy.output.diagnostics import log
+from proxy.output.formatting import printable
 
 State = Mapping[str, Any]
+Page = Callable[[Request], Awaitable[Response]]
 
 # Callers choose some of the texts in the report. If one ever escapes its place in the page, it still can do nothing.
 _NOTHING_ACTIVE = {
@@ -24,6 +31,10 @@ _NOTHING_ACTIVE = {
     "x-content-type-options": "nosniff",
     "cache-control": "no-store",
 }
+_WRONG_HOST = """\
+This page answers only to an address, to localhost and to the names in admin_hosts.
+Open it by one of these, or add the name to admin_hosts and restart.
+"""
 
 
 class Admin:
@@ -33,6 +44,7 @@ class Admin:
         lifespan: opens what calls need, and yields the application's state. The proxy is ready while it is open.
         metrics: for ``/metrics``.
         report: for ``/callers``.
+        hosts: names in ``Host`` to which the pages answer, in lower case.
 
     Attributes:
         ready: what ``/readyz`` says.
@@ -41,20 +53,26 @@ class Admin:
     """
 
     def __init__(
-        self, lifespan: Callable[[], AbstractAsyncContextManager[State]], metrics: Metrics, report: LiveReport
+        self,
+        lifespan: Callable[[], AbstractAsyncContextManager[State]],
+        metrics: Metrics,
+        report: LiveReport,
+        hosts: Container[str] = (),
     ) -> None:
         self._lifespan = lifespan
         self._metrics = metrics
         self.report = report
         self.ready = False
-        self._pages = (
+        guarded = functools.partial(_guarded, hosts)
+        # The first three say nothing about callers. Kubernetes and Prometheus ask for them by names of their own.
+        self._pages: tuple[tuple[str, str, Page], ...] = (
             ("/healthz", "200 while the process lives", self._healthz),
             ("/readyz", "200 while it is ready for calls", self._readyz),
             ("/metrics", "for Prometheus", self._exposition),
-            ("/callers", "who still calls, as 'trigger-shim callers' says it", self._callers),
-            ("/callers.json", "the same for machines", self._callers_json),
+            ("/callers", "who still calls, as 'trigger-shim callers' says it", guarded(self._callers)),
+            ("/callers.json", "the same for machines", guarded(self._callers_json)),
         )
-        routes = [Route("/", self._index), *(Route(path, page) for path, _, page in self._pages)]
+        routes = [Route("/", guarded(self._index)), *(Route(path, page) for path, _, page in self._pages)]
         self._app = Starlette(routes=routes, lifespan=self._while_ready)
         self._app.router.redirect_slashes = False
         probes = [Route("/-/healthz", self._healthz), Route("/-/readyz", self._readyz)]
@@ -89,15 +107,46 @@ class Admin:
             return PlainTextResponse(f"metrics: {error.filename}: {error.strerror}\n", 500)
         return Response(text, headers={"content-type": media_type})
 
-    async def _callers(self, _request: Request) -> Response:
-        return await self._report("html", "text/html; charset=utf-8")
+    async def _callers(self, request: Request) -> Response:
+        return await self._report(request, "html", "text/html; charset=utf-8")
 
-    async def _callers_json(self, _request: Request) -> Response:
-        return await self._report("json", "application/json")
+    async def _callers_json(self, request: Request) -> Response:
+        return await self._report(request, "json", "application/json")
 
-    async def _report(self, form: Form, media_type: str) -> Response:
+    async def _report(self, request: Request, form: Form, media_type: str) -> Response:
         try:
-            text = await self.report.text(form)
+            text = await _while_connected(request, self.report.text(form))
         except NoReport as problem:
-            return PlainTextResponse(f"{problem}\n", 503)
+            return PlainTextResponse(printable(str(problem)) + "\n", 503, _NOTHING_ACTIVE)
         return Response(text, headers={"content-type": media_type, **_NOTHING_ACTIVE})
+
+
+def _guarded(hosts: Container[str], page: Page) -> Page:
+    async def answer(request: Request) -> Response:
+        if not is_own(request.headers.get("host", ""), hosts):
+            return PlainTextResponse(_WRONG_HOST, 421, _NOTHING_ACTIVE)
+        return await page(request)
+
+    return answer
+
+
+def _cancel(task: "asyncio.Task[bytes]") -> None:
+    task.cancel()
+
+
+async def _while_connected(request: Request, work: Coroutine[Any, Any, bytes]) -> bytes:
+    """Wait for some work, and cancel it if the reader closes the connection, or only its own side: browsers do both.
+
+    Raises:
+        NoReport: it has no result.
+    """
+    head: Head = request.scope["extensions"][EXTENSION]
+    working = asyncio.ensure_future(work)
+    head.delivery.watch(lambda _: _cancel(working))
+    try:
+        return await working
+    except asyncio.CancelledError:
+        working.cancel()
+        if head.delivery.state is Delivered.WAITING:  # the server stops
+            raise
+        raise NoReport("the connection was closed") from None

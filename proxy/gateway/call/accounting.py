@@ -14,7 +14,7 @@ from proxy.gateway import headers
 from proxy.gateway.call.records import Records
 from proxy.gateway.call.responder import Responder
 from proxy.gateway.call.result import INTERRUPTED
-from proxy.gateway.call.withdrawn_call import WithdrawnCall, quoted
+from proxy.gateway.call.withdrawn_call import MAX_PATH, WithdrawnCall, quoted
 from proxy.gateway.delivery import State
 from proxy.gateway.metrics import NO_ENDPOINT, Kind, Metrics
 from proxy.withdrawn.trigger import LegacyResponse, SuccessorRequest
@@ -151,7 +151,7 @@ def _provisional(call: WithdrawnCall, request: SuccessorRequest) -> CallRecord:
         trace_id=headers.trace_id(head.first_values.get(b"traceparent")),
         endpoint=match.endpoint.name,
         method=match.endpoint.method,
-        path=quoted(head.path),
+        path=quoted(head.path[:MAX_PATH]),
         successor=call.successor,
         org=segments.get("org"),
         repo=segments.get("repo"),

@@ -21,9 +21,10 @@ from proxy.gateway.call.slashes import Slashes, meant
 from proxy.gateway.call.withdrawn_call import WithdrawnCall, quoted, request_id_of
 from proxy.gateway.delivery import PATIENCE
 from proxy.gateway.head import EXTENSION, Head
+from proxy.gateway.headers import Header
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.server.request import METHODS
-from proxy.gateway.upstream.upstream import Answer, Upstream
+from proxy.gateway.upstream.upstream import Upstream
 from proxy.output.diagnostics import log
 from proxy.withdrawn import endpoints, run_workflows, trigger
 from proxy.withdrawn.endpoints import Match
@@ -120,19 +121,20 @@ class Gateway:
                 return result.started(attempt.run, call.request_id, "redelivered")
             with self._starting:
                 accounting.forward_started()
-                answer = await self._post(call, request.body, translates=translates)
+                answer = await self._upstream.post(*self._successor_call(call, translates=translates), request.body)
                 accounting.forward_finished()
             call_result = (result.translated if translates else result.unchanged)(answer, call.request_id)
             attempt.run = call_result.run
             return call_result
 
-    async def _post(self, call: WithdrawnCall, body: bytes, *, translates: bool) -> Answer:
-        head, call_id = call.head, call.request_id.encode()
+    def _successor_call(self, call: WithdrawnCall, *, translates: bool) -> tuple[bytes, list[Header]]:
+        """The target and the headers of the call that starts a run."""
+        head, hop, call_id = call.head, self._hop(call.head), call.request_id.encode()
         if translates:  # the withdrawn endpoint had no query
-            target = call.match.successor.encode("latin-1")
-            return await self._upstream.post(target, headers.translated(head.headers, self._hop(head), call_id), body)
-        fields = headers.whole(head.headers, self._hop(head), call_id)
-        return await self._upstream.post(_successor_target(call), fields, body)
+            return call.match.successor.encode("latin-1"), headers.translated(
+                head.headers, head.first_values, hop, call_id
+            )
+        return _successor_target(call), headers.whole(head.headers, head.first_values, hop, call_id)
 
     async def _pass_through(self, head: Head, receive: Receive, responder: Responder) -> None:
         """Everything else: forwarded unchanged, and not recorded."""
@@ -170,7 +172,7 @@ class Gateway:
         call: WithdrawnCall | None = None,
     ) -> None:
         """Pass a call on under a target, and its response back, both bodies as they arrive."""
-        fields = headers.forwarded(head.headers, self._hop(head))
+        fields = headers.forwarded(head.headers, head.first_values, self._hop(head))
         if call is not None:
             fields = [header for header in fields if header[0] != b"x-request-id"]
             fields.append((b"x-request-id", call.request_id.encode()))

@@ -10,8 +10,11 @@ from datetime import datetime, timedelta
 from proxy.callers import identity
 from proxy.callers.identity import Caller, Identity, Rule
 from proxy.callers.log.files import NoLog, log_files
+from proxy.callers.log.fingerprint_key import key_id
 from proxy.callers.report.aggregator import Aggregator
+from proxy.callers.report.coverage import key_ids
 from proxy.callers.report.reader import Reader
+from proxy.callers.report.strangers import had_record
 from proxy.config import Config
 from proxy.output.diagnostics import log
 from proxy.withdrawn import lifecycle
@@ -38,6 +41,7 @@ class PolicySnapshot:
     def __init__(self, config: Config, key: bytes) -> None:
         self._rules = config.callers.known
         self._log = config.callers.log
+        self._key_id = key_id(key)
         self._policy = config.lifecycle
         self._announcements: dict[datetime | None, Headers] = {}
         self.earlier_callers: frozenset[str] | None = None
@@ -56,7 +60,7 @@ class PolicySnapshot:
 
     def subject(self, caller: Caller) -> PolicySubject:
         """A caller, as the policy sees it."""
-        has_record = self.earlier_callers is None or caller.name in self.earlier_callers
+        has_record = self.earlier_callers is None or had_record(caller, self.earlier_callers)
         return identity.policy_subject(caller.name, caller.rule, has_record=has_record)
 
     def decide(self, subject: PolicySubject, now: datetime) -> Decision:
@@ -83,7 +87,7 @@ class PolicySnapshot:
     def read_log(self) -> None:
         """Read from the caller log who called before the freeze. If it does not say, no caller is new."""
         if self.freeze is not None:
-            self.earlier_callers = callers_before(self.freeze, self._log, self._rules)
+            self.earlier_callers = callers_before(self.freeze, self._log, self._rules, self._key_id)
             self._has_read = True
 
     def inherit(self, previous: "PolicySnapshot") -> None:
@@ -154,13 +158,22 @@ class ActivePolicy:
         return (snapshot.freeze + SETTLING - self.now()).total_seconds() if snapshot.freeze is not None else 0
 
 
-def callers_before(freeze: datetime, caller_log: str, rules: Iterable[Rule]) -> frozenset[str] | None:
-    """The names of those who have a record from before the freeze, or None if the log does not reach back so far."""
+def callers_before(freeze: datetime, caller_log: str, rules: Iterable[Rule], key: str) -> frozenset[str] | None:
+    """The names of those who have a record from before the freeze.
+
+    None if the log does not reach back so far, or has fingerprints by another key than the one with the ID `key`:
+    callers that are named by their tokens had other names then.
+    """
     aggregator = Aggregator(list(rules), until=freeze, freeze=freeze)
     try:
         aggregator.add(Reader(log_files(caller_log)))
     except NoLog as problem:
         log.warning("freeze_not_applied", message=str(problem))
+        return None
+    if others := key_ids(aggregator.heartbeats) - {key}:
+        written = " and ".join(sorted(others))
+        message = f"{caller_log} was written with the fingerprint key {written}, this one is {key}"
+        log.warning("freeze_not_applied", message=message)
         return None
     names = aggregator.callers_before_freeze()
     if names is None:

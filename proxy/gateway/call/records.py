@@ -6,7 +6,7 @@ import functools
 from proxy.callers.log import journal
 from proxy.callers.log.caller_log import CallerLog
 from proxy.callers.log.journal import Journal
-from proxy.callers.record import CallRecord, Record
+from proxy.callers.record import CallRecord, Record, bounded
 from proxy.config import Config
 from proxy.gateway.metrics import Metrics
 from proxy.output.diagnostics import log
@@ -71,6 +71,7 @@ class Records:
         await written
 
     def _queue(self, record: Record, slot: int | None) -> None:
+        record = bounded(record)
         if self._journal is None or slot is None:
             self._log.put(record)
         else:

@@ -20,7 +20,7 @@ def check(call: WithdrawnCall) -> None:
     """Refuse a call that may not go on.
 
     Raises:
-        errors.InvalidPath: its path is not valid.
+        errors.InvalidPath, errors.PathTooLong: its path cannot be used.
         errors.Withdrawn, errors.BrownedOut: the policy refuses it, permanently or for a while.
     """
     if call.invalid_path is not None:

@@ -10,13 +10,16 @@ from urllib.parse import quote_from_bytes
 import msgspec
 
 from proxy.callers.identity import Caller
-from proxy.errors import InvalidPath
+from proxy.errors import InvalidPath, PathTooLong
 from proxy.gateway import headers
 from proxy.gateway.call.policy import PolicySnapshot
 from proxy.gateway.head import Head
 from proxy.withdrawn import lifecycle
 from proxy.withdrawn.endpoints import Match
 from proxy.withdrawn.lifecycle import Decision, PolicySubject
+
+MAX_PATH = 8 << 10
+"""Bytes. Headers and errors repeat the path, so it has a limit of its own."""
 
 
 class WithdrawnCall(msgspec.Struct, frozen=True, gc=False):
@@ -27,7 +30,7 @@ class WithdrawnCall(msgspec.Struct, frozen=True, gc=False):
         received: when it arrived, UTC.
         base: address of the service.
         policy: the policy at that time.
-        invalid_path: why the path names no workflow or no successor.
+        invalid_path: why the path cannot be used.
         successor: quoted path of what to call instead, if the path is valid.
     """
 
@@ -37,7 +40,7 @@ class WithdrawnCall(msgspec.Struct, frozen=True, gc=False):
     base: str
     policy: PolicySnapshot
     request_id: str
-    invalid_path: InvalidPath | None
+    invalid_path: InvalidPath | PathTooLong | None
     workflow: str | None
     successor: str | None
     caller: Caller
@@ -49,11 +52,13 @@ class WithdrawnCall(msgspec.Struct, frozen=True, gc=False):
         cls, head: Head, match: Match, policy: PolicySnapshot, name_header: bytes, *, now: datetime, base: str
     ) -> Self:
         """Identify the caller, who may have given its name in a header, and decide about the call."""
-        workflow = successor = invalid_path = None
+        workflow = successor = None
+        invalid_path: InvalidPath | PathTooLong | None = None
         try:
+            _check_length(head.path)
             workflow = match.workflow
             successor = quoted(match.successor.encode("latin-1"))
-        except InvalidPath as error:
+        except (InvalidPath, PathTooLong) as error:
             invalid_path = error.with_traceback(None)
         caller = _identify(head, match, policy, name_header, workflow)
         subject = policy.subject(caller)
@@ -71,6 +76,11 @@ class WithdrawnCall(msgspec.Struct, frozen=True, gc=False):
     def announcement(self) -> lifecycle.Headers:
         """The headers that announce the end of the endpoint."""
         return self.policy.announcement(self.subject, self.successor_url)
+
+
+def _check_length(path: bytes) -> None:
+    if len(path) > MAX_PATH:
+        raise PathTooLong(f"The path has more than {MAX_PATH >> 10} KiB; check the URL.")
 
 
 def _identify(head: Head, match: Match, policy: PolicySnapshot, name_header: bytes, workflow: str | None) -> Caller:

@@ -13,7 +13,7 @@ from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes import service_manager
 from proxy.gateway.processes.reload import Reload
-from proxy.gateway.processes.start import application, freeze_startup_objects
+from proxy.gateway.processes.start import application, forbid_core_dumps, freeze_startup_objects
 from proxy.gateway.processes.supervisor import Supervisor
 from proxy.gateway.server import descriptors, server
 from proxy.gateway.server.server import Listeners, ServeError
@@ -34,6 +34,7 @@ def serve(load: Callable[[], Config], stop: Stop, announce: bool) -> None:
         ConfigError: the configuration cannot be used.
         ServeError: a port, the caller log or the certificate cannot be opened, or workers do not start or end.
     """
+    forbid_core_dumps()
     descriptors.raise_limit()
     read = load()
     diagnostics.configure(read.log.format)

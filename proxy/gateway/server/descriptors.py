@@ -3,12 +3,16 @@
 import contextlib
 import resource
 import sys
+from collections.abc import Callable
 
 from proxy.config import Config
 from proxy.output.diagnostics import log
 
 SPARE = 64
 """Descriptors kept for everything but calls, at most: listeners, files, pipes, and the admin listener's connections."""
+
+ADMIN_CONNECTIONS = 32
+"""Connections that the admin listener accepts at a time."""
 
 KINDS = 2
 """Triggers and all other calls each have their own limits of calls and of connections to the upstream."""
@@ -20,9 +24,15 @@ _RAISE = "raise the limit of open files (LimitNOFILE=, ulimit -n)"
 
 
 class Shortage:
-    """Logs the start and the end of a shortage of descriptors once."""
+    """Logs the start and the end of a shortage of descriptors once.
 
-    def __init__(self) -> None:
+    Args:
+        most: returns how many there may be.
+        message: what to do.
+    """
+
+    def __init__(self, most: Callable[[], int] | None = None, message: str = _RAISE) -> None:
+        self._most, self._message = most or limit, message
         self._last: float | None = None
 
     def report(self, why: str, now: float) -> None:
@@ -33,7 +43,7 @@ class Shortage:
             now: on the loop's clock, in seconds.
         """
         if self._last is None:
-            log.warning("connections_waiting", reason=why, limit=limit(), message=_RAISE)
+            log.warning("connections_waiting", reason=why, limit=self._most(), message=self._message)
         self._last = now
 
     def update(self, now: float) -> None:

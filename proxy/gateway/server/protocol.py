@@ -88,6 +88,11 @@ class Protocol(asyncio.Protocol):
     def __repr__(self) -> str:
         return f"<Protocol {self._phase.name}, reading {self._parser.reading.name}, {len(self._exchanges)} exchanges>"
 
+    @property
+    def port(self) -> int:
+        """The port that it was accepted on."""
+        return cast("int", self._server[1])
+
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -18,7 +18,7 @@ from proxy.config import Config, Tls
 from proxy.config.values import Address
 from proxy.gateway.server import protocol
 from proxy.gateway.server.acceptor import BATCH, Acceptor
-from proxy.gateway.server.descriptors import Shortage
+from proxy.gateway.server.descriptors import ADMIN_CONNECTIONS, Shortage
 from proxy.gateway.server.exchange import ServerState
 from proxy.gateway.server.memory import MemoryTrimmer, give_back_large_allocations
 from proxy.gateway.server.protocol import Protocol
@@ -111,7 +111,8 @@ class Server(uvicorn.Server):
         tls: the certificate; None for plain HTTP.
         ready: called when it serves.
         stopping: called when it begins to stop, before the delay.
-        max_connections: limit of open connections, beyond which the first socket, for callers, accepts no more.
+        max_connections: limit of open connections, beyond which the first socket, for callers, accepts no more. The
+            second one, for the admin pages, has `ADMIN_CONNECTIONS`.
         batch: connections to accept at a time.
 
     Raises:
@@ -139,7 +140,10 @@ class Server(uvicorn.Server):
         self._on_ready, self._on_stopping = ready, stopping
         self._stopping, self._forced = asyncio.Event(), asyncio.Event()
         self._max_connections, self._batch = max_connections, batch
-        self._shortage = Shortage()
+        self._shortages = (
+            Shortage(),
+            Shortage(lambda: ADMIN_CONNECTIONS, "the admin listener has no more; see who keeps them"),
+        )
         self._trimmer = MemoryTrimmer()
         self._acceptors: list[Acceptor] = []
 
@@ -167,7 +171,7 @@ class Server(uvicorn.Server):
         self._state.budget = self.lifespan.state.get("budget", self._state.budget)
         self._state.refused = self.lifespan.state.get("refused", self._state.refused)
         for bound in sockets or []:
-            self._acceptors.append(self._accept_on(bound, math.inf if self._acceptors else self._max_connections))
+            self._acceptors.append(self._accept_on(bound, is_admin=bool(self._acceptors)))
         self._on_ready()
 
     async def main_loop(self) -> None:
@@ -195,19 +199,24 @@ class Server(uvicorn.Server):
             await asyncio.gather(*(connection.closed.wait() for connection in connections))
         await asyncio.gather(*self._state.tasks, return_exceptions=True)
 
-    def _accept_on(self, bound: socket.socket, max_connections: float) -> Acceptor:
+    def _accept_on(self, bound: socket.socket, *, is_admin: bool) -> Acceptor:
+        port = address(bound).port
+
         def new_protocol() -> Protocol:
             return Protocol(self._asgi, self._state, self.lifespan.state.get("connected"))
 
         def room() -> float:
-            return max_connections - len(self._state.connections)
+            connections: set[Protocol] = self._state.connections
+            if is_admin:
+                return ADMIN_CONNECTIONS - sum(connection.port == port for connection in connections)
+            return self._max_connections - len(connections)
 
         bound.listen(BACKLOG)  # it may only be bound so far
         return Acceptor(
             bound,
             new_protocol,
             room,
-            self._shortage,
+            self._shortages[is_admin],
             tls=self._tls,
             handshake=protocol.HEAD_TIMEOUT,
             batch=self._batch,
@@ -219,7 +228,8 @@ class Server(uvicorn.Server):
         now = self.loop.time()
         for connection in list(self._state.connections):
             connection.enforce_timeouts(now)
-        self._shortage.update(now)
+        for shortage in self._shortages:
+            shortage.update(now)
         self._trimmer.update(len(self._state.connections) + len(self._state.tasks))
 
     @contextlib.contextmanager

@@ -33,7 +33,8 @@ def encode_head(request: httpx.Request) -> bytes:
     target = request.extensions.get("target") or request.url.raw_path
     lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), target), *map(b": ".join, request.headers.raw), b""]
     head = b"\r\n".join([*lines, b""])
-    if _NOT_IN_TARGET.search(target) or len(head.splitlines()) != len(lines) or b"\0" in head:
+    breaks = len(lines)
+    if _NOT_IN_TARGET.search(target) or head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
         raise httpx.LocalProtocolError("a control character in the head")
     return head
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 
 class ServiceTimeouts:
@@ -20,9 +20,8 @@ class ServiceTimeouts:
         self.due: dict[ServiceTimeout, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self, timeout: "ServiceTimeout") -> None:
+    def start(self, timeout: "ServiceTimeout", loop: asyncio.AbstractEventLoop) -> None:
         """Let a time-out expire after the full time from now."""
-        loop = asyncio.get_running_loop()
         due = self.due[timeout] = loop.time() + self.seconds
         if self._timer is None:
             self._timer = loop.call_at(due, self._expire)
@@ -46,9 +45,9 @@ class ServiceTimeout:
         self._timeouts = timeouts
 
     def __enter__(self) -> Self:
-        self._task = task = asyncio.current_task()
-        self._cancelling = task.cancelling() if task is not None else 0
-        self._timeouts.start(self)
+        self._task = task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._cancelling = task.cancelling()
+        self._timeouts.start(self, task.get_loop())  # asking for the running loop takes a system call each time
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -62,7 +61,7 @@ class ServiceTimeout:
     def restart(self) -> None:
         """Give the service the full time again, unless the block was left."""
         if self._task is not None:
-            self._timeouts.start(self)
+            self._timeouts.start(self, self._task.get_loop())
 
     def pause(self) -> None:
         """Stop the clock while nobody waits for the service."""

@@ -18,8 +18,8 @@ from proxy.callers.report.reader import Reader
 from proxy.output import diagnostics
 from tests.callers import lines
 from tests.callers.lines import request_ids, written
-from tests.paths import ROOT
-from tests.processes import events
+from tests.support.paths import ROOT
+from tests.support.processes import events
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 

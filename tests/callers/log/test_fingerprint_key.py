@@ -1,12 +1,14 @@
 import os
+import re
 import stat
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
 
+from proxy.callers.identity import fingerprint
 from proxy.callers.log.files import STDOUT
-from proxy.callers.log.fingerprint_key import fingerprint_key
+from proxy.callers.log.fingerprint_key import fingerprint_key, key_id
 from tests.callers.processes import WRITERS, run_together
 
 
@@ -72,6 +74,64 @@ def test_a_configured_key_needs_no_warning(capsys: pytest.CaptureFixture[str]) -
     fingerprint_key("configured", STDOUT)
 
     assert capsys.readouterr().err == ""
+
+
+# --- a file that is not to be trusted
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"short", b"x" * 15, b"x" * 5000])
+def test_a_key_of_the_wrong_length_is_refused_with_the_remedy(path: Path, content: bytes) -> None:
+    path.with_suffix(".key").write_bytes(content)
+
+    with pytest.raises(OSError, match="does not have 16 to 4096 bytes; restore it"):
+        fingerprint_key(None, str(path))
+    assert path.with_suffix(".key").read_bytes() == content
+
+
+@pytest.mark.parametrize("mode", [0o602, 0o620, 0o666])
+def test_a_key_that_others_can_write_is_refused_with_the_remedy(path: Path, mode: int) -> None:
+    fingerprint_key(None, str(path))
+    kept_key(path).chmod(mode)
+
+    with pytest.raises(OSError, match="other users can write it; run chmod 600"):
+        fingerprint_key(None, str(path))
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o600, 0o640, 0o644])
+def test_a_key_that_others_can_at_most_read_is_taken(path: Path, mode: int) -> None:
+    made = fingerprint_key(None, str(path))
+    kept_key(path).chmod(mode)
+
+    assert fingerprint_key(None, str(path)) == made
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a folder", "a device"])
+def test_anything_but_a_file_is_refused_with_the_remedy(path: Path, kind: str) -> None:
+    key = path.with_suffix(".key")
+    if kind == "a pipe":
+        os.mkfifo(key, 0o600)
+    elif kind == "a folder":
+        key.mkdir()
+    else:
+        key.symlink_to("/dev/zero")
+
+    with pytest.raises(OSError, match="is not a regular file; remove it") as refused:
+        fingerprint_key(None, str(path))
+    assert (refused.value.filename, bool(refused.value.strerror)) == (str(key), True)
+
+
+def test_a_key_may_be_a_link_to_a_file(path: Path) -> None:
+    key = path.with_suffix(".secret")
+    key.write_bytes(b"0123456789abcdef\n")
+    path.with_suffix(".key").symlink_to(key)
+
+    assert fingerprint_key(None, str(path)) == b"0123456789abcdef"
+
+
+def test_the_id_of_a_key_tells_keys_apart_and_is_no_fingerprint() -> None:
+    assert key_id(b"one") == key_id(b"one") != key_id(b"other")
+    assert re.fullmatch("[0-9a-f]{12}", key_id(b"one"))
+    assert key_id(b"one") not in {fingerprint(b"one", text) for text in ("", "one", "id")}
 
 
 ROUNDS = 50

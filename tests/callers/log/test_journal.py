@@ -154,15 +154,33 @@ def test_a_long_log_is_read_backwards_only_as_far_as_needed(log: Path, monkeypat
     assert found(log) == ["id-200"]
 
 
-@given(st.lists(st.binary(max_size=30).map(lambda line: line.replace(b"\n", b"")), max_size=20), st.integers(1, 40))
-def test_lines_are_read_from_the_end_whole_and_once(lines: list[bytes], block: int) -> None:
+def test_a_line_that_is_too_long_does_not_hide_the_calls_before_it(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "_BLOCK", 700)
+    monkeypatch.setattr(journal, "_LONGEST_LINE", 700)
+    write(log, a_record(1))
+    with log.open("ab") as file:
+        file.write(b"x" * 5000 + b"\n")
+    abandoned(log, a_record(1), a_record(2))
+    assert found(log) == ["id-2"]
+
+
+LINES = st.lists(st.binary(max_size=30).map(lambda line: line.replace(b"\n", b"")), max_size=20)
+
+
+@given(LINES, st.integers(1, 40), st.integers(1, 40))
+def test_lines_are_read_from_the_end_whole_and_once(lines: list[bytes], block: int, longest: int) -> None:
     path = Path(f"/dev/fd/{os.memfd_create('lines')}")
     path.write_bytes(b"\n".join(lines))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(journal, "_BLOCK", block)
+        patch.setattr(journal, "_LONGEST_LINE", longest)
         read = [list(some) for some in journal._lines_from_end(path)]
     os.close(int(path.name))
-    assert [line for some in reversed(read) for line in some] == (lines if b"\n".join(lines) else [])
+    kept = [line for some in reversed(read) for line in some]
+    # A line that lies in one block is never too long; those that are empty do not matter.
+    sure = [line for line in lines if 0 < len(line) <= longest]
+    assert [line for line in kept if 0 < len(line) <= longest] == sure
+    assert {line for line in kept if line} <= set(lines)
 
 
 HOSTILE = {

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -182,3 +183,32 @@ def test_control_characters_in_names_are_escaped() -> None:
 
     assert len(found) == 4
     assert all(line.isprintable() for line in found)
+
+
+# --- what any caller can claim
+
+TOKENS, NETWORKS = {"tokens": ("0123456789ab",)}, {"networks": (ip_network("10.0.0.0/8"),)}
+
+
+@pytest.mark.parametrize(
+    ("right", "value"), [("migrated", NOW + DAY), ("extension", NOW + DAY), ("exempt_from_freeze", True)]
+)
+@pytest.mark.parametrize(
+    ("criteria", "claims"),
+    [
+        ({"agents": ("a/*",)}, "agent"),
+        ({"repositories": ("acme/*",), "workflows": ("b",)}, "repository and workflow"),
+        ({"agents": ("a/*",), **TOKENS}, None),
+        ({"agents": ("a/*",), **NETWORKS}, None),
+        (TOKENS, None),
+        (NETWORKS, None),
+    ],
+)
+def test_a_right_that_hangs_on_what_any_caller_can_claim_is_reported(
+    right: str, value: Any, criteria: Any, claims: str | None
+) -> None:
+    rules = [NIGHTLY, Rule("late", **criteria, **{right: value}), Rule("plain", agents=("b/*",))]
+    found = policy_warnings(Policy(), rules, [caller(rule) for rule in rules], NOW, None)
+
+    expected = f"callers.known[1].{right}: hangs on {claims}, which any caller can claim; add token or network"
+    assert found == ([expected] if claims is not None else [])

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from tests.deploy.tools import program
+from tests.support.programs import program
 
 _FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run"

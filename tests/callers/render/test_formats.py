@@ -7,12 +7,12 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from proxy.callers.record import Record
-from proxy.callers.render.formats import to_csv, to_json, to_markdown
+from proxy.callers.render.formats import profile_to_json, to_csv, to_json, to_markdown
 from proxy.callers.render.html_page import to_html
 from proxy.callers.render.profile import make_profile
 from proxy.callers.render.profile_text import profile_to_markdown, profile_to_text
 from proxy.withdrawn.lifecycle import Policy
-from tests.callers.lines import DAY, NOW, nightly
+from tests.callers.lines import DAY, NOW, beats, call, nightly
 from tests.callers.policies import once, rule
 from tests.callers.reports import analyzed
 
@@ -21,17 +21,21 @@ TICK, HOUR = timedelta(microseconds=1), timedelta(hours=1)
 SUNSET = NOW + 20 * DAY
 
 
-def forms(tmp_path: Path, policy: Policy, *records: Record, rules: Any = ()) -> dict[str, str]:
+def forms(
+    tmp_path: Path, policy: Policy, *records: Record, rules: Any = (), first: str | None = None
+) -> dict[str, str]:
     found = analyzed(tmp_path, *records, policy=policy, rules=rules)
     report = found.report
-    first = make_profile(report.callers[0], found.details[report.callers[0].name], "https://api.example")
+    row = next(row for row in report.rows if first in {None, row.name})
+    profile = make_profile(row, found.details[row.name], "https://api.example")
     return {
         "markdown": to_markdown(report, report.rows, found.read),
         "json": to_json(report, report.rows, found.read),
         "csv": to_csv(report, report.rows),
+        "profile": profile_to_json(profile),
         "html": to_html(found, report.rows, "https://api.example"),
-        "text": profile_to_text(first, report.now),
-        "issue": profile_to_markdown(first, report.now),
+        "text": profile_to_text(profile, report.now),
+        "issue": profile_to_markdown(profile, report.now),
     }
 
 
@@ -83,3 +87,62 @@ def test_a_brownout_in_progress_is_followed_by_the_next_change(tmp_path: Path) -
         "  next          refused until 2026-11-24 01:00; brownout 2026-11-25 until 2026-11-25 01:00;"
         " permanently refused from 2026-12-14\n" in forms(tmp_path, policy, *nightly(9, 1))["text"]
     )
+
+
+def test_every_format_shows_strangers_apart(tmp_path: Path) -> None:
+    fields = {"caller_source": "address", "client_ip": "203.0.113.9", "status": 401}
+    calls = [call(NOW - DAY, f"203.0.113.9 made-up/{n}", user_agent=f"made-up/{n}", **fields) for n in range(3)]
+    made = forms(tmp_path, Policy(), *beats(NOW - 40 * DAY), *calls, *nightly(9, 1))
+    said = "Strangers made 3 calls from 1 network, the last at 2026-11-23 00:00. They had no token,"
+
+    assert "| strangers in 203.0.113.0/24 | - | - | 3 |" in made["markdown"]
+    assert made["markdown"].splitlines()[3].endswith("| 100% | stranger |")
+    assert f"\n- {said}" in made["markdown"]
+    assert f'<p class="muted">{said}' in made["html"]
+    assert '<span class="state stranger">stranger</span>' in made["html"]
+    assert "203.0.113.9 made-up/1" in made["html"]
+    report = json.loads(made["json"])
+    assert [row["caller"] for row in report["callers"]] == ["nightly"]
+    assert [(row["caller"], row["calls"], row["state"]) for row in report["strangers"]] == [
+        ("strangers in 203.0.113.0/24", 3, "stranger")
+    ]
+    assert report["total"] == 1
+    lines = list(csv.DictReader(io.StringIO(made["csv"])))
+    assert [(line["caller"], line["state"], line["retired_at"]) for line in lines[1:]] == [
+        ("strangers in 203.0.113.0/24", "stranger", "")
+    ]
+
+
+def test_no_format_of_a_profile_takes_strangers_for_a_caller(tmp_path: Path) -> None:
+    calls = [call(caller="x", caller_source="address", client_ip="203.0.113.9", status=401)]
+    made = forms(tmp_path, Policy(), *calls, first="strangers in 203.0.113.0/24")
+
+    for form in ("text", "issue"):
+        assert "stranger: last call 2026-11-23 00:00; no say in the verdict" in made[form]
+        assert "These are strangers." in made[form]
+    assert "  names         x (1)" in made["text"]
+    assert json.loads(made["profile"])["names"] == {"x": 1}
+
+
+HOSTILE = "\x1b]0;pwn\x07\x9b2J\u202e\u2066\u200b\r\n=1+1"
+
+
+def test_no_format_prints_a_control_character_of_a_caller(tmp_path: Path) -> None:
+    names = "caller workflow org repo owner run_user user_agent client_ip error_code run endpoint method path".split()
+    texts: Any = dict.fromkeys(names, HOSTILE)
+    lists: Any = {"inputs": [HOSTILE], "ignored_fields": [HOSTILE]}
+    hostile = call(caller_source="header", token=HOSTILE, status=200, **texts, **lists)
+    failed = call(NOW - DAY, "x", caller_source="token", token=HOSTILE, status=404, outcome=HOSTILE, client_ip=HOSTILE)
+    made = forms(tmp_path, Policy(sunset=SUNSET), hostile, failed)
+
+    for form, text in made.items():
+        bare = text.replace("\r\n", "\n") if form == "csv" else text
+        assert [line for line in bare.split("\n") if not line.isprintable()] == [], form
+    [row, _] = csv.DictReader(io.StringIO(made["csv"]))
+    assert row["caller"] == r"\u001b]0;pwn\u0007\u009b2J\u202e\u2066\u200b\u000d\u000a=1+1"
+
+
+def test_a_cell_is_still_no_formula(tmp_path: Path) -> None:
+    [row] = csv.DictReader(io.StringIO(forms(tmp_path, Policy(), call(caller="\t=1+1"))["csv"]))
+
+    assert row["caller"] == r"'\u0009=1+1"

@@ -15,7 +15,7 @@ from proxy.callers.render.html_page import SECTIONS, to_html
 from proxy.callers.render.profile import make_profile
 from tests.callers.render.sample_page import BASE, BIDI, HOSTILE, LONG, hostile, page, read, usual
 from tests.callers.sample import DAY, analyzed, beats, call
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 
 def text_of(element: ET.Element) -> str:

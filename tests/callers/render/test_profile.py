@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from proxy.callers.record import CallRecord, bounded
 from proxy.callers.render.formats import profile_to_json
 from proxy.callers.render.profile import CHANGES
 from proxy.callers.render.profile_text import profile_to_text
@@ -14,7 +15,7 @@ from proxy.gateway.server import server
 from proxy.standin.app import StandIn
 from tests.callers.lines import DAY, NOW, call
 from tests.callers.render.profiles import profiled
-from tests.deploy.tools import program
+from tests.support.programs import program
 
 
 def test_each_kind_of_call_has_a_required_change_the_most_frequent_first(tmp_path: Path) -> None:
@@ -152,3 +153,14 @@ def test_without_a_known_hint_the_body_is_unchanged(tmp_path: Path, hint: Any) -
     [change] = profiled(tmp_path, call(**RUNS, hint=hint)).changes
 
     assert (change.request or "").endswith("-d @BODY.json")
+
+
+def test_the_new_call_is_not_made_up_from_a_path_that_was_cut(tmp_path: Path) -> None:
+    record = bounded(call(path=f"/acme/shop/ci_workflows/{'x' * 600}/trigger"))
+    assert isinstance(record, CallRecord)
+    [change] = profiled(tmp_path, record).changes
+
+    assert (change.request, change.notes) == (
+        None,
+        ["The path is too long for the caller log, so the new call is not shown."],
+    )

@@ -40,6 +40,15 @@ def test_without_a_matching_rule_the_name_in_the_record_is_used(tmp_path: Path) 
     assert (row.name, row.owner, row.contact) == ("nightly", "team-b", None)
 
 
+def test_a_name_that_an_older_version_let_a_caller_declare_is_not_believed(tmp_path: Path) -> None:
+    rules = [Rule("nightly", tokens=("0123456789ab",))]
+    fields: dict[str, Any] = {"caller_source": "header", "token": "ba9876543210"}
+    names = ("nightly", "token:0123456789ab", "honest")
+    report = reported(tmp_path, *(call(caller=name, **fields) for name in names), rules=rules)
+
+    assert [(row.name, row.calls) for row in report.rows] == [("token:ba9876543210", 2), ("honest", 1)]
+
+
 @pytest.mark.parametrize("by", ["caller", "owner", "repo"])
 def test_the_order_of_the_records_does_not_matter(tmp_path: Path, by: str) -> None:
     records = mixed(1)

@@ -1,8 +1,15 @@
+import json
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import msgspec
+import pytest
+
+from proxy.callers.record import CLOCK_SKEW, EARLIEST, Record
+from proxy.callers.render.formats import to_json
 from proxy.callers.report.analysis import analyze
-from tests.callers.lines import NOW, call, log
-from tests.callers.reports import mixed
+from tests.callers.lines import DAY, NOW, beats, call, line, log
+from tests.callers.reports import analyzed, mixed
 
 
 def test_records_may_be_spread_over_files_in_any_way(tmp_path: Path) -> None:
@@ -21,3 +28,63 @@ def test_details_are_kept_for_the_requested_callers_only(tmp_path: Path) -> None
     details = analyze([str(tmp_path / "log")], [], NOW, wants_detail="nightly".__eq__).details
 
     assert {name: detail.counts["addresses"] for name, detail in details.items()} == {"nightly": {"10.1.2.3": 1}}
+
+
+# --- clocks that are wrong
+
+MOMENTS = [
+    datetime(1970, 1, 1, 0, 0, 7, tzinfo=NOW.tzinfo),
+    EARLIEST - timedelta(microseconds=1),
+    NOW + CLOCK_SKEW,
+    datetime(2036, 2, 7, tzinfo=NOW.tzinfo),
+    datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
+    datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-14))),
+]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("options", [{}, {"since": NOW - 5 * DAY}, {"until": NOW}])
+def test_a_record_whose_time_cannot_be_right_is_skipped_with_a_warning(
+    tmp_path: Path, moment: datetime, options: dict[str, datetime], capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept: list[Record] = [*beats(NOW - 3 * DAY), call()]
+    [wrong] = beats(moment, moment)
+    expected = analyzed(tmp_path, *kept, **options)
+    found = analyzed(tmp_path, *kept, call(moment), wrong, **options)
+
+    assert found.report == expected.report
+    assert (found.read.calls, found.read.heartbeats, found.read.skipped) == (1, 4, 2)
+    assert capsys.readouterr().err == (
+        "trigger-shim: warning: skipped 2 records from before 2020-01-01 or after 2026-11-24 00:10 UTC:"
+        " a clock was wrong\n"
+    )
+
+
+def test_clocks_may_differ_a_little(tmp_path: Path) -> None:
+    assert analyzed(tmp_path, call(NOW + CLOCK_SKEW - timedelta(seconds=1))).read.skipped == 0
+
+
+@pytest.mark.parametrize("interval", [1e308, -1.0, 366 * 86400.5])
+def test_a_heartbeat_with_an_interval_that_cannot_be_right_is_skipped(tmp_path: Path, interval: float) -> None:
+    [beat] = beats(NOW)
+    (tmp_path / "log").write_bytes(line(msgspec.structs.replace(beat, interval=interval)) + log(*beats(NOW - DAY)))
+
+    assert analyze([str(tmp_path / "log")], [], NOW).read[1:] == (0, 2, 1)
+
+
+def test_no_output_lists_days_before_the_log_can_begin(tmp_path: Path) -> None:
+    found = analyzed(tmp_path, call(), since=datetime(1, 1, 1, tzinfo=NOW.tzinfo))
+
+    assert found.report.coverage.period.begin == EARLIEST
+    assert len(json.loads(to_json(found.report, found.report.rows, found.read))["callers"][0]["by_day"]) == len(
+        found.report.days
+    )
+
+
+def test_several_fingerprint_keys_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second, third = beats(NOW - 2 * DAY)
+    analyzed(tmp_path, first, msgspec.structs.replace(second, key="a"))
+    assert capsys.readouterr().err == ""
+
+    analyzed(tmp_path, first, msgspec.structs.replace(second, key="a"), msgspec.structs.replace(third, key="b"))
+    assert "several fingerprint keys" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.callers.record import SCHEMA, Heartbeat
-from proxy.callers.report.coverage import Coverage, Span, measure_coverage
+from proxy.callers.report.coverage import Coverage, Span, key_ids, measure_coverage
 
 ZERO = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -107,3 +107,11 @@ def test_covered_spans_and_gaps_make_up_the_period(lives: list[str], hours: int,
     assert sum((span.length for span in spans), timedelta()) == period.length
     assert all(before.end == after.begin for before, after in pairwise(spans))
     assert 0 <= kept.share <= 1
+
+
+def test_heartbeats_say_with_which_keys_the_log_was_written() -> None:
+    beats = [Heartbeat(1, at(hour), "interval", 3600, "a:1", key) for hour, key in enumerate(["a", None, "a", "b"])]
+
+    assert key_ids(beats) == {"a", "b"}
+    assert key_ids(beats, at(3)) == {"a"}
+    assert key_ids(beats, at(0)) == set()

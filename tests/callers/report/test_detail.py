@@ -3,7 +3,8 @@ from pathlib import Path
 
 from proxy.callers.record import Record
 from proxy.callers.report.analysis import analyze
-from proxy.callers.report.detail import LAST_CALLS, OTHERS, Detail
+from proxy.callers.report.budget import OTHERS
+from proxy.callers.report.detail import LAST_CALLS, Detail
 from tests.callers.lines import DAY, NOW, call, line
 from tests.callers.reports import analyzed
 
@@ -62,3 +63,10 @@ def test_the_number_of_different_values_is_bounded(tmp_path: Path) -> None:
     assert len(found.counts["addresses"]) == len(found.counts["ignored_fields"]) == 1001
     assert found.counts["addresses"][OTHERS] == 200
     assert len(found.uses) == 1000
+
+
+def test_a_record_that_the_proxy_does_not_write_has_no_details(tmp_path: Path) -> None:
+    found = analyzed(tmp_path, call(request_id="short"), call(request_id="long", path="/" + "x" * 9000))
+
+    assert [row.calls for row in found.report.callers] == [2]
+    assert [last.request_id for last in found.details["nightly"].last_calls] == ["short"]

@@ -2,13 +2,15 @@ import gzip
 import io
 import os
 import sys
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from proxy.callers.log.files import NoLog, size_on_disk
 from proxy.callers.record import Heartbeat, Record
-from proxy.callers.report.reader import Reader
+from proxy.callers.report.reader import LONGEST_LINE, Reader, whole_lines
 from tests.callers.lines import NOW, beats, call, line, log
 
 WHOLE = line(call(caller="whole"))
@@ -140,3 +142,59 @@ def test_an_error_names_the_unreadable_file(tmp_path: Path) -> None:
         list(Reader([str(tmp_path / "gone.jsonl")]))
     with pytest.raises(NoLog, match="Is a directory"):
         list(Reader([str(tmp_path)]))
+
+
+# --- lines that are too long
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 64])
+@pytest.mark.parametrize(
+    ("content", "lines", "left_out"),
+    [
+        (b"", [], 0),
+        (b"a\nb", [b"a\n", b"b"], 0),
+        (b"12345\nb\n", [b"12345\n", b"b\n"], 0),
+        (b"123456\nb\n", [b"b\n"], 1),
+        (b"a\n" + b"1" * 50 + b"\n\nb", [b"a\n", b"\n", b"b"], 1),
+        (b"1" * 50, [], 1),
+        (b"1" * 50 + b"\n" + b"2" * 50 + b"\nb\n", [b"b\n"], 2),
+    ],
+)
+def test_long_lines_are_left_out(content: bytes, lines: list[bytes], left_out: int, size: int) -> None:
+    chunks = [content[start : start + size] for start in range(0, len(content), size)]
+    found = list(whole_lines(chunks, 6))
+
+    assert [line for part, _ in found for line in part] == lines
+    assert sum(long for _, long in found) == left_out
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("where", ["a file", "standard input"])
+def test_a_line_of_more_than_a_mebibyte_is_skipped_with_a_warning(
+    tmp_path: Path, compress: bool, where: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = WHOLE + bytes(LONGEST_LINE + 1) + b"\n" + WHOLE
+    content = gzip.compress(content) if compress else content
+    path = written(tmp_path, content)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    path = path if where == "a file" else "-"
+    reader = Reader([path])
+
+    assert callers(reader) == ["whole"] * 2
+    assert reader.skipped == 1
+    assert capsys.readouterr().err == (
+        f"trigger-shim: warning: long lines skipped path={path} lines=1: no record has more than 1 MiB\n"
+    )
+
+
+def test_a_long_line_is_not_kept_in_memory() -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(100):
+            yield bytes(1 << 20)
+
+    tracemalloc.start()
+    try:
+        assert sum(long for _, long in whole_lines(chunks(), 1 << 20)) == 1
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()

@@ -20,7 +20,9 @@ from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes.start import application
 from proxy.gateway.server.server import Listeners, loopback
-from tests.harness import Upstream, Wire, held, reply, until
+from tests.support.upstream import Upstream, held, reply
+from tests.support.waiting import until
+from tests.support.wire import Wire
 
 RUNS = "/acme/shop/cicd/runs"
 TRIGGER = b"POST /acme/shop/ci_workflows/release%2Fprod/trigger HTTP/1.1\r\nHost: proxy\r\nContent-Length: 2\r\n\r\n{}"
@@ -53,7 +55,7 @@ class Plain:
     def has_seen_all(self) -> None:
         """Return once the application has seen what happened to earlier connections."""
         with self.connect(b"GET /-/healthz HTTP/1.1\r\nHost: proxy\r\n\r\n") as wire:
-            assert wire.answer()[1] == b"ok\n"
+            assert wire.answer().body == b"ok\n"
 
 
 @contextlib.contextmanager

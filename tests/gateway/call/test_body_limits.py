@@ -12,7 +12,12 @@ import pytest
 from proxy import errors
 from proxy.gateway.call.body import FORWARDED_FROM
 from proxy.gateway.server import exchange, protocol, server
-from tests.harness import HEAD, Scrape, Upstream, Wire, by_hand, proxy_for, until, watched
+from tests.support.by_hand import by_hand
+from tests.support.proxy import HEAD, proxy_for, watched
+from tests.support.scrape import Scrape
+from tests.support.upstream import Upstream
+from tests.support.waiting import until
+from tests.support.wire import Wire
 
 UPLOAD = b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
 

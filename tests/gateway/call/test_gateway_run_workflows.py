@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.harness import RUN, TRIGGER, Proxy, Script, Upstream, Wire, closes, held, proxy_for, reply, sends, until
+from tests.support.proxy import TRIGGER, Proxy, proxy_for
+from tests.support.upstream import RUN, Script, Upstream, closes, held, reply, sends
+from tests.support.waiting import until
 
 RUNS = "/acme/shop/cicd/runs"
 BODY = b'{"workflows":[{"name":"build","values":[{"name":"env","value":"hunter2"}]}], "head":{"branch":"main"}}'
@@ -31,13 +33,12 @@ def lost(proxy: Proxy, upstream: Upstream, path: str, body: bytes, answer: Scrip
 
     upstream.script = script
     calls, records = len(upstream.received), len(proxy.records())
-    wire = Wire(proxy.connect())
+    wire = proxy.wire()
     wire.send(f"POST {path} HTTP/1.1\r\nHost: proxy\r\nAuthorization: Bearer secret-token\r\n".encode())
     wire.send(b"Content-Length: %d\r\n\r\n" % len(body) + body)
     until(lambda: len(upstream.received) == calls + 1)
     wire.reset()
-    # It has seen the end of a connection once it answers somebody who came later.
-    assert proxy.call("/-/healthz", method="GET", body=None).status == 200
+    proxy.has_read()
     yield
     release.set()
     until(lambda: len(proxy.records()) > records)
@@ -93,7 +94,7 @@ def test_a_body_goes_on_byte_for_byte(upstream: Upstream, proxy: Proxy, body: by
 
 
 def test_the_headers_of_a_call_go_on_but_for_what_has_to_be_read_here(upstream: Upstream, proxy: Proxy) -> None:
-    with Wire(proxy.connect()) as wire:
+    with proxy.wire() as wire:
         wire.send(
             f"POST {RUNS} HTTP/1.1\r\nHost: proxy\r\nContent-Type: text/x\r\nX-A: 1\r\nx-a: 2\r\nCookie: c=d\r\n"
             "Accept-Encoding: br, gzip\r\nContent-Encoding: gzip\r\nX-Request-ID: my-own\r\n"

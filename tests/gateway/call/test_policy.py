@@ -2,21 +2,18 @@
 
 import asyncio
 import json
-import os
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from proxy import config
-from proxy.callers.identity import Caller
-from proxy.config import Config
 from proxy.gateway.call import policy
 from proxy.gateway.call.policy import ActivePolicy
 from tests.callers.lines import beats, call, log
-from tests.gateway.call.test_refusal import NOON, Clock, called, last, living
-from tests.harness import RUN, Upstream, reply, until
+from tests.gateway.call.living import NOON, Clock, called, last, living, refuses_new_ones, settings
+from tests.support.upstream import RUN, Upstream, reply
+from tests.support.waiting import until
 
 
 def before_the_freeze(folder: Path, *callers: str) -> None:
@@ -77,17 +74,6 @@ def test_a_freeze_that_is_to_come_knows_everybody_who_called_before_it(
 
 
 # --- the active policy
-
-
-def settings(log: Path, freeze: datetime | None) -> Config:
-    lifecycle = {"freeze": freeze.isoformat()} if freeze is not None else {}
-    return config.load(os.devnull, {}, {"callers": {"log": str(log)}, "lifecycle": lifecycle})
-
-
-def refuses_new_ones(active: ActivePolicy, now: datetime) -> bool:
-    snapshot = active.snapshot
-    subject = snapshot.subject(Caller("new", "token", None, "new", None, None, None))
-    return snapshot.decide(subject, now).refusal is not None
 
 
 HEARTBEAT = '{"event":"heartbeat","schema":1,"ts":"2020-01-01T00:00:00Z","at":"start","interval":60,"instance":"a:1"}\n'

@@ -1,47 +1,13 @@
 """Who is refused when, over real sockets, with a clock that the test sets."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.harness import TRIGGER, Answer, Proxy, Upstream, proxy_for
-
-NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
-TICK = timedelta(microseconds=1)
-KNOWN = [
-    {"name": "nightly", "owner": "team-a", "agent": "nightly/*"},
-    {"name": "moved", "agent": "moved/*", "migrated": "2026-12-01T12:00:00Z"},
-    {"name": "late", "agent": "late/*", "extension": "2027-06-01"},
-    {"name": "welcome", "agent": "welcome/*", "exempt_from_freeze": True},
-]
-RUNS = "/acme/shop/cicd/runs"
-
-
-class Clock:
-    now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@contextmanager
-def living(upstream: Upstream, folder: Path, clock: Clock, **lifecycle: Any) -> Iterator[Proxy]:
-    sections = {"callers": {"known": KNOWN}, "lifecycle": {"deprecated": "2026-01-01", **lifecycle}}
-    with proxy_for(upstream.url, folder, clock, **sections) as proxy:
-        yield proxy
-
-
-def called(proxy: Proxy, agent: str, path: str = TRIGGER, method: str = "POST") -> Answer:
-    return proxy.call(path, b"{}" if method == "POST" else None, {"User-Agent": f"{agent}/1"}, method)
-
-
-def last(proxy: Proxy) -> dict[str, Any]:
-    record = proxy.records()[-1]
-    return {key: record.get(key) for key in ("caller", "phase", "outcome", "status", "error_code", "upstream_status")}
+from tests.gateway.call.living import NOON, RUNS, TICK, Clock, called, last, living
+from tests.support.proxy import HEAD
+from tests.support.upstream import Upstream
 
 
 def test_after_the_sunset_every_call_is_refused_but_that_of_an_extension(upstream: Upstream, tmp_path: Path) -> None:
@@ -177,6 +143,7 @@ def test_a_wrong_path_is_told_what_is_wrong_with_it_and_not_where_to_go(upstream
 
 
 def test_a_refused_call_waits_for_no_body_and_takes_no_place(upstream: Upstream, tmp_path: Path) -> None:
-    with living(upstream, tmp_path, Clock(), sunset="2026-12-01") as proxy, proxy.connect() as connection:
-        connection.sendall(f"POST {TRIGGER} HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n".encode())
-        assert connection.recv(4096).startswith(b"HTTP/1.1 410 Gone\r\n")
+    with living(upstream, tmp_path, Clock(), sunset="2026-12-01") as proxy:
+        caller = proxy.wire(f"{HEAD}Content-Length: 1000\r\n\r\n".encode())
+        assert caller.head().line == b"HTTP/1.1 410 Gone"
+        caller.close()

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from proxy.gateway.call import slashes
-from tests.harness import Proxy, Upstream, proxy_for, until
+from tests.support.proxy import Proxy, proxy_for
+from tests.support.upstream import Upstream
+from tests.support.waiting import until
 
 AUTH = {"Authorization": "Bearer secret-token", "User-Agent": "legacy-ci/1.0"}
 

@@ -9,11 +9,14 @@ import pytest
 
 from proxy.gateway.metrics import FOLDER
 from proxy.gateway.server import server
-from tests.gateway.processes.test_supervisor import paused, workers
-from tests.gateway.server.test_server import command, serving
-from tests.harness import Proxy, Scrape, Upstream, until
-from tests.processes import events, running
-from tests.sockets import free_port
+from tests.support.processes import events, running
+from tests.support.proxy import Proxy
+from tests.support.scrape import Scrape
+from tests.support.serving import command, ended, serving
+from tests.support.sockets import free_port
+from tests.support.upstream import Upstream
+from tests.support.waiting import until
+from tests.support.workers import paused, workers
 
 
 def test_a_terminal_shows_a_line_about_what_is_served(upstream: Upstream, tmp_path: Path) -> None:
@@ -57,12 +60,6 @@ def test_a_log_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
     assert ended.returncode == 1
     [failed] = events(ended.stderr)
     assert failed["message"].startswith(f"callers.log: {tmp_path / 'file'}")
-
-
-def ended(arguments: list[str], **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        arguments, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment}
-    )
 
 
 @pytest.mark.parametrize("broken", ["listen", "callers", "tls"])

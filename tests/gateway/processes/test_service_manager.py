@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from proxy.gateway.processes import service_manager as notify
-from tests.gateway.processes.test_supervisor import two_workers, workers
-from tests.gateway.server.test_server import command, serving
-from tests.harness import Upstream, held, until
+from tests.support.serving import command, serving
+from tests.support.upstream import Upstream, held
+from tests.support.waiting import until
+from tests.support.workers import two_workers, workers
 
 
 class Manager:

@@ -1,10 +1,9 @@
-import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,50 +12,14 @@ from prometheus_client import ProcessCollector
 
 from proxy.gateway.metrics import FOLDER
 from proxy.gateway.processes.supervisor import LONGEST_PAUSE, STEADY, next_pause
-from tests.gateway.server.test_server import Serving, command, serving
-from tests.harness import Proxy, Scrape, Upstream, held, until
-from tests.processes import running
+from tests.support.processes import running
+from tests.support.scrape import Scrape
+from tests.support.serving import Serving, command
+from tests.support.upstream import Upstream, held
+from tests.support.waiting import until
+from tests.support.workers import is_alive, paused, two_workers, workers
 
 CURRENT = "/repos/acme/shop/cicd/runs"
-
-
-@contextlib.contextmanager
-def two_workers(url: str, folder: Path, **sections: Any) -> Iterator[tuple[Serving, list[int]]]:
-    """A proxy with two workers that serve, and their process IDs."""
-    sections = {"admin": "127.0.0.1:0", "workers": 2, **sections}
-    with serving(url, folder, **sections) as running:
-        yield running, until(lambda: workers(running.proxy, 2))
-
-
-def workers(proxy: Proxy, count: int) -> list[int]:
-    """The workers that have started and not stopped, once there are so many."""
-    beats = [event for event in proxy.events() if event["event"] == "heartbeat"] if proxy.log.exists() else []
-    stopped = {beat["instance"] for beat in beats if beat["at"] == "stop"}
-    found = {int(beat["instance"].rpartition(":")[2]) for beat in beats if beat["instance"] not in stopped}
-    alive = [pid for pid in found if is_alive(pid)]
-    return sorted(alive) if len(alive) == count else []
-
-
-def is_alive(pid: int) -> bool:
-    return state(pid) not in {None, "Z"}
-
-
-def state(pid: int) -> str | None:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-
-
-@contextlib.contextmanager
-def paused(pid: int) -> Iterator[None]:
-    """A worker that answers nothing, so that the other one answers everything."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        until(lambda: state(pid) == "T")
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def folder_of(pid: int) -> Path:

@@ -3,11 +3,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.gateway.processes.test_supervisor import workers
-from tests.gateway.server.test_server import command
-from tests.harness import Proxy, Upstream, until
-from tests.processes import events, running
-from tests.sockets import free_port
+from tests.support.processes import events, running
+from tests.support.proxy import Proxy
+from tests.support.serving import command
+from tests.support.sockets import free_port
+from tests.support.upstream import Upstream
+from tests.support.waiting import until
+from tests.support.workers import workers
 
 
 def test_a_worker_without_a_supervisor_ends(tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
 from pathlib import Path
 
-from tests.gateway.processes.test_serve import ended
-from tests.gateway.server.test_server import command
-from tests.processes import events
+from tests.support.processes import events
+from tests.support.serving import command, ended
 
 
 def test_a_worker_that_cannot_start_stops_the_proxy(tmp_path: Path) -> None:

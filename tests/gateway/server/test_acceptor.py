@@ -2,9 +2,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
@@ -15,69 +13,30 @@ from proxy.gateway.app import App
 from proxy.gateway.server import acceptor, server
 from proxy.gateway.server.acceptor import Acceptor
 from proxy.gateway.server.descriptors import Shortage
-from tests.gateway.server.test_protocol import GET
-from tests.harness import HEAD, Proxy, Upstream, reset_on_close, until
-
-PATIENCE = 20
-
-
-class Guest(asyncio.Protocol):
-    """A connection that has been accepted."""
-
-    def __init__(self, guests: "list[Guest]") -> None:
-        self._guests = guests
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-        self._guests.append(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self._guests.remove(self)
-
-
-class House:
-    """An acceptor with limited room, and the connections that it accepted."""
-
-    def __init__(self, room: float, tls: ssl.SSLContext | None = None, handshake: float = PATIENCE) -> None:
-        self.guests: list[Guest] = []
-        listener = server.loopback()
-        self.address = listener.getsockname()
-        self.shortage = Shortage()
-        self.faults: list[dict[str, Any]] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: self.faults.append(context))
-        self.acceptor = Acceptor(
-            listener,
-            lambda: Guest(self.guests),
-            lambda: room - len(self.guests),
-            self.shortage,
-            tls=tls,
-            handshake=handshake,
-        )
-
-    async def has(self, count: int) -> None:
-        await eventually(lambda: len(self.guests) == count)
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    await asyncio.to_thread(until, condition)
+from tests.gateway.server.accepting import Accepted, LimitedAcceptor, eventually
+from tests.gateway.server.samples import GET
+from tests.support.proxy import HEAD, Proxy
+from tests.support.upstream import Upstream
+from tests.support.waiting import PATIENCE, until
+from tests.support.wire import reset_on_close
 
 
 def test_a_caller_without_room_is_accepted_when_another_leaves(capsys: pytest.CaptureFixture[str]) -> None:
     async def scenario() -> None:
-        house = House(room=2)
+        limited = LimitedAcceptor(room=2)
         with contextlib.ExitStack() as stack:
-            callers = [stack.enter_context(socket.create_connection(house.address)) for _ in range(5)]
+            callers = [stack.enter_context(socket.create_connection(limited.address)) for _ in range(5)]
             await eventually(lambda: "too many connections" in capsys.readouterr().err)
             for _ in range(3):
-                assert len(house.guests) == 2
-                gone = house.guests[0]
+                assert len(limited.accepted) == 2
+                gone = limited.accepted[0]
                 gone.transport.close()
-                await eventually(lambda gone=gone: gone not in house.guests)  # type: ignore[misc]
-                await house.has(2)
+                await eventually(lambda gone=gone: gone not in limited.accepted)  # type: ignore[misc]
+                await limited.has(2)
             assert capsys.readouterr().err == ""  # it was said
             assert len(callers) == 5
-        house.acceptor.close()
-        await house.has(0)
+        limited.acceptor.close()
+        await limited.has(0)
 
     asyncio.run(scenario())
 
@@ -85,25 +44,25 @@ def test_a_caller_without_room_is_accepted_when_another_leaves(capsys: pytest.Ca
 def test_processes_that_accept_one_at_a_time_get_equal_shares() -> None:
     async def scenario() -> None:
         listener = server.loopback()
-        guests: list[list[Guest]] = [[], []]
+        accepted: list[list[Accepted]] = [[], []]
         acceptors = [
             Acceptor(
                 listener.dup(),
-                lambda mine=mine: Guest(mine),  # type: ignore[misc]
+                lambda mine=mine: Accepted(mine),  # type: ignore[misc]
                 lambda: PATIENCE,
                 Shortage(),
                 tls=None,
                 handshake=PATIENCE,
                 batch=1,
             )
-            for mine in guests
+            for mine in accepted
         ]
         with contextlib.ExitStack() as stack:
             for _ in range(10):  # they wait before anybody looks
                 stack.enter_context(socket.create_connection(listener.getsockname()))
-            await eventually(lambda: sum(map(len, guests)) == 10)
-            assert list(map(len, guests)) == [5, 5]
-        await eventually(lambda: guests == [[], []])
+            await eventually(lambda: sum(map(len, accepted)) == 10)
+            assert list(map(len, accepted)) == [5, 5]
+        await eventually(lambda: accepted == [[], []])
         for one in acceptors:
             one.close()
         listener.close()
@@ -113,11 +72,11 @@ def test_processes_that_accept_one_at_a_time_get_equal_shares() -> None:
 
 def test_nothing_is_logged_if_the_last_place_was_enough(capsys: pytest.CaptureFixture[str]) -> None:
     async def scenario() -> None:
-        house = House(room=2)
-        with socket.create_connection(house.address), socket.create_connection(house.address):
-            await house.has(2)
-        await house.has(0)
-        house.acceptor.close()
+        limited = LimitedAcceptor(room=2)
+        with socket.create_connection(limited.address), socket.create_connection(limited.address):
+            await limited.has(2)
+        await limited.has(0)
+        limited.acceptor.close()
 
     asyncio.run(scenario())
     assert capsys.readouterr().err == ""
@@ -129,16 +88,16 @@ def test_nothing_is_accepted_after_the_close_although_a_caller_waits(
     monkeypatch.setattr(acceptor, "PAUSE", 0.01)
 
     async def scenario() -> None:
-        house = House(room=0)
-        with socket.create_connection(house.address) as caller:
+        limited = LimitedAcceptor(room=0)
+        with socket.create_connection(limited.address) as caller:
             caller.setblocking(False)
             await eventually(lambda: "too many connections" in capsys.readouterr().err)
-            house.acceptor.close()
+            limited.acceptor.close()
             with contextlib.suppress(ConnectionResetError):
                 async with asyncio.timeout(PATIENCE):
                     assert await asyncio.get_running_loop().sock_recv(caller, 1) == b""
             await asyncio.sleep(0.03)  # three times a pause
-        assert house.faults == []
+        assert limited.faults == []
 
     asyncio.run(scenario())
 
@@ -148,19 +107,19 @@ def test_a_slow_tls_handshake_is_cut_off() -> None:
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
 
     async def scenario() -> None:
-        house = House(room=1, tls=context, handshake=0.05)
-        with socket.create_connection(house.address) as caller:
+        limited = LimitedAcceptor(room=1, tls=context, handshake=0.05)
+        with socket.create_connection(limited.address) as caller:
             caller.setblocking(False)
             async with asyncio.timeout(PATIENCE):
                 assert await asyncio.get_running_loop().sock_recv(caller, 1) == b""
-        with socket.create_connection(house.address) as caller:  # there is room again
+        with socket.create_connection(limited.address) as caller:  # there is room again
             caller.setblocking(False)
             async with asyncio.timeout(PATIENCE):
                 await asyncio.get_running_loop().sock_sendall(caller, b"\x16\x03\x01\0\x05no hello")
                 while await asyncio.get_running_loop().sock_recv(caller, 100):  # what TLS has to say to that
                     pass
-        house.acceptor.close()
-        assert house.faults == []
+        limited.acceptor.close()
+        assert limited.faults == []
 
     asyncio.run(scenario())
 

@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope, Send
 from proxy.gateway.delivery import Delivery
 from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.server.exchange import Exchange
-from tests.gateway.server.test_exchange import Line
+from tests.gateway.server.in_memory import Line
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 

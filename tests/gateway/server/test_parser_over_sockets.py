@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.gateway.server.test_protocol import GET, H2C, caller, fed, has_read
-from tests.harness import HEAD, RUN, TRIGGER, Proxy, Upstream
+from tests.gateway.server.in_memory import fed
+from tests.gateway.server.samples import GET, H2C
+from tests.support.proxy import HEAD, TRIGGER, Proxy
+from tests.support.upstream import RUN, Upstream
 
 BODY = b'{"revision":"GET /smuggled HTTP/1.1"}'
 FRAMED = {
@@ -40,11 +42,11 @@ def _in_bytes(data: bytes) -> list[bytes]:
 def test_a_call_that_asks_for_h2c_keeps_its_body_and_its_connection(
     upstream: Upstream, proxy: Proxy, framed: bytes, split: Callable[[bytes], list[bytes]]
 ) -> None:
-    with caller(proxy) as connection:
+    with proxy.wire() as connection:
         for _ in range(2):
             for piece in split(HEAD.encode() + H2C + framed):
                 connection.send(piece)
-                has_read(proxy)
+                proxy.has_read()
             answer = connection.answer()
             assert (answer.status, answer.json()["flux_id"]) == (200, "7")
         connection.send(GET)
@@ -56,7 +58,7 @@ def test_a_call_that_asks_for_h2c_keeps_its_body_and_its_connection(
 
 
 def test_a_call_that_asks_for_h2c_without_a_body_is_followed_by_the_next(upstream: Upstream, proxy: Proxy) -> None:
-    with caller(proxy, (b"GET /a HTTP/1.1\r\nHost: h\r\n" + H2C + b"\r\n") * 50 + GET) as connection:
+    with proxy.wire((b"GET /a HTTP/1.1\r\nHost: h\r\n" + H2C + b"\r\n") * 50 + GET) as connection:
         assert [connection.answer().status for _ in range(51)] == [200] * 51
     assert len(upstream.received) == 51
     assert all(request.all("upgrade") == [] for request in upstream.received)
@@ -64,10 +66,10 @@ def test_a_call_that_asks_for_h2c_without_a_body_is_followed_by_the_next(upstrea
 
 def test_framing_is_as_strict_where_h2c_is_asked_for(upstream: Upstream, proxy: Proxy) -> None:
     both = b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-    with caller(proxy, HEAD.encode() + H2C + both) as connection:
+    with proxy.wire(HEAD.encode() + H2C + both) as connection:
         assert connection.answer().status == 400
         assert connection.rest() == b""
-    with caller(proxy, HEAD.encode() + H2C + b"Transfer-Encoding: chunked\r\n\r\nx\r\n") as connection:
+    with proxy.wire(HEAD.encode() + H2C + b"Transfer-Encoding: chunked\r\n\r\nx\r\n") as connection:
         assert connection.answer().status == 400
         assert connection.rest() == b""
     assert upstream.received == []
@@ -77,7 +79,7 @@ def test_framing_is_as_strict_where_h2c_is_asked_for(upstream: Upstream, proxy: 
 def test_a_websocket_is_refused_as_not_implemented(upstream: Upstream, proxy: Proxy, path: str) -> None:
     upgrade = "Connection: Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     for method in ("GET", "POST") if path == TRIGGER else ("GET",):
-        with caller(proxy, f"{method} {path} HTTP/1.1\r\nHost: h\r\n{upgrade}\r\n".encode()) as connection:
+        with proxy.wire(f"{method} {path} HTTP/1.1\r\nHost: h\r\n{upgrade}\r\n".encode()) as connection:
             answer = connection.answer()
         assert (answer.status, answer.json()["error_code"]) == (501, "UpgradeRefused")
     assert upstream.received == []
@@ -90,7 +92,7 @@ def test_a_workflow_may_be_named_in_plain_utf_8(
     path = TRIGGER.replace("build", "сборка")
     body = '{"revision":"é"}'.encode()
     head = f"\r\nPOST {path} HTTP/1.1\r\nHost: h\r\nX: é\r\nContent-Length: {len(body)}\r\n\r\n"
-    with caller(proxy) as connection:
+    with proxy.wire() as connection:
         for piece in split(head.encode() + body):
             connection.send(piece)
         assert connection.answer().status == 200
@@ -101,7 +103,7 @@ def test_a_workflow_may_be_named_in_plain_utf_8(
 
 def test_a_target_is_passed_through_byte_for_byte_above_ascii_too(upstream: Upstream, proxy: Proxy) -> None:
     target = "/é/%C3%A9/".encode() + b"\xff?q=\xff"
-    with caller(proxy, b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % target) as connection:
+    with proxy.wire(b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % target) as connection:
         assert connection.answer().status == 200
     assert upstream.received[0].target.encode("latin-1") == target
 
@@ -132,13 +134,13 @@ def test_targets_above_ascii_mean_the_same_wherever_a_segment_ends(before: str) 
 @pytest.mark.parametrize("endless", [b"0\r\nX: ", b"1;"], ids=["trailer", "chunk extension"])
 def test_a_chunked_body_without_content_is_refused(upstream: Upstream, proxy: Proxy, endless: bytes) -> None:
     head = f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode()
-    with caller(proxy, head + endless + b"x" * 400_000) as connection:
+    with proxy.wire(head + endless + b"x" * 400_000) as connection:
         assert connection.answer().status == 400
     assert upstream.received == []
 
 
 def test_chunk_extensions_may_not_outweigh_the_content(upstream: Upstream, proxy: Proxy) -> None:
-    with caller(proxy, f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode()) as connection:
+    with proxy.wire(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode()) as connection:
         connection.send((b"1;%b\r\nx\r\n" % (b"e" * 3000)) * 100)
         assert connection.answer().status == 400
         assert connection.rest() == b""
@@ -152,7 +154,7 @@ def test_many_chunks_with_extensions_are_accepted(
     body = b'{"ignored": "%b"}' % (b"x" * 100_000)
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     chunks = b"".join(b"%x%b\r\n%b\r\n" % (len(piece), extension, piece) for piece in pieces)
-    with caller(proxy, f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode() + chunks + b"0\r\n\r\n") as connection:
+    with proxy.wire(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode() + chunks + b"0\r\n\r\n") as connection:
         assert connection.answer().status == 200
     assert len(upstream.received) == 1
 
@@ -168,7 +170,7 @@ def test_a_broken_chunk_ends_the_forward_of_a_body_that_is_passed_through(upstre
         ended.set()
 
     upstream.script = reads_all
-    with caller(proxy, b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n") as connection:
+    with proxy.wire(b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n") as connection:
         assert upstream.arrived.wait(20)
         connection.send(b"nonsense\r\n0\r\n\r\n")
         assert connection.answer().status == 400

@@ -2,67 +2,32 @@
 
 import asyncio
 import contextlib
-import errno
 import gc
 import socket
 import ssl
-import struct
 import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, cast
 
 import pytest
 
 from proxy.gateway import delivery
-from proxy.gateway.delivery import acknowledged
 from proxy.gateway.server import protocol
-from tests.deploy.tools import program
-from tests.gateway.server.test_server import certified
-from tests.harness import HEAD, RUN, Proxy, Upstream, held, proxy_for, reply, reset_on_close, until
+from tests.support.certificates import certified
+from tests.support.programs import program
+from tests.support.proxy import HEAD, Proxy, proxy_for
+from tests.support.upstream import RUN, Upstream, held, reply
+from tests.support.waiting import until
+from tests.support.wire import Wire
 
 TRIGGERS = f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode()
 LISTS = b"GET /acme/shop/cicd/runs HTTP/1.1\r\nHost: h\r\n\r\n"
 PASSES = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
-class Plain:
-    """A caller over TCP."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def send(self, data: bytes) -> None:
-        self.connection.sendall(data)
-
-    def half_close(self) -> None:
-        self.connection.shutdown(socket.SHUT_WR)
-
-    def rest(self) -> bytes:
-        """Everything up to the end of the connection."""
-        received = bytearray()
-        while piece := self.connection.recv(1 << 16):
-            received += piece
-        return bytes(received)
-
-    def close(self) -> None:
-        """Give up, as a client with a time-out does."""
-        self.connection.close()
-
-    def reset(self) -> None:
-        reset_on_close(self.connection)
-        self.connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class Secured(Plain):
+class Secured(Wire):
     """A caller over TLS, which half-closes by a close_notify, as Go's ``CloseWrite`` does."""
 
     def __init__(self, connection: socket.socket, context: ssl.SSLContext) -> None:
@@ -70,7 +35,7 @@ class Secured(Plain):
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_hostname="127.0.0.1")
         while not self._tried(self._tls.do_handshake):
-            self._in.write(self.connection.recv(1 << 16))
+            self._in.write(self.socket.recv(1 << 16))
 
     def _tried(self, step: Any, *arguments: Any) -> Any:
         """What a step returns, or True for nothing; False where it waits for more."""
@@ -82,7 +47,7 @@ class Secured(Plain):
             return False
         finally:
             if self._out.pending:
-                self.connection.sendall(self._out.read())
+                self.socket.sendall(self._out.read())
 
     def send(self, data: bytes) -> None:
         self._tried(self._tls.write, data)
@@ -96,7 +61,7 @@ class Secured(Plain):
             if piece:
                 received += piece
             else:
-                encrypted = self.connection.recv(1 << 16)
+                encrypted = self.socket.recv(1 << 16)
                 assert encrypted, "the end of TLS is missing"
                 self._in.write(encrypted)
         return bytes(received)
@@ -107,7 +72,7 @@ class Ended(Secured):
 
     def half_close(self) -> None:
         super().half_close()
-        Plain.half_close(self)
+        Wire.half_close(self)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):  # it has been closed already
@@ -119,14 +84,13 @@ class Line(NamedTuple):
     """A proxy, and a kind of caller."""
 
     proxy: Proxy
-    kind: type[Plain]
+    kind: type[Wire]
     context: ssl.SSLContext | None
 
-    def caller(self, request: bytes = b"") -> Plain:
-        connection = self.proxy.connect()
-        caller = (
-            Plain(connection) if self.context is None else cast("type[Secured]", self.kind)(connection, self.context)
-        )
+    def caller(self, request: bytes = b"") -> Wire:
+        if self.context is None:
+            return self.proxy.wire(request)
+        caller = cast("type[Secured]", self.kind)(self.proxy.connect(), self.context)
         caller.send(request)
         return caller
 
@@ -136,8 +100,8 @@ class Line(NamedTuple):
             assert b" 200 " in later.rest()
 
 
-LINES: dict[str, tuple[type[Plain], ssl.TLSVersion | None]] = {
-    "TCP": (Plain, None),
+LINES: dict[str, tuple[type[Wire], ssl.TLSVersion | None]] = {
+    "TCP": (Wire, None),
     "TLS 1.2": (Secured, ssl.TLSVersion.TLSv1_2),
     "TLS 1.3": (Secured, ssl.TLSVersion.TLSv1_3),
     "TLS 1.2 and TCP": (Ended, ssl.TLSVersion.TLSv1_2),
@@ -326,7 +290,7 @@ def test_a_caller_that_half_closes_may_be_slow_to_read(
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect((proxy.host, proxy.port))
-        caller = Plain(connection)
+        caller = Wire(connection)
         caller.send(LISTS)
         caller.half_close()
         assert recorded(proxy, 1) == [("forwarded", False)]
@@ -367,44 +331,6 @@ def test_a_tool_that_half_closes_has_a_run_for_each_of_its_calls(upstream: Upstr
         assert b'"trigger_status":"created"' in ended.stdout
     assert recorded(proxy, 2) == [("forwarded", False)] * 2
     assert len(upstream.received) == 2
-
-
-class Kernel(asyncio.Transport):
-    """A connection on which nothing is ever acknowledged; a segment may come for each look at it."""
-
-    def __init__(self, *, in_flight: int = 0, unsent: int = 0, comes: int = 0, error: int = 0) -> None:
-        super().__init__({"socket": self})
-        self._in_flight, self._unsent, self._comes, self._error = in_flight, unsent, comes, error
-        self._received = 7
-
-    def getsockopt(self, level: int, _option: int, size: int = 0) -> int | bytes:
-        if level == socket.SOL_SOCKET:
-            return self._error
-        self._received += self._comes
-        return struct.pack("=24xI112xII", self._in_flight, self._received, self._unsent)[:size]
-
-    def is_closing(self) -> bool:
-        return False
-
-
-@pytest.mark.parametrize(
-    ("kernel", "taken"),
-    [
-        (Kernel(), True),
-        (Kernel(error=errno.EPIPE), False),
-        (Kernel(in_flight=1, error=errno.ECONNRESET), False),
-        (Kernel(in_flight=1), False),
-        (Kernel(unsent=9), False),
-        (Kernel(in_flight=1, comes=1), True),
-        (Kernel(unsent=9, comes=1), True),
-    ],
-    ids=["all taken", "taken, then reset", "reset", "no answer", "cannot be sent", "slow network", "slow reader"],
-)
-def test_the_kernel_knows_whether_an_answer_is_taken(
-    monkeypatch: pytest.MonkeyPatch, kernel: Kernel, *, taken: bool
-) -> None:
-    monkeypatch.setattr(delivery, "PATIENCE", 0.02)
-    assert asyncio.run(asyncio.wait_for(acknowledged(kernel), 20)) is taken
 
 
 @pytest.mark.parametrize("line", ["TLS 1.3"], indirect=True)  # over TCP the end of the answer comes before the reset

@@ -12,10 +12,11 @@ import pytest
 import yaml
 
 from proxy.gateway.server import server
-from tests.deploy.tools import program
-from tests.gateway.server.test_protocol import caller, has_read
-from tests.harness import TRIGGER, Proxy, Upstream, proxy_for, until
-from tests.processes import running
+from tests.support.processes import running
+from tests.support.programs import program
+from tests.support.proxy import TRIGGER, Proxy, proxy_for
+from tests.support.upstream import Upstream
+from tests.support.waiting import until
 
 
 class Row(NamedTuple):
@@ -54,7 +55,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 @every_row
 def test_a_raw_request_is_served_or_refused_and_smuggles_nothing(place: Place, row: Row) -> None:
     before = len(place.upstream.received)
-    with caller(place.proxy, row.sent) as connection:
+    with place.proxy.wire(row.sent) as connection:
         answers = [connection.answer() for _ in row.status]
         if row.closed:
             assert connection.rest() == b""
@@ -170,7 +171,7 @@ def test_what_nginx_and_haproxy_both_refuse_is_refused(references: list[Path], r
 
 
 def test_connect_and_trace_say_what_is_allowed(proxy: Proxy) -> None:
-    with caller(proxy, b"TRACE /a HTTP/1.1\r\nHost: h\r\n\r\n") as connection:
+    with proxy.wire(b"TRACE /a HTTP/1.1\r\nHost: h\r\n\r\n") as connection:
         answer = connection.answer()
     assert (answer.status, answer.json()["error_code"]) == (405, "MethodNotAllowed")
     assert "POST" in (answer.header("allow") or "")
@@ -225,7 +226,7 @@ def test_connect_and_trace_say_what_is_allowed(proxy: Proxy) -> None:
 )
 def test_whatever_the_target_the_host_is_the_configured_one(place: Place, target: str, forwarded: str | None) -> None:
     before = len(place.upstream.received)
-    with caller(place.proxy, f"GET {target} HTTP/1.1\r\nHost: evil.example\r\n\r\n".encode()) as connection:
+    with place.proxy.wire(f"GET {target} HTTP/1.1\r\nHost: evil.example\r\n\r\n".encode()) as connection:
         assert connection.answer().status == (400 if forwarded is None else 200)
     received = place.upstream.received[before:]
     assert [request.target for request in received] == ([] if forwarded is None else [forwarded])
@@ -234,7 +235,7 @@ def test_whatever_the_target_the_host_is_the_configured_one(place: Place, target
 
 def test_a_withdrawn_call_to_a_proxy_in_absolute_form_is_translated(upstream: Upstream, proxy: Proxy) -> None:
     head = f"POST http://api.example:81{TRIGGER} HTTP/1.1\r\nHost: api.example:81\r\nContent-Length: 0\r\n\r\n"
-    with caller(proxy, head.encode()) as connection:
+    with proxy.wire(head.encode()) as connection:
         assert connection.answer().json()["flux_id"] == "7"
     assert upstream.received[0].target == "/repos/acme/shop/cicd/runs"
     assert proxy.records()[0]["path"] == TRIGGER
@@ -260,7 +261,7 @@ def _head_of(headers: int, size: int) -> bytes:
 )
 def test_a_head_has_at_most_64_kib_and_256_headers(place: Place, head: bytes, status: int) -> None:
     before = len(place.upstream.received)
-    with caller(place.proxy, head) as connection:
+    with place.proxy.wire(head) as connection:
         assert connection.answer().status == status
     assert len(place.upstream.received) - before == (status == 200)
 
@@ -268,10 +269,10 @@ def test_a_head_has_at_most_64_kib_and_256_headers(place: Place, head: bytes, st
 def test_the_size_of_a_head_is_measured_from_its_start(upstream: Upstream, proxy: Proxy) -> None:
     body = b"x" * 200_000
     large = _head_of(1, 40_000) + b"\r\n"
-    with caller(proxy, b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body)) as connection:
+    with proxy.wire(b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body)) as connection:
         connection.send(body + large[:20_000])
         assert connection.answer().status == 200
-        has_read(proxy)
+        proxy.has_read()
         connection.send(large[20_000:] + large)
         assert [connection.answer().status for _ in range(2)] == [200, 200]
     assert len(upstream.received) == 3

@@ -1,145 +1,27 @@
 import contextlib
-import functools
 import http.client
 import os
-import pty
-import re
 import signal
-import ssl
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import trustme
-import yaml
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from proxy.callers.log.journal import journal_prefix, memory_folder
 from proxy.config.values import Address
 from proxy.gateway.server import protocol, server
 from proxy.gateway.server.server import ServeError
-from tests.gateway.server.test_protocol import Caller, has_read
-from tests.harness import HEAD, TRIGGER, Answer, Proxy, Upstream, held, proxy_for, reset_on_close, until
-from tests.processes import events
-
-
-@dataclass
-class Serving:
-    """A process of `trigger-shim serve`, on a terminal.
-
-    Attributes:
-        admin: the admin listener, where there is one.
-    """
-
-    proxy: Proxy
-    admin: Proxy
-    process: "subprocess.Popen[bytes]"
-    terminal: int
-    announced: list[str]
-
-    def call(self) -> "Calling":
-        return Calling(self.proxy)
-
-    def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
-
-    def wait_until_it_stops_listening(self) -> None:
-        until(self._is_deaf)
-
-    def exit_status(self) -> int:
-        return self.process.wait(60)
-
-    def _is_deaf(self) -> bool:
-        try:
-            self.proxy.connect().close()
-        except ConnectionError:
-            return True
-        return False
-
-
-class Calling(threading.Thread):
-    """A call under way."""
-
-    def __init__(self, proxy: Proxy) -> None:
-        super().__init__(daemon=True)
-        self._proxy = proxy
-        self._answer: Answer | None = None
-        self.start()
-
-    def run(self) -> None:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            self._answer = self._proxy.call()
-
-    def answer(self) -> Answer | None:
-        self.join(60)
-        assert not self.is_alive()
-        return self._answer
-
-
-def command(url: str, folder: Path, program: str = "proxy", /, **sections: Any) -> list[str]:
-    values = {"listen": "127.0.0.1:0", "admin": None, "callers": {"log": str(folder / "callers.jsonl")}, **sections}
-    values["upstream"] = {**values.get("upstream", {}), "url": url}
-    file = folder / "config.yaml"
-    file.write_text(yaml.safe_dump(values))
-    return [sys.executable, "-m", program, "serve", "--config", str(file)]
-
-
-@contextlib.contextmanager
-def serving(
-    url: str, folder: Path, program: str = "proxy", /, descriptors: str | None = None, **sections: Any
-) -> Iterator[Serving]:
-    """Run a proxy in another process. `descriptors` limits its open files, in the syntax of prlimit."""
-    terminal, theirs = pty.openpty()
-    arguments = command(url, folder, program, **sections)
-    if descriptors is not None:
-        arguments = ["prlimit", f"--nofile={descriptors}", *arguments]
-    with subprocess.Popen(arguments, stderr=theirs, stdout=theirs) as process:
-        os.close(theirs)
-        try:
-            shown = b""
-            while b"\n" not in shown:
-                shown += os.read(terminal, 4096)
-            announced = shown.decode().splitlines()
-            ports = re.findall(r"(?:url|admin)=https?://[\d.]+:(\d+)", announced[0])
-            public, admin = (Proxy("127.0.0.1", int(ports[at]), folder / "callers.jsonl") for at in (0, -1))
-            yield Serving(public, admin, process, terminal, announced)
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-                forget_journals(str(folder / "callers.jsonl"))
-            os.close(terminal)
-
-
-def forget_journals(log: str, listen: str = "") -> None:
-    """Remove what a killed proxy leaves for its next start, where there is none."""
-    for left in Path(memory_folder()).glob(f"{journal_prefix(log, listen)}*"):
-        left.unlink(missing_ok=True)  # a worker may still end
-
-
-@functools.cache
-def authority() -> tuple[trustme.CA, trustme.LeafCert]:
-    """An authority, and the certificate of a proxy."""
-    made = trustme.CA()
-    return made, made.issue_cert("127.0.0.1")
-
-
-def certified(folder: Path) -> tuple[dict[str, str], ssl.SSLContext]:
-    """A certificate and its key, as the configuration names them, and what trusts them."""
-    issuing, issued = authority()
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    issued.cert_chain_pems[0].write_to_path(certificate)
-    issued.private_key_pem.write_to_path(key)
-    trusting = ssl.create_default_context()
-    issuing.configure_trust(trusting)
-    return {"certificate": str(certificate), "key": str(key)}, trusting
+from tests.gateway.server.samples import GET
+from tests.support.certificates import certified
+from tests.support.processes import events
+from tests.support.proxy import HEAD, TRIGGER, Proxy, proxy_for
+from tests.support.serving import command, serving
+from tests.support.upstream import Upstream, held
+from tests.support.waiting import until
+from tests.support.wire import Wire, reset_on_close
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -225,11 +107,11 @@ def test_a_stop_waits_for_a_call_whose_caller_has_left(upstream: Upstream, tmp_p
     release = threading.Event()
     upstream.script = held(release)
     with serving(upstream.url, tmp_path) as running:
-        caller = Caller(running.proxy.connect())
+        caller = running.proxy.wire()
         caller.send(f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode())
         assert upstream.arrived.wait(20)
         caller.reset()
-        has_read(running.proxy)
+        running.proxy.has_read()
         running.signal(signal.SIGTERM)
         running.wait_until_it_stops_listening()
         release.set()
@@ -241,10 +123,9 @@ def test_idle_and_half_sent_requests_do_not_hold_up_the_stop(upstream: Upstream,
     with contextlib.ExitStack() as callers:
         with proxy_for(upstream.url, tmp_path) as proxy:
             for sent in (b"", b"GET /a HT", HEAD.encode()):
-                callers.enter_context(proxy.connect()).sendall(sent)
-            kept = callers.enter_context(proxy.connect())
-            kept.sendall(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n")
-            assert kept.recv(1) == b"H"
+                callers.enter_context(proxy.wire(sent))
+            kept = callers.enter_context(proxy.wire(GET))
+            assert kept.answer().status == 200
             stopping = time.monotonic()
         assert time.monotonic() - stopping < 2
 
@@ -254,7 +135,7 @@ def test_time_limits_hold_while_it_stops(monkeypatch: pytest.MonkeyPatch, upstre
     monkeypatch.setattr(protocol, "BODY_TIMEOUT", 0.1)
     with contextlib.ExitStack() as callers:
         with proxy_for(upstream.url, tmp_path) as proxy:
-            callers.enter_context(proxy.connect()).sendall(f"{HEAD}Content-Length: 9\r\n\r\n{{}}".encode())
+            callers.enter_context(proxy.wire(f"{HEAD}Content-Length: 9\r\n\r\n{{}}".encode()))
             assert proxy.call().status == 200
             stopping = time.monotonic()
         assert time.monotonic() - stopping < 4  # of the five that it would wait
@@ -263,16 +144,15 @@ def test_time_limits_hold_while_it_stops(monkeypatch: pytest.MonkeyPatch, upstre
 def test_an_answer_after_the_signal_is_the_last_on_its_connection(upstream: Upstream, tmp_path: Path) -> None:
     release = threading.Event()
     upstream.script = held(release)
-    with serving(upstream.url, tmp_path) as running, running.proxy.connect() as connection:
-        connection.sendall(f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode())
+    with serving(upstream.url, tmp_path) as running:
+        caller = running.proxy.wire(f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode())
         assert upstream.arrived.wait(20)
         running.signal(signal.SIGTERM)
         running.wait_until_it_stops_listening()
         release.set()
-        received = connection.makefile("rb").read()
-        assert received.startswith(b"HTTP/1.1 200 OK\r\n")
-        assert b"\r\nconnection: close\r\n" in received
-        connection.close()
+        answer = caller.answer()
+        assert (answer.status, answer.header("connection"), caller.rest()) == (200, "close", b"")
+        caller.close()
         assert running.exit_status() == 0
 
 
@@ -307,12 +187,11 @@ def test_https_is_served_where_a_certificate_is_given(upstream: Upstream, tmp_pa
             for _ in range(2):
                 connection.request("POST", TRIGGER, b"{}")
                 assert connection.getresponse().read().startswith(b'{"flux_id":"7"')
-        with trusting.wrap_socket(running.proxy.connect(), server_hostname="127.0.0.1") as raw:
-            raw.sendall(b"nonsense\r\n\r\n")
-            assert raw.makefile("rb").read().startswith(b"HTTP/1.1 400 ")
-        with running.proxy.connect() as plain:  # by mistake
-            plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
-            assert plain.makefile("rb").readline().startswith(b"HTTP/1.1 400 ")
+        with Wire(trusting.wrap_socket(running.proxy.connect(), server_hostname="127.0.0.1")) as raw:
+            raw.send(b"nonsense\r\n\r\n")
+            assert raw.answer().status == 400
+        with running.proxy.wire(b"GET / HTTP/1.1\r\n\r\n") as plain:  # by mistake
+            assert plain.answer().status == 400
         running.signal(signal.SIGTERM)
         assert running.exit_status() == 0
     assert upstream.received[0].all("x-forwarded-proto") == ["https"]

@@ -13,10 +13,12 @@ import pytest
 
 from proxy.gateway.server import protocol
 from proxy.gateway.server.tls import Context
-from tests.gateway.server.test_acceptor import House, eventually
-from tests.gateway.server.test_protocol import GET, Caller, caller
-from tests.gateway.server.test_server import certified
-from tests.harness import HEAD, TRIGGER, Proxy, Upstream, proxy_for, reset_on_close
+from tests.gateway.server.accepting import LimitedAcceptor, eventually
+from tests.gateway.server.samples import GET
+from tests.support.certificates import certified
+from tests.support.proxy import HEAD, TRIGGER, Proxy, proxy_for
+from tests.support.upstream import Upstream
+from tests.support.wire import reset_on_close
 
 
 class Secure(NamedTuple):
@@ -65,9 +67,9 @@ def place(upstream: Upstream, tmp_path: Path) -> Iterator[Secure]:
     ],
 )
 def test_plain_http_on_the_tls_port_gets_an_answer(upstream: Upstream, place: Secure, sent: bytes) -> None:
-    with caller(place.proxy, sent) as connection:
+    with place.proxy.wire(sent) as connection:
         answer = connection.answer()
-        connection.socket.shutdown(socket.SHUT_WR)
+        connection.half_close()
         assert connection.rest() == b""
     assert (answer.status, answer.header("connection")) == (400, "close")
     assert answer.header("date") is not None
@@ -91,7 +93,7 @@ def test_input_after_the_refusal_is_discarded(tmp_path: Path) -> None:
 
 
 def test_a_caller_without_tls_gets_its_answer_despite_a_large_body(place: Secure) -> None:
-    with caller(place.proxy) as connection:
+    with place.proxy.wire() as connection:
         connection.socket.sendall(f"{HEAD}Content-Length: 4000000\r\n\r\n".encode() + b"x" * 4_000_000)
         assert connection.answer().status == 400
 
@@ -99,7 +101,7 @@ def test_a_caller_without_tls_gets_its_answer_despite_a_large_body(place: Secure
 def test_a_handshake_may_come_byte_by_byte(place: Secure) -> None:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = place.trusting.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
-    with contextlib.closing(Caller(place.proxy.connect())) as connection:
+    with place.proxy.wire() as connection:
         with pytest.raises(ssl.SSLWantReadError):
             client.do_handshake()
         for byte in outgoing.read():
@@ -114,7 +116,7 @@ def test_a_handshake_that_takes_too_long_is_cut_off(
     monkeypatch: pytest.MonkeyPatch, upstream: Upstream, tmp_path: Path, sent: bytes
 ) -> None:
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.3)
-    with secure(upstream, tmp_path) as place, caller(place.proxy, sent) as connection:
+    with secure(upstream, tmp_path) as place, place.proxy.wire(sent) as connection:
         if sent == GET:
             assert connection.answer().status == 400
         assert connection.rest() == b""
@@ -134,12 +136,12 @@ def test_a_caller_without_a_handshake_counts_as_a_connection(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def scenario() -> None:
-        house = House(room=2, tls=context_of(tmp_path))
+        limited = LimitedAcceptor(room=2, tls=context_of(tmp_path))
         with contextlib.ExitStack() as stack:
-            callers = [stack.enter_context(socket.create_connection(house.address)) for _ in range(3)]
+            callers = [stack.enter_context(socket.create_connection(limited.address)) for _ in range(3)]
             callers[0].sendall(GET)
             await eventually(lambda: "too many connections" in capsys.readouterr().err)
-            house.acceptor.close()
-        assert house.faults == []
+            limited.acceptor.close()
+        assert limited.faults == []
 
     asyncio.run(asyncio.wait_for(scenario(), 20))

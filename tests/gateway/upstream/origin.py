@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import httpx
-import trustme
 
 from proxy.gateway.upstream.pool import ConnectionPool
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+SIZE = 4 << 20
+LARGE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % SIZE + bytes(SIZE)
 PATIENCE = 20
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -151,18 +152,3 @@ async def call(pool: ConnectionPool, method: str = "GET", target: bytes = b"/x",
 
 async def body_of(pool: ConnectionPool, method: str = "GET", target: bytes = b"/x") -> bytes:
     return bytes((await call(pool, method, target)).extensions["body"])
-
-
-CA = trustme.CA()
-
-
-def shown(ca: trustme.CA, *names: str, **dates: Any) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert(*names, **dates).configure_cert(context)
-    return context
-
-
-def trusting(ca: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    ca.configure_trust(context)
-    return context

@@ -11,7 +11,6 @@ from proxy.gateway.upstream.connection import BUFFER_LIMIT, State
 from proxy.gateway.upstream.pool import ConnectionPool
 from proxy.gateway.upstream.response_parser import HEAD_LIMIT
 from tests.gateway.upstream.origin import (
-    CA,
     OK,
     PATIENCE,
     accepted,
@@ -23,11 +22,10 @@ from tests.gateway.upstream.origin import (
     in_a_thread,
     pool_for,
     run,
-    shown,
-    trusting,
     until,
 )
-from tests.harness import reset_on_close
+from tests.support.certificates import client_context, server_context
+from tests.support.wire import reset_on_close
 
 
 def test_a_connection_says_what_it_is_doing() -> None:
@@ -85,7 +83,7 @@ REFUSED = b"HTTP/1.1 413 X\r\nContent-Length: 2\r\n\r\nno"
 def test_an_answer_that_refuses_an_upload_is_read_though_writing_on_fails(
     new_loop: Callable[[], asyncio.AbstractEventLoop], secure: bool
 ) -> None:
-    tls = shown(CA, "127.0.0.1")
+    tls = server_context()
     tls.num_tickets = 0  # one would hold the answer up, by Nagle's algorithm
     gone = threading.Event()
 
@@ -105,7 +103,7 @@ def test_an_answer_that_refuses_an_upload_is_read_though_writing_on_fails(
 
     async def test(url: httpx.URL) -> None:
         url = url.copy_with(scheme="https" if secure else "http")
-        pool = ConnectionPool(url, keepalive=60, max_connections=1, tls=trusting(CA))
+        pool = ConnectionPool(url, keepalive=60, max_connections=1, tls=client_context())
         response = await call(pool, "PUT", content=upload())
         assert (response.status_code, response.extensions["body"]) == (413, b"no")
         await until(lambda: pool._capacity == 1)
@@ -436,7 +434,7 @@ def test_an_answer_that_ends_with_its_connection_is_whole_only_where_tls_was_clo
             await reader.read()
 
     async def test() -> None:
-        async with pool_for(serve, shown(CA, "127.0.0.1"), trusting(CA)) as (pool, _):
+        async with pool_for(serve, server_context(), client_context()) as (pool, _):
             if politely:
                 assert await body_of(pool) == b"ok"
                 return

@@ -7,10 +7,9 @@ import pytest
 import uvloop
 
 from proxy.gateway.upstream.connection import BUFFER_LIMIT, READ_SIZE
-from tests.gateway.upstream.origin import CA, answers, begin, body_of, pool_for, run, shown, trusting, until
+from tests.gateway.upstream.origin import LARGE, SIZE, answers, begin, body_of, pool_for, run, until
+from tests.support.certificates import client_context, server_context
 
-SIZE = 4 << 20
-LARGE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % SIZE + bytes(SIZE)
 LOOPS = pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 SECURE = pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
 
@@ -20,7 +19,7 @@ SECURE = pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
 def test_an_answer_that_nobody_reads_is_held_up_to_a_limit(
     new_loop: Callable[[], asyncio.AbstractEventLoop], secure: bool
 ) -> None:
-    tls, trust = (shown(CA, "127.0.0.1"), trusting(CA)) if secure else (None, None)
+    tls, trust = (server_context(), client_context()) if secure else (None, None)
 
     async def test() -> None:
         async with pool_for(answers(LARGE), tls, trust) as (pool, _):
@@ -38,7 +37,7 @@ def test_an_answer_that_nobody_reads_is_held_up_to_a_limit(
 def test_a_connection_that_was_paused_carries_the_next_request(
     new_loop: Callable[[], asyncio.AbstractEventLoop], secure: bool
 ) -> None:
-    tls, trust = (shown(CA, "127.0.0.1"), trusting(CA)) if secure else (None, None)
+    tls, trust = (server_context(), client_context()) if secure else (None, None)
 
     async def test() -> None:
         async with pool_for(answers(LARGE), tls, trust, max_connections=1) as (pool, server):

@@ -7,8 +7,8 @@ from proxy import config
 from proxy.gateway.upstream.messages import RawHeaders, RawRequest
 from proxy.gateway.upstream.upstream import Upstream
 from tests.gateway.upstream.origin import answers, pool_for, run
-from tests.harness import RUN
-from tests.harness import Upstream as Service
+from tests.support.upstream import RUN
+from tests.support.upstream import Upstream as Service
 
 PAIRS = [(b"X-A", b"1"), (b"x-a", b"2"), (b"X-B", b"\xff")]
 URL = httpx.URL("http://origin.example/")

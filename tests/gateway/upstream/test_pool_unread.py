@@ -3,8 +3,7 @@
 import pytest
 
 from proxy.gateway.upstream import pool as pools
-from tests.gateway.upstream.origin import answers, begin, call, pool_for, run, until
-from tests.gateway.upstream.test_connection_unread import LARGE
+from tests.gateway.upstream.origin import LARGE, answers, begin, call, pool_for, run, until
 
 
 def test_a_connection_whose_answer_nobody_reads_is_closed_for_a_request_that_waits(

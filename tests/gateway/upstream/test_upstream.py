@@ -7,8 +7,9 @@ import pytest
 
 from proxy import config, errors
 from proxy.gateway.upstream.upstream import Answer, Upstream
-from tests.harness import RUN, proxy_for
-from tests.harness import Upstream as RealUpstream
+from tests.support.proxy import proxy_for
+from tests.support.upstream import RUN
+from tests.support.upstream import Upstream as RealUpstream
 
 
 def subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:

@@ -1,0 +1,51 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from proxy import config
+from proxy.gateway.app import App
+from proxy.gateway.server import server
+from tests.support.proxy import Proxy, watched
+from tests.support.upstream import RUN, Upstream
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_health_is_answered_on_both_listeners(upstream: Upstream, tmp_path: Path, path: str) -> None:
+    public, admin = server.loopback(), server.loopback()
+    values = {"callers": {"log": str(tmp_path / "callers.jsonl")}, "upstream": {"url": upstream.url}}
+    with server.background(App(config.load(None, {}, values), admin.getsockname()[1]), public, admin):
+        outside, inside = (Proxy("127.0.0.1", bound.getsockname()[1], tmp_path) for bound in (public, admin))
+        assert inside.call(path, method="GET", body=None).status == 200
+        assert outside.call(f"/-{path}", method="GET", body=None).status == 200
+        assert inside.call().status == 404
+        assert upstream.received == []
+        assert outside.call(path, method="GET", body=None).body == RUN
+
+
+def test_only_the_admin_listener_shows_them(upstream: Upstream, tmp_path: Path) -> None:
+    with watched(upstream.url, tmp_path) as (proxy, admin):
+        for path in ("/-/metrics", "/-/", "/-/../metrics", "/-/%2e%2e/metrics"):
+            answer = proxy.call(path, None, method="GET")
+            assert (answer.status, answer.header("content-type")) == (404, "text/plain; charset=utf-8")
+        assert upstream.received == []
+        assert proxy.call("/metrics", None, method="GET").body == RUN
+        answer = admin.call("/nowhere", None, method="GET")
+        assert (answer.status, answer.header("content-type")) == (404, "text/plain; charset=utf-8")
+        assert admin.call("/metrics").status == 405
+
+
+def test_the_admin_listener_lists_its_pages(upstream: Upstream, tmp_path: Path) -> None:
+    with watched(upstream.url, tmp_path) as (_, admin):
+        listed = re.findall(r"^/\S*", admin.call("/", None, method="GET").body.decode(), re.MULTILINE)
+        assert {"/healthz", "/readyz", "/metrics"} <= set(listed)
+        assert {admin.call(path, None, method="GET").status for path in listed} == {200}
+
+
+def test_nothing_in_the_page_may_do_anything(upstream: Upstream, tmp_path: Path) -> None:
+    with watched(upstream.url, tmp_path) as (_, admin):
+        page = admin.call("/callers", None, method="GET")
+
+    assert page.header("content-security-policy") == "default-src 'none'; style-src 'unsafe-inline'"
+    assert page.header("x-content-type-options") == "nosniff"
+    assert page.header("cache-control") == "no-store"

@@ -1,0 +1,47 @@
+"""Texts made to trouble a scanner."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.scan.patterns import find
+
+PARTS = """/ cicd runs ci_workflows trigger api.sourcecraft.tech https:// DELETE " ' ` $ { } ( ) + , . a""".split()
+
+
+@given(st.lists(st.sampled_from([*PARTS, " ", "\n", "\\"])).map("".join))
+def test_any_text_can_be_read(text: str) -> None:
+    for found in find(text):
+        line = text.split("\n")[found.line - 1]
+        assert line[found.column - 1 :][: len(found.found.split()[0])] == found.found.split()[0]
+
+
+PIECES = [
+    *"a / { ( [ % ` + .".split(),
+    *("cicd/ ci_workflows/ ${ ${{ci_workflows/ $( (a( a[ a.b( https:// api.sourcecraft.tech/ cicd/(a(b)c %a").split(),
+    "/a/b/ci_workflows/c/trigger ", "/a/b/cicd/runs ", "cicd/ \\\n", "cicd/ '\n", "'/'\n'", " ", "\\\n", "runWorkflow ",
+    "a + ", "'+a+'", "'+a(b)+'/cicd/", "'cicd',", "a, 'cicd', ", "'a','a','a','cicd',", "ci_workflows/a b c ", "<a ",
+    "cicd/{'a':'b', ", "cicd/" + "x" * 500 + "(", "'" + " " * 79 + "+" + " " * 79 + "a(" + "x" * 79,
+    "curl -X DELETE https://api.sourcecraft.tech/a/b ", "cicd/ a.b.c(d)[e]a.b.c(d)[e]a.b.c(d)[e] ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_the_work_grows_with_the_text_and_not_faster(piece: str) -> None:
+    def text(size: int) -> str:
+        return "/a/b/cicd/runs\n" + piece * (size // len(piece)) + " cicd/"
+
+    small, large = text(6_000), text(48_000)
+
+    # Eight times the text: 64 times the work, were it the square. One of several tries is undisturbed.
+    most = 24 * max(min(work(small) for _ in range(3)), 0.002)
+    assert any(work(large) < most for _ in range(3))
+
+
+def work(text: str) -> float:
+    """Seconds of this thread's own processor time."""
+    start = time.thread_time()
+    find(text)
+    return time.thread_time() - start
