@@ -69,16 +69,20 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a call to the listener that it came in on."""
-        server = scope.get("server")  # on a Unix socket, it has no port
-        is_admin = self._admin_port is not None and server is not None and server[1] == self._admin_port
-        if scope["type"] != "http" or is_admin:
+        if scope["type"] != "http":
             await self._admin(scope, receive, send)
         elif (head := (scope.get("extensions") or {}).get(EXTENSION)) is None:
             await self._any_server(scope, receive, send)  # which calls this again, with a head
+        elif self._is_admin(scope):
+            await self._admin(scope, receive, send)
         elif head.path.startswith(b"/-/"):
             await self._admin.probes(scope, receive, send)
         else:
             await self._gateway(scope, receive, send)
+
+    def _is_admin(self, scope: Scope) -> bool:
+        server = scope.get("server")  # on a Unix socket, it has no port
+        return self._admin_port is not None and server is not None and server[1] == self._admin_port
 
     async def adopt(self, config: Config) -> None:
         """Apply the policy and the known callers of a configuration to all later calls.

@@ -3,6 +3,7 @@
 import json
 import resource
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -86,12 +87,15 @@ class Load:
 
 
 def _said(wrk: "subprocess.Popen[bytes]", seconds: int, halfway: Callable[[], None] | None) -> bytes:
-    if halfway is not None:
+    middle = time.monotonic() + seconds / 2
+    while True:
         try:
-            return wrk.communicate(timeout=seconds / 2)[0]
+            # Not in one wait: Python does not see a signal that comes just before it until the wait is over.
+            return wrk.communicate(timeout=min(1, seconds / 4))[0]
         except subprocess.TimeoutExpired:
-            halfway()
-    return wrk.communicate()[0]
+            if halfway is not None and time.monotonic() >= middle:
+                halfway()
+                halfway = None
 
 
 def _used_by_children() -> float:

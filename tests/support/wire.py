@@ -164,6 +164,14 @@ class Wire:
         """Read a whole chunked body."""
         return b"".join(iter(self.chunk, b""))
 
+    def drip(self) -> bytes:
+        """Send one byte more, and read what has come."""
+        self.send(b"1")
+        self.socket.settimeout(0.01)
+        with contextlib.suppress(TimeoutError):
+            return self.socket.recv(65536)
+        return b""
+
     def rest(self) -> bytes:
         """Read everything up to the end of the connection."""
         return self.stream.read()

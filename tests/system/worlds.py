@@ -106,18 +106,26 @@ def closes_when_used_again(end: Script, folder: Path) -> Iterator[World]:
     """A service that closes an idle connection as a request comes in: one has come, and none has been read."""
     upstream = Upstream()
     all_here = threading.Barrier(len(CALLS))
+    closed = threading.Semaphore(0)
 
     def script(connection: socket.socket) -> None:
         all_here.wait(60)  # so that each call has a connection of its own
         reply()(connection)
         if connection.recv(1, socket.MSG_PEEK):
             upstream.begun.append(0)
+            closed.release()
             end(connection)
+
+    def again(connection: socket.socket) -> None:
+        for _ in CALLS:  # so that no call gets a new connection that another one is done with
+            assert closed.acquire(timeout=60)
+        upstream.script = reply()
+        reply()(connection)
 
     upstream.script = script
     with upstream.running(), proxy_for(upstream.url, folder) as proxy:
         together(proxy, "-before")
-        upstream.script = reply()
+        upstream.script = again
         yield World(proxy, upstream, lambda: None)
 
 

@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 from hypothesis import strategies as st
 
+from proxy.errors import InvalidPath
 from proxy.withdrawn.endpoints import Match, match
 
 IDS = ["id:42", "id%3A42", "id%3a42", "%69d:42", "i%64%3A42", "ID:42", "cloud-id:x", "cloud%2Did%3ax", "%63loud-id:x"]
@@ -134,6 +135,14 @@ def without_dot_segments(path: str) -> str:
             end = len(left) if end < 0 else end
             output, left = output + left[:end], left[end:]
     return output
+
+
+def successor_readings(found: Match | None) -> set[str]:
+    """What the path of the successor may mean; nothing if the call has none."""
+    try:
+        return readings(found.successor) if found is not None else set()
+    except InvalidPath:
+        return set()
 
 
 def readings(path: str) -> set[str]:

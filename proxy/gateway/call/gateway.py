@@ -181,8 +181,6 @@ class Gateway:
         with self._relayed:
             accounting.forward_started()
             async with self._upstream.stream(head.method, target, fields, body) as answer:
-                if not 200 <= answer.status <= 599:
-                    raise errors.InvalidAnswer(f"The service answered with status {answer.status}.")
                 accounting.result = result.streamed(answer.status)
                 back = headers.response_headers(answer.headers)
                 if call is not None:

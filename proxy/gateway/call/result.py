@@ -52,7 +52,12 @@ INTERRUPTED = CallResult("interrupted", 500)
 
 
 def streamed(status: int) -> CallResult:
-    """The service's response has started, and is passed on as it arrives."""
+    """The service's response has started, and is passed on as it arrives.
+
+    Raises:
+        errors.InvalidAnswer: a final response cannot have this status.
+    """
+    _check_status(status)
     return CallResult(_outcome_of(status), status, status)
 
 
@@ -80,8 +85,9 @@ def translated(answer: Answer, request_id: str) -> CallResult:
 
 def unchanged(answer: Answer, request_id: str) -> CallResult:
     """The response to a call that starts a run and is not translated, byte for byte."""
-    if not 200 <= answer.status <= 599:
-        error = errors.InvalidAnswer(f"The service answered with status {answer.status}.")
+    try:
+        _check_status(answer.status)
+    except errors.InvalidAnswer as error:
         error.upstream_status = answer.status
         return failed(error, request_id, starts_run=True)
     try:
@@ -125,6 +131,11 @@ def identified(fields: list[Header], request_id: str) -> list[Header]:
     """The headers, with the ID of the call unless the service has set one."""
     is_set = headers.first(fields, b"x-request-id") is not None
     return fields if is_set else [*fields, (b"x-request-id", request_id.encode())]
+
+
+def _check_status(status: int) -> None:
+    if not 200 <= status <= 599:
+        raise errors.InvalidAnswer(f"The service answered with status {status}.")
 
 
 def _outcome_of(status: int) -> Outcome:

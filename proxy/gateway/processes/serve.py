@@ -13,7 +13,7 @@ from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes import service_manager
 from proxy.gateway.processes.reload import Reload
-from proxy.gateway.processes.start import application, forbid_core_dumps, freeze_startup_objects
+from proxy.gateway.processes.start import ConfiguredServer, application, forbid_core_dumps, freeze_startup_objects
 from proxy.gateway.processes.supervisor import Supervisor
 from proxy.gateway.server import descriptors, server
 from proxy.gateway.server.server import Listeners, ServeError
@@ -77,20 +77,11 @@ def _announce(config: Config, listeners: Listeners) -> None:
     )
 
 
-class _SingleProcess(server.Server):
+class _SingleProcess(ConfiguredServer):
     """The server of a proxy without workers."""
 
     def __init__(self, app: App, config: Config, reload: Reload, stop: Stop) -> None:
-        limits = config.limits
-        super().__init__(
-            app,
-            limits.drain,
-            delay=limits.drain_delay,
-            tls=config.tls,
-            ready=self._serving,
-            stopping=self._stopping_serving,
-            max_connections=descriptors.max_connections(config),
-        )
+        super().__init__(app, config, ready=self._serving, stopping=self._stopping_serving)
         self._app = app
         self._reload = reload
         self._stop_signals = stop

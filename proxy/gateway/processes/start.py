@@ -1,13 +1,40 @@
-"""What every process that serves does at its start."""
+"""What every process that serves does at its start, and the server that it runs."""
 
 import contextlib
 import gc
 import resource
+from collections.abc import Callable
 
 from proxy.config import Config
 from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
-from proxy.gateway.server.server import Listeners, ServeError
+from proxy.gateway.server import descriptors
+from proxy.gateway.server.acceptor import BATCH
+from proxy.gateway.server.server import Listeners, ServeError, Server
+
+
+class ConfiguredServer(Server):
+    """A server with the limits and the certificate of a configuration; the other arguments are those of `Server`."""
+
+    def __init__(
+        self,
+        app: App,
+        config: Config,
+        *,
+        ready: Callable[[], None],
+        stopping: Callable[[], None],
+        batch: int = BATCH,
+    ) -> None:
+        super().__init__(
+            app,
+            config.limits.drain,
+            delay=config.limits.drain_delay,
+            tls=config.tls,
+            ready=ready,
+            stopping=stopping,
+            max_connections=descriptors.max_connections(config),
+            batch=batch,
+        )
 
 
 def forbid_core_dumps() -> None:

@@ -14,9 +14,8 @@ from proxy import signals
 from proxy.config import Config
 from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
-from proxy.gateway.processes.start import application, freeze_startup_objects
-from proxy.gateway.server import descriptors
-from proxy.gateway.server.server import Listeners, ServeError, Server
+from proxy.gateway.processes.start import ConfiguredServer, application, freeze_startup_objects
+from proxy.gateway.server.server import Listeners, ServeError
 from proxy.output import diagnostics
 
 Order = Literal["drain", "end"] | Config
@@ -42,7 +41,7 @@ class Work(NamedTuple):
     sockets: tuple[int, ...]
 
 
-class _WorkerServer(Server):
+class _WorkerServer(ConfiguredServer):
     """A server that follows the orders of the supervisor, and stops if that has died.
 
     Attributes:
@@ -50,17 +49,7 @@ class _WorkerServer(Server):
     """
 
     def __init__(self, app: App, config: Config, channel: "Connection[Problem, Order]") -> None:
-        limits = config.limits
-        super().__init__(
-            app,
-            limits.drain,
-            delay=limits.drain_delay,
-            tls=config.tls,
-            ready=self._report,
-            stopping=app.stopping,
-            max_connections=descriptors.max_connections(config),
-            batch=1,
-        )
+        super().__init__(app, config, ready=self._report, stopping=app.stopping, batch=1)
         self.abandoned = False
         self._app = app
         self._channel = channel

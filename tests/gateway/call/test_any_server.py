@@ -59,12 +59,16 @@ class Plain:
 
 
 @contextlib.contextmanager
-def served(folder: Path, url: str, parser: Any, socket_kind: str, **sections: Any) -> Iterator[Plain]:
+def served(
+    folder: Path, url: str, parser: Any, socket_kind: str, *, as_admin: bool = False, **sections: Any
+) -> Iterator[Plain]:
+    """Serve the public listener, or the admin listener."""
     log = folder / "callers.jsonl"
     values = {"callers": {"log": str(log)}, "upstream": {"url": url}, **sections}
     with loopback() as public:
         settings = config.load(None, {}, values)
-        app = application(settings, Listeners(public), Metrics(settings))
+        listeners = Listeners(public, public if as_admin else None)
+        app = application(settings, listeners, Metrics(settings))
         path = str(folder / "socket") if socket_kind == "unix" else None
         server = uvicorn.Server(uvicorn.Config(app, http=parser, uds=path, log_config=None, lifespan="on"))
         thread = threading.Thread(target=server.run, args=([public] if path is None else None,))
@@ -95,6 +99,14 @@ def test_a_trigger_is_translated_and_recorded(upstream: Upstream, tmp_path: Path
     assert record["path"] == "/acme/shop/ci_workflows/release%2Fprod/trigger"
     assert record.get("client_ip") == ("127.0.0.1" if kind == "tcp" else None)
     assert "client_gone" not in record
+
+
+@pytest.mark.parametrize("parser", ["h11", "httptools"])
+def test_the_admin_pages_are_served_too(upstream: Upstream, tmp_path: Path, parser: str) -> None:
+    with served(tmp_path, upstream.url, parser, "tcp", as_admin=True) as plain:
+        status, report = plain.call(b"GET /callers.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+
+    assert (status, report["callers"]) == (200, [])
 
 
 @everywhere

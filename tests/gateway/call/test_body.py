@@ -1,14 +1,11 @@
 """How much of a body is read, and for how long."""
 
-import contextlib
-
 import pytest
 
 from proxy.gateway.call import body as call_body
 from tests.support.proxy import HEAD, Proxy
 from tests.support.upstream import Upstream
 from tests.support.waiting import until
-from tests.support.wire import Wire
 
 
 def test_a_chunked_body_is_limited_too(upstream: Upstream, proxy: Proxy) -> None:
@@ -25,21 +22,12 @@ def test_a_caller_that_hangs_up_in_its_body_starts_nothing(upstream: Upstream, p
     assert upstream.received == []
 
 
-def _dripped(connection: Wire) -> bytes:
-    """Send one byte more, and read what has come."""
-    connection.send(b"1")
-    connection.socket.settimeout(0.01)
-    with contextlib.suppress(TimeoutError):
-        return connection.socket.recv(65536)
-    return b""
-
-
 def test_the_body_of_a_translated_call_has_a_time_limit_even_if_it_makes_progress(
     monkeypatch: pytest.MonkeyPatch, upstream: Upstream, proxy: Proxy
 ) -> None:
     monkeypatch.setattr(call_body, "WHOLE_BODY_TIMEOUT", 0.2)
     with proxy.wire(f"{HEAD}Content-Length: 999999\r\n\r\n".encode()) as connection:
-        assert until(lambda: _dripped(connection)).startswith(b"HTTP/1.1 408 ")  # of progress, and no end
+        assert until(connection.drip).startswith(b"HTTP/1.1 408 ")  # of progress, and no end
     [record] = proxy.records()
     assert (record["outcome"], record["status"]) == ("rejected", 408)
     assert upstream.received == []
