@@ -26,9 +26,6 @@ from proxy.gateway.head import EXTENSION
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.upstream.upstream import Upstream
 
-SAMPLED = 1.0
-"""Seconds between two samples of what changes with each call. To count each change would slow calls down."""
-
 
 class App:
     """An ASGI application. Calls of the admin port get the admin pages, all others go to the gateway.
@@ -113,12 +110,15 @@ class App:
             self._records.open()
             self._beat("start")
             beating = asyncio.create_task(self._keep_beating())
-            sampling = asyncio.create_task(self._keep_sampling())
             await self.adopt(self._config)
-            yield {"connected": self._connected, "budget": self._budget, "refused": self._metrics.refused}
+            yield {
+                "connected": self._connected,
+                "budget": self._budget,
+                "refused": self._metrics.refused,
+                "sample": self._sample,
+            }
             self._policy.close()
             beating.cancel()
-            sampling.cancel()
             self._beat("stop")
         self.close()
 
@@ -132,10 +132,8 @@ class App:
             await asyncio.sleep(self._interval)
             self._beat("interval")
 
-    async def _keep_sampling(self) -> None:
-        while True:
-            self._metrics.sampled(self._upstream.in_use, self._budget.total)
-            await asyncio.sleep(SAMPLED)
+    def _sample(self) -> None:
+        self._metrics.sampled(self._upstream.in_use, self._budget.total)
 
     def _beat(self, at: Any) -> None:
         instance = f"{socket.gethostname()}:{os.getpid()}"

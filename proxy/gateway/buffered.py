@@ -58,17 +58,18 @@ class Held:
     """What is held of one request.
 
     Attributes:
-        size: bytes.
+        size: bytes that count.
         is_arriving: more of the request is to come, so it can be refused.
         problem: makes the error that says why it is refused, or None. An error that was kept would keep the frames that
             it was raised in, and so the body, until the next full garbage collection.
     """
 
-    __slots__ = ("_budget", "_input", "_kept", "_on_refusal", "is_arriving", "problem", "size")
+    __slots__ = ("_body", "_budget", "_input", "_kept", "_on_refusal", "is_arriving", "problem", "size")
 
     def __init__(self, budget: Budget | None = None) -> None:
         self._budget = budget
         self.size = self._input = self._kept = 0
+        self._body = bytearray()
         self._on_refusal: Callable[[], None] | None = None
         self.is_arriving = True
         self.problem: Problem | None = None
@@ -82,6 +83,25 @@ class Held:
         """
         self._input, self._on_refusal = size, on_refusal
         self._update()
+
+    def add(self, part: bytes) -> int:
+        """Keep a part of the body for the application; it is freed at once if the request is refused.
+
+        Returns:
+            How many bytes of the body are kept.
+
+        Raises:
+            errors.ProxyError: the request is refused.
+        """
+        self._body += part
+        self.keep(len(self._body))
+        return self._kept
+
+    def take(self) -> bytes:
+        """Return the body that is kept. It still counts."""
+        body = bytes(self._body)
+        self._body.clear()
+        return body
 
     def keep(self, size: int) -> None:
         """Set how much the application keeps, in bytes.
@@ -104,6 +124,7 @@ class Held:
     def release(self) -> None:
         """Count the request no more."""
         self._input = self._kept = 0
+        self._body.clear()
         self._on_refusal = None
         self._update()
 

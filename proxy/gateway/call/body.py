@@ -1,4 +1,7 @@
-"""Reads the body of a call."""
+"""Reads the body of a call.
+
+The loops delete each part before they wait for the next, or each slow caller would keep up to 256 KiB in memory.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -32,7 +35,7 @@ async def iter_body(receive: Receive, held: Held, first: Message | None = None) 
                 raise held.problem()
             raise errors.InvalidBody("The connection ended before the body was complete.")
         more = message.get("more_body", False)
-        yield message.get("body", b"")
+        yield message.pop("body", b"")
 
 
 async def begun_body(receive: Receive, held: Held) -> AsyncIterator[bytes]:
@@ -41,21 +44,20 @@ async def begun_body(receive: Receive, held: Held) -> AsyncIterator[bytes]:
     Raises:
         errors.ProxyError: as `iter_body`, also while the body is read.
     """
-    begin, parts = bytearray(), iter_body(receive, held, poll_receive(receive))
+    parts = iter_body(receive, held, poll_receive(receive))
     async for part in parts:
-        begin += part
-        held.keep(len(begin))
-        if len(begin) >= FORWARDED_FROM:
+        if held.add(part) >= FORWARDED_FROM:
             break
-    return _from_begin(begin, parts, held)
+        del part
+    return _from_begin(parts, held)
 
 
-async def _from_begin(begin: bytearray, rest: AsyncIterator[bytes], held: Held) -> AsyncIterator[bytes]:
-    yield bytes(begin)
-    begin.clear()
+async def _from_begin(rest: AsyncIterator[bytes], held: Held) -> AsyncIterator[bytes]:
+    yield held.take()
     held.keep(0)
     async for part in rest:
         yield part
+        del part
 
 
 async def read_body(receive: Receive, held: Held, declared: bytes | None, limit: int) -> bytes:
@@ -83,17 +85,15 @@ async def read_body(receive: Receive, held: Held, declared: bytes | None, limit:
         if len(first["body"]) > UNCOUNTED:
             held.keep(len(first["body"]))
         return cast("bytes", first["body"])
-    body = bytearray()
     try:
         async with asyncio.timeout(WHOLE_BODY_TIMEOUT):
             async for part in iter_body(receive, held, first):
-                body += part
-                if len(body) > limit:
+                if held.add(part) > limit:
                     raise _too_large(limit)
-                held.keep(len(body))
+                del part
     except TimeoutError:
         raise errors.RequestTimeout(f"The body took over {WHOLE_BODY_TIMEOUT:g} s.", limit="body_time") from None
-    return bytes(body)
+    return held.take()
 
 
 def _too_large(limit: int) -> errors.BodyTooLarge:

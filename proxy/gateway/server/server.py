@@ -101,8 +101,10 @@ class Server(uvicorn.Server):
     """uvicorn's server, without polling, and with time limits that hold during a stop.
 
     It serves until `stop` or `drain`. Then it accepts calls for `delay` seconds more, waits at most `drain` seconds for
-    those under way, and cuts off the others. `end` skips both. If the lifespan of the application sets ``connected`` in
-    its state, `Protocol` calls that for each connection.
+    those under way, and cuts off the others. `end` skips both.
+
+    The lifespan of the application may set in its state: ``connected``, which `Protocol` calls for each connection;
+    ``budget`` and ``refused``, as in `ServerState`; and ``sample``, which is called about once a second.
 
     Args:
         app: the ASGI application.
@@ -231,6 +233,7 @@ class Server(uvicorn.Server):
         for shortage in self._shortages:
             shortage.update(now)
         self._trimmer.update(len(self._state.connections) + len(self._state.tasks))
+        self.lifespan.state.get("sample", _do_nothing)()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

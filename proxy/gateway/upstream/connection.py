@@ -194,6 +194,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         async for chunk in body:
             if chunk:
                 await self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+            del chunk
         if chunked:
             await self._write(b"0\r\n\r\n")
 

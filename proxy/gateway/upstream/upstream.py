@@ -187,6 +187,7 @@ class _Upload(httpx.AsyncByteStream):
         async for chunk in self._body:
             self._timeout.restart()
             yield chunk
+            del chunk  # or it would stay in memory while a slow caller sends the next
             self._timeout.pause()
         self._timeout.restart()
 
