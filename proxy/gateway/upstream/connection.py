@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import httpx
 
+from proxy import errors
 from proxy.gateway.upstream.response_parser import ResponseParser
 
 READ_SIZE = 32 << 10
@@ -20,6 +21,9 @@ READ_SIZE = 32 << 10
 
 BUFFER_LIMIT = READ_SIZE // 2
 """Bytes of a body that may wait for a slow reader before reading from the connection is paused."""
+
+UPLOAD_STEP = 16 << 10
+"""Bytes that a caller has to send of a body to count as sending, rather than as stalled."""
 
 _NOT_IN_TARGET = re.compile(rb"[\x00-\x20\x7f]")
 
@@ -62,6 +66,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         response: the response to the last request.
         is_established: whether it was ever connected; if so, `on_lost` is called at its end.
         paused_at: since when nobody reads the response, so that reading is paused, on the loop's clock; or None.
+        sending_at: when the caller last sent `UPLOAD_STEP` bytes of the request's body, on the loop's clock.
         usable_until: when it may last begin an exchange, on the loop's clock.
     """
 
@@ -89,6 +94,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         self._writable.set()
         # of the current exchange
         self.paused_at: float | None = None
+        self.sending_at = 0.0
         self.response = ResponseParser()
         self._upload: asyncio.Task[None] | None = None  # until the whole request is sent
         self._waiter: asyncio.Future[None] | None = None
@@ -163,6 +169,19 @@ class UpstreamConnection(asyncio.BufferedProtocol):
             await self._progress()
         return response.take()
 
+    @property
+    def stalled_at(self) -> float | None:
+        """Since when its caller neither reads nor sends, on the loop's clock; None if the service is awaited."""
+        if self.paused_at is None and self._upload is not None and self._writable.is_set():
+            return self.sending_at
+        return self.paused_at
+
+    def give_up(self) -> None:
+        """Close the connection because its caller is too slow while others wait for one."""
+        too_slow = "The call was too slow while others waited for a connection to the service."
+        self._fail(errors.RequestTimeout(too_slow, limit="upstream_connections"))
+        self._transport.abort()
+
     def abort(self) -> None:
         """Close the connection at once."""
         self._fail(httpx.ReadError("the connection was closed"))
@@ -191,9 +210,13 @@ class UpstreamConnection(asyncio.BufferedProtocol):
     # The body of the request
 
     async def _send_body(self, body: AsyncIterable[bytes], *, chunked: bool) -> None:
+        self.sending_at, received = self.loop.time(), 0
         async for chunk in body:
             if chunk:
                 await self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+            received += len(chunk)
+            if received >= UPLOAD_STEP:
+                self.sending_at, received = self.loop.time(), 0
             del chunk
         if chunked:
             await self._write(b"0\r\n\r\n")

@@ -22,7 +22,7 @@ LIFETIME = 60.0
 """Seconds after which a connection is not used again, for the service's name is resolved only for a new one."""
 
 STALLED = 2.0
-"""Seconds for which a caller may read nothing of its response while other requests wait for a connection."""
+"""Seconds for which a caller may neither read nor send while other requests wait for a connection."""
 
 RELIEF = 0.5
 """Seconds between two looks for such callers."""
@@ -201,16 +201,16 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             self._schedule_sweep()
 
     def _relieve(self) -> None:
-        """Close connections whose callers do not read, the longest stalled first, for the requests that wait."""
+        """Close connections whose callers neither read nor send, the longest stalled first, for requests that wait."""
         self._relief = None
         waiting = sum(not waiter.done() for waiter in self._waiters)
         if not waiting:
             return
         loop = asyncio.get_running_loop()
         since = loop.time() - STALLED
-        stalled = [(at, one) for one in self._connections if (at := one.paused_at) is not None and at <= since]
+        stalled = [(at, one) for one in self._connections if (at := one.stalled_at) is not None and at <= since]
         for _, connection in sorted(stalled, key=lambda pair: pair[0])[:waiting]:
-            connection.abort()
+            connection.give_up()
         self._relief = loop.call_later(RELIEF, self._relieve)
 
     def _schedule_sweep(self) -> None:
