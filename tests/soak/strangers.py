@@ -1,70 +1,33 @@
-"""`make soak-strangers`: what callers without a token can take from the proxy, beside nginx in the same run."""
+"""The second part of `make soak`: what strangers can take from the proxy, beside nginx in the same run."""
 
 import argparse
-import asyncio
-import contextlib
+import json
 import re
-import socket
+import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench.contenders import SUBJECT, Contender, Place, nginx
-from tests.bench.load import BODY, PATH
+from tests.bench.reports import Used, used
 from tests.bench.running import Running
 from tests.bench.stage import cores
+from tests.soak.attacks import ATTACKS, Attack, honest
+from tests.soak.service import service
 from tests.support.sockets import free_port
 
-ANSWER = 20 << 20
-"""Bytes of the answer that nobody reads."""
-
-BODY_SIZE = (1 << 20) - 1
-"""Bytes of each trigger's body, of which the last one never comes."""
-
 PATIENCE = 30.0
-"""Seconds for the memory to come down again, and for an honest call."""
+"""Seconds for the memory to come down again."""
 
-SETTLED = 1.1
-"""How much of the memory of the start may be in use once the strangers have left."""
+SETTLED = 1.2
+"""How much of the memory of the start may be in use once the strangers have left; see SECURITY.md."""
+
+REPORT_SECONDS, REPORT_SIZE, REPORT_MEMORY = 10.0, 64 << 10, 100.0
+"""What the report of the log of an attack may take: seconds of a core, bytes, and MiB."""
 
 PEER = Contender("nginx", lambda place: nginx("bare.conf", place))
-
-
-class Attack(NamedTuple):
-    """What strangers do.
-
-    Attributes:
-        name: what the table calls it.
-        callers: how many.
-        request: what each sends.
-        limit: MiB that the proxy may have at most.
-    """
-
-    name: str
-    callers: int
-    request: bytes
-    limit: int
-
-
-ATTACKS = {
-    "unread": Attack("500 callers that never read 20 MiB", 500, b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n", 100),
-    "bodies": Attack(
-        "1,000 triggers of 1 MiB less a byte",
-        1000,
-        f"POST {PATH} HTTP/1.1\r\nHost: h\r\nContent-Length: {BODY_SIZE + 1}\r\n\r\n".encode() + b" " * BODY_SIZE,
-        200,
-    ),
-    "uploads": Attack(
-        "520 uploads of one byte",
-        520,
-        b"POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\nx",
-        100,
-    ),
-}
 
 
 class Found(NamedTuple):
@@ -72,57 +35,89 @@ class Found(NamedTuple):
 
     Attributes:
         start, peak, after: MiB of all processes before it, at most, and after it.
+        log: bytes that the log has grown by.
         honest: the statuses that other callers got meanwhile: a trigger and a call that is passed through.
-        seconds: that the slower of them took.
+        seconds: that the two took together.
     """
 
     start: float
     peak: float
     after: float
+    log: int
     honest: list[int]
     seconds: float
 
 
+class Report(NamedTuple):
+    """What the report of a log is, and what it took."""
+
+    rows: int
+    size: int
+    used: Used
+
+
 def main() -> int:
-    """Run each attack on nginx and on the proxy, and print the memory of both."""
+    """Run each attack on nginx and on the proxy, print the memory of both, and say whether the limits hold."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=[*ATTACKS], nargs="+", default=[*ATTACKS])
     options = parser.parse_args()
-    print(f"{'MiB':40}{'':14}{'start':>8}{'peak':>8}{'after':>8}   other callers")
+    print(f"strangers\n{'MiB':36}{'':14}{'start':>7}{'peak':>7}{'after':>7}{'log, KiB':>10}   other callers")
     wrong = 0
     for name in options.only:
         for contender in (PEER, SUBJECT):
             with tempfile.TemporaryDirectory(prefix="strangers-") as folder, service() as upstream:
-                found = attacked(contender, ATTACKS[name], Path(folder), upstream)
-            _show(contender, ATTACKS[name], found)
-            wrong += contender is SUBJECT and not _holds(ATTACKS[name], found)
+                place = Place(Path(folder), free_port(), upstream)
+                found = attacked(contender, ATTACKS[name], place)
+                _show(contender, ATTACKS[name], found)
+                if contender is SUBJECT:
+                    wrong += not _holds(ATTACKS[name], found)
+                    wrong += name == "rejected" and not _report_holds(report(place.log))
     return 1 if wrong else 0
 
 
 def _show(contender: Contender, attack: Attack, found: Found) -> None:
-    memory = "".join(f"{size:8.1f}" for size in found[:3])
-    print(f"{attack.name:40}{contender.name:14}{memory}   {found.honest} in {found.seconds:.1f} s", flush=True)
+    memory = "".join(f"{size:7.1f}" for size in found[:3])
+    others = f"{found.honest} in {found.seconds:.1f} s"
+    print(f"{attack.name:36}{contender.name:14}{memory}{found.log / 1024:10.1f}   {others}", flush=True)
 
 
 def _holds(attack: Attack, found: Found) -> bool:
-    return found.peak < attack.limit and found.after < SETTLED * found.start and found.honest == [200, 200]
+    is_small = found.peak < attack.memory and found.after < SETTLED * found.start and found.log < attack.log
+    return is_small and found.honest == [200, 200]
 
 
-def attacked(contender: Contender, attack: Attack, folder: Path, upstream: int) -> Found:
+def _report_holds(report: Report) -> bool:
+    took = report.used
+    print(
+        f"  its report: {report.rows} rows, {report.size / 1024:.1f} KiB,"
+        f" {took.cpu_seconds:.1f} s of a core, {took.mib:.1f} MiB",
+        flush=True,
+    )
+    is_cheap = took.cpu_seconds < REPORT_SECONDS and took.mib < REPORT_MEMORY
+    return is_cheap and report.rows == 1 and report.size < REPORT_SIZE
+
+
+def attacked(contender: Contender, attack: Attack, place: Place) -> Found:
     """Attack a contender."""
-    place = Place(folder, free_port(), upstream)
     with contender.running(place, cores()) as process:
         for _ in range(200):
-            _honest(place.port)
-        start = memory(process)
-        with contextlib.ExitStack() as strangers:
-            callers = [strangers.enter_context(_connected(place.port)) for _ in range(attack.callers)]
-            _send_all(callers, attack.request)
+            honest(place.port)
+        start, log = memory(process), place.log.stat().st_size
+        with attack.strangers(place.port):
             began = time.monotonic()
-            honest = _honest(place.port)
+            statuses = honest(place.port)
             seconds = time.monotonic() - began
         after = _settled(process, start)
-        return Found(start, process.peak, after, honest, seconds)
+        return Found(start, process.peak, after, place.log.stat().st_size - log, statuses, seconds)
+
+
+def report(log: Path) -> Report:
+    """Make the report of a log."""
+    command = [sys.executable, "-m", "proxy", "callers", "--format", "json", str(log)]
+    took = used(command, cores()[0])
+    text = subprocess.run(command, capture_output=True, check=True).stdout
+    found = json.loads(text)
+    return Report(len(found["callers"]) + len(found["strangers"]), len(text), took)
 
 
 def memory(process: Running) -> float:
@@ -136,89 +131,6 @@ def _settled(process: Running, start: float) -> float:
     while (now := memory(process)) > SETTLED * start and time.monotonic() < deadline:
         time.sleep(0.2)
     return now
-
-
-def _connected(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
-
-
-def _send_all(callers: list[socket.socket], request: bytes) -> None:
-    """Send as much as each takes, over all at once, until nobody takes more for two seconds."""
-    left = {caller: memoryview(request) for caller in callers}
-    for caller in callers:
-        caller.setblocking(False)
-    last = time.monotonic()
-    while left and time.monotonic() < last + 2:
-        sent = 0
-        for caller, data in list(left.items()):
-            try:
-                count = caller.send(data[: 64 << 10])
-            except BlockingIOError:
-                continue
-            except OSError:
-                del left[caller]
-                continue
-            sent += count
-            left[caller] = data[count:]
-            if not left[caller]:
-                del left[caller]
-        if sent:
-            last = time.monotonic()
-        else:
-            time.sleep(0.01)
-    time.sleep(2)  # for what is sent to arrive
-
-
-def _honest(port: int) -> list[int]:
-    requests = (
-        f"POST {PATH} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(BODY)}\r\n\r\n".encode() + BODY.encode(),
-        b"POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}",
-    )
-    return [_status(port, request) for request in requests]
-
-
-def _status(port: int, request: bytes) -> int:
-    try:
-        with _connected(port) as caller:
-            caller.sendall(request)
-            return int(caller.recv(65536).split()[1])
-    except (OSError, IndexError):
-        return 0
-
-
-RUN = b'{"id":"1","slug":"7","status":"created","user":{"id":"u","slug":"alice"}}'
-
-
-@contextlib.contextmanager
-def service() -> Iterator[int]:
-    """A service that takes bodies of any length and answers with a run, or `ANSWER` bytes to ``/big``; its port."""
-    loop = asyncio.new_event_loop()
-    listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
-    server = loop.run_until_complete(asyncio.start_server(_serve, sock=listener))
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    try:
-        yield int(listener.getsockname()[1])
-    finally:
-        loop.call_soon_threadsafe(server.close)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-
-
-async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError, EOFError, asyncio.IncompleteReadError):
-        while head := await reader.readuntil(b"\r\n\r\n"):
-            length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
-            await reader.readexactly(int(length[1]) if length else 0)
-            size = ANSWER if head.startswith(b"GET /big") else len(RUN)
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % size)
-            if size == len(RUN):
-                writer.write(RUN)
-            else:
-                for _ in range(ANSWER >> 16):
-                    writer.write(b"x" * (1 << 16))
-                    await writer.drain()
-    writer.close()
 
 
 if __name__ == "__main__":
