@@ -3,7 +3,7 @@
 Everything that has arrived of a request and is not forwarded yet counts, and so does the body of a call that starts a
 run until its response is ready. Beyond the limit, the largest requests that are still arriving are refused, of equal
 ones the newest, until an eighth of the limit is free. Hence many large requests cannot crowd out small ones, and a
-refusal costs little even if all callers send at once.
+refusal costs little even if all callers send at once. If only complete requests are left, a further one is refused.
 """
 
 import math
@@ -42,6 +42,8 @@ class Budget:
             self._holders.pop(held, None)
         if by > 0 and self.total > self._limit:
             self._make_room()
+            if self.total > self._limit:
+                held.refuse(_overloaded)
 
     def _make_room(self) -> None:
         arriving = [held for held in self._holders if held.is_arriving]

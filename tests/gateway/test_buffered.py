@@ -38,13 +38,22 @@ def test_requests_are_refused_until_an_eighth_is_free() -> None:
     assert budget.total == 56 * KIB
 
 
-def test_a_request_that_is_complete_counts_and_is_not_refused() -> None:
+def test_a_request_that_is_complete_counts_and_goes_on() -> None:
     budget = Budget(100 * KIB)
     complete, small, large = held(budget, 60, 10, 20)
     complete.is_arriving = False
     large.wait(40 * KIB)
     assert refused([complete, small, large]) == [2]
     assert budget.total == 70 * KIB
+
+
+def test_a_request_that_arrives_complete_is_refused_if_those_under_way_leave_no_room() -> None:
+    budget = Budget(100 * KIB)
+    complete, late = held(budget, 60, 0)
+    complete.is_arriving = late.is_arriving = False
+    with pytest.raises(errors.Overloaded):
+        late.keep(50 * KIB)
+    assert (refused([complete, late]), budget.total) == ([1], 60 * KIB)
 
 
 def test_what_waits_and_what_is_kept_count_together_until_they_are_released() -> None:
