@@ -81,9 +81,10 @@ class Held:
 
         Args:
             size: bytes.
-            on_refusal: called if the request is refused.
+            on_refusal: called if the request is refused; None leaves it as it is.
         """
-        self._input, self._on_refusal = size, on_refusal
+        self._input = size
+        self._on_refusal = on_refusal or self._on_refusal
         self._update()
 
     def add(self, part: bytes) -> int:
@@ -100,7 +101,13 @@ class Held:
         return self._kept
 
     def take(self) -> bytes:
-        """Return the body that is kept. It still counts."""
+        """Return the body that is kept. It still counts.
+
+        Raises:
+            errors.ProxyError: the request is refused.
+        """
+        if self.problem is not None:
+            raise self.problem()
         body = bytes(self._body)
         self._body.clear()
         return body

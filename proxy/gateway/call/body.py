@@ -53,8 +53,10 @@ async def begun_body(receive: Receive, held: Held) -> AsyncIterator[bytes]:
 
 
 async def _from_begin(rest: AsyncIterator[bytes], held: Held) -> AsyncIterator[bytes]:
-    yield held.take()
+    begin = held.take()
     held.keep(0)
+    yield begin
+    del begin
     async for part in rest:
         yield part
         del part
