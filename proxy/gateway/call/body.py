@@ -54,7 +54,7 @@ async def begun_body(receive: Receive, held: Held) -> AsyncIterator[bytes]:
 
 async def _from_begin(rest: AsyncIterator[bytes], held: Held) -> AsyncIterator[bytes]:
     begin = held.take()
-    held.keep(0)
+    held.keep(0)  # raises if the request was refused while it waited for a connection to the service
     yield begin
     del begin
     async for part in rest:
