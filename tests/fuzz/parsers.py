@@ -28,6 +28,7 @@ from proxy.withdrawn import curl, endpoints, replacement, run_workflows, trigger
 from proxy.withdrawn.curl import CurlError
 from tests.fuzz import pieces
 from tests.fuzz.inputs import inputs
+from tests.fuzz.secrets import secrets
 
 Check = Callable[[bytes], None]
 
@@ -293,5 +294,6 @@ PARSERS = {
     "commands": Parser(inputs(pieces.SHELL, pieces.COMMANDS), commands),
     "records": Parser(inputs(pieces.LINES, pieces.LOGS), records),
     "sources": Parser(inputs(pieces.SOURCES, pieces.FILES), sources),
+    "secrets": Parser(inputs(pieces.JSON, pieces.BODIES), secrets),
     "configurations": Parser(inputs(pieces.YAML, pieces.CONFIGS), configurations),
 }

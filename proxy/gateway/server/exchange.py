@@ -143,7 +143,7 @@ class Exchange:
         finally:
             if self._task is not None:
                 self._connection.server_state.tasks.discard(self._task)
-            if self._held.size:
+            if self._received > UNCOUNTED:
                 self._held.release()
             if self._answer is not _SENT:
                 self.abort()

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -163,20 +163,37 @@ def test_beyond_the_budget_the_longest_head_is_503(upstream: Upstream, tmp_path:
         assert heads[0].answer()[0].status == 200
 
 
+@contextlib.contextmanager
+def freed(kind: type) -> Iterator[None]:
+    """Fail if what the block makes of a kind is not freed without a garbage collection."""
+
+    def count() -> int:
+        return sum(isinstance(one, kind) for one in gc.get_objects())
+
+    gc.collect()
+    before = count()
+    gc.disable()
+    try:
+        yield
+        until(lambda: count() <= before)
+    finally:
+        gc.enable()
+
+
 def test_a_refused_body_is_freed_without_a_garbage_collection(upstream: Upstream, tmp_path: Path) -> None:
-    with proxy_for(upstream.url, tmp_path, limits={"body": "5000"}) as proxy:
-        gc.collect()
-        before = _errors()
-        gc.disable()
-        try:
-            with Wire(proxy.connect()) as caller:
-                caller.send(HEAD.encode() + b"Transfer-Encoding: chunked\r\n\r\n1770\r\n" + bytes(6000) + b"\r\n")
-                assert caller.answer()[0].status == 413
-                assert caller.ended()
-            until(lambda: _errors() <= before)
-        finally:
-            gc.enable()
+    with (
+        proxy_for(upstream.url, tmp_path, limits={"body": "5000"}) as proxy,
+        freed(errors.ProxyError),
+        Wire(proxy.connect()) as caller,
+    ):
+        caller.send(HEAD.encode() + b"Transfer-Encoding: chunked\r\n\r\n1770\r\n" + bytes(6000) + b"\r\n")
+        assert caller.answer()[0].status == 413
+        assert caller.ended()
 
 
-def _errors() -> int:
-    return sum(isinstance(one, errors.ProxyError) for one in gc.get_objects())
+@pytest.mark.parametrize("length", [2, 5000, 200_000])
+def test_a_request_is_freed_without_a_garbage_collection(upstream: Upstream, tmp_path: Path, length: int) -> None:
+    with proxy_for(upstream.url, tmp_path) as proxy, freed(exchange.Exchange), Wire(proxy.connect()) as caller:
+        caller.send(UPLOAD % length + bytes(length - 1))
+        caller.send(b"1")
+        assert caller.answer()[0].status == 200
