@@ -125,6 +125,9 @@ class _Transport(asyncio.Transport):
     def write_eof(self) -> None:
         """Do nothing."""
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Do nothing."""
+
     def pause_reading(self) -> None:
         """Do nothing."""
 
