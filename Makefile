@@ -83,11 +83,12 @@ bench-logs: engines ## what records cost at rest, and how fast ClickHouse report
 fuzz: install ## half a minute of made-up input for each parser in turn; SECONDS and SEED set others
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
-soak: install soak-strangers ## 200,000 calls with faults mixed in, 50 times kill -9, strangers; CALLS, SEED and KILLS set others
+soak: install ## 200,000 calls with faults mixed in, 50 times kill -9, and strangers; CALLS, SEED and KILLS set others
 	$(BIN)/python -m tests.soak --calls $(CALLS) --seed $(SEED)
 	KILLS=$(KILLS) $(BIN)/pytest tests/system/test_kill.py
+	$(BIN)/python -m tests.soak.strangers
 
-soak-strangers: install ## only its part strangers: what callers without a token can take, beside nginx
+soak-strangers: install ## only its last part: what callers without a token can take, beside nginx
 	$(BIN)/python -m tests.soak.strangers
 
 lock: install ## renew the locked versions from pyproject.toml

@@ -3,12 +3,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy import config
+from proxy import config, errors
 from proxy.cli import main
 from proxy.gateway.call import body, retries, slashes
 from proxy.gateway.delivery import PATIENCE
@@ -177,6 +178,7 @@ def test_the_limits_that_the_pages_state_are_those_that_hold() -> None:
     assert f"must be taken within {protocol.WRITE_TIMEOUT:g} s" in RUNNING
     assert f"{protocol.AHEAD_LIMIT} on a connection, then 503" in RUNNING
     assert f"or {body.FORWARDED_FROM >> 10} KiB of it have arrived" in RUNNING
+    assert [limit for limit in get_args(errors.Limit) if f"`{limit}`" not in RUNNING] == []
     assert f"without a call is closed after {protocol.KEEPALIVE} s |" in RUNNING
 
 

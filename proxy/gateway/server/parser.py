@@ -105,7 +105,7 @@ class RequestParser:
             data = escaped(data)
         left = self._feed_parser(data)
         if self._overhead > HEAD_LIMIT:
-            raise errors.HeadersTooLarge(f"The headers are over {HEAD_LIMIT} bytes.")
+            raise errors.HeadersTooLarge(f"The headers are over {HEAD_LIMIT} bytes.", limit="head_size")
         self._seen = self._seen[self._head_start :].lstrip(b"\r\n") if self.reading is _HEAD else b""
         self._head_start = 0
         return left
