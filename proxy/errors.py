@@ -234,7 +234,7 @@ class BrownedOut(ProxyError):
 
 
 class Overloaded(ProxyError):
-    """The proxy has as many calls in progress as it may have, or holds as much of them."""
+    """The proxy may have no more calls in progress, or hold no more bytes of requests."""
 
     status = 503
     code = "Overloaded"

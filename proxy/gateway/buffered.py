@@ -14,7 +14,6 @@ from proxy import errors
 UNCOUNTED = 4 << 10
 """Bytes of a request that are not counted. A connection takes more than that in any case."""
 
-
 Problem = Callable[[], errors.ProxyError]
 
 
@@ -53,7 +52,7 @@ class Budget:
 
 
 def _overloaded() -> errors.ProxyError:
-    return errors.Overloaded("The proxy holds as much of requests as it may.", limit="buffered")
+    return errors.Overloaded("The proxy cannot hold more bytes of requests at present.", limit="buffered")
 
 
 class Held:

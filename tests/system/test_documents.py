@@ -15,7 +15,8 @@ from proxy.gateway.call import body, retries, slashes
 from proxy.gateway.delivery import PATIENCE
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.server import exchange, protocol
-from proxy.gateway.upstream.connection import READ_SIZE
+from proxy.gateway.upstream import pool
+from proxy.gateway.upstream.connection import READ_SIZE, UPLOAD_STEP
 from proxy.gateway.upstream.upstream import ANSWER_LIMIT
 from proxy.withdrawn.current import PUBLISHED
 from tests.support.proxy import watched
@@ -175,6 +176,7 @@ def test_the_limits_that_the_pages_state_are_those_that_hold() -> None:
     assert f"needs {exchange.MIN_RATE >> 10} KiB/s on average after the first minute" in RUNNING
     assert exchange.RATE_GRACE == 60
     assert f"{READ_SIZE >> 10} KiB are read ahead" in RUNNING
+    assert f"nothing for {pool.STALLED:g} s, or sent less than {UPLOAD_STEP >> 10} KiB of a body" in RUNNING
     assert f"must be taken within {protocol.WRITE_TIMEOUT:g} s" in RUNNING
     assert f"{protocol.AHEAD_LIMIT} on a connection, then 503" in RUNNING
     assert f"or {body.FORWARDED_FROM >> 10} KiB of it have arrived" in RUNNING
