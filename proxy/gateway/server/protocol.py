@@ -152,8 +152,8 @@ class Protocol(asyncio.Protocol):
             self._parser.feed(data)
         except Exception as error:
             self._refuse(error)
-        if self._held.size or self._parser.unfinished > UNCOUNTED:
-            self._held.wait(self._parser.unfinished, self._give_up_head)
+        if self._held.size or len(self._parser.seen) > UNCOUNTED:
+            self._held.wait(len(self._parser.seen), self._give_up_head)
 
     def _give_up_head(self) -> None:
         self._parser = RequestParser(self)

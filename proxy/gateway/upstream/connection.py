@@ -241,13 +241,13 @@ class UpstreamConnection(asyncio.BufferedProtocol):
             return
         with contextlib.suppress(OSError):
             while self.state is State.BUSY and self.response.buffered < BUFFER_LIMIT:
-                if not (data := os.read(self._descriptor, READ_SIZE)):
+                if not (count := os.readv(self._descriptor, [self._read_buffer])):
                     return
                 if self._tls is None:
-                    self._received(data)
+                    self.buffer_updated(count)
                 else:
-                    self._tls.get_buffer(len(data))[: len(data)] = data
-                    self._tls.buffer_updated(len(data))
+                    self._tls.get_buffer(count)[:count] = self._read_buffer[:count]
+                    self._tls.buffer_updated(count)
 
     def _uploaded(self, upload: asyncio.Task[None]) -> None:
         if upload.cancelled():
@@ -288,14 +288,11 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         return self._read_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._received(bytes(self._read_buffer[:nbytes]))
-
-    def _received(self, data: bytes) -> None:
         if self.state is not State.BUSY:  # nothing was requested, and the next request must not get it
             self.abort()
             return
         response = self.response
-        response.feed(data)
+        response.feed(self._read_buffer[:nbytes].tobytes())
         if response.is_complete:
             self._finish()
         if response.status >= 400 and self._upload is not None:  # the rest is not wanted (RFC 9112, section 9.5)
