@@ -15,6 +15,7 @@ from proxy.config import Config
 from proxy.gateway.admin.hosts import own_names
 from proxy.gateway.admin.pages import Admin
 from proxy.gateway.admin.report import LiveReport
+from proxy.gateway.buffered import Budget
 from proxy.gateway.call.any_server import AnyServer
 from proxy.gateway.call.gateway import Gateway
 from proxy.gateway.call.policy import ActivePolicy, Clock
@@ -51,6 +52,7 @@ class App:
         self._admin_port = admin_port
         self._now = now
         self._upstream = Upstream(config.upstream, transport)
+        self._budget = Budget(max(config.limits.buffered, config.limits.body))
         self._metrics = metrics or Metrics(config)
         self._records = Records(config, self._metrics)
         self._admin = Admin(self._lifespan, self._metrics, LiveReport(config), own_names(config))
@@ -59,7 +61,7 @@ class App:
         self._digest = _digest(config)
         self._policy = ActivePolicy(config, key, now)
         self._gateway = Gateway(config, self._policy, self._upstream, self._records, self._metrics)
-        self._any_server = AnyServer(self)
+        self._any_server = AnyServer(self, self._budget)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a call to the listener that it came in on."""
@@ -111,7 +113,12 @@ class App:
             self._beat("start")
             beating = asyncio.create_task(self._keep_beating())
             await self.adopt(self._config)
-            yield {"connected": self._connected}
+            yield {
+                "connected": self._connected,
+                "budget": self._budget,
+                "refused": self._metrics.refused,
+                "sample": self._sample,
+            }
             self._policy.close()
             beating.cancel()
             self._beat("stop")
@@ -126,6 +133,9 @@ class App:
         while True:
             await asyncio.sleep(self._interval)
             self._beat("interval")
+
+    def _sample(self) -> None:
+        self._metrics.sampled(self._upstream.in_use, self._budget.total)
 
     def _beat(self, at: Literal["start", "interval", "stop"]) -> None:
         self._records.beat(self._now(), at, self._key_id, self._digest)
