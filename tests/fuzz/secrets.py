@@ -27,6 +27,8 @@ CONFIG = config.load(None, {})
 class _Records:
     """Keeps the records of calls, as they are written."""
 
+    instance = "host:1"
+
     def __init__(self) -> None:
         self.written = b""
 
