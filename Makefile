@@ -9,10 +9,10 @@ SEED ?= 1
 KILLS ?= 50
 SECONDS ?= 30
 
-.PHONY: help install demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-verdict soak fuzz lock clean
+.PHONY: help install demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-verdict soak soak-strangers fuzz lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## put trigger-shim and its locked dependencies into .venv
 
@@ -80,9 +80,13 @@ bench-verdict: install ## how often the verdict is wrong, and how long it waits,
 fuzz: install ## half a minute of made-up input for each parser in turn; SECONDS and SEED set others
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
-soak: install ## 200,000 calls with faults mixed in, then 50 times kill -9; CALLS, SEED and KILLS set others
+soak: install ## 200,000 calls with faults mixed in, 50 times kill -9, and strangers; CALLS, SEED and KILLS set others
 	$(BIN)/python -m tests.soak --calls $(CALLS) --seed $(SEED)
 	KILLS=$(KILLS) $(BIN)/pytest tests/system/test_kill.py
+	$(BIN)/python -m tests.soak.strangers
+
+soak-strangers: install ## only its last part: what callers without a token can take, beside nginx
+	$(BIN)/python -m tests.soak.strangers
 
 lock: install ## renew the locked versions from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

@@ -49,6 +49,22 @@ Outcome = Literal[
 ]
 
 
+Limit = Literal[
+    "in_flight",
+    "waiting_for_retry",
+    "upstream_connections",
+    "buffered",
+    "pipelined",
+    "head_size",
+    "head_time",
+    "path_size",
+    "body_size",
+    "body_time",
+    "body_rate",
+    "unread_answer",
+]
+"""The limits that refuse or end calls, as the metric names them."""
+
 _ADVICE: dict[RunStarted, str] = {
     "no": "No run was started.",
     "yes": "A run was started: do not call again.",
@@ -78,6 +94,7 @@ class ProxyError(Exception):
         proxy_error: the error type of ``Proxy-Status`` (RFC 9209, section 2.3).
         upstream_status: the status of a response that began but could not be used.
         retry_after: seconds until the caller may try again.
+        limit: the limit that refused the call, if one did.
     """
 
     status: int
@@ -94,9 +111,11 @@ class ProxyError(Exception):
         *,
         run_started: RunStarted | None = None,
         proxy_error: str | None = None,
+        limit: Limit | None = None,
         **details: str,
     ) -> None:
         super().__init__(message)
+        self.limit = limit
         self.run_started = run_started or self.run_started
         self.proxy_error = proxy_error or self.proxy_error
         self.message = message
@@ -215,7 +234,7 @@ class BrownedOut(ProxyError):
 
 
 class Overloaded(ProxyError):
-    """There are already ``limits.in_flight`` calls in progress."""
+    """The proxy may have no more calls in progress, or hold no more bytes of requests."""
 
     status = 503
     code = "Overloaded"

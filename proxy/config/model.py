@@ -51,6 +51,7 @@ class Limits:
     """How much the proxy accepts: bytes, calls and seconds."""
 
     body: Size = 1 << 20
+    buffered: Size = 64 << 20
     in_flight: Count = 1024
     drain_delay: Delay = 0.0
     drain: Seconds = 30.0

@@ -23,6 +23,7 @@ from proxy.config import Config
 from proxy.gateway.admin.hosts import own_names
 from proxy.gateway.admin.pages import Admin
 from proxy.gateway.admin.report import LiveReport
+from proxy.gateway.buffered import Budget
 from proxy.gateway.call.any_server import AnyServer
 from proxy.gateway.call.gateway import Gateway
 from proxy.gateway.call.policy import ActivePolicy, Clock
@@ -60,6 +61,7 @@ class App:
         self._admin_port = admin_port
         self._now = now
         self._upstream = Upstream(config.upstream, transport)
+        self._budget = Budget(max(config.limits.buffered, config.limits.body))
         self._metrics = metrics or Metrics(config)
         self._keeper, keep = _keeper(config, self._metrics, now)
         self._records = Records(config, self._metrics, keep)
@@ -69,7 +71,7 @@ class App:
         self._digest = _digest(config)
         self._policy = ActivePolicy(config, key, now)
         self._gateway = Gateway(config, self._policy, self._upstream, self._records, self._metrics)
-        self._any_server = AnyServer(self)
+        self._any_server = AnyServer(self, self._budget)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a call to the listener that it came in on."""
@@ -123,7 +125,12 @@ class App:
                 self._keeper.start()
             beating = asyncio.create_task(self._keep_beating())
             await self.adopt(self._config)
-            yield {"connected": self._connected}
+            yield {
+                "connected": self._connected,
+                "budget": self._budget,
+                "refused": self._metrics.refused,
+                "sample": self._sample,
+            }
             self._policy.close()
             beating.cancel()
             self._beat("stop")
@@ -140,6 +147,9 @@ class App:
         while True:
             await asyncio.sleep(self._interval)
             self._beat("interval")
+
+    def _sample(self) -> None:
+        self._metrics.sampled(self._upstream.in_use, self._budget.total)
 
     def _beat(self, at: Literal["start", "interval", "stop"]) -> None:
         self._records.beat(self._now(), at, self._key_id, self._digest)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from proxy.gateway.buffered import Held
 from proxy.gateway.delivery import Delivery
 from proxy.gateway.headers import Headers
 
@@ -21,6 +22,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
         version: of HTTP, as in ``1.1``.
         peer: address of the other end of the connection, if it has one.
         delivery: whether the response reaches the caller.
+        held: what is held of the request.
     """
 
     method: str
@@ -32,3 +34,4 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     version: str
     peer: str | None
     delivery: Delivery
+    held: Held = msgspec.field(default_factory=Held)

@@ -97,6 +97,7 @@ _REMOVED = {
 _REMOVED_TRANSLATED = {trusted: names | _spelled(TRANSLATED) for trusted, names in _REMOVED.items()}
 _REMOVED_WHOLE = _spelled(WHOLE)
 
+_HOP_FIELDS = frozenset({b"via", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 _HOPS = re.compile(rb"\d{1,9}")
 _FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5
@@ -273,7 +274,7 @@ def _folded(name: bytes) -> bytes:
     return name.replace(b"_", b"-")
 
 
-def _hops(request: Headers, first_values: Mapping[bytes, bytes], hop: Hop) -> list[Header]:
+def _hops(request: Headers, first_values: Mapping[bytes, bytes], hop: Hop) -> Headers:
     """The headers that say where a request came from.
 
     Args:
@@ -281,18 +282,26 @@ def _hops(request: Headers, first_values: Mapping[bytes, bytes], hop: Hop) -> li
         first_values: the first value of each header.
         hop: the last hop.
     """
-    hops = [(b"via", value) for value in values(request, b"via")] if b"via" in first_values else []
-    hops.append((b"via", _via(hop.version)))
-    ours = (
-        (b"x-forwarded-for", (hop.peer or "unknown").encode()),
-        (b"x-forwarded-proto", hop.scheme.encode()),
-        (b"x-forwarded-host", first_values.get(b"host", b"")),
-    )
-    for name, own in ours:
-        known = [*values(request, name), own] if hop.trusted and name in first_values else [own]
-        if value := b", ".join(filter(None, known)):
-            hops.append((name, value))
+    host = first_values.get(b"host", b"")
+    own = _last_hop(hop.peer, hop.scheme, hop.version, host)
+    if host and _HOP_FIELDS.isdisjoint(first_values):
+        return own
+    hops = [(b"via", value) for value in values(request, b"via")]
+    for name, value in own:
+        known = values(request, name) if hop.trusted and name != b"via" else []
+        if all_values := b", ".join(filter(None, [*known, value])):
+            hops.append((name, all_values))
     return hops
+
+
+@functools.lru_cache(128)  # callers choose the host
+def _last_hop(peer: str | None, scheme: str, version: str, host: bytes) -> Headers:
+    return (
+        (b"via", _via(version)),
+        (b"x-forwarded-for", (peer or "unknown").encode()),
+        (b"x-forwarded-proto", scheme.encode()),
+        (b"x-forwarded-host", host),
+    )
 
 
 @functools.lru_cache(8)

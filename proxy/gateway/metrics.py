@@ -4,7 +4,7 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
@@ -22,7 +22,7 @@ from proxy.callers.log.journal import memory_folder
 from proxy.callers.record import CallRecord
 from proxy.callers.report.policy_effect import refusal_dates
 from proxy.config import Config
-from proxy.errors import Outcome
+from proxy.errors import Limit, Outcome
 from proxy.withdrawn.endpoints import ENDPOINTS
 from proxy.withdrawn.lifecycle import PolicySubject
 
@@ -44,6 +44,9 @@ SUPERVISOR = "supervisor"
 NAMESPACE = "trigger_shim"
 
 Kind = Literal["withdrawn", "pass_through"]
+
+ConnectionKind = Literal["run_starting", "other"]
+"""What a connection to the service is for: calls that start runs, or all others."""
 
 # Prometheus misses the first increase of a series that did not exist before, so these exist from the start.
 _EXPECTED: tuple[tuple[Outcome, int], ...] = (
@@ -94,6 +97,9 @@ class Metrics:
         in_flight = gauge("calls_in_flight", "Calls under way.", ["kind"])
         self._connections = gauge("connections", "Open connections of callers.")
         gauge("workers", "Processes that serve.").set(1)
+        refusals = counter("refusals", "Calls that a limit of the proxy refused or ended.", ["limit"])
+        upstream_connections = gauge("upstream_connections", "Connections to the service in use.", ["kind"])
+        self._buffered = gauge("buffered_bytes", "What is held of requests.")
         self._records = counter("caller_log_records", "Records and heartbeats that were written.")
         self._failures = counter("caller_log_write_failures", "Those that could not be written.")
         latest = partial(Gauge, namespace=NAMESPACE, registry=own, multiprocess_mode="max")
@@ -107,6 +113,8 @@ class Metrics:
 
         # labels() is slow, so its results are kept. All series are created now: a full disk must not fail a call later.
         self._in_flight = {kind: in_flight.labels(kind) for kind in get_args(Kind)}
+        self._refusals = {limit: refusals.labels(limit).inc for limit in get_args(Limit)}
+        self._in_use = {kind: upstream_connections.labels(kind) for kind in get_args(ConnectionKind)}
         self._callers = {OTHER: self._by_caller.labels(OTHER).inc}
         self.configure(config)
         self._count: dict[tuple[str, Outcome, int], Callable[[], None]] = {}
@@ -175,6 +183,21 @@ class Metrics:
     def connected(self, by: int) -> None:
         """Add to the number of open connections."""
         self._connections.inc(by)
+
+    def refused(self, limit: Limit) -> None:
+        """Count a call that a limit refused or ended."""
+        self._refusals[limit]()
+
+    def sampled(self, in_use: Mapping[ConnectionKind, int], buffered: int) -> None:
+        """Set what changes with each call; it is set about once a second, to cost calls nothing.
+
+        Args:
+            in_use: connections to the service.
+            buffered: bytes that are held of requests.
+        """
+        for kind, connections in in_use.items():
+            self._in_use[kind].set(connections)
+        self._buffered.set(buffered)
 
     def exposition(self, accept: str) -> tuple[str, bytes]:
         """Return everything in the format that ``Accept`` asks for: that of Prometheus, or OpenMetrics.

@@ -80,7 +80,7 @@ def fit(columns: Sequence[Column], dispensable: Iterable[str], width: int) -> di
     left = width - sum(shown.values()) - _GAP * (len(shown) - 1)
     first = columns[0].title
     shown[first] = max(shown[first] + min(left, 0), 1)
-    growing = sorted(cuttable.keys() & shown.keys(), key=lambda title: full[title] - shown[title])
+    growing = sorted(filter(cuttable.__contains__, shown), key=lambda title: full[title] - shown[title])
     for others, title in zip(reversed(range(len(growing))), growing, strict=True):
         more = min(full[title] - shown[title], max(left, 0) // (others + 1))
         shown[title] += more

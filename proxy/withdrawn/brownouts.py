@@ -8,7 +8,7 @@ from bisect import insort
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from fnmatch import fnmatchcase
-from itertools import groupby
+from itertools import groupby, islice
 from typing import NamedTuple
 
 from cronsim import CronSim, CronSimError
@@ -78,16 +78,22 @@ def _begins(cron: str, zone: tzinfo, near: datetime, *, backwards: bool = False)
     # not those of half an hour, and it goes wrong if it starts in the repeated hour.
     local_times = [(near + step).astimezone(zone).replace(tzinfo=None) - step for step in (-_DAY, timedelta(0), _DAY)]
     start = max(local_times) + _SECOND if backwards else min(local_times)  # it leaves out the time that it starts at
-    expression = CronSim(cron, start, reverse=backwards)
-    is_hourly = len(expression.hours) == 24
     waiting: list[datetime] = []
-    for local in expression:
-        begins = _moments(local, zone, is_hourly=is_hourly)
+    for local in CronSim(cron, start, reverse=backwards):
+        begins = _moments(local, zone, is_hourly=_is_hourly(cron))
         for begin in begins:
             insort(waiting, begin)
         # What begins at a later local time can come before some of these, but not before the first of them.
         while begins and waiting and (waiting[-1] >= begins[-1] if backwards else waiting[0] <= begins[0]):
             yield waiting.pop(-1 if backwards else 0)
+
+
+@functools.lru_cache(256)
+def _is_hourly(cron: str) -> bool:
+    """Whether it is for every hour of a day."""
+    *_, hours, _day, _month, _weekday = cron.split()
+    begins = islice(CronSim(f"0 {hours} * * *", datetime(2024, 1, 1, tzinfo=UTC)), 24)
+    return len({begin.hour for begin in begins}) == 24
 
 
 def _moments(local: datetime, zone: tzinfo, *, is_hourly: bool) -> list[datetime]:

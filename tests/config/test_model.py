@@ -20,7 +20,7 @@ listen: 127.0.0.1:8080          # legacy tooling points here
 admin: 127.0.0.1:9901           # health, metrics, the callers page; null switches it off
 workers: 1
 upstream:  {url: https://api.sourcecraft.tech, connect_timeout: 5, timeout: 60, keepalive: 5, max_connections: 512}
-limits:    {body: 1MiB, in_flight: 1024, drain_delay: 0, drain: 30, retry_window: 60}
+limits:    {body: 1MiB, buffered: 64MiB, in_flight: 1024, drain_delay: 0, drain: 30, retry_window: 60}
 lifecycle: {deprecated: 2025-12-01, sunset: null, documentation: https://example.org/x, brownouts: [], freeze: null}
 callers:   {log: logs/callers.jsonl, heartbeat: 300, trusted_proxies: [127.0.0.0/8, "::1/128"], header: null,
             fingerprint_key: null, known: [], gone: []}

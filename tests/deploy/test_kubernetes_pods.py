@@ -120,22 +120,23 @@ def test_a_container_that_is_killed_leaves_its_calls_to_the_next_one_in_its_pod(
 
 
 def test_the_largest_calls_fit_into_memory(running: Container, upstream: Upstream, tmp_path: Path) -> None:
-    found = re.search(r"so that (\d+) of the largest fit", README)
+    found = re.search(r"(\d+) MiB with as many\s+bodies as `limits.buffered` allows", README)
     assert found is not None
+    limits = running.manifests.settings(tmp_path).limits
+    number = limits.buffered // limits.body
     release = threading.Event()
     upstream.script = held(release)
-    body = b'{"input":{"values":[{"name":"a","value":"%s"}]}}' % (
-        b"x" * (running.manifests.settings(tmp_path).limits.body - 64)
-    )
+    body = b'{"input":{"values":[{"name":"a","value":"%s"}]}}' % (b"x" * (limits.body - 64))
     head = b"POST /acme/shop/ci_workflows/build/trigger HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
     limit = quantity(running.manifests.container["resources"]["limits"]["memory"])
     limit -= quantity(running.manifests.volume("journal")[0]["emptyDir"]["sizeLimit"])
     with contextlib.ExitStack() as calls:
-        for _ in range(int(found[1])):
+        for _ in range(number):
             calls.enter_context(running.on("http").connect()).sendall(head + body)
-        until(lambda: len(upstream.received) == int(found[1]))
+        until(lambda: len(upstream.received) == number)
         release.set()
     most = Path(f"/proc/{running.process.pid}/status").read_text().partition("VmHWM:")[2].split()[0]
+    assert int(most) >> 10 < 1.15 * int(found[1])
     assert int(most) << 10 < limit
 
 

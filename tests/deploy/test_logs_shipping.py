@@ -104,7 +104,7 @@ def test_what_is_no_record_is_not_shipped(sent: bytes, vector: Vector) -> None:
     assert vector.ship(sent) is None
 
 
-def test_the_report_reads_the_same_records(tmp_path: Path) -> None:
+def test_the_report_reads_the_same_records_and_those_in_arrays(tmp_path: Path) -> None:
     lines = [
         *RECORDS.values(),
         *(before + RECORD for before in BEHIND.values()),
@@ -115,7 +115,7 @@ def test_the_report_reads_the_same_records(tmp_path: Path) -> None:
     file = tmp_path / "callers.jsonl"
     file.write_bytes(b"\n".join(lines))
     reader = Reader([str(file)])
-    assert sum(len(records) for records, _ in reader) == len(RECORDS) + len(BEHIND) + 2
+    assert sum(len(records) for records, _ in reader) == len(RECORDS) + len(BEHIND) + 3
 
 
 def test_loki_has_a_record_at_its_own_time_under_labels_that_nobody_makes_up(vector: Vector) -> None:

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy import config
+from proxy.gateway.call.body import FORWARDED_FROM
 from proxy.gateway.server import protocol
 from proxy.gateway.server.protocol import KEEPALIVE
 from proxy.withdrawn import endpoints
@@ -294,9 +295,11 @@ def _connections_to(port: int, table: str) -> set[str]:
 def test_a_body_is_handed_on_as_it_comes_however_long_it_is(tmp_path: Path) -> None:
     with fronted(tmp_path, SWITCH) as front, Wire(front.connect()) as wire:
         length = 3 << 20  # more than nginx takes unless told
-        wire.send(f"PUT /upload HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\nfirst".encode())
+        wire.send(
+            f"PUT /upload HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n".encode() + bytes(FORWARDED_FROM)
+        )
         until(lambda: _has_begun(front))
-        wire.send(b"x" * (length - 5))
+        wire.send(b"x" * (length - FORWARDED_FROM))
         assert wire.answer().status == 200
         assert len(front.upstream.received[-1].body) == length
 

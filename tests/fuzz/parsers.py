@@ -29,6 +29,7 @@ from proxy.withdrawn import curl, endpoints, replacement, run_workflows, trigger
 from proxy.withdrawn.curl import CurlError
 from tests.fuzz import pieces
 from tests.fuzz.inputs import inputs
+from tests.fuzz.secrets import secrets
 
 Check = Callable[[bytes], None]
 
@@ -123,6 +124,9 @@ class _Transport(asyncio.Transport):
         return True
 
     def write_eof(self) -> None:
+        """Do nothing."""
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Do nothing."""
 
     def pause_reading(self) -> None:
@@ -306,5 +310,6 @@ PARSERS = {
     "records": Parser(inputs(pieces.LINES, pieces.LOGS), records),
     "lines": Parser(inputs(pieces.LINES, pieces.LOGS), lines),
     "sources": Parser(inputs(pieces.SOURCES, pieces.FILES), sources),
+    "secrets": Parser(inputs(pieces.JSON, pieces.BODIES), secrets),
     "configurations": Parser(inputs(pieces.YAML, pieces.CONFIGS), configurations),
 }

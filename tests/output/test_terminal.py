@@ -101,6 +101,12 @@ def test_a_long_text_is_cut_to_leave_room_for_another(monkeypatch: pytest.Monkey
     assert lines[1] == "x" * 71 + "…  team-a"
 
 
+def test_long_texts_share_what_is_left() -> None:
+    long = [Column(title, ["x" * 300], min_width=width) for title, width in (("name", 20), ("owner", 10))]
+
+    assert fit([*long, Column("user", ["x" * 12], min_width=10)], [], 80) == {"name": 37, "owner": 27, "user": 12}
+
+
 def test_columns_stay_in_line_behind_wide_and_combining_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = shown(monkeypatch, 80, [Column("name", ["夜", "e\u0301", "ab"], min_width=9), Column("state", ["x"] * 3)])
 

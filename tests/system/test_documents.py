@@ -3,17 +3,20 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy import config
+from proxy import config, errors
 from proxy.cli import main
 from proxy.gateway.call import body, retries, slashes
 from proxy.gateway.delivery import PATIENCE
 from proxy.gateway.metrics import Metrics
-from proxy.gateway.server import protocol
+from proxy.gateway.server import exchange, protocol
+from proxy.gateway.upstream import pool
+from proxy.gateway.upstream.connection import READ_SIZE, UPLOAD_STEP
 from proxy.gateway.upstream.upstream import ANSWER_LIMIT
 from proxy.withdrawn.current import PUBLISHED
 from tests.support.proxy import watched
@@ -167,9 +170,17 @@ def test_the_scan_that_the_readme_shows_gives_what_it_shows(tmp_path: Path) -> N
 
 
 def test_the_limits_that_the_pages_state_are_those_that_hold() -> None:
-    assert f"fields, sent within {protocol.HEAD_TIMEOUT:g} s |" in RUNNING
-    assert f"the body of a trigger within {body.WHOLE_BODY_TIMEOUT:g} s; " in RUNNING
+    assert f"fields, sent within {protocol.HEAD_TIMEOUT:g} s; " in RUNNING
+    assert f"the body of a trigger within {body.WHOLE_BODY_TIMEOUT:g} s. " in RUNNING
     assert f"may pause for {protocol.BODY_TIMEOUT:g} s" in RUNNING
+    assert f"needs {exchange.MIN_RATE >> 10} KiB/s on average after the first minute" in RUNNING
+    assert exchange.RATE_GRACE == 60
+    assert f"{READ_SIZE >> 10} KiB are read ahead" in RUNNING
+    assert f"nothing for {pool.STALLED:g} s, or sent less than {UPLOAD_STEP >> 10} KiB of a body" in RUNNING
+    assert f"must be taken within {protocol.WRITE_TIMEOUT:g} s" in RUNNING
+    assert f"{protocol.AHEAD_LIMIT} on a connection, then 503" in RUNNING
+    assert f"or {body.FORWARDED_FROM >> 10} KiB of it have arrived" in RUNNING
+    assert [limit for limit in get_args(errors.Limit) if f"`{limit}`" not in RUNNING] == []
     assert f"without a call is closed after {protocol.KEEPALIVE} s |" in RUNNING
 
 

@@ -8,10 +8,12 @@ import pytest
 from proxy import config, errors
 from proxy.callers import identity
 from proxy.callers.log import reader
+from proxy.callers.report import succession
 from proxy.callers.report.aggregator import DEFAULT_LIMITS
 from proxy.gateway.admin import report
 from proxy.gateway.call import body, retries, slashes, withdrawn_call
 from proxy.gateway.server import descriptors, exchange, protocol, request
+from proxy.gateway.upstream import connection, pool
 from proxy.gateway.upstream.upstream import ANSWER_LIMIT
 from proxy.output import writer
 from tests.support.paths import ROOT
@@ -34,11 +36,25 @@ HELD: dict[str, tuple[str, type[errors.ProxyError] | None]] = {
     "path of a withdrawn call": (size(withdrawn_call.MAX_PATH), errors.PathTooLong),
     "body of a call that starts a run": (size(LIMITS.body), errors.BodyTooLarge),
     "time for such a body": (f"{body.WHOLE_BODY_TIMEOUT:g} s", errors.RequestTimeout),
-    "pause in any other body": (f"{protocol.BODY_TIMEOUT:g} s", None),
+    "pause in any other body": (f"{protocol.BODY_TIMEOUT:g} s", errors.RequestTimeout),
+    "rate of any other body": (
+        f"{size(exchange.MIN_RATE)}/s on average after {exchange.RATE_GRACE:g} s",
+        errors.RequestTimeout,
+    ),
+    "start of such a body": (
+        f"{size(body.FORWARDED_FROM)}, or all of it, before it takes a connection to the service",
+        None,
+    ),
+    "what is held of all requests": (f"{size(LIMITS.buffered)} a process", errors.Overloaded),
     "body that waits to be read": (f"{size(exchange.BUFFER_LIMIT)} a connection", None),
     "requests sent ahead": (f"{protocol.AHEAD_LIMIT} a connection", errors.Overloaded),
     "idle connection": (f"{protocol.KEEPALIVE} s", None),
+    "answer that waits for its caller": (f"{size(connection.READ_SIZE)} at a time", None),
     "answer that is not read": (f"{protocol.WRITE_TIMEOUT:g} s", None),
+    "caller that neither reads nor sends while others wait for the service": (
+        f"{pool.STALLED:g} s",
+        errors.RequestTimeout,
+    ),
     "calls under way": (f"{LIMITS.in_flight} that start runs, as many others", errors.Overloaded),
     "connections to the service": (
         f"{DEFAULTS.upstream.max_connections} for each of the two kinds",
@@ -56,6 +72,7 @@ HELD: dict[str, tuple[str, type[errors.ProxyError] | None]] = {
     "records that wait for a stalled disk": (f"{writer.LINES:,} records, {size(writer.BYTES)}", None),
     "callers kept in mind": (str(identity._MAX_CACHED), None),
     "tools named for a slash": (f"{slashes.MAX_NAMED} a process", None),
+    "tools known from before the freeze by where they call from": (size(succession.MAX_BYTES), None),
     "rows of a report": (
         f"{DEFAULT_LIMITS.callers:,} callers, {DEFAULT_LIMITS.networks} networks of strangers",
         None,

@@ -124,7 +124,7 @@ def _earliest(report: CallerReport, quote: Callable[[str], str]) -> str:
     if report.safe_at is None:
         return ""
     last = f" (the last caller is {quote(shortened(report.last.name))})" if report.last is not None else ""
-    gone = " and the silent hosts are gone" if any(doubt.safe_at is None for doubt in report.doubts) else ""
+    gone = " and the silent hosts are gone" if report.has_silent_hosts else ""
     return f"; {minute(report.safe_at)} at the earliest, if nobody calls again{gone}{last}"
 
 

@@ -23,7 +23,6 @@ _LONGEST_LINE = 8 << 10
 _COUNTED = ("tokens", "addresses", "errors", "ignored_fields", "trigger_fields")
 
 _detail = msgspec.json.Decoder(CallDetail).decode
-_last_call = msgspec.json.Decoder(LastCall).decode
 
 
 class Use(msgspec.Struct):
@@ -111,7 +110,8 @@ class Detail:
                 self._count("trigger_fields", name)
         self._add_use(call, detail)
         if len(self.latest) < LAST_CALLS or call.ts > self.latest[0][0]:
-            self._keep(call.ts, msgspec.msgpack.encode(msgspec.structs.astuple(_last_call(line))[1:]))
+            shown = detail.method, detail.path, call.status, call.outcome
+            self._keep(call.ts, msgspec.msgpack.encode((*shown, detail.request_id, detail.error_code, detail.run)))
 
     def add_stored(self, key: CallKey, calls: int, details: KeyDetails) -> None:
         """Count calls that the ledger holds.

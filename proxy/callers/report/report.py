@@ -69,6 +69,11 @@ class CallerReport(NamedTuple):
         return max(blocking, key=lambda pair: pair[0])[1] if blocking else None
 
     @property
+    def has_silent_hosts(self) -> bool:
+        """Whether somebody must say that hosts are gone before it can be safe."""
+        return any(doubt.safe_at is None for doubt in self.doubts)
+
+    @property
     def is_planned(self) -> bool:
         """Whether any caller is refused, or will be affected by a change."""
         return any(row.effect.refusal is not None or row.effect.next_change is not None for row in self.callers)

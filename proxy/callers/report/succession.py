@@ -12,7 +12,9 @@ from proxy.callers.report.budget import Budget
 from proxy.callers.report.strangers import network_row
 from proxy.callers.report.tally import CallKey
 
-_SIZE = 8 << 20
+MAX_BYTES = 8 << 20
+"""Memory for origins."""
+
 _OVERHEAD = 300
 
 
@@ -48,8 +50,9 @@ class Successions:
         self.predecessors: dict[Origin, str] = {}
         self._freeze = freeze
         self._last: dict[Origin, datetime] = {}
+        self._earlier: set[str] = set()
         self._later: dict[str, set[Origin]] = {}
-        self._room = Budget(_SIZE)
+        self._room = Budget(MAX_BYTES)
 
     def add(self, caller: str, key: CallKey, first: datetime, last: datetime) -> None:
         """Add calls of a caller with the same key, by the times of the first and the last one."""
@@ -57,12 +60,13 @@ class Successions:
         if origin is None:
             return
         if first < self._freeze:
+            self._earlier.add(caller)
             before = self._last.get(origin)
             if before is None and not self._has_room(origin):
                 return
             if before is None or first > before:
                 self.predecessors[origin], self._last[origin] = caller, first
-        if last >= self._freeze:
+        if last >= self._freeze and caller not in self._earlier:
             later = self._later.setdefault(caller, set())
             if origin not in later and self._has_room(origin):
                 later.add(origin)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxy import errors
+from proxy.gateway.buffered import Budget, Held
 from proxy.gateway.call.result import proxy_error_response
 from proxy.gateway.delivery import Delivery, State
 from proxy.gateway.head import EXTENSION, Head
@@ -20,13 +21,14 @@ from proxy.gateway.server.request import target_of, validate_head
 class AnyServer:
     """ASGI middleware for an application that needs the head of each call."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, budget: Budget) -> None:
         self._app = app
+        self._budget = budget
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
         try:
-            head = _head(scope)
+            head = _head(scope, Held(self._budget))
         except errors.ProxyError as error:
             await proxy_error_response(error, uuid.uuid4().hex, starts_run=True)(scope, receive, send)
             return
@@ -44,9 +46,10 @@ class AnyServer:
             await self._app({**scope, "extensions": {EXTENSION: head}}, messages.get, send_if_connected)
         finally:
             receiving.cancel()
+            head.held.release()
 
 
-def _head(scope: Scope) -> Head:
+def _head(scope: Scope, held: Held) -> Head:
     """The head of a call.
 
     Raises:
@@ -61,7 +64,8 @@ def _head(scope: Scope) -> Head:
     validate_head(version, 0, headers, first_values)
     client = scope.get("client")  # on a Unix socket there is none
     peer = client[0] if client else None
-    return Head(method, path, target, headers, first_values, scope.get("scheme", "http"), version, peer, Delivery())
+    scheme, delivery = scope.get("scheme", "http"), Delivery()
+    return Head(method, path, target, headers, first_values, scheme, version, peer, delivery, held)
 
 
 async def _receive_all(receive: Receive, messages: asyncio.Queue[Message], delivery: Delivery) -> None:

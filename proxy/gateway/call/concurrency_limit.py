@@ -1,6 +1,7 @@
 """How many calls may be in progress at once."""
 
 from proxy import errors
+from proxy.errors import Limit
 
 
 class ConcurrencyLimit:
@@ -8,13 +9,15 @@ class ConcurrencyLimit:
 
     Args:
         limit: how many.
+        name: of the limit, for the metric.
 
     Raises:
         errors.Overloaded: on entering, if that many are in progress.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, name: Limit = "in_flight") -> None:
         self._limit = self._free = limit
+        self._name = name
 
     @property
     def is_used(self) -> bool:
@@ -23,7 +26,7 @@ class ConcurrencyLimit:
 
     def __enter__(self) -> None:
         if self._free == 0:
-            raise errors.Overloaded("The proxy has as many calls in progress as it may have.")
+            raise errors.Overloaded("The proxy has as many calls in progress as it may have.", limit=self._name)
         self._free -= 1
 
     def __exit__(self, *_: object) -> None:

@@ -10,7 +10,7 @@ from proxy.config import Config
 from proxy.gateway import headers
 from proxy.gateway.call import refusal, result
 from proxy.gateway.call.accounting import Accounting, RecordedAccounting
-from proxy.gateway.call.body import iter_body, read_body
+from proxy.gateway.call.body import begun_body, read_body
 from proxy.gateway.call.concurrency_limit import ConcurrencyLimit
 from proxy.gateway.call.policy import ActivePolicy
 from proxy.gateway.call.records import Records
@@ -87,7 +87,7 @@ class Gateway:
         except ClientDisconnected:
             pass
         except Exception as problem:
-            error = _as_proxy_error(problem, call.request_id)
+            error = self._as_proxy_error(problem, call.request_id)
             accounting.result = result.failed(error, call.request_id, starts_run=match.endpoint.starts_run)
         except BaseException:
             accounting.finish()
@@ -114,7 +114,7 @@ class Gateway:
     async def _start_run(self, call: WithdrawnCall, receive: Receive, accounting: RecordedAccounting) -> CallResult:
         """Forward a call that starts a run, unless it is a retry: that takes over the run of its lost try."""
         head, translates = call.head, call.match.endpoint.is_trigger
-        body = await read_body(receive, head.first_values.get(b"content-length"), self._body_limit)
+        body = await read_body(receive, head.held, head.first_values.get(b"content-length"), self._body_limit)
         request = trigger.to_successor(body, call.workflow or "") if translates else run_workflows.to_successor(body)
         accounting.request = request
         key = key_of(head.first_values.get(b"authorization", b""), head.target, body)
@@ -154,7 +154,7 @@ class Gateway:
             pass
         except Exception as problem:
             call_id = request_id_of(head.first_values)
-            accounting.result = result.failed(_as_proxy_error(problem, call_id), call_id)
+            accounting.result = result.failed(self._as_proxy_error(problem, call_id), call_id)
         finally:
             accounting.finish()
         if accounting.result.response is not None and responder.status is None:
@@ -181,7 +181,7 @@ class Gateway:
             fields = [header for header in fields if header[0] != b"x-request-id"]
             fields.append((b"x-request-id", call.request_id.encode()))
         has_body = b"transfer-encoding" in head.first_values or head.first_values.get(b"content-length", b"0") != b"0"
-        body = iter_body(receive) if has_body else None
+        body = await begun_body(receive, head.held) if has_body else None
         with self._relayed:
             accounting.forward_started()
             async with self._upstream.stream(head.method, target, fields, body) as answer:
@@ -190,6 +190,17 @@ class Gateway:
                 if call is not None:
                     back = result.identified([*back, *call.announcement()], call.request_id)
                 await responder.stream(answer.status, back, answer.body, accounting.response_ending)
+
+    def _as_proxy_error(self, problem: Exception, request_id: str) -> errors.ProxyError:
+        if isinstance(problem, errors.ProxyError):
+            if problem.limit is not None:
+                self._metrics.refused(problem.limit)
+            # Its frames hold the body, and would live until the next full garbage collection.
+            problem.__traceback__ = problem.__context__ = problem.__cause__ = None
+            return problem
+        exception, place = type(problem).__name__, _where(problem)
+        log.error("internal_error", during="a call", exception=exception, place=place, request_id=request_id)
+        return errors.InternalError("The proxy failed.")
 
     def _identify(self, head: Head, match: Match) -> WithdrawnCall:
         snapshot, now = self._policy.snapshot, self._policy.now()
@@ -202,14 +213,6 @@ class Gateway:
 
 def _successor_target(call: WithdrawnCall) -> bytes:
     return call.match.successor.encode("latin-1") + call.head.target.removeprefix(call.head.path)
-
-
-def _as_proxy_error(problem: Exception, request_id: str) -> errors.ProxyError:
-    if isinstance(problem, errors.ProxyError):
-        return problem
-    exception, place = type(problem).__name__, _where(problem)
-    log.error("internal_error", during="a call", exception=exception, place=place, request_id=request_id)
-    return errors.InternalError("The proxy failed.")
 
 
 def _where(fault: Exception) -> str:

@@ -48,7 +48,7 @@ class Retries:
     def __init__(self, window: float, now: Callable[[], float], *, patience: float, waiting: int) -> None:
         self._window = window
         self._now = now
-        self.patience, self.limit = patience, ConcurrencyLimit(waiting)
+        self.patience, self.limit = patience, ConcurrencyLimit(waiting, "waiting_for_retry")
         self._numbers = itertools.count()
         self._doubtful: dict[bytes, list[Try]] = {}
         self._stored: dict[bytes, deque[tuple[float, LegacyResponse]]] = {}
@@ -186,7 +186,9 @@ class Try:
                 with self._retries.limit:
                     return await self._take_over_from(earlier)
         except TimeoutError:
-            raise errors.Overloaded("Earlier calls with the same token, path and body are still in progress.") from None
+            raise errors.Overloaded(
+                "Earlier calls with the same token, path and body are still in progress.", limit="waiting_for_retry"
+            ) from None
 
     def _earlier(self) -> "Try | None":
         return self._retries.find(self.key, self.number)

@@ -95,7 +95,7 @@ class WithdrawnCall(msgspec.Struct, frozen=True, gc=False):
 
 def _check_length(path: bytes) -> None:
     if len(path) > MAX_PATH:
-        raise PathTooLong(f"The path has more than {MAX_PATH >> 10} KiB; check the URL.")
+        raise PathTooLong(f"The path has more than {MAX_PATH >> 10} KiB; check the URL.", limit="path_size")
 
 
 def _identify(head: Head, match: Match, policy: PolicySnapshot, name_header: bytes, workflow: str | None) -> Caller:

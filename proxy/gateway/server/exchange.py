@@ -6,11 +6,13 @@ import http
 import socket
 import struct
 import uuid
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from starlette.types import ASGIApp, Message, Scope
 
 from proxy import errors
+from proxy.gateway.buffered import UNCOUNTED, Budget, Problem
 from proxy.gateway.delivery import State
 from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.headers import Header, Headers, members
@@ -19,6 +21,12 @@ from proxy.output.diagnostics import log
 
 BUFFER_LIMIT = 64 << 10
 """Bytes of a request's body that may wait for the application. Reading pauses beyond them."""
+
+MIN_RATE = 1 << 10
+"""Bytes a second in which a body must arrive on average. Only time in which the application waits for it counts."""
+
+RATE_GRACE = 60.0
+"""Seconds that a body may take in addition, whatever its size."""
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b" % (status, status.phrase.encode()) for status in http.HTTPStatus}
 _NO_BODY = frozenset({204, 304})
@@ -31,9 +39,13 @@ class ServerState:
         default_headers: are added to every answer.
         tasks: answer the requests under way.
         connections: the open ones.
+        budget: for what is held of requests.
+        refused: called for each request that a limit of the server refuses.
     """
 
     def __init__(self) -> None:
+        self.budget = Budget()
+        self.refused: Callable[[errors.Limit], None] = lambda _: None
         self.default_headers: list[Header] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.connections: set[Any] = set()
@@ -94,7 +106,8 @@ class Exchange:
         self._scope = scope
         self._method, self._version = scope["method"], scope["http_version"]
         call: Head = scope["extensions"][EXTENSION]
-        self.delivery = call.delivery
+        self.delivery, self._held = call.delivery, call.held
+        self._task: asyncio.Task[None] | None = None  # once the application runs
         # of the request
         self._body = _ARRIVING if has_body else _COMPLETE
         self._buffer = bytearray()
@@ -104,6 +117,9 @@ class Exchange:
             and self._version == "1.1"
             and b"100-continue" in members(scope["headers"], b"expect")
         )
+        self._received = 0  # bytes of the body
+        self._waited = 0.0  # seconds for which the application has waited for more of it
+        self._waits_since = 0.0
         # of the answer
         self._answer = _PENDING
         self._head: bytes | None = None  # held back until the first piece of the body, to send both in one write
@@ -125,7 +141,10 @@ class Exchange:
         except Exception as fault:
             log.error("internal_error", during="answering a request", exception=type(fault).__name__)
         finally:
-            self._connection.server_state.tasks.discard(self._task)
+            if self._task is not None:
+                self._connection.server_state.tasks.discard(self._task)
+            if self._received > UNCOUNTED:
+                self._held.release()
             if self._answer is not _SENT:
                 self.abort()
 
@@ -133,6 +152,11 @@ class Exchange:
     def waiting(self) -> bool:
         """Whether the application waits for more of the body."""
         return self._body is _ARRIVING and self._more_body_arrived is not None
+
+    def is_too_slow(self, now: float) -> bool:
+        """Whether the application has waited too long for what has arrived of the body so far."""
+        waited = self._waited + now - self._waits_since
+        return self.waiting and waited > RATE_GRACE + self._received / MIN_RATE
 
     def abort(self) -> None:
         """Break off the connection, so that the caller does not take an incomplete answer for a complete one."""
@@ -143,27 +167,40 @@ class Exchange:
 
     def feed(self, body: bytes) -> None:
         """Add a piece of the request's body."""
-        if self._answer is _SENT:
+        if self._answer is _SENT or self._body is _BROKEN:
             return
         self._expects_continue = False
+        self._received += len(body)
         self._buffer += body
-        if len(self._buffer) > BUFFER_LIMIT:
-            self._connection.transport.pause_reading()
+        if len(self._buffer) > UNCOUNTED:
+            if len(self._buffer) > BUFFER_LIMIT:
+                self._connection.transport.pause_reading()
+            self._held.wait(len(self._buffer), self.break_off)
         self._wake_receiver()
 
     def feed_end(self) -> None:
         """Mark the request's body as complete."""
-        self._body = _COMPLETE
-        self._wake_receiver()
+        if self._body is not _BROKEN:
+            self._body = _COMPLETE
+            self._wake_receiver()
+
+    def refuse(self, problem: Problem) -> None:
+        """Give up the rest of the request's body, and tell the application why."""
+        self._held.refuse(problem)
+        self.break_off()
 
     def break_off(self) -> None:
         """Give up the rest of the request's body, which cannot be read."""
         self.keep_alive = False
         self._body = _BROKEN
+        self._buffer.clear()
+        self._held.wait(0)
         self._wake_receiver()
 
     def disconnect(self) -> None:
         """Note that the connection is lost."""
+        if self._task is None:
+            self._held.release()
         self.delivery.becomes(_LOST)
         self._wake_receiver()
 
@@ -177,9 +214,12 @@ class Exchange:
             await self._wait()
         body = bytes(self._buffer)
         self._buffer.clear()
+        if len(body) > UNCOUNTED:
+            self._held.wait(0)
         more = self._body is _ARRIVING
         if not more:
             self._body = _RECEIVED
+            self._held.is_arriving = False
         return {"type": "http.request", "body": body, "more_body": more}
 
     @property
@@ -193,10 +233,12 @@ class Exchange:
         if self._expects_continue:
             # Not at once: the application may only look whether some of the body is there already.
             self._connection.loop.call_soon(self._send_continue)
+        self._waits_since = self._connection.loop.time()
         try:
             await self._more_body_arrived
         finally:
             self._more_body_arrived = None
+            self._waited += self._connection.loop.time() - self._waits_since
 
     def _wake_receiver(self) -> None:
         if self._more_body_arrived is not None and not self._more_body_arrived.done():
@@ -218,11 +260,14 @@ class Exchange:
             return
         body, more = message.get("body", b""), message.get("more_body", False)
         self._write(body, more)
-        if not more:
-            if self._answer_left:
-                self.abort()
-            self._answer = _SENT
-            self._connection.finished(self)
+        if more:
+            if not self._connection.writable.is_set():  # before the application gets the next piece from the service
+                await self._connection.writable.wait()
+            return
+        if self._answer_left:
+            self.abort()
+        self._answer = _SENT
+        self._connection.finished(self)
 
     def _start_answer(self, status: int, headers: list[Header]) -> bytes:
         given = dict(headers)

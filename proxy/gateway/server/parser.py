@@ -43,13 +43,14 @@ class RequestParser:
         fields: the first value of each header.
         has_body: whether a body follows.
         keep_alive: whether another request may follow on the connection.
+        seen: the unfinished head, or the piece that is being parsed.
     """
 
     def __init__(self, receiver: Receiver) -> None:
         self.reading = _BETWEEN
         self._receiver = receiver
         self._parser = httptools.HttpRequestParser(self)
-        self._seen = b""  # the unfinished head, or the piece that is being parsed
+        self.seen = b""
         self._head_start = 0  # where the head starts in it
         self._last = b""  # the last three bytes, which may begin an empty line
         self._body_left: int | None = 0  # bytes of the body still to come; None if it is chunked
@@ -90,18 +91,18 @@ class RequestParser:
     def _parse(self, data: bytes) -> int:
         """Parse a piece. Returns how many bytes are left unparsed after a request that asked for an upgrade."""
         self._overhead += len(data)
-        before = self._seen if self.reading is _HEAD else b""
+        before = self.seen if self.reading is _HEAD else b""
         if not before:
             self._head_start = self._body_left or 0
         if self.reading is _BETWEEN:
             data = data.lstrip(b"\r\n")  # RFC 9112, section 2.2
-        self._seen = before + data
+        self.seen = before + data
         if self.reading is not _BODY and not data.isascii() and b"\n" not in before:
             data = escaped(data)
         left = self._feed_parser(data)
         if self._overhead > HEAD_LIMIT:
-            raise errors.HeadersTooLarge(f"The headers are over {HEAD_LIMIT} bytes.")
-        self._seen = self._seen[self._head_start :].lstrip(b"\r\n") if self.reading is _HEAD else b""
+            raise errors.HeadersTooLarge(f"The headers are over {HEAD_LIMIT} bytes.", limit="head_size")
+        self.seen = self.seen[self._head_start :].lstrip(b"\r\n") if self.reading is _HEAD else b""
         self._head_start = 0
         return left
 
@@ -145,7 +146,7 @@ class RequestParser:
         self.method, self.version = self._parser.get_method().decode("ascii"), self._parser.get_http_version()
         self._validate_request_line(b"%b %b HTTP/%b" % (self.method.encode(), self.target, self.version.encode()))
         self.fields = dict(reversed(self.headers))
-        end = self._seen.find(b"\r\n\r\n", self._head_start) + 4
+        end = self.seen.find(b"\r\n\r\n", self._head_start) + 4
         length, chunked = validate_head(self.version, end - self._head_start, self.headers, self.fields)
         self._head_start = end + length
         self._body_left = None if chunked else length
@@ -175,10 +176,10 @@ class RequestParser:
         Raises:
             errors.InvalidRequest: they differ by more than the escapes of `escaped`, which are undone.
         """
-        if self._seen.startswith(parsed + b"\r\n", self._head_start):
+        if self.seen.startswith(parsed + b"\r\n", self._head_start):
             return
-        rest = self._seen[self._head_start :].lstrip(b"\r\n")
-        self._head_start = len(self._seen) - len(rest)
+        rest = self.seen[self._head_start :].lstrip(b"\r\n")
+        self._head_start = len(self.seen) - len(rest)
         line = rest.partition(b"\r\n")[0]
         if line == parsed:
             return

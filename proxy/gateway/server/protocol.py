@@ -14,9 +14,10 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Scope
 
 from proxy import errors
+from proxy.gateway.buffered import UNCOUNTED, Held
 from proxy.gateway.delivery import Delivery, State, acknowledged
 from proxy.gateway.head import EXTENSION, Head
-from proxy.gateway.server.exchange import Exchange, ServerState, refusal, reset
+from proxy.gateway.server.exchange import MIN_RATE, Exchange, ServerState, refusal, reset
 from proxy.gateway.server.parser import RequestParser
 from proxy.gateway.server.request import target_of
 from proxy.gateway.server.tls import Session
@@ -34,8 +35,8 @@ HEAD_TIMEOUT = 10.0
 BODY_TIMEOUT = 30.0
 """Seconds without any progress of a body."""
 
-WRITE_TIMEOUT = 120.0
-"""Seconds for which a caller may not read its answer."""
+WRITE_TIMEOUT = 60.0
+"""Seconds in which a caller has to take the piece of its answer that is being sent."""
 
 LINGER = 2.0
 """Seconds for which input is discarded after the last answer. A close would reset the connection before it is read."""
@@ -82,6 +83,7 @@ class Protocol(asyncio.Protocol):
         self._parser = RequestParser(self)
         self._exchanges: deque[Exchange] = deque()  # the first is being answered, the others were sent ahead
         self._incoming: Exchange | None = None  # the one whose body is still arriving
+        self._held = Held(server_state.budget)  # of a head that is still arriving
 
     def __repr__(self) -> str:
         return f"<Protocol {self._phase.name}, reading {self._parser.reading.name}, {len(self._exchanges)} exchanges>"
@@ -95,6 +97,7 @@ class Protocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(high=1)  # one piece of an answer at a time; over TLS, 0 is never resumed
         self._server = transport.get_extra_info("sockname")[:2]
         peer = transport.get_extra_info("peername")
         self._client = (_unmapped(peer[0]), peer[1]) if peer is not None else None  # None if the caller is gone already
@@ -114,6 +117,7 @@ class Protocol(asyncio.Protocol):
             self._tls.end()
         self.writable.set()
         self.closed.set()
+        self._held.release()
         for exchange in self._exchanges:
             exchange.disconnect()
 
@@ -148,6 +152,13 @@ class Protocol(asyncio.Protocol):
             self._parser.feed(data)
         except Exception as error:
             self._refuse(error)
+        if self._held.size or len(self._parser.seen) > UNCOUNTED:
+            self._held.wait(len(self._parser.seen), self._give_up_head)
+
+    def _give_up_head(self) -> None:
+        self._parser = RequestParser(self)
+        if self._held.problem is not None:
+            self._refuse(self._held.problem())
 
     # The server calls these
 
@@ -162,15 +173,22 @@ class Protocol(asyncio.Protocol):
     def enforce_timeouts(self, now: float) -> None:
         """Close the connection if a time limit is over. Called about once a second."""
         if not self.writable.is_set() and now > self._stalled + WRITE_TIMEOUT:
+            self.server_state.refused("unread_answer")
             self.transport.abort()
+        elif self._exchanges and self._exchanges[0].is_too_slow(now):
+            slow = f"The body came with less than {MIN_RATE} bytes a second."
+            self._exchanges[0].refuse(lambda: errors.RequestTimeout(slow, limit="body_rate"))
         elif now < self._deadline:
             return
         elif self.transport.is_closing():  # but its last bytes are unread
             self.transport.abort()
         elif self._parser.is_in_head and not self._exchanges and self._phase is _SERVING:
-            self._refuse(errors.RequestTimeout(f"The headers took over {HEAD_TIMEOUT:g} s."))
-        elif not self._exchanges or self._exchanges[0].waiting:
+            self._refuse(errors.RequestTimeout(f"The headers took over {HEAD_TIMEOUT:g} s.", limit="head_time"))
+        elif not self._exchanges:
             self._hang_up()
+        elif self._exchanges[0].waiting:
+            paused = f"The body paused for over {BODY_TIMEOUT:g} s."
+            self._exchanges[0].refuse(lambda: errors.RequestTimeout(paused, limit="body_time"))
 
     # The parser calls these
 
@@ -179,7 +197,10 @@ class Protocol(asyncio.Protocol):
 
     def head_received(self) -> None:
         if len(self._exchanges) >= AHEAD_LIMIT:
-            raise errors.Overloaded(f"{AHEAD_LIMIT} requests on this connection are still to be answered.")
+            too_many = f"{AHEAD_LIMIT} requests on this connection are still to be answered."
+            raise errors.Overloaded(too_many, limit="pipelined")
+        if self._held.size:
+            self._held.release()
         parser = self._parser
         exchange = Exchange(self, self._scope(), keep_alive=parser.keep_alive, has_body=parser.has_body)
         if parser.has_body:
@@ -196,7 +217,8 @@ class Protocol(asyncio.Protocol):
         method, version = parser.method, parser.version
         path, query, target = target_of(method, parser.target)
         peer = self._client[0] if self._client is not None else None
-        head = Head(method, path, target, parser.headers, parser.fields, self._scheme, version, peer, Delivery())
+        delivery, held = Delivery(), Held(self.server_state.budget)
+        head = Head(method, path, target, parser.headers, parser.fields, self._scheme, version, peer, delivery, held)
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -266,8 +288,11 @@ class Protocol(asyncio.Protocol):
         if not isinstance(error, errors.ProxyError):
             log.error("internal_error", during="reading a request", exception=type(error).__name__)
             error = errors.InternalError("The proxy failed.", run_started="no")
+        if error.limit is not None and self._phase is _SERVING:
+            self.server_state.refused(error.limit)
         if self._incoming is not None:
             self._incoming.break_off()
+        self._held.release()
         self._phase, self._refusal = _REFUSING, error
         if self._exchanges:
             return
@@ -276,6 +301,8 @@ class Protocol(asyncio.Protocol):
 
     def _close(self) -> None:
         """Close after the caller had time to read everything."""
+        for exchange in self._exchanges:
+            exchange.disconnect()
         self._exchanges.clear()
         if self._input_ended or not self.transport.can_write_eof():
             self._hang_up()

@@ -45,7 +45,9 @@ def validate_head(version: str, size: int, headers: Headers, fields: Mapping[byt
             3.2), or the framing is ambiguous (section 6).
     """
     if size > HEAD_LIMIT or len(headers) > HEADERS_LIMIT:
-        raise errors.HeadersTooLarge(f"More than {HEADERS_LIMIT} headers, or {HEAD_LIMIT} bytes of them.")
+        raise errors.HeadersTooLarge(
+            f"More than {HEADERS_LIMIT} headers, or {HEAD_LIMIT} bytes of them.", limit="head_size"
+        )
     if version not in {"1.0", "1.1"}:
         raise errors.InvalidRequest("The proxy speaks HTTP/1.1.")
     if len(fields) < len(headers):

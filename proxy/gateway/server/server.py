@@ -20,6 +20,7 @@ from proxy.gateway.server import protocol
 from proxy.gateway.server.acceptor import BATCH, Acceptor
 from proxy.gateway.server.descriptors import ADMIN_CONNECTIONS, Shortage
 from proxy.gateway.server.exchange import ServerState
+from proxy.gateway.server.memory import MemoryTrimmer, give_back_large_allocations
 from proxy.gateway.server.protocol import Protocol
 from proxy.gateway.server.tls import Context
 from proxy.output.diagnostics import log
@@ -100,8 +101,10 @@ class Server(uvicorn.Server):
     """uvicorn's server, without polling, and with time limits that hold during a stop.
 
     It serves until `stop` or `drain`. Then it accepts calls for `delay` seconds more, waits at most `drain` seconds for
-    those under way, and cuts off the others. `end` skips both. If the lifespan of the application sets ``connected`` in
-    its state, `Protocol` calls that for each connection.
+    those under way, and cuts off the others. `end` skips both.
+
+    The lifespan of the application may set in its state: ``connected``, which `Protocol` calls for each connection;
+    ``budget`` and ``refused``, as in `ServerState`; and ``sample``, which is called about once a second.
 
     Args:
         app: the ASGI application.
@@ -143,6 +146,7 @@ class Server(uvicorn.Server):
             Shortage(),
             Shortage(lambda: ADMIN_CONNECTIONS, "the admin listener has no more; see who keeps them"),
         )
+        self._trimmer = MemoryTrimmer()
         self._acceptors: list[Acceptor] = []
 
     def stop(self) -> None:
@@ -164,7 +168,10 @@ class Server(uvicorn.Server):
         self.loop = asyncio.get_running_loop()
         self.loop.set_exception_handler(_fault)
         self._tick()
+        give_back_large_allocations()
         await super().startup([])
+        self._state.budget = self.lifespan.state.get("budget", self._state.budget)
+        self._state.refused = self.lifespan.state.get("refused", self._state.refused)
         for bound in sockets or []:
             self._acceptors.append(self._accept_on(bound, is_admin=bool(self._acceptors)))
         self._on_ready()
@@ -225,6 +232,8 @@ class Server(uvicorn.Server):
             connection.enforce_timeouts(now)
         for shortage in self._shortages:
             shortage.update(now)
+        self._trimmer.update(len(self._state.connections) + len(self._state.tasks))
+        self.lifespan.state.get("sample", _do_nothing)()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -13,10 +13,17 @@ from typing import Any, cast
 
 import httpx
 
+from proxy import errors
 from proxy.gateway.upstream.response_parser import ResponseParser
 
-BUFFER_LIMIT = 256 << 10
+READ_SIZE = 32 << 10
+"""Bytes that are read at a time. uvloop's 250 KiB are too much for each caller that does not read its answer."""
+
+BUFFER_LIMIT = READ_SIZE // 2
 """Bytes of a body that may wait for a slow reader before reading from the connection is paused."""
+
+UPLOAD_STEP = 16 << 10
+"""Bytes that a caller has to send of a body to count as sending, rather than as stalled."""
 
 _NOT_IN_TARGET = re.compile(rb"[\x00-\x20\x7f]")
 
@@ -44,12 +51,13 @@ class State(enum.Enum):
     CLOSED = "carries no further request"
 
 
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection(asyncio.BufferedProtocol):
     """One connection, and the exchange of a request and its response on it.
 
     Args:
         on_lost: called when an established connection has ended.
         loop: the running event loop; asking for it takes a system call each time.
+        buffer: to read into; connections of one event loop may share it.
         keepalive: seconds after a response for which the connection may be used again, unless the service allows less.
         lifetime: seconds after which it carries no further request.
 
@@ -57,6 +65,8 @@ class UpstreamConnection(asyncio.Protocol):
         state: what it is doing.
         response: the response to the last request.
         is_established: whether it was ever connected; if so, `on_lost` is called at its end.
+        paused_at: since when nobody reads the response, so that reading is paused, on the loop's clock; or None.
+        sending_at: when the caller last sent `UPLOAD_STEP` bytes of the request's body, on the loop's clock.
         usable_until: when it may last begin an exchange, on the loop's clock.
     """
 
@@ -64,12 +74,14 @@ class UpstreamConnection(asyncio.Protocol):
         self,
         on_lost: Callable[["UpstreamConnection"], None],
         loop: asyncio.AbstractEventLoop,
+        buffer: memoryview,
         *,
         keepalive: float,
         lifetime: float,
     ) -> None:
         self.loop = loop
         self._on_lost = on_lost
+        self._read_buffer = buffer
         self._keepalive = keepalive
         # of the connection
         self.state = State.IDLE
@@ -81,6 +93,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         # of the current exchange
+        self.paused_at: float | None = None
+        self.sending_at = 0.0
         self.response = ResponseParser()
         self._upload: asyncio.Task[None] | None = None  # until the whole request is sent
         self._waiter: asyncio.Future[None] | None = None
@@ -147,12 +161,26 @@ class UpstreamConnection(asyncio.Protocol):
         """
         response = self.response
         while not response.buffered:
+            if self.paused_at is not None:
+                self.paused_at = None
+                self._transport.resume_reading()
             if self.state is not State.BUSY and self._error is None:
                 raise StopAsyncIteration
             await self._progress()
-        if response.buffered > BUFFER_LIMIT:
-            self._transport.resume_reading()
         return response.take()
+
+    @property
+    def stalled_at(self) -> float | None:
+        """Since when its caller neither reads nor sends, on the loop's clock; None if the service is awaited."""
+        if self.paused_at is None and self._upload is not None and self._writable.is_set():
+            return self.sending_at
+        return self.paused_at
+
+    def give_up(self) -> None:
+        """Close the connection because its caller is too slow while others wait for one."""
+        too_slow = "The call was too slow while others waited for a connection to the service."
+        self._fail(errors.RequestTimeout(too_slow, limit="upstream_connections"))
+        self._transport.abort()
 
     def abort(self) -> None:
         """Close the connection at once."""
@@ -182,9 +210,14 @@ class UpstreamConnection(asyncio.Protocol):
     # The body of the request
 
     async def _send_body(self, body: AsyncIterable[bytes], *, chunked: bool) -> None:
+        self.sending_at, received = self.loop.time(), 0
         async for chunk in body:
             if chunk:
                 await self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+            received += len(chunk)
+            if received >= UPLOAD_STEP:
+                self.sending_at, received = self.loop.time(), 0
+            del chunk
         if chunked:
             await self._write(b"0\r\n\r\n")
 
@@ -207,14 +240,14 @@ class UpstreamConnection(asyncio.Protocol):
         if self._tls is not None and self._transport.is_closing():  # the descriptor may belong to another socket by now
             return
         with contextlib.suppress(OSError):
-            while self.state is State.BUSY and self.response.buffered <= BUFFER_LIMIT:
-                if not (data := os.read(self._descriptor, BUFFER_LIMIT)):
+            while self.state is State.BUSY and self.response.buffered < BUFFER_LIMIT:
+                if not (count := os.readv(self._descriptor, [self._read_buffer])):
                     return
                 if self._tls is None:
-                    self.data_received(data)
+                    self.buffer_updated(count)
                 else:
-                    self._tls.get_buffer(len(data))[: len(data)] = data
-                    self._tls.buffer_updated(len(data))
+                    self._tls.get_buffer(count)[:count] = self._read_buffer[:count]
+                    self._tls.buffer_updated(count)
 
     def _uploaded(self, upload: asyncio.Task[None]) -> None:
         if upload.cancelled():
@@ -251,19 +284,23 @@ class UpstreamConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._writable.set()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        return self._read_buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self.state is not State.BUSY:  # nothing was requested, and the next request must not get it
             self.abort()
             return
         response = self.response
-        response.feed(data)
+        response.feed(self._read_buffer[:nbytes].tobytes())
         if response.is_complete:
             self._finish()
         if response.status >= 400 and self._upload is not None:  # the rest is not wanted (RFC 9112, section 9.5)
             self._upload.cancel()
         if response.problem is not None:
             self._fail(httpx.RemoteProtocolError(response.problem))
-        if response.buffered > BUFFER_LIMIT:
+        if response.buffered >= BUFFER_LIMIT and self.paused_at is None:
+            self.paused_at = self.loop.time()
             self._transport.pause_reading()
         self._wake()
 

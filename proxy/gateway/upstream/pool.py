@@ -15,11 +15,17 @@ from typing import Self
 import aiohappyeyeballs
 import httpx
 
-from proxy.gateway.upstream.connection import UpstreamConnection, encode_head
+from proxy.gateway.upstream.connection import READ_SIZE, UpstreamConnection, encode_head
 from proxy.gateway.upstream.messages import RawHeaders
 
 LIFETIME = 60.0
 """Seconds after which a connection is not used again, for the service's name is resolved only for a new one."""
+
+STALLED = 2.0
+"""Seconds for which a caller may neither read nor send while other requests wait for a connection."""
+
+RELIEF = 0.5
+"""Seconds between two looks for such callers."""
 
 _NO_HEADERS = httpx.Headers()
 
@@ -49,10 +55,14 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._port = origin.port or (443 if origin.scheme == "https" else 80)
         self._tls = (tls or _system_trust()) if origin.scheme == "https" else None
         self._keepalive = keepalive
+        self._max_connections = max_connections
         self._capacity = max_connections  # connections that may still be opened
         self._idle: collections.deque[UpstreamConnection] = collections.deque()
         self._waiters: collections.deque[asyncio.Future[UpstreamConnection | None]] = collections.deque()
         self._sweep: asyncio.TimerHandle | None = None
+        self._connections: set[UpstreamConnection] = set()
+        self._relief: asyncio.TimerHandle | None = None
+        self._read_buffer = memoryview(bytearray(READ_SIZE))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, and wait for the head of its response, which must be closed.
@@ -82,10 +92,16 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         response.headers = RawHeaders(connection.response.headers)
         return response
 
+    @property
+    def in_use(self) -> int:
+        """How many connections carry a request, or are being made for one."""
+        return self._max_connections - self._capacity - len(self._idle)
+
     async def aclose(self) -> None:
         """Close the idle connections."""
-        if self._sweep is not None:
-            self._sweep.cancel()
+        for timer in (self._sweep, self._relief):
+            if timer is not None:
+                timer.cancel()
         for connection in self._idle:
             connection.abort()
 
@@ -117,6 +133,8 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         """Wait for a released connection; None means that the caller may open one."""
         waiter: asyncio.Future[UpstreamConnection | None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
+        if self._relief is None:
+            self._relief = asyncio.get_running_loop().call_later(RELIEF, self._relieve)
         try:
             async with asyncio.timeout_at(deadline):
                 return await waiter
@@ -129,7 +147,9 @@ class ConnectionPool(httpx.AsyncBaseTransport):
 
     async def _connect(self, deadline: float | None) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
-        connection = UpstreamConnection(self._lost, loop, keepalive=self._keepalive, lifetime=LIFETIME)
+        connection = UpstreamConnection(
+            self._lost, loop, self._read_buffer, keepalive=self._keepalive, lifetime=LIFETIME
+        )
         try:
             async with asyncio.timeout_at(deadline):
                 found = await addresses(self._host, self._port)
@@ -147,6 +167,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             if isinstance(error, OSError):
                 raise httpx.ConnectError(type(error).__name__) from error
             raise
+        self._connections.add(connection)
         # What came already is no response to the request (RFC 9112, section 9.2); over TLS, it may be a session ticket.
         if not (connection.is_usable if self._tls is None else connection.is_reusable):
             connection.abort()
@@ -160,6 +181,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             connection.abort()
 
     def _lost(self, connection: UpstreamConnection) -> None:
+        self._connections.discard(connection)
         with contextlib.suppress(ValueError):
             self._idle.remove(connection)
         self._release_to_next(None)
@@ -177,6 +199,19 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._idle.append(connection)
         if self._sweep is None:
             self._schedule_sweep()
+
+    def _relieve(self) -> None:
+        """Close connections whose callers neither read nor send, the longest stalled first, for requests that wait."""
+        self._relief = None
+        waiting = sum(not waiter.done() for waiter in self._waiters)
+        if not waiting:
+            return
+        loop = asyncio.get_running_loop()
+        since = loop.time() - STALLED
+        stalled = [(at, one) for one in self._connections if (at := one.stalled_at) is not None and at <= since]
+        for _, connection in sorted(stalled, key=lambda pair: pair[0])[:waiting]:
+            connection.give_up()
+        self._relief = loop.call_later(RELIEF, self._relieve)
 
     def _schedule_sweep(self) -> None:
         # The first has been idle for the longest time, since the last is used first.

@@ -12,6 +12,7 @@ import httpx
 
 from proxy import config, errors
 from proxy.gateway.headers import Header
+from proxy.gateway.metrics import ConnectionKind
 from proxy.gateway.upstream.messages import RawHeaders, RawRequest
 from proxy.gateway.upstream.pool import ConnectionPool
 from proxy.gateway.upstream.service_timeouts import ServiceTimeout, ServiceTimeouts
@@ -131,6 +132,12 @@ class Upstream:
             if stream is not None:
                 await stream.aclose()
 
+    @property
+    def in_use(self) -> dict[ConnectionKind, int]:
+        """How many connections carry a call, or are being made for one."""
+        pools: dict[ConnectionKind, object] = {"run_starting": self._posts, "other": self._streams}
+        return {kind: pool.in_use for kind, pool in pools.items() if isinstance(pool, ConnectionPool)}
+
     def _request(self, method: str, target: bytes, headers: list[Header], body: httpx.AsyncByteStream) -> httpx.Request:
         extensions = {"target": self._prefix + target, "timeout": self._limits}
         return RawRequest(method, self._origin, RawHeaders(headers), body, extensions)
@@ -147,7 +154,9 @@ class Upstream:
             case httpx.ConnectTimeout():
                 return _unreachable("it did not accept a connection in time", "connection_timeout")
             case httpx.PoolTimeout():
-                return _unreachable("every connection to it is busy", "connection_limit_reached")
+                return _unreachable(
+                    "every connection to it is busy", "connection_limit_reached", limit="upstream_connections"
+                )
             case httpx.ConnectError():
                 return _no_connection(error.__cause__)
             case httpx.UnsupportedProtocol() | httpx.ProxyError():
@@ -178,6 +187,7 @@ class _Upload(httpx.AsyncByteStream):
         async for chunk in self._body:
             self._timeout.restart()
             yield chunk
+            del chunk  # or it would stay in memory while a slow caller sends the next
             self._timeout.pause()
         self._timeout.restart()
 
@@ -243,5 +253,5 @@ def _no_connection(cause: BaseException | None) -> errors.ProxyError:
             return _unreachable("no connection could be made", "destination_unavailable")
 
 
-def _unreachable(why: str, proxy_error: str) -> errors.ProxyError:
-    return errors.Unreachable(f"The service cannot be reached: {why}.", proxy_error=proxy_error)
+def _unreachable(why: str, proxy_error: str, limit: errors.Limit | None = None) -> errors.ProxyError:
+    return errors.Unreachable(f"The service cannot be reached: {why}.", proxy_error=proxy_error, limit=limit)

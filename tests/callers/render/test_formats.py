@@ -159,3 +159,18 @@ def test_a_name_that_no_spreadsheet_would_calculate_is_left_alone(tmp_path: Path
     [row] = csv.DictReader(io.StringIO(forms(tmp_path, Policy(), call(caller=name))["csv"]))
 
     assert row["caller"] == name
+
+
+def test_every_format_names_the_predecessor_and_the_silent_hosts(tmp_path: Path) -> None:
+    tool: dict[str, Any] = {"caller_source": "token", "client_ip": "10.1.1.1", "user_agent": "legacy/1"}
+    old, new = (call(NOW - ago * DAY, f"token:{token}", token=token, **tool) for ago, token in ((9, "a"), (1, "b")))
+    silent = beats(NOW - 20 * DAY, NOW - 5 * DAY, "web-2:1")
+    made = forms(tmp_path, Policy(freeze=NOW - 5 * DAY), old, new, *silent, first="token:b")
+
+    assert json.loads(made["profile"])["predecessor"] == "token:a"
+    assert "  successor of  token:a\n" in made["text"]
+    for form in ("markdown", "json", "html"):
+        assert "token:b, the successor of token:a, is active" in made[form].replace("\\", "")
+        assert "web-2 fell silent on 2026-11-19 00:00" in made[form].replace("\\", "")
+    for form in ("markdown", "html"):
+        assert "if nobody calls again and the silent hosts are gone" in made[form]

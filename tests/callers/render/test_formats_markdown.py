@@ -1,5 +1,6 @@
 """What callers have chosen is code in Markdown: nothing in it is rendered, linked, or read as a mention."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,8 @@ def test_any_text_is_one_code_span(text: str) -> None:
 @given(st.text("a|\\` ", max_size=12))
 def test_any_text_is_one_cell(text: str) -> None:
     tokens = GFM.parse(f"| a | b |\n| --- | --- |\n| {table_code(text)} | x |")
+    # Other than this parser, cmark-gfm takes a backslash behind a backslash for a text of its own.
+    assert "|" not in re.findall(r"\\[\\|]|\|", table_code(text))
 
     inline = [token for token in tokens if token.type == "inline"]
     assert [[part.type for part in token.children or []] for token in inline[2:]] == [["code_inline"], ["text"]]

@@ -34,8 +34,8 @@ def test_the_predecessor_is_the_last_one_before_the_freeze() -> None:
 def test_memory_is_bounded() -> None:
     found = Successions(FREEZE)
     for number in range(30_000):
-        for moment in (FREEZE - DAY, FREEZE):
-            found.add(f"{number % 100}", key(agent=f"{number}"), moment, moment)
+        for caller, moment in (("old", FREEZE - DAY), ("new", FREEZE)):
+            found.add(f"{caller} {number % 100}", key(agent=f"{number}"), moment, moment)
 
     assert 5_000 < len(found.predecessors) < 20_000
 

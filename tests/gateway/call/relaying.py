@@ -3,6 +3,7 @@
 import gzip
 from typing import Any
 
+from proxy.gateway.call.body import FORWARDED_FROM
 from tests.support.by_hand import ByHand
 from tests.support.proxy import Proxy
 from tests.support.waiting import until
@@ -21,6 +22,23 @@ def post(body: bytes, target: bytes = b"/x", headers: bytes = b"") -> bytes:
 
 def chunk(content: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(content), content)
+
+
+BEGIN = bytes(FORWARDED_FROM)
+"""How much of a body must have arrived before a connection to the service is taken."""
+
+
+def begun(length: int) -> bytes:
+    """A request of which so many bytes are still to come."""
+    return get(b"/x", b"Content-Length: %d\r\n" % (len(BEGIN) + length), b"PUT") + BEGIN
+
+
+def begun_at(hands: ByHand) -> Wire:
+    """The connection to the service on which that request has arrived."""
+    upstream = hands.upstream()
+    upstream.head()
+    assert upstream.body(len(BEGIN)) == BEGIN
+    return upstream
 
 
 def framed(body: bytes, framing: str, status: bytes = b"200 OK") -> bytes:

@@ -14,11 +14,13 @@ import uvicorn
 from starlette.types import Message, Receive, Scope, Send
 
 from proxy import config
+from proxy.gateway.buffered import Budget
 from proxy.gateway.call.any_server import AnyServer
 from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes.start import application
 from proxy.gateway.server.server import Listeners, loopback
+from tests.gateway.call.relaying import BEGIN, chunk
 from tests.support.upstream import Upstream, held, reply
 from tests.support.waiting import until
 from tests.support.wire import Wire
@@ -115,10 +117,10 @@ def test_a_call_is_passed_through_as_it_arrives(tmp_path: Path, parser: str, kin
         served(tmp_path, "http://{}:{}".format(*listener.getsockname()), parser, kind) as plain,
         plain.connect(b"PUT /a%2Fb//c?x=%2F&x= HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n") as caller,
     ):
-        caller.send(b"3\r\nabc\r\n")
+        caller.send(chunk(BEGIN))
         with Wire(listener.accept()[0]) as service:
             assert service.head().line == b"PUT /a%2Fb//c?x=%2F&x= HTTP/1.1"
-            assert service.chunk() == b"abc"
+            assert service.chunk() == BEGIN
             caller.send(b"2\r\nde\r\n0\r\n\r\n")
             assert service.chunks() == b"de"
             service.send(b"HTTP/1.1 200 OK\r\nX-A: \xff\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nfg\r\n")
@@ -219,7 +221,7 @@ def extended(**scope: Any) -> tuple[Scope | None, list[Message]]:
         "query_string": b"",
         "headers": [(b"host", b"h")],
     }
-    asyncio.run(AnyServer(app)({**standard, **scope}, receive, send))
+    asyncio.run(AnyServer(app, Budget())({**standard, **scope}, receive, send))
     return (seen[0] if seen else None), sent
 
 

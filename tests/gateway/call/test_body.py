@@ -1,7 +1,12 @@
 """How much of a body is read, and for how long."""
 
-import pytest
+import asyncio
 
+import pytest
+from starlette.types import Message
+
+from proxy import errors
+from proxy.gateway.buffered import Held
 from proxy.gateway.call import body as call_body
 from tests.support.proxy import HEAD, Proxy
 from tests.support.upstream import Upstream
@@ -31,3 +36,17 @@ def test_the_body_of_a_translated_call_has_a_time_limit_even_if_it_makes_progres
     [record] = proxy.records()
     assert (record["outcome"], record["status"]) == ("rejected", 408)
     assert upstream.received == []
+
+
+def test_a_body_that_is_refused_while_its_call_waits_for_a_connection_is_not_forwarded_in_part() -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": bytes(call_body.FORWARDED_FROM), "more_body": True}
+
+    async def test() -> None:
+        held = Held()
+        body = await call_body.begun_body(receive, held)
+        held.refuse(lambda: errors.Overloaded("There is no room."))
+        with pytest.raises(errors.Overloaded):
+            await anext(body)
+
+    asyncio.run(test())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.call.relaying import BODIES, OK, chunk, forwarded, get, post
+from tests.gateway.call.relaying import BODIES, OK, begun, begun_at, chunk, forwarded, get, post
 from tests.support.by_hand import ByHand, by_hand
 
 
@@ -88,9 +88,8 @@ def test_a_request_without_a_body_does_not_get_one(hands: ByHand, request_: byte
 
 
 def test_a_request_goes_on_as_it_comes_and_not_when_it_is_whole(hands: ByHand) -> None:
-    caller = hands.caller(get(b"/x", b"Content-Length: 6\r\n", b"PUT"))
-    upstream = hands.upstream()
-    upstream.head()
+    caller = hands.caller(begun(6))
+    upstream = begun_at(hands)
     for piece in (b"ab", b"cd", b"ef"):
         caller.send(piece)
         assert upstream.body(2) == piece

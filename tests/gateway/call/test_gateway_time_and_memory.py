@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.call.relaying import OK, get, pour, record_of
+from tests.gateway.call.relaying import OK, begun, begun_at, get, pour, record_of
 from tests.support.by_hand import ByHand, by_hand
 from tests.support.processes import running
 from tests.support.proxy import Proxy
@@ -48,9 +48,8 @@ def test_a_slow_caller_slows_the_upstream_down(hands: ByHand) -> None:
 
 
 def test_a_slow_upstream_slows_the_caller_down(hands: ByHand) -> None:
-    caller = hands.caller(get(b"/x", b"Content-Length: %d\r\n" % (256 << 20), b"PUT"))
-    upstream = hands.upstream()
-    upstream.head()
+    caller = hands.caller(begun(256 << 20))
+    upstream = begun_at(hands)
     total = sent_until_full(caller)
     assert total < HELD
     upstream.body(total)
@@ -92,7 +91,7 @@ def test_an_upstream_that_rests_in_its_answer_breaks_the_caller_off(impatient: B
 
 
 def test_an_upstream_that_takes_no_more_of_a_request_is_given_up(impatient: ByHand) -> None:
-    caller = impatient.caller(get(b"/x", b"Content-Length: %d\r\n" % (256 << 20), b"PUT"))
+    caller = impatient.caller(begun(256 << 20))
     impatient.upstream().head()
     with contextlib.suppress(ConnectionError):
         sent_until_full(caller)
@@ -111,9 +110,8 @@ def test_a_long_steady_answer_is_not_cut_off(impatient: ByHand) -> None:
 
 
 def test_a_long_steady_request_is_not_cut_off(impatient: ByHand) -> None:
-    caller = impatient.caller(get(b"/x", b"Content-Length: 8\r\n", b"PUT"))
-    upstream = impatient.upstream()
-    upstream.head()
+    caller = impatient.caller(begun(8))
+    upstream = begun_at(impatient)
     for _ in range(8):
         pause(0.2)
         caller.send(b"x")
@@ -123,9 +121,8 @@ def test_a_long_steady_request_is_not_cut_off(impatient: ByHand) -> None:
 
 
 def test_the_time_in_which_the_caller_rests_is_not_the_upstreams(impatient: ByHand) -> None:
-    caller = impatient.caller(get(b"/x", b"Content-Length: 2\r\n", b"PUT"))
-    upstream = impatient.upstream()
-    upstream.head()
+    caller = impatient.caller(begun(2))
+    upstream = begun_at(impatient)
     pause(1.2)
     caller.send(b"ab")
     assert upstream.body(2) == b"ab"
@@ -180,9 +177,8 @@ def test_bodies_of_any_size_go_through_in_little_memory(tmp_path: Path) -> None:
         with serving(url, tmp_path) as (proxy, process):
             hands = ByHand(proxy, listener)
             length = b"Content-Length: %d\r\n" % SIZE
-            caller = hands.caller(get(b"/x", length, b"PUT"))
-            upstream = hands.upstream()
-            upstream.head()
+            caller = hands.caller(begun(SIZE))
+            upstream = begun_at(hands)
             carried(caller, upstream)
             upstream.send(b"HTTP/1.1 200 OK\r\n%b\r\n" % length)
             caller.head()

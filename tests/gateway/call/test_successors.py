@@ -29,9 +29,12 @@ def before(ago: float = 9, **fields: Any) -> CallRecord:
     return call(NOON - timedelta(days=ago), **known | fields)
 
 
-def called(proxy: Proxy, path: str = TRIGGER, address: str = "10.1.1.2", agent: str = "legacy/1") -> int:
+def called(
+    proxy: Proxy, path: str = TRIGGER, address: str = "10.1.1.2", agent: str = "legacy/1", token: str = "new"
+) -> int:
     """The status of a call with a token that is not in the log."""
-    return proxy.call(path, headers={"X-Forwarded-For": address, "User-Agent": agent}).status
+    headers = {"X-Forwarded-For": address, "User-Agent": agent, "Authorization": token}
+    return proxy.call(path, headers=headers).status
 
 
 def frozen(upstream: Upstream, folder: Path, *records: CallRecord) -> Any:
@@ -47,11 +50,13 @@ def frozen(upstream: Upstream, folder: Path, *records: CallRecord) -> Any:
         ({}, {"address": "10.1.1.255"}, 200),
         ({}, {"address": "10.1.2.2"}, 410),
         ({}, {"agent": "legacy/2"}, 410),
+        ({}, {"token": ""}, 410),
         ({}, {"path": TRIGGER.replace("build", "deploy")}, 410),
         ({"client_ip": "2001:db8:1:1::1"}, {"address": "2001:db8:1:2::1"}, 200),
         ({"client_ip": "2001:db8:1:1::1"}, {"address": "2001:db8:2:1::1"}, 410),
         ({"caller": "nightly", "caller_source": "known"}, {}, 200),
         ({"status": 401, "outcome": "upstream_error"}, {}, 410),
+        ({"caller": "10.1.1.1 legacy/1", "caller_source": "address", "token": None, "status": 401}, {}, 410),
         ({"ago": 0.5}, {}, 410),
         ({"client_ip": None}, {}, 410),
     ],
@@ -60,11 +65,13 @@ def frozen(upstream: Upstream, folder: Path, *records: CallRecord) -> Any:
         "elsewhere in its network",
         "in another network",
         "another agent",
+        "no token",
         "another workflow",
         "elsewhere in its IPv6 network",
         "in another IPv6 network",
         "after a caller that had a name",
-        "after a stranger",
+        "after a stranger with a token",
+        "after a stranger without one",
         "after somebody who is new as well",
         "after somebody without an address",
     ],
@@ -83,6 +90,7 @@ def test_the_operator_is_told_once_of_each_token_that_the_service_accepts(
     with frozen(upstream, tmp_path, before()) as proxy:
         upstream.script = reply(401, b"{}")
         assert called(proxy) == 401
+        assert capsys.readouterr().err == ""
         upstream.script = reply()
         assert (called(proxy), called(proxy)) == (200, 200)
         caller = proxy.records()[-1]["caller"]
@@ -97,8 +105,6 @@ def test_only_so_many_are_named(
 ) -> None:
     monkeypatch.setattr(successors, "MAX_NAMED", 1)
     with frozen(upstream, tmp_path, before()) as proxy:
-        for token in "ab":
-            headers = {"Authorization": token, "X-Forwarded-For": "10.1.1.2", "User-Agent": "legacy/1"}
-            assert proxy.call(headers=headers).status == 200
+        assert [called(proxy, token=token) for token in "ab"] == [200, 200]
 
     assert len(capsys.readouterr().err.splitlines()) == 1

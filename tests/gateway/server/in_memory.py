@@ -6,7 +6,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from proxy.gateway.head import EXTENSION
-from proxy.gateway.server.exchange import ServerState
+from proxy.gateway.server.exchange import Exchange, ServerState
 from proxy.gateway.server.protocol import Protocol
 
 
@@ -21,6 +21,9 @@ class MemoryTransport(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.ended, "written after the end"
         self.written += data
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
 
     def write_eof(self) -> None:
         self.ended = True
@@ -82,3 +85,21 @@ async def fed(pieces: list[bytes]) -> tuple[MemoryTransport, Seen]:
     await asyncio.sleep(0)
     assert faults == []
     return wire, seen
+
+
+class Line:
+    """A connection in memory, and the states of an exchange on it."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.loop = asyncio.get_running_loop()
+        self.server_state = ServerState()
+        self.transport: asyncio.Transport = MemoryTransport()
+        self.writable = asyncio.Event()
+        self.writable.set()
+
+    def made_progress(self) -> None:
+        pass
+
+    def finished(self, exchange: Exchange) -> None:
+        pass

@@ -1,30 +1,11 @@
 import asyncio
-from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
 from proxy.gateway.delivery import Delivery
 from proxy.gateway.head import EXTENSION, Head
-from proxy.gateway.server.exchange import Exchange, ServerState
-from tests.gateway.server.in_memory import MemoryTransport
-
-
-class Line:
-    """A connection in memory, and the states of an exchange on it."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-        self.loop = asyncio.get_running_loop()
-        self.server_state = ServerState()
-        self.transport: asyncio.Transport = MemoryTransport()
-        self.writable = asyncio.Event()
-        self.writable.set()
-
-    def made_progress(self) -> None:
-        pass
-
-    def finished(self, exchange: Exchange) -> None:
-        pass
+from proxy.gateway.server.exchange import Exchange
+from tests.gateway.server.in_memory import Line
 
 
 def states(version: str, headers: list[tuple[bytes, bytes]], *, breaks: bool = False) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from proxy.gateway.call.body import FORWARDED_FROM
 from tests.gateway.server.in_memory import fed
 from tests.gateway.server.samples import GET, H2C
 from tests.support.proxy import HEAD, TRIGGER, Proxy
@@ -170,7 +171,8 @@ def test_a_broken_chunk_ends_the_forward_of_a_body_that_is_passed_through(upstre
         ended.set()
 
     upstream.script = reads_all
-    with proxy.wire(b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n") as connection:
+    begin = b"%x\r\n%b\r\n" % (FORWARDED_FROM, bytes(FORWARDED_FROM))
+    with proxy.wire(b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + begin) as connection:
         assert upstream.arrived.wait(20)
         connection.send(b"nonsense\r\n0\r\n\r\n")
         assert connection.answer().status == 400

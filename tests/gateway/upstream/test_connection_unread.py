@@ -1,0 +1,47 @@
+"""What a connection to the service holds of an answer that nobody reads."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+import uvloop
+
+from proxy.gateway.upstream.connection import BUFFER_LIMIT, READ_SIZE
+from tests.gateway.upstream.origin import LARGE, SIZE, answers, begin, body_of, pool_for, run, until
+from tests.support.certificates import client_context, server_context
+
+LOOPS = pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+SECURE = pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+
+
+@LOOPS
+@SECURE
+def test_an_answer_that_nobody_reads_is_held_up_to_a_limit(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], secure: bool
+) -> None:
+    tls, trust = (server_context(), client_context()) if secure else (None, None)
+
+    async def test() -> None:
+        async with pool_for(answers(LARGE), tls, trust) as (pool, _):
+            unread = await begin(pool)
+            connection = unread.stream._connection  # type: ignore[union-attr]
+            await until(lambda: not connection._transport.is_reading())
+            assert BUFFER_LIMIT <= connection.response.buffered < BUFFER_LIMIT + READ_SIZE
+            await unread.aclose()
+
+    run(test(), new_loop)
+
+
+@LOOPS
+@SECURE
+def test_a_connection_that_was_paused_carries_the_next_request(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], secure: bool
+) -> None:
+    tls, trust = (server_context(), client_context()) if secure else (None, None)
+
+    async def test() -> None:
+        async with pool_for(answers(LARGE), tls, trust, max_connections=1) as (pool, server):
+            assert [len(await body_of(pool)) for _ in range(3)] == [SIZE] * 3
+            assert server.connections == 1
+
+    run(test(), new_loop)
