@@ -18,9 +18,11 @@ from proxy.gateway.admin.hosts import own_names
 from proxy.gateway.admin.pages import Admin
 from proxy.gateway.admin.report import LiveReport
 from proxy.gateway.call.any_server import AnyServer
-from proxy.gateway.call.gateway import Gateway
+from proxy.gateway.call.gateway import Gateway, longest_call
 from proxy.gateway.call.policy import ActivePolicy, Clock
 from proxy.gateway.call.records import Records
+from proxy.gateway.call.retries import derived_key
+from proxy.gateway.call.shared_tries import Connect, SharedTries
 from proxy.gateway.head import EXTENSION
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.upstream.upstream import Upstream
@@ -35,6 +37,7 @@ class App:
         transport: replaces the network in tests.
         now: the time, UTC.
         metrics: given if several workers share their metrics.
+        ledger: makes a connection to the ledger, which opens when it is needed; None if there is no ledger.
 
     Raises:
         OSError: the caller log or the fingerprint key cannot be opened.
@@ -47,6 +50,8 @@ class App:
         transport: httpx.AsyncBaseTransport | None = None,
         now: Clock = lambda: datetime.now(UTC),
         metrics: Metrics | None = None,
+        *,
+        ledger: Connect | None = None,
     ) -> None:
         self._config = config
         self._interval = config.callers.heartbeat
@@ -59,7 +64,19 @@ class App:
         key = fingerprint_key(config.callers.fingerprint_key, config.callers.log)
         self._key_id = key_id(key)
         self._policy = ActivePolicy(config, key, now)
-        self._gateway = Gateway(config, self._policy, self._upstream, self._records, self._metrics)
+        window = config.limits.retry_window
+        self._shared_tries = SharedTries(
+            ledger if window else None, self._metrics, window=window, longest=2 * longest_call(config)
+        )
+        self._gateway = Gateway(
+            config,
+            self._policy,
+            self._upstream,
+            self._records,
+            self._metrics,
+            shared=self._shared_tries,
+            retry_key=derived_key(key),
+        )
         self._any_server = AnyServer(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,7 +126,9 @@ class App:
             self._beat("start")
             beating = asyncio.create_task(self._keep_beating())
             await self.adopt(self._config)
+            self._shared_tries.start()
             yield {"connected": self._connected}
+            await self._shared_tries.stop()
             self._policy.close()
             beating.cancel()
             self._beat("stop")

@@ -25,7 +25,7 @@ class State(enum.Enum):
 
     WAITING = "its side of the connection is open"
     HALF_CLOSED = "its side is closed: it may still read, or be gone"
-    DELIVERED = "it had half-closed, and has acknowledged the response"
+    DELIVERED = "the response was sent, and acknowledged if it had half-closed"
     LOST = "it has reset the connection, or the response could not be written"
 
 
@@ -53,6 +53,11 @@ class Delivery:
         self.state = state
         for watcher in reversed(self._watchers):  # the end of the call itself comes before its retry
             watcher(state)
+
+    def sent(self) -> None:
+        """Note that the response was sent. A caller that has half-closed has yet to acknowledge it."""
+        if self.state is State.WAITING:
+            self.becomes(State.DELIVERED)
 
     async def settled(self) -> None:
         """Wait until it is known whether a half-closed caller has the response, which must have been sent."""

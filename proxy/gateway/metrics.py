@@ -96,6 +96,9 @@ class Metrics:
         gauge("workers", "Processes that serve.").set(1)
         self._records = counter("caller_log_records", "Records and heartbeats that were written.")
         self._failures = counter("caller_log_write_failures", "Those that could not be written.")
+        self._taken_over = counter("lost_tries_taken_over", "Runs that a retry got from another process.")
+        about = "Times that a lost try could not be shared with other processes, so its retry may start a second run."
+        self._unshared = counter("lost_tries_not_shared", about)
         self.reloads = Reloads(own)
         if slot is None:
             self.reloads.record(success=True)
@@ -153,6 +156,14 @@ class Metrics:
     def logged(self, written: bool) -> None:
         """Count a record that was written, or could not be."""
         (self._records if written else self._failures).inc()
+
+    def count_taken_over(self) -> None:
+        """Count a run that a retry got from another process."""
+        self._taken_over.inc()
+
+    def count_unshared(self) -> None:
+        """Count a lost try of which other processes do not know, or whose run cannot be claimed."""
+        self._unshared.inc()
 
     def connected(self, by: int) -> None:
         """Add to the number of open connections."""
