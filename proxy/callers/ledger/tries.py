@@ -22,6 +22,9 @@ from proxy.withdrawn.trigger import LegacyResponse
 MAX_READ = 10_000
 """Rows that are read at most: several times what all processes of a large fleet keep."""
 
+FORGOTTEN = 3600 * 1_000_000
+"""Microseconds after which a process without a beat is forgotten, even if nothing depends on it."""
+
 _encode = msgspec.json.encode
 _decode = msgspec.json.Decoder(LegacyResponse).decode
 
@@ -127,14 +130,18 @@ class Tries:
             "DELETE FROM tries WHERE id = ? AND (run IS NULL OR claimant IS NULL OR claimant = ?)", [row, self.holder]
         )
 
-    def claim(self, transaction: Transaction, row: int) -> str | None:
-        """Take the run of a call, or the right to it, unless another process has it.
+    def claim(self, transaction: Transaction, row: int) -> bool:
+        """Take the run of a call, or the right to it.
 
         Returns:
-            The process that has it now, or None if there is no such call any more.
+            False if another process has it, or there is no such call any more.
         """
-        transaction.execute("UPDATE tries SET claimant = ? WHERE id = ? AND claimant IS NULL", [self.holder, row])
-        return next((name for (name,) in transaction.fetch("SELECT claimant FROM tries WHERE id = ?", [row])), None)
+        return bool(
+            transaction.execute(
+                "UPDATE tries SET claimant = ? WHERE id = ? AND (claimant IS NULL OR claimant = ?)",
+                [self.holder, row, self.holder],
+            )
+        )
 
     def release(self, transaction: Transaction, row: int) -> None:
         """Give a claim up."""
@@ -159,6 +166,7 @@ class Tries:
     def purge(self, transaction: Transaction) -> None:
         """Forget what is too old."""
         transaction.execute(f"DELETE FROM tries WHERE expires < {self._clock}")
+        transaction.execute(f"DELETE FROM holders WHERE beat < {self._clock} - ?", [FORGOTTEN])
 
 
 def read(database: Database) -> Snapshot:
@@ -168,7 +176,7 @@ def read(database: Database) -> Snapshot:
         LedgerUnavailable: the database cannot be read.
     """
     with database.transaction(writes=False) as transaction:
-        beats: dict[str, int] = dict(transaction.fetch("SELECT id, beat FROM holders"))
+        holders = list(transaction.fetch(f"SELECT id, beat, beat < {database.clock} - ? FROM holders", [FORGOTTEN]))
         found = list(
             transaction.fetch(
                 f"SELECT expires < {database.clock}, id, key, published, owner, claimant, run IS NOT NULL"
@@ -181,7 +189,8 @@ def read(database: Database) -> Snapshot:
         if not is_expired:
             row = rows[number] = Known(number, bytes.fromhex(key), published, owner, claimant, bool(is_settled))
             by_key.setdefault(row.key, []).append(row)
-    return Snapshot(rows, by_key, beats, has_expired=any(row[0] for row in found))
+    beats = {holder: beat for holder, beat, is_expired in holders if not is_expired}
+    return Snapshot(rows, by_key, beats, has_expired=any(row[0] for row in found) or len(beats) < len(holders))
 
 
 class Pulse:

@@ -8,6 +8,7 @@ not ask the ledger. If that is down or slow, no call fails, but a retry may star
 import asyncio
 import contextlib
 import enum
+import math
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -66,7 +67,7 @@ class SharedTries:
         self.known: Mapping[bytes, Sequence[Known]] = {}
         self._metrics = metrics
         self._instance = secrets.token_hex(8)  # a process ID may come again
-        self._snapshot = EMPTY
+        self._snapshot, self._answered = EMPTY, 0
         self._owned: set[int] = set()
         self._claimed: set[int] = set()
         self._removed: set[int] = set()
@@ -129,6 +130,8 @@ class SharedTries:
                 self._loop.call_soon(self.remove, claimed)
             return None
         if row is None or len(run.body) > MAX_BODY:
+            if row is not None:
+                self._metrics.count_unshared()
             self.remove(row)
             if claimed is not None:
                 self.release(claimed)
@@ -168,17 +171,12 @@ class SharedTries:
         """Claim the run of a row for a retry in this process. If it is cancelled, it leaves no claim."""
         if self._is_down:
             return Claim.UNKNOWN
-        before = self._snapshot
         self._claimed.add(row)
         try:
-            claimant = await self._ask(row, partial(self._tries.claim, row=row))
-            if claimant == self._instance:
+            if await self._ask(row, partial(self._tries.claim, row=row)):
                 return Claim.WON
             self._claimed.discard(row)
-            if claimant is None:
-                self._forget(row)
-            elif not self.is_claimed(row):  # so that whoever lost sees what the winner does
-                await self._change(before)
+            await self._refresh()  # whoever lost must see what the winner has done
         except TimeoutError:
             return Claim.UNKNOWN
         except asyncio.CancelledError:
@@ -199,30 +197,48 @@ class SharedTries:
         Raises:
             errors.ConnectionLost: the process that had the earlier try has died.
         """
-        beats: dict[int, int | None] = {}
-        while (row := self._next(key, own(), beats)) is not None:
-            before = self._snapshot
-            if row.is_orphan:
-                raise errors.ConnectionLost(
-                    "The proxy that had an earlier call with the same token, path and body died."
-                )
-            if row.claimant is not None:
-                await self._change(before)
-            elif (claim := await self.claim(row.id)) is Claim.WON:
-                if (run := await self._run(row.id)) is not None:
+        beats: dict[str, int] = {}
+        try:
+            while (row := self._next(key, own(), beats)) is not None:
+                if row.is_orphan:
+                    raise errors.ConnectionLost(
+                        "The proxy that had an earlier call with the same token, path and body died."
+                    )
+                if (found := await self._take_over(row, beats)) is not None:
                     self._metrics.count_taken_over()
-                    return Found(run, row.id)
-            elif claim is Claim.UNKNOWN:
-                self.release(row.id)
-            if self._is_down:
-                self._metrics.count_unshared()
-                return None
+                    return found
+        except TimeoutError:
+            self._metrics.count_unshared()
         return None
 
-    def _next(self, key: bytes, own: int | None, beats: dict[int, int | None]) -> Known | None:
+    async def _take_over(self, row: Known, beats: dict[str, int]) -> Found | None:
+        """The run of a row, or None once more is known than before.
+
+        Raises:
+            TimeoutError: the ledger does not work.
+        """
+        if row.claimant in beats:
+            await self._change()
+        elif row.claimant is not None:
+            await self._refresh()
+            beats[row.claimant] = self._snapshot.beats.get(row.claimant, 0)
+        elif (claim := await self.claim(row.id)) is Claim.WON:
+            run = await self._run(row.id)
+            return Found(run, row.id) if run is not None else None
+        elif claim is Claim.UNKNOWN:
+            self.release(row.id)
+            raise TimeoutError
+        return None
+
+    def _next(self, key: bytes, own: int | None, beats: Mapping[str, int]) -> Known | None:
         """The first row of a key that is of use, or may be soon.
 
         A row that another process has claimed is of use if that process has died. If it adds a beat, it is alive.
+
+        Args:
+            key: of the call.
+            own: the row of the call itself.
+            beats: of other processes, when it was asked for them.
         """
         mine = self._snapshot.rows.get(own) if own is not None else None
         for row in self.known.get(key, ()):
@@ -234,8 +250,7 @@ class SharedTries:
                 if row.owner == self._instance and not row.is_settled:  # it can be taken over without the ledger
                     continue
                 return row
-            beat = self._snapshot.beats.get(row.claimant)
-            if beats.setdefault(row.id, beat) == beat:
+            if self._snapshot.beats.get(row.claimant, 0) <= beats.get(row.claimant, math.inf):
                 return row
         return None
 
@@ -243,20 +258,13 @@ class SharedTries:
         """Wait for the run of a row that was claimed. Without one, the claim is given up."""
         run: LegacyResponse | None = None
         try:
-            while (known := self._snapshot.rows.get(row)) is not None and not known.is_settled:
-                before = self._snapshot
-                if known.is_orphan or self._is_down:
-                    break
-                await self._change(before)
+            while (known := self._snapshot.rows.get(row)) is not None and not (known.is_settled or known.is_orphan):
+                await self._change()
             if known is not None and known.is_settled:
                 run = await self._ask(row, partial(self._tries.run_of, row=row))
-        except TimeoutError:
-            pass
-        except asyncio.CancelledError:
-            self.release(row)
-            raise
-        if run is None:
-            self.release(row)
+        finally:
+            if run is None:
+                self.release(row)
         return run
 
     async def _ask(self, row: int, apply: Callable[[Transaction], Any]) -> Any:
@@ -270,19 +278,30 @@ class SharedTries:
         async with asyncio.timeout(GRACE):
             return await reply
 
-    async def _change(self, before: Snapshot) -> None:
-        """Wait until more is known than before, but not long if the ledger does not work."""
-        if self._snapshot is not before:
-            return
+    async def _refresh(self) -> None:
+        """Learn what is in the ledger now. What is known may be a moment old.
+
+        Raises:
+            TimeoutError: the ledger does not work.
+        """
+        number = self._watcher.ask()
+        while self._answered < number:
+            await self._change()
+
+    async def _change(self) -> None:
+        """Wait until the ledger was read again, because something has changed or for `_refresh`.
+
+        Raises:
+            TimeoutError: the ledger does not work.
+        """
         changed = self._loop.create_future()
         self._waiting.add(changed)
         try:
-            async with asyncio.timeout(GRACE):
-                await changed
-        except TimeoutError:
-            pass
+            await asyncio.wait([changed], timeout=GRACE)
         finally:
             self._waiting.discard(changed)
+        if self._is_down:
+            raise TimeoutError
 
     @property
     def _is_down(self) -> bool:
@@ -298,11 +317,12 @@ class SharedTries:
     def _put(self, row: int, apply: Callable[[Transaction], Any], done: Callable[[Any], None] | None = None) -> None:
         self._writer.put(Operation(row, apply, done))
 
-    def _soon(self, function: Callable[[Any], None], argument: Any) -> None:
+    def _soon(self, function: Callable[..., None], *arguments: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(function, argument)
+            self._loop.call_soon_threadsafe(function, *arguments)
 
-    def _adopt(self, snapshot: Snapshot) -> None:
+    def _adopt(self, snapshot: Snapshot, answered: int) -> None:
+        self._answered = answered
         self.known, self._snapshot = snapshot.by_key, snapshot
         self._removed.intersection_update(snapshot.rows)
         for changed in self._waiting:

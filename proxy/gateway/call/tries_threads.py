@@ -1,5 +1,6 @@
 """The threads of `SharedTries`: one writes what this process knows of lost tries, the other reads what all know."""
 
+import contextlib
 import itertools
 import os
 import threading
@@ -172,7 +173,8 @@ class Watcher:
 
     Args:
         database: for this thread alone.
-        adopt: called with what was read if it has changed, in the thread of the watcher.
+        adopt: called with what was read if it has changed, or if it was asked for; and with how often that was. In the
+            thread of the watcher.
         clean: called with the processes that have died and their last beats, if there are any or rows are too old.
         outage: shared by both threads.
     """
@@ -180,12 +182,14 @@ class Watcher:
     def __init__(
         self,
         database: Database,
-        adopt: Callable[[Snapshot], None],
+        adopt: Callable[[Snapshot, int], None],
         clean: Callable[[list[tuple[str, int | None]]], None],
         outage: Outage,
     ) -> None:
         self._database, self._adopt, self._clean, self._outage = database, adopt, clean, outage
         self._wake, self._alarm = os.pipe()
+        os.set_blocking(self._wake, False)
+        self._asked = self._answered = 0
         self._pulse = Pulse(LEASE, time.monotonic)
         self._snapshot = EMPTY
         self._stops = self._is_upgraded = False
@@ -194,6 +198,12 @@ class Watcher:
     def start(self) -> None:
         """Begin to read."""
         self._thread.start()
+
+    def ask(self) -> int:
+        """Have it read once more, and return how often that was asked for."""
+        self._asked += 1
+        os.write(self._alarm, b"x")
+        return self._asked
 
     def stop(self) -> None:
         """End."""
@@ -219,11 +229,13 @@ class Watcher:
             schema.upgrade(self._database)
             self._is_upgraded = True
         self._database.wait(self._wake, POLL)
-        began = time.monotonic()
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake, 4096)
+        began, asked = time.monotonic(), self._asked
         snapshot = read(self._database)
-        if snapshot != self._snapshot:
-            self._adopt(snapshot)
-        self._snapshot = snapshot
+        if snapshot != self._snapshot or asked != self._answered:
+            self._adopt(snapshot, asked)
+        self._snapshot, self._answered = snapshot, asked
         dead = self._pulse.dead(snapshot)
         if dead or snapshot.has_expired:
             self._clean(dead)

@@ -1,15 +1,10 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from proxy.callers.ledger.database import Database
-from proxy.callers.ledger.postgresql import PostgresqlServer
-from proxy.callers.ledger.sqlite import SqliteFile
+from tests.support.ledgers import Connect, connections
 from tests.support.postgresql import Postgresql, postgresql
-
-Connect = Callable[[], Database]
-"""Makes another connection to the same ledger."""
 
 
 @pytest.fixture(scope="session")
@@ -20,20 +15,6 @@ def server() -> Iterator[Postgresql]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connect]:
-    made: list[Database] = []
-    if request.param == "sqlite":
-        path = tmp_path / "callers.db"
-
-        def another() -> Database:
-            made.append(SqliteFile(path))
-            return made[-1]
-    else:
-        address = request.getfixturevalue("server").new_database()
-
-        def another() -> Database:
-            made.append(PostgresqlServer(address))
-            return made[-1]
-
-    yield another
-    for database in made:
-        database.close()
+    is_file = request.param == "sqlite"
+    with connections(tmp_path / "callers.db" if is_file else request.getfixturevalue("server").new_database()) as made:
+        yield made

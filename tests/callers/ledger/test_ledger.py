@@ -5,7 +5,7 @@ import pytest
 
 from proxy.callers.ledger.database import LedgerUnavailable
 from proxy.callers.ledger.ledger import CountedMeanwhile, Day, Key, Ledger, Progress, key_id
-from tests.callers.ledger.conftest import Connect
+from tests.support.ledgers import Connect
 
 MONDAY = 739_948
 

@@ -5,7 +5,7 @@ import pytest
 
 from proxy.callers.ledger import schema
 from proxy.callers.ledger.database import Database, LedgerUnavailable
-from tests.callers.ledger.conftest import Connect
+from tests.support.ledgers import Connect
 
 
 def versions(database: Database) -> list[int]:

@@ -1,0 +1,340 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from proxy import errors
+from proxy.gateway.call import shared_tries, tries_threads
+from proxy.gateway.delivery import State
+from tests.support.fleet import Fleet, Process, ends, fleet, happens
+from tests.support.ledgers import Connect
+
+Scenario = Callable[[Fleet, Process, Process, Process], Awaitable[None]]
+
+
+def plays(connect: Connect, scenario: Scenario) -> None:
+    """Play a scenario with three processes; nothing of it stays in the ledger."""
+
+    async def play() -> None:
+        async with fleet(connect) as played:
+            await scenario(played, *played.processes)
+            await played.is_empty()
+
+    asyncio.run(play())
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that have died are noticed soon."""
+    monkeypatch.setattr(tries_threads, "BEAT", 0.1)
+    monkeypatch.setattr(tries_threads, "POLL", 0.1)
+    monkeypatch.setattr(tries_threads, "LEASE", 1.5)
+
+
+def test_a_lost_run_goes_to_one_retry_in_any_process(connect: Connect) -> None:
+    async def scenario(_: Fleet, one: Process, other: Process, third: Process) -> None:
+        ends(one.begin_lost(), "7")
+        await other.knows(1, lambda row: row.is_settled)
+        assert await other.retry().delivers() == "7"
+        await third.knows(0)
+        assert await third.retry().delivers() is None
+        assert await one.retry().delivers() is None
+        assert (other.metrics.taken_over, one.metrics.taken_over, one.metrics.unshared) == (1, 0, 0)
+
+    plays(connect, scenario)
+
+
+def test_a_run_that_goes_to_a_retry_in_its_own_process_goes_to_no_other(connect: Connect) -> None:
+    async def scenario(_: Fleet, one: Process, other: Process, __: Process) -> None:
+        ends(one.begin_lost(), "7")
+        await other.knows(1, lambda row: row.is_settled)
+        retry = one.retry()
+        assert await retry.got() == "7"
+        await other.knows(1, lambda row: row.claimant)
+        waits = other.retry()
+        await waits.waits()
+        retry.attempt.learn(State.DELIVERED)
+        assert await waits.delivers() is None
+        assert one.metrics.taken_over == 0
+
+    plays(connect, scenario)
+
+
+@pytest.mark.parametrize("rivals", [2, 9])
+def test_of_retries_in_several_processes_one_gets_the_run(connect: Connect, rivals: int) -> None:
+    async def scenario(_: Fleet, *processes: Process) -> None:
+        ends(processes[0].begin_lost(), "7")
+        for process in processes:
+            await process.knows(1, lambda row: row.is_settled)
+        retries = [processes[number % 3].retry() for number in range(rivals)]
+        runs = await asyncio.gather(*(retry.delivers() for retry in retries))
+        assert sorted(run or "" for run in runs) == [""] * (rivals - 1) + ["7"]
+
+    plays(connect, scenario)
+
+
+@pytest.mark.parametrize(("run", "then", "gets"), [("7", None, "7"), (None, None, None), ("7", State.DELIVERED, None)])
+def test_a_retry_waits_for_a_try_under_way_in_another_process(
+    connect: Connect, run: str | None, then: State | None, gets: str | None
+) -> None:
+    async def scenario(_: Fleet, one: Process, other: Process, __: Process) -> None:
+        first = one.begin()
+        first.learn(State.HALF_CLOSED)
+        await other.knows(1)
+        retry = other.retry()
+        await one.knows(1, lambda row: row.claimant)
+        ends(first, run)
+        if run is not None:
+            await retry.waits()
+            first.learn(then or State.LOST)
+        assert await retry.delivers() == gets
+
+    plays(connect, scenario)
+
+
+def test_a_retry_that_is_lost_as_well_leaves_the_run_to_the_next(connect: Connect) -> None:
+    async def scenario(played: Fleet, one: Process, other: Process, third: Process) -> None:
+        ends(one.begin_lost(), "7")
+        await other.knows(1, lambda row: row.is_settled)
+        retry = other.retry()
+        assert await retry.got() == "7"
+        retry.attempt.learn(State.LOST)
+        await third.knows(1, lambda row: row.is_settled and not row.claimant)
+        assert len(played.rows()) == 1
+        assert await third.retry().delivers() == "7"
+
+    plays(connect, scenario)
+
+
+def test_a_retry_of_a_retry_that_waits_and_is_lost_gets_the_run_from_that(connect: Connect) -> None:
+    async def scenario(_: Fleet, one: Process, other: Process, third: Process) -> None:
+        first = one.begin_lost()
+        await other.knows(1)
+        second = other.retry()
+        await third.knows(1, lambda row: row.claimant)
+        second.attempt.learn(State.HALF_CLOSED)
+        await third.knows(2)
+        last = third.retry()
+        await one.knows(2, lambda row: row.claimant)
+        ends(first, "7")
+        assert await second.got() == "7"
+        await last.waits()
+        second.attempt.learn(State.LOST)
+        assert await last.delivers() == "7"
+
+    plays(connect, scenario)
+
+
+def test_a_local_retry_that_waits_has_the_run_before_one_elsewhere_that_waits_for_it(connect: Connect) -> None:
+    async def scenario(_: Fleet, one: Process, other: Process, __: Process) -> None:
+        first = one.begin_lost()
+        second = one.retry()
+        await second.waits()
+        second.attempt.learn(State.LOST)
+        await other.knows(2)
+        await other.knows(1, lambda row: row.claimant)
+        last = other.retry()
+        await other.knows(2, lambda row: row.claimant)
+        ends(first, "7")
+        assert await second.got() == "7"
+        assert await last.delivers() == "7"
+
+    plays(connect, scenario)
+
+
+def test_a_local_retry_leaves_a_try_to_one_elsewhere_that_waits_already(connect: Connect) -> None:
+    async def scenario(_: Fleet, one: Process, other: Process, __: Process) -> None:
+        first = one.begin_lost()
+        await other.knows(1)
+        retry = other.retry()
+        await other.knows(1, lambda row: row.claimant)
+        late = one.retry()
+        assert await late.delivers() is None  # once it is known that the other process is alive
+        ends(first, "7")
+        assert await retry.delivers() == "7"
+
+    plays(connect, scenario)
+
+
+def test_a_retry_waits_only_for_tries_from_before_its_caller_was_in_doubt(connect: Connect) -> None:
+    async def scenario(_: Fleet, one: Process, other: Process, third: Process) -> None:
+        first = one.begin_lost()
+        await other.knows(1)
+        second = other.retry()
+        await third.knows(1, lambda row: row.claimant)
+        second.attempt.learn(State.LOST)
+        await third.knows(2)
+        last = third.retry()
+        await third.knows(2, lambda row: row.claimant)
+        last.attempt.learn(State.LOST)
+        await other.knows(3)
+        ends(first, None)
+        assert await second.got() is None  # it does not wait for the last one, which waits for it
+        assert await last.got() is None
+
+    plays(connect, scenario)
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+def test_a_retry_that_is_cut_off_leaves_the_run_to_the_next(connect: Connect, *, is_done: bool) -> None:
+    async def scenario(_: Fleet, one: Process, other: Process, third: Process) -> None:
+        first = one.begin_lost()
+        if is_done:
+            ends(first, "7")
+        await other.knows(1, lambda row: row.is_settled == is_done)
+        retry = other.retry()
+        await retry.waits()
+        if not is_done:
+            await third.knows(1, lambda row: row.claimant)
+        retry.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await retry.task
+        if not is_done:
+            ends(first, "7")
+        await third.knows(1, lambda row: row.is_settled and not row.claimant)
+        assert await third.retry().delivers() == "7"
+
+    plays(connect, scenario)
+
+
+def test_a_local_retry_that_is_cut_off_while_it_claims_leaves_the_run(connect: Connect) -> None:
+    async def scenario(_: Fleet, one: Process, __: Process, ___: Process) -> None:
+        ends(one.begin_lost(), "7")
+        retry = one.retry()
+        await retry.waits()
+        retry.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await retry.task
+        assert await one.retry().delivers() == "7"
+
+    plays(connect, scenario)
+
+
+@pytest.mark.usefixtures("soon")
+def test_who_waits_for_a_process_that_dies_is_told_that_a_run_may_have_started(connect: Connect) -> None:
+    async def scenario(played: Fleet, one: Process, other: Process, third: Process) -> None:
+        one.begin_lost()
+        await other.knows(1)
+        retry = other.retry()
+        await third.knows(1, lambda row: row.claimant)
+        await one.killed()
+        with pytest.raises(errors.ConnectionLost) as caught:
+            await retry.got()
+        assert caught.value.run_started == "unknown"
+        with pytest.raises(errors.ConnectionLost):  # so is the next one, until the window is over
+            await third.retry().got()
+        third.shared.remove(next(iter(played.rows())))
+
+    plays(connect, scenario)
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("is_settled", [False, True])
+def test_a_run_whose_retry_dies_with_its_process_goes_to_the_next(connect: Connect, *, is_settled: bool) -> None:
+    async def scenario(_: Fleet, one: Process, other: Process, third: Process) -> None:
+        first = one.begin_lost()
+        if is_settled:
+            ends(first, "7")
+        await other.knows(1, lambda row: row.is_settled == is_settled)
+        other.retry()
+        await third.knows(1, lambda row: row.claimant)
+        await other.killed()
+        retry = third.retry()
+        if not is_settled:
+            await third.knows(1, lambda row: row.claimant == third.shared._instance)
+            ends(first, "7")
+        assert await retry.delivers() == "7"
+
+    plays(connect, scenario)
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_run_goes_back_to_its_own_process_if_its_retry_dies_elsewhere(connect: Connect) -> None:
+    async def scenario(_: Fleet, one: Process, other: Process, __: Process) -> None:
+        first = one.begin_lost()
+        await other.knows(1)
+        other.retry()
+        await one.knows(1, lambda row: row.claimant)
+        await other.killed()
+        retry = one.retry()
+        await one.knows(1, lambda row: row.claimant == one.shared._instance)
+        ends(first, "7")
+        assert await retry.delivers() == "7"
+
+    plays(connect, scenario)
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_slow_process_stays_alive(connect: Connect) -> None:
+    async def scenario(_: Fleet, one: Process, other: Process, third: Process) -> None:
+        first = one.begin_lost()
+        await other.knows(1)
+        retry = other.retry()
+        await third.knows(1, lambda row: row.claimant)
+        before = dict(third.shared._snapshot.beats)
+        patience = (tries_threads.LEASE + 1) * 1_000_000
+        await happens(lambda: all(third.shared._snapshot.beats[one] > before[one] + patience for one in before))
+        ends(first, "7")
+        assert await retry.delivers() == "7"
+
+    plays(connect, scenario)
+
+
+def test_a_call_that_is_cut_off_by_a_stop_may_have_started_a_run(connect: Connect) -> None:
+    async def scenario(played: Fleet, one: Process, other: Process, third: Process) -> None:
+        forwarded, never = one.begin_lost(), asyncio.Event()
+
+        async def forward() -> None:
+            with forwarded:
+                assert await forwarded.take_over() is None
+                await never.wait()
+
+        task = asyncio.create_task(forward())
+        await other.knows(1)
+        task.cancel()
+        await other.knows(1, lambda row: row.is_orphan)
+        with pytest.raises(errors.ConnectionLost):
+            await other.retry().got()
+        third.shared.remove(next(iter(played.rows())))
+
+    plays(connect, scenario)
+
+
+def test_a_response_that_is_too_large_is_not_shared(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_tries, "MAX_BODY", 2)
+
+    async def scenario(_: Fleet, one: Process, other: Process, __: Process) -> None:
+        first = one.begin_lost()
+        await other.knows(1)
+        retry = other.retry()
+        await one.knows(1, lambda row: row.claimant)
+        ends(first, "777")
+        assert await retry.delivers() is None
+        assert one.metrics.unshared == 1
+        assert await one.retry().delivers() == "777"
+
+    plays(connect, scenario)
+
+
+def test_a_run_that_no_longer_has_room_is_gone_for_all(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.gateway.call.retries.MAX_RUNS", 1)
+
+    async def scenario(played: Fleet, one: Process, other: Process, __: Process) -> None:
+        for name in ("7", "8"):
+            ends(one.begin_lost(), name)
+        await other.knows(1, lambda row: row.is_settled)
+        await happens(lambda: len(played.rows()) == 1)
+        assert await other.retry().delivers() == "8"
+
+    plays(connect, scenario)
+
+
+def test_without_a_ledger_nothing_is_shared() -> None:
+    async def scenario() -> None:
+        process = Process(None)
+        ends(process.begin_lost(), "7")
+        assert await process.retry().delivers() == "7"
+        assert process.metrics.unshared == 0
+        await process.shared.stop()
+
+    asyncio.run(scenario())
