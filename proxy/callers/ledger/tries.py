@@ -46,6 +46,11 @@ class Known(NamedTuple):
     is_settled: bool
 
     @property
+    def order(self) -> tuple[int, int]:
+        """Less than that of rows that were published later."""
+        return self.published, self.id
+
+    @property
     def is_orphan(self) -> bool:
         """Whether nobody knows if there is a run."""
         return self.owner is None and not self.is_settled

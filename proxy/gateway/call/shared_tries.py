@@ -231,28 +231,25 @@ class SharedTries:
         return None
 
     def _next(self, key: bytes, own: int | None, beats: Mapping[str, int]) -> Known | None:
-        """The first row of a key that is of use, or may be soon.
-
-        A row that another process has claimed is of use if that process has died. If it adds a beat, it is alive.
+        """The row that a retry should have or wait for: a run, or else the first that was published before its own.
 
         Args:
             key: of the call.
             own: the row of the call itself.
-            beats: of other processes, when it was asked for them.
+            beats: of other processes, when they were asked for.
         """
+        rows = [row for row in self.known.get(key, ()) if self._is_of_use(row, beats)]
         mine = self._snapshot.rows.get(own) if own is not None else None
-        for row in self.known.get(key, ()):
-            if mine is not None and (row.published, row.id) > (mine.published, mine.id):
-                return None
-            if row.id in self._claimed or row.id in self._removed:
-                continue
-            if row.claimant is None:
-                if row.owner == self._instance and not row.is_settled:  # it can be taken over without the ledger
-                    continue
-                return row
-            if self._snapshot.beats.get(row.claimant, 0) <= beats.get(row.claimant, math.inf):
-                return row
-        return None
+        free = (row for row in rows if row.is_settled and row.claimant is None)
+        return next(free, None) or next((row for row in rows if mine is None or row.order < mine.order), None)
+
+    def _is_of_use(self, row: Known, beats: Mapping[str, int]) -> bool:
+        if row.id in self._claimed or row.id in self._removed:
+            return False
+        if row.claimant is None:
+            return row.is_settled or row.owner != self._instance  # its own can be taken over without the ledger
+        # It is if the process that has claimed it has died. One that adds a beat is alive.
+        return self._snapshot.beats.get(row.claimant, 0) <= beats.get(row.claimant, math.inf)
 
     async def _run(self, row: int) -> LegacyResponse | None:
         """Wait for the run of a row that was claimed. Without one, the claim is given up."""
