@@ -51,6 +51,11 @@ class Known(NamedTuple):
         return self.published, self.id
 
     @property
+    def is_free(self) -> bool:
+        """Whether it is a run that nobody has claimed."""
+        return self.is_settled and self.claimant is None
+
+    @property
     def is_orphan(self) -> bool:
         """Whether nobody knows if there is a run."""
         return self.owner is None and not self.is_settled

@@ -231,17 +231,20 @@ class SharedTries:
         return None
 
     def _next(self, key: bytes, own: int | None, beats: Mapping[str, int]) -> Known | None:
-        """The row that a retry should have or wait for: a run, or else the first that was published before its own.
+        """The row that a retry should have or wait for.
+
+        A run that is there comes first, then the call that was published first. It waits for none that was published
+        after its own, so that two never wait for each other. Then come rows of processes that may have died.
 
         Args:
             key: of the call.
             own: the row of the call itself.
             beats: of other processes, when they were asked for.
         """
-        rows = [row for row in self.known.get(key, ()) if self._is_of_use(row, beats)]
         mine = self._snapshot.rows.get(own) if own is not None else None
-        free = (row for row in rows if row.is_settled and row.claimant is None)
-        return next(free, None) or next((row for row in rows if mine is None or row.order < mine.order), None)
+        rows = (row for row in self.known.get(key, ()) if self._is_of_use(row, beats))
+        rows = (row for row in rows if mine is None or row.is_free or row.order < mine.order)
+        return min(rows, key=lambda row: (not row.is_free, row.is_orphan, row.claimant is not None), default=None)
 
     def _is_of_use(self, row: Known, beats: Mapping[str, int]) -> bool:
         if row.id in self._claimed or row.id in self._removed:

@@ -6,7 +6,7 @@ import pytest
 from proxy import errors
 from proxy.gateway.call import shared_tries, tries_threads
 from proxy.gateway.delivery import State
-from tests.support.fleet import Fleet, Process, ends, fleet, happens
+from tests.support.fleet import KEY, Fleet, Process, ends, fleet, happens
 from tests.support.ledgers import Connect
 
 Scenario = Callable[[Fleet, Process, Process, Process], Awaitable[None]]
@@ -171,6 +171,28 @@ def test_a_retry_waits_only_for_tries_from_before_its_caller_was_in_doubt(connec
         ends(first, None)
         assert await second.got() is None  # it does not wait for the last one, which waits for it
         assert await last.got() is None
+
+    plays(connect, scenario)
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_run_that_a_dead_process_waited_for_comes_before_its_own_calls_of_which_nobody_knows(
+    connect: Connect,
+) -> None:
+    async def scenario(_: Fleet, one: Process, other: Process, third: Process) -> None:
+        first = one.begin_lost()
+        await other.knows(1)
+        second = other.retry()
+        await third.knows(1, lambda row: row.claimant)
+        second.attempt.learn(State.LOST)
+        await third.knows(2)
+        last = third.retry()
+        await third.knows(2, lambda row: row.claimant)  # it waits for the second one
+        await other.killed()
+        await third.knows(1, lambda row: row.is_orphan)
+        ends(first, "7")
+        assert await last.delivers() == "7"
+        third.shared.remove(next(row.id for row in third.shared.known[KEY] if row.is_orphan))
 
     plays(connect, scenario)
 
