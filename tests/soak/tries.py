@@ -106,7 +106,7 @@ class Replica:
     def start(self) -> None:
         """Start it, for the first time or again."""
         command = [sys.executable, "-m", "tests.soak.tries_worker", json.dumps(dataclasses.asdict(self.order))]
-        self.process = subprocess.Popen(command)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
 
     async def kill(self) -> None:
         """Kill it, and start it again."""
@@ -201,7 +201,7 @@ class LostTry:
             if self._answers_after == "hang-up":
                 self._released.set()
             with contextlib.suppress(OSError):  # it is killed
-                if not hangs_up:
+                if not hangs_up or self._released.is_set():  # with an answer on its way, nobody could say who has it
                     return await self._retry(replica)
                 if (end := await self._hang_up(replica)) is not None:
                     return end
@@ -233,6 +233,7 @@ class LostTry:
                     return self._judged(replica, await _message(reader))
         self._lost[replica.instance] += 1
         self._note("called again and hung up", replica)
+        return None
 
     async def _retry(self, replica: Replica) -> str:
         self._note("calls again", replica)

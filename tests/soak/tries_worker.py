@@ -2,9 +2,10 @@
 
 import dataclasses
 import json
-import signal
+import os
 import socket
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -77,8 +78,13 @@ def main(order: Order) -> None:
         known = [app._shared_tries._instance, *(Row(row.owner, row.claimant, row.is_settled) for row in rows)]
         await Response(200, [], json.dumps(known).encode())(scope, receive, send)
 
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     Server(serve, drain=1).run([socket.create_server(("127.0.0.1", order.port))])
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(0)
 
 
 if __name__ == "__main__":
