@@ -22,7 +22,8 @@ from proxy.gateway.call.gateway import Gateway, longest_call
 from proxy.gateway.call.policy import ActivePolicy, Clock
 from proxy.gateway.call.records import Records
 from proxy.gateway.call.retries import derived_key
-from proxy.gateway.call.shared_tries import Connect, SharedTries
+from proxy.gateway.call.shared_tries import SharedTries
+from proxy.gateway.call.tries_link import Connect
 from proxy.gateway.head import EXTENSION
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.upstream.upstream import Upstream

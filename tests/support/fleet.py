@@ -10,7 +10,8 @@ from proxy.callers.ledger import tries
 from proxy.callers.ledger.tries import Known
 from proxy.config import Config
 from proxy.gateway.call.retries import Retries, Try
-from proxy.gateway.call.shared_tries import Connect, SharedTries
+from proxy.gateway.call.shared_tries import SharedTries
+from proxy.gateway.call.tries_link import Connect
 from proxy.gateway.delivery import Delivery, State
 from proxy.gateway.metrics import Metrics
 from proxy.withdrawn.trigger import LegacyResponse
@@ -52,6 +53,7 @@ class Process:
     def begin_lost(self) -> Try:
         """A call under way whose caller has hung up."""
         begun = self.begin()
+        begun.is_forwarded = True
         begun.learn(State.LOST)
         return begun
 

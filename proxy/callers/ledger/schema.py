@@ -26,7 +26,7 @@ UPGRADES: tuple[tuple[str, ...], ...] = (
         " counted BIGINT NOT NULL)",
         # Calls whose callers may be gone, see `tries`. Their times are by the clock of the database.
         "CREATE TABLE tries (id BIGINT PRIMARY KEY, key TEXT NOT NULL, published BIGINT NOT NULL,"
-        " expires BIGINT NOT NULL, owner TEXT, claimant TEXT, run TEXT)",
+        " expires BIGINT NOT NULL, owner TEXT, waits INTEGER NOT NULL, claimant TEXT, run TEXT)",
         # The processes that have some, and when each last said that it is alive.
         "CREATE TABLE holders (id TEXT PRIMARY KEY, beat BIGINT NOT NULL)",
     ),

@@ -3,6 +3,7 @@
 A row of the table is the run of such a call, or the prospect of one:
 
     owner, no run           the call is under way in the process `owner`
+    waits                   and it waits for the run of another row, since it is a retry: it may never start one
     no owner, no run        that process has died: nobody knows whether there is a run
     run                     it is for a retry
     claimant                a retry in that process has the run, or gets it once there is one
@@ -35,6 +36,7 @@ class Known(NamedTuple):
     Attributes:
         key: of the call, see `key_of`.
         published: when its caller began to be in doubt, in microseconds since 1970 by the clock of the database.
+        waits: whether the call has not been forwarded, because it waits for the run of another row.
         is_settled: whether it has a run that is for a retry.
     """
 
@@ -42,6 +44,7 @@ class Known(NamedTuple):
     key: bytes
     published: int
     owner: str | None
+    waits: bool
     claimant: str | None
     is_settled: bool
 
@@ -54,6 +57,11 @@ class Known(NamedTuple):
     def is_free(self) -> bool:
         """Whether it is a run that nobody has claimed."""
         return self.is_settled and self.claimant is None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether there may be a run later."""
+        return self.owner is not None and not self.is_settled
 
     @property
     def is_orphan(self) -> bool:
@@ -112,18 +120,22 @@ class Tries:
         """Say that this process holds nothing."""
         transaction.execute("DELETE FROM holders WHERE id = ?", [self.holder])
 
-    def publish(self, transaction: Transaction, row: int, key: bytes) -> None:
+    def publish(self, transaction: Transaction, row: int, key: bytes, *, waits: bool) -> None:
         """Add a call under way whose caller may be gone."""
         transaction.execute(
-            "INSERT INTO tries (id, key, published, expires, owner)"
-            f" VALUES (?, ?, {self._clock}, {self._clock} + ?, ?) ON CONFLICT (id) DO NOTHING",
-            [row, key.hex(), self._longest, self.holder],
+            "INSERT INTO tries (id, key, published, expires, owner, waits)"
+            f" VALUES (?, ?, {self._clock}, {self._clock} + ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            [row, key.hex(), self._longest, self.holder, int(waits)],
         )
+
+    def forward(self, transaction: Transaction, row: int) -> None:
+        """Note that a call is forwarded, since it waits for no other any more."""
+        transaction.execute("UPDATE tries SET waits = 0 WHERE id = ?", [row])
 
     def settle(self, transaction: Transaction, row: int, run: LegacyResponse) -> None:
         """Keep the run of a call whose caller is gone."""
         transaction.execute(
-            f"UPDATE tries SET run = ?, expires = {self._clock} + ? WHERE id = ?",
+            f"UPDATE tries SET run = ?, waits = 0, expires = {self._clock} + ? WHERE id = ?",
             [_encode(run).decode(), self._window, row],
         )
 
@@ -168,6 +180,7 @@ class Tries:
         if list(transaction.fetch("SELECT beat FROM holders WHERE id = ?", [holder])):
             return
         transaction.execute("UPDATE tries SET claimant = NULL WHERE claimant = ?", [holder])
+        transaction.execute("DELETE FROM tries WHERE owner = ? AND waits = 1", [holder])
         transaction.execute(
             f"UPDATE tries SET owner = NULL, expires = {self._clock} + ? WHERE owner = ? AND run IS NULL",
             [self._window, holder],
@@ -189,15 +202,16 @@ def read(database: Database) -> Snapshot:
         holders = list(transaction.fetch(f"SELECT id, beat, beat < {database.clock} - ? FROM holders", [FORGOTTEN]))
         found = list(
             transaction.fetch(
-                f"SELECT expires < {database.clock}, id, key, published, owner, claimant, run IS NOT NULL"
+                f"SELECT expires < {database.clock}, id, key, published, owner, waits, claimant, run IS NOT NULL"
                 f" FROM tries ORDER BY published, id LIMIT {MAX_READ}"
             )
         )
     rows: dict[int, Known] = {}
     by_key: dict[bytes, list[Known]] = {}
-    for is_expired, number, key, published, owner, claimant, is_settled in found:
+    for is_expired, number, key, published, owner, waits, claimant, is_settled in found:
         if not is_expired:
-            row = rows[number] = Known(number, bytes.fromhex(key), published, owner, claimant, bool(is_settled))
+            row = Known(number, bytes.fromhex(key), published, owner, bool(waits), claimant, bool(is_settled))
+            rows[number] = row
             by_key.setdefault(row.key, []).append(row)
     beats = {holder: beat for holder, beat, is_expired in holders if not is_expired}
     return Snapshot(rows, by_key, beats, has_expired=any(row[0] for row in found) or len(beats) < len(holders))

@@ -100,7 +100,7 @@ class Retries:
         """Note that the caller of a try may be gone."""
         if self._window:
             self._doubtful.setdefault(doubtful.key, []).append(doubtful)
-            doubtful.row = self.shared.publish(doubtful.key)
+            doubtful.row = self.shared.publish(doubtful.key, waits=not doubtful.is_forwarded)
 
     def forget(self, ended: "Try") -> None:
         """Note that a try can no longer be taken over."""
@@ -154,6 +154,7 @@ class Try:
         number: higher than that of each try that began earlier.
         run: the run that it has started or taken over, once there is one.
         row: where other processes know of it.
+        is_forwarded: whether it waits for no other try, and so may start a run.
     """
 
     def __init__(self, retries: Retries, key: bytes, number: int) -> None:
@@ -164,7 +165,7 @@ class Try:
         self.row: int | None = None
         self._retries = retries
         self._claimed: int | None = None  # the row of the run that it has taken over
-        self._is_ready = self._is_forwarded = False
+        self.is_forwarded = self._is_ready = False
         self._retry: asyncio.Future[LegacyResponse | None] | None = None
 
     def __enter__(self) -> Self:
@@ -172,7 +173,7 @@ class Try:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._is_ready = True
-        if self.row is not None and kind is asyncio.CancelledError and self._is_forwarded:
+        if self.row is not None and kind is asyncio.CancelledError and self.is_forwarded:
             self._retries.shared.abandon(self.row)  # the server stops, and its answer is not waited for
             self.row = None
         if self.state is State.LOST or self.run is None:  # no retry needs to wait for a failure
@@ -210,7 +211,9 @@ class Try:
         elif first is not None or earlier is not None or self.key in retries.shared.known:
             found = await self._wait_for_run()
         if found is None:
-            self._is_forwarded = True
+            self.is_forwarded = True
+            if self.row is not None:
+                retries.shared.forward(self.row)
             return None
         self._claimed = found.row
         return found.run
@@ -224,7 +227,7 @@ class Try:
             async with asyncio.timeout(retries.patience):
                 with retries.limit:
                     while (found := await self._search()) is None:
-                        if retries.first(self.key) is None and self._earlier() is None:
+                        if self._earlier() is None and (retries.first(self.key) is None or self._leaves_it):
                             return None
                     return found
         except TimeoutError:
@@ -232,7 +235,7 @@ class Try:
 
     async def _search(self) -> Found | None:
         """The run of an earlier try in this process, or else in another one."""
-        found, earlier = self._retries.take(self.key), self._earlier()
+        found, earlier = self._take(), self._earlier()
         while found is not None or earlier is not None:
             if found is not None:
                 run = await self._claim(found)
@@ -240,8 +243,16 @@ class Try:
                 run = await earlier.hand_over()
             if run is not None:
                 return run
-            found, earlier = self._retries.take(self.key), self._earlier()
+            found, earlier = self._take(), self._earlier()
         return await self._retries.shared.take_over(self.key, lambda: self.row)
+
+    def _take(self) -> Found | None:
+        return None if self._leaves_it else self._retries.take(self.key)
+
+    @property
+    def _leaves_it(self) -> bool:
+        """Whether another retry comes before this one: the runs that are there are for that one."""
+        return self._retries.shared.is_awaited(self.key, self.row)
 
     async def _claim(self, found: Found) -> Found | None:
         """Claim a run that was stored here; if another process has it, there is nothing left of it here."""

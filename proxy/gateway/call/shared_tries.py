@@ -6,19 +6,17 @@ not ask the ledger. If that is down or slow, no call fails, but a retry may star
 """
 
 import asyncio
-import contextlib
 import enum
 import math
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from proxy import errors
-from proxy.callers.ledger.database import Database, Transaction
-from proxy.callers.ledger.tries import EMPTY, Known, Snapshot, Tries
-from proxy.gateway.call.tries_threads import Operation, Outage, Watcher, Writer
+from proxy.callers.ledger.database import Transaction
+from proxy.callers.ledger.tries import Known, Snapshot, Tries
+from proxy.gateway.call.tries_link import Connect, TriesLink
 from proxy.gateway.metrics import Metrics
 from proxy.withdrawn.trigger import LegacyResponse
 
@@ -27,12 +25,6 @@ MAX_BACKLOG = 1024
 
 MAX_BODY = 64 << 10
 """Bytes of a response that is shared."""
-
-GRACE = 5.0
-"""Seconds for which a retry waits for a ledger that does not work."""
-
-Connect = Callable[[], Database]
-"""Makes a connection to the ledger, which opens when it is needed."""
 
 
 class Found(NamedTuple):
@@ -67,51 +59,52 @@ class SharedTries:
         self.known: Mapping[bytes, Sequence[Known]] = {}
         self._metrics = metrics
         self._instance = secrets.token_hex(8)  # a process ID may come again
-        self._snapshot, self._answered = EMPTY, 0
         self._owned: set[int] = set()
         self._claimed: set[int] = set()
         self._removed: set[int] = set()
-        self._waiting: set[asyncio.Future[None]] = set()
-        self._outage = Outage()
         self._is_used, self._is_open = connect is not None, False
         if connect is not None:
-            database = connect()
-            self._tries = Tries(database, self._instance, window, longest)
-            self._writer = Writer(database, self._tries, lambda: bool(self._owned or self._claimed), self._outage)
-            self._watcher = Watcher(connect(), partial(self._soon, self._adopt), self._clean, self._outage)
+            tries = partial(Tries, holder=self._instance, window=window, longest=longest)
+            self._link = TriesLink(connect, tries, lambda: bool(self._owned or self._claimed), self._adopt)
+            self._tries = self._link.tries
 
     def start(self) -> None:
         """Connect to the ledger, in the background."""
         if self._is_used:
-            self._loop = asyncio.get_running_loop()
-            self._writer.start()
-            self._watcher.start()
+            self._link.start()
             self._is_open = True
 
     async def stop(self) -> None:
         """Write what is left, and disconnect."""
         if self._is_open:
             self._is_open = False
-            await asyncio.to_thread(self._writer.stop)
-            await asyncio.to_thread(self._watcher.stop)
+            await self._link.stop()
 
-    def publish(self, key: bytes) -> int | None:
+    def publish(self, key: bytes, *, waits: bool) -> int | None:
         """Tell all processes of a call under way whose caller may be gone.
+
+        Args:
+            key: of the call.
+            waits: whether it is a retry that waits for the run of another call.
 
         Returns:
             Its row, or None if it is not shared.
         """
         if not self._is_open:
             return None
-        is_full = self._writer.backlog >= MAX_BACKLOG
-        if is_full or self._outage.since is not None:
+        is_full = self._link.backlog >= MAX_BACKLOG
+        if is_full or not self._link.works:
             self._metrics.count_unshared()
         if is_full:
             return None
         row = secrets.randbits(63)
         self._owned.add(row)
-        self._put(row, partial(self._tries.publish, row=row, key=key))
+        self._link.put(row, partial(self._tries.publish, row=row, key=key, waits=waits))
         return row
+
+    def forward(self, row: int) -> None:
+        """Tell all processes that a call waits for no other any more, and is forwarded."""
+        self._link.put(row, partial(self._tries.forward, row=row))
 
     def end(self, row: int | None, claimed: int | None, run: LegacyResponse | None) -> int | None:
         """Tell all processes how a call ended.
@@ -127,7 +120,7 @@ class SharedTries:
         if run is None:
             self.remove(row)
             if claimed is not None:  # and delivered: by then the response is on its way
-                self._loop.call_soon(self.remove, claimed)
+                self._link.put_after_response(partial(self.remove, claimed))
             return None
         if row is None or len(run.body) > MAX_BODY:
             if row is not None:
@@ -137,7 +130,7 @@ class SharedTries:
                 self.release(claimed)
             return claimed
         self._owned.discard(row)
-        self._put(row, partial(self._settle, row=row, run=run, claimed=claimed))
+        self._link.put(row, partial(self._settle, row=row, run=run, claimed=claimed))
         self._forget(claimed)
         return row
 
@@ -150,33 +143,50 @@ class SharedTries:
         """Tell all processes that a row has nothing for a retry."""
         if row is not None:
             self._forget(row)
-            self._put(row, partial(self._tries.remove, row=row))
+            self._link.put(row, partial(self._tries.remove, row=row))
 
     def release(self, row: int) -> None:
         """Let somebody else claim a row."""
         self._claimed.discard(row)
-        self._put(row, partial(self._tries.release, row=row))
+        self._link.put(row, partial(self._tries.release, row=row))
 
     def abandon(self, row: int) -> None:
         """Tell all processes that nobody will know whether a call has started a run."""
         self._owned.discard(row)
-        self._put(row, partial(self._tries.abandon, row=row))
+        self._link.put(row, partial(self._tries.abandon, row=row))
+
+    def queue(self, key: bytes, own: int | None) -> Sequence[Known]:
+        """The rows of a key that a retry may have or wait for, in the order in which they were published.
+
+        It waits for none that was published after its own row, so that two never wait for each other. What was
+        published before a retry that waits is for that one.
+        """
+        rows = self.known.get(key, ())
+        mine = self._link.snapshot.rows.get(own) if own is not None else None
+        if mine is not None:
+            rows = [row for row in rows if row.is_free or row.order < mine.order]
+        waiting = [at for at, row in enumerate(rows) if row.waits]
+        return rows[waiting[-1] :] if waiting else rows
+
+    def is_awaited(self, key: bytes, own: int | None) -> bool:
+        """Whether another retry with the same key waits already."""
+        return key in self.known and any(row.waits for row in self.queue(key, own))
 
     def is_claimed(self, row: int | None) -> bool:
         """Whether another process has claimed a row."""
-        known = self._snapshot.rows.get(row) if row is not None else None
+        known = self._link.snapshot.rows.get(row) if row is not None else None
         return known is not None and known.claimant not in {None, self._instance}
 
     async def claim(self, row: int) -> Claim:
         """Claim the run of a row for a retry in this process. If it is cancelled, it leaves no claim."""
-        if self._is_down:
+        if not self._is_open or self._link.is_down:
             return Claim.UNKNOWN
         self._claimed.add(row)
         try:
-            if await self._ask(row, partial(self._tries.claim, row=row)):
+            if await self._link.ask(row, partial(self._tries.claim, row=row)):
                 return Claim.WON
             self._claimed.discard(row)
-            await self._refresh()  # whoever lost must see what the winner has done
+            await self._link.refresh()  # whoever lost must see what the winner has done
         except TimeoutError:
             return Claim.UNKNOWN
         except asyncio.CancelledError:
@@ -218,10 +228,10 @@ class SharedTries:
             TimeoutError: the ledger does not work.
         """
         if row.claimant in beats:
-            await self._change()
+            await self._link.change()
         elif row.claimant is not None:
-            await self._refresh()
-            beats[row.claimant] = self._snapshot.beats.get(row.claimant, 0)
+            await self._link.refresh()
+            beats[row.claimant] = self._link.snapshot.beats.get(row.claimant, 0)
         elif (claim := await self.claim(row.id)) is Claim.WON:
             run = await self._run(row.id)
             return Found(run, row.id) if run is not None else None
@@ -231,19 +241,14 @@ class SharedTries:
         return None
 
     def _next(self, key: bytes, own: int | None, beats: Mapping[str, int]) -> Known | None:
-        """The row that a retry should have or wait for.
-
-        A run that is there comes first, then the call that was published first. It waits for none that was published
-        after its own, so that two never wait for each other. Then come rows of processes that may have died.
+        """The row that a retry should have or wait for: a run, or else the first call, or else what may become free.
 
         Args:
             key: of the call.
             own: the row of the call itself.
             beats: of other processes, when they were asked for.
         """
-        mine = self._snapshot.rows.get(own) if own is not None else None
-        rows = (row for row in self.known.get(key, ()) if self._is_of_use(row, beats))
-        rows = (row for row in rows if mine is None or row.is_free or row.order < mine.order)
+        rows = (row for row in self.queue(key, own) if self._is_of_use(row, beats))
         return min(rows, key=lambda row: (not row.is_free, row.is_orphan, row.claimant is not None), default=None)
 
     def _is_of_use(self, row: Known, beats: Mapping[str, int]) -> bool:
@@ -252,61 +257,22 @@ class SharedTries:
         if row.claimant is None:
             return row.is_settled or row.owner != self._instance  # its own can be taken over without the ledger
         # It is if the process that has claimed it has died. One that adds a beat is alive.
-        return self._snapshot.beats.get(row.claimant, 0) <= beats.get(row.claimant, math.inf)
+        return self._link.snapshot.beats.get(row.claimant, 0) <= beats.get(row.claimant, math.inf)
 
     async def _run(self, row: int) -> LegacyResponse | None:
         """Wait for the run of a row that was claimed. Without one, the claim is given up."""
         run: LegacyResponse | None = None
         try:
-            while (known := self._snapshot.rows.get(row)) is not None and not (known.is_settled or known.is_orphan):
-                await self._change()
+            while (known := self._link.snapshot.rows.get(row)) is not None and not (
+                known.is_settled or known.is_orphan
+            ):
+                await self._link.change()
             if known is not None and known.is_settled:
-                run = await self._ask(row, partial(self._tries.run_of, row=row))
+                run = await self._link.ask(row, partial(self._tries.run_of, row=row))
         finally:
             if run is None:
                 self.release(row)
         return run
-
-    async def _ask(self, row: int, apply: Callable[[Transaction], Any]) -> Any:
-        """The result of a change to a row.
-
-        Raises:
-            TimeoutError: the ledger is down or slow. The change may be made later.
-        """
-        reply: asyncio.Future[Any] = self._loop.create_future()
-        self._put(row, apply, partial(self._soon, partial(_resolve, reply)))
-        async with asyncio.timeout(GRACE):
-            return await reply
-
-    async def _refresh(self) -> None:
-        """Learn what is in the ledger now. What is known may be a moment old.
-
-        Raises:
-            TimeoutError: the ledger does not work.
-        """
-        number = self._watcher.ask()
-        while self._answered < number:
-            await self._change()
-
-    async def _change(self) -> None:
-        """Wait until the ledger was read again, because something has changed or for `_refresh`.
-
-        Raises:
-            TimeoutError: the ledger does not work.
-        """
-        changed = self._loop.create_future()
-        self._waiting.add(changed)
-        try:
-            await asyncio.wait([changed], timeout=GRACE)
-        finally:
-            self._waiting.discard(changed)
-        if self._is_down:
-            raise TimeoutError
-
-    @property
-    def _is_down(self) -> bool:
-        since = self._outage.since
-        return not self._is_open or (since is not None and time.monotonic() - since >= GRACE)
 
     def _forget(self, row: int | None) -> None:
         if row is not None:
@@ -314,29 +280,6 @@ class SharedTries:
             self._claimed.discard(row)
             self._removed.add(row)
 
-    def _put(self, row: int, apply: Callable[[Transaction], Any], done: Callable[[Any], None] | None = None) -> None:
-        self._writer.put(Operation(row, apply, done))
-
-    def _soon(self, function: Callable[..., None], *arguments: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(function, *arguments)
-
-    def _adopt(self, snapshot: Snapshot, answered: int) -> None:
-        self._answered = answered
-        self.known, self._snapshot = snapshot.by_key, snapshot
+    def _adopt(self, snapshot: Snapshot) -> None:
+        self.known = snapshot.by_key
         self._removed.intersection_update(snapshot.rows)
-        for changed in self._waiting:
-            _resolve(changed, None)
-
-    def _clean(self, dead: list[tuple[str, int | None]]) -> None:
-        """Called in the thread that reads."""
-        if self._writer.backlog:
-            return  # for the next time
-        for holder, beat in dead:
-            self._put(0, partial(self._tries.bury, holder=holder, beat=beat))
-        self._put(0, self._tries.purge)
-
-
-def _resolve(future: asyncio.Future[Any], result: Any) -> None:
-    if not future.done():
-        future.set_result(result)

@@ -22,10 +22,10 @@ class Process:
         schema.upgrade(self.database)
         self.tries = Tries(self.database, name, window, longest=100)
 
-    def do(self, change: Callable[..., Any], *arguments: Any) -> Any:
+    def do(self, change: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         with self.database.transaction(writes=True) as transaction:
             self.tries.beat(transaction)
-            return change(self.tries, transaction, *arguments)
+            return change(self.tries, transaction, *arguments, **named)
 
     def snapshot(self) -> Snapshot:
         return tries.read(self.database)
@@ -33,8 +33,11 @@ class Process:
     def row(self, number: int = 1) -> Known | None:
         return self.snapshot().rows.get(number)
 
+    def publish(self, number: int, *, waits: bool = False) -> None:
+        self.do(Tries.publish, number, KEY, waits=waits)
+
     def settled(self, number: int = 1) -> None:
-        self.do(Tries.publish, number, KEY)
+        self.publish(number)
         self.do(Tries.settle, number, RUN)
 
 
@@ -53,9 +56,9 @@ def state(row: Known | None) -> tuple[str | None, str | None, bool] | None:
 
 
 def test_what_one_process_publishes_all_know(one: Process, other: Process) -> None:
-    one.do(Tries.publish, 1, KEY)
-    one.do(Tries.publish, 1, KEY)  # a commit of which nobody knew whether it was made is repeated
-    one.do(Tries.publish, 2, KEY)
+    one.publish(1)
+    one.publish(1)  # a commit of which nobody knew whether it was made is repeated
+    one.publish(2)
     one.do(Tries.settle, 2, RUN)
 
     known = other.snapshot()
@@ -80,7 +83,7 @@ def test_of_many_that_claim_a_run_at_once_one_gets_it(connect: Connect, one: Pro
 
 
 def test_a_run_goes_to_who_claimed_it_while_its_call_was_under_way(one: Process, other: Process) -> None:
-    one.do(Tries.publish, 1, KEY)
+    one.publish(1)
     assert other.do(Tries.claim, 1)
     assert other.do(Tries.run_of, 1) is None
     one.do(Tries.settle, 1, RUN)
@@ -99,7 +102,7 @@ def test_a_run_that_was_delivered_is_gone(one: Process, other: Process) -> None:
 
 
 def test_a_call_that_has_no_run_for_anybody_is_gone_whoever_waits_for_it(one: Process, other: Process) -> None:
-    one.do(Tries.publish, 1, KEY)
+    one.publish(1)
     other.do(Tries.claim, 1)
     one.do(Tries.remove, 1)
     assert other.row() is None
@@ -118,7 +121,7 @@ def test_a_claim_that_is_given_up_is_for_the_next(one: Process, other: Process) 
 def test_what_a_dead_process_had_claimed_is_free_and_of_its_calls_nobody_knows(one: Process, other: Process) -> None:
     other.settled(1)
     one.do(Tries.claim, 1)
-    one.do(Tries.publish, 2, KEY)
+    one.publish(2)
     one.settled(3)
     beat = other.snapshot().beats["one"]
     other.do(Tries.bury, "one", beat)
@@ -134,14 +137,25 @@ def test_what_a_dead_process_had_claimed_is_free_and_of_its_calls_nobody_knows(o
     assert other.do(Tries.run_of, 2) == RUN
 
 
+def test_of_a_retry_that_waited_in_a_dead_process_nothing_is_left(one: Process, other: Process) -> None:
+    one.publish(1, waits=True)
+    one.publish(2, waits=True)
+    one.do(Tries.forward, 2)
+    one.publish(3, waits=True)
+    one.do(Tries.settle, 3, RUN)
+    assert [row.waits for row in other.snapshot().rows.values()] == [True, False, False]
+    other.do(Tries.bury, "one", other.snapshot().beats["one"])
+    assert {number: row.is_orphan for number, row in other.snapshot().rows.items()} == {2: True, 3: False}
+
+
 def test_a_process_that_was_taken_for_dead_and_has_added_a_beat_keeps_what_it_has(one: Process, other: Process) -> None:
-    one.do(Tries.publish, 1, KEY)
+    one.publish(1)
     other.do(Tries.bury, "one", other.snapshot().beats["one"] - 1)
     assert state(other.row()) == ("one", None, False)
 
 
 def test_a_process_that_has_left_can_be_buried(one: Process, other: Process) -> None:
-    one.do(Tries.publish, 1, KEY)
+    one.publish(1)
     one.do(Tries.leave)
     assert other.snapshot().beats == {}
     other.do(Tries.bury, "one", None)
@@ -149,7 +163,7 @@ def test_a_process_that_has_left_can_be_buried(one: Process, other: Process) -> 
 
 
 def test_a_call_that_is_cut_off_is_one_of_which_nobody_knows(one: Process, other: Process) -> None:
-    one.do(Tries.publish, 1, KEY)
+    one.publish(1)
     one.settled(2)
     for number in (1, 2):
         one.do(Tries.abandon, number)
@@ -186,7 +200,7 @@ class Clock:
 
 
 def seen(owner: str | None, claimant: str | None, *, is_settled: bool = False, **beats: int) -> Snapshot:
-    return Snapshot({1: Known(1, KEY, 0, owner, claimant, is_settled)}, {}, beats, has_expired=False)
+    return Snapshot({1: Known(1, KEY, 0, owner, False, claimant, is_settled)}, {}, beats, has_expired=False)
 
 
 def test_who_adds_no_beat_for_a_while_is_dead() -> None:

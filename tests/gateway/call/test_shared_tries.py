@@ -6,7 +6,7 @@ import pytest
 from proxy import errors
 from proxy.gateway.call import shared_tries, tries_threads
 from proxy.gateway.delivery import State
-from tests.support.fleet import KEY, Fleet, Process, ends, fleet, happens
+from tests.support.fleet import Fleet, Process, ends, fleet, happens
 from tests.support.ledgers import Connect
 
 Scenario = Callable[[Fleet, Process, Process, Process], Awaitable[None]]
@@ -176,9 +176,7 @@ def test_a_retry_waits_only_for_tries_from_before_its_caller_was_in_doubt(connec
 
 
 @pytest.mark.usefixtures("soon")
-def test_a_run_that_a_dead_process_waited_for_comes_before_its_own_calls_of_which_nobody_knows(
-    connect: Connect,
-) -> None:
+def test_of_a_retry_that_dies_with_its_process_the_next_takes_the_place(connect: Connect) -> None:
     async def scenario(_: Fleet, one: Process, other: Process, third: Process) -> None:
         first = one.begin_lost()
         await other.knows(1)
@@ -189,10 +187,44 @@ def test_a_run_that_a_dead_process_waited_for_comes_before_its_own_calls_of_whic
         last = third.retry()
         await third.knows(2, lambda row: row.claimant)  # it waits for the second one
         await other.killed()
-        await third.knows(1, lambda row: row.is_orphan)
+        await third.knows(1, lambda row: row.claimant == third.shared._instance)
         ends(first, "7")
         assert await last.delivers() == "7"
-        third.shared.remove(next(row.id for row in third.shared.known[KEY] if row.is_orphan))
+
+    plays(connect, scenario)
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("where", [0, 2])
+def test_a_run_that_becomes_free_goes_to_the_retry_that_waits_and_not_past_it(connect: Connect, where: int) -> None:
+    async def scenario(played: Fleet, one: Process, other: Process, third: Process) -> None:
+        ends(one.begin_lost(), "7")
+        await other.knows(1, lambda row: row.is_settled)
+        other.retry()
+        await third.knows(1, lambda row: row.claimant)
+        await other.killed()
+        second = third.retry()
+        await second.waits()
+        second.attempt.learn(State.LOST)
+        await one.knows(1, lambda row: row.waits)
+        last = played.processes[where].retry()
+        assert await second.got() == "7"
+        assert await last.delivers() == "7"
+
+    plays(connect, scenario)
+
+
+def test_a_retry_that_has_nothing_to_wait_for_is_a_try_like_any_other(connect: Connect) -> None:
+    async def scenario(_: Fleet, one: Process, other: Process, third: Process) -> None:
+        first = one.begin_lost()
+        await other.knows(1)
+        second = other.retry()
+        await third.knows(1, lambda row: row.claimant)
+        second.attempt.learn(State.HALF_CLOSED)
+        await third.knows(1, lambda row: row.waits)
+        ends(first, None)
+        assert await second.got() is None
+        second.attempt.learn(State.DELIVERED)
 
     plays(connect, scenario)
 
@@ -293,9 +325,9 @@ def test_a_slow_process_stays_alive(connect: Connect) -> None:
         await other.knows(1)
         retry = other.retry()
         await third.knows(1, lambda row: row.claimant)
-        before = dict(third.shared._snapshot.beats)
+        before = dict(third.shared._link.snapshot.beats)
         patience = (tries_threads.LEASE + 1) * 1_000_000
-        await happens(lambda: all(third.shared._snapshot.beats[one] > before[one] + patience for one in before))
+        await happens(lambda: all(third.shared._link.snapshot.beats[one] > before[one] + patience for one in before))
         ends(first, "7")
         assert await retry.delivers() == "7"
 

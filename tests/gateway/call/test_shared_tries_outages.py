@@ -12,7 +12,7 @@ import pytest
 from proxy.callers.ledger.database import Database
 from proxy.callers.ledger.postgresql import PostgresqlServer
 from proxy.callers.ledger.sqlite import SqliteFile
-from proxy.gateway.call import shared_tries, tries_threads
+from proxy.gateway.call import shared_tries, tries_link, tries_threads
 from tests.support.fleet import Process, ends, fleet, happens
 from tests.support.ledgers import Connect, connections
 from tests.support.postgresql import stopped_postgresql
@@ -21,7 +21,7 @@ from tests.support.postgresql import stopped_postgresql
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tries_threads, "RETRY", 0.05)
-    monkeypatch.setattr(shared_tries, "GRACE", 0.1)
+    monkeypatch.setattr(tries_link, "GRACE", 0.1)
 
 
 def threads() -> list[str]:
@@ -52,12 +52,12 @@ def test_a_server_that_is_stopped_fails_no_call_and_is_caught_up_with(capfd: pyt
                 under_way = one.begin_lost()
                 ends(one.begin_lost(), "8")
                 assert {await one.retry().delivers() for _ in range(2)} == {"7", "8"}
-                await happens(lambda: one.shared._outage.since and other.shared._outage.since)
+                await happens(lambda: one.shared._link._outage.since and other.shared._link._outage.since)
                 ends(one.begin_lost(), "9")
                 assert one.metrics.unshared >= 1
                 running.enter_context(cluster.started())
-                await happens(lambda: one.shared._outage.since is other.shared._outage.since is None)
-                await other.shared._refresh()
+                await happens(lambda: one.shared._link._outage.since is other.shared._link._outage.since is None)
+                await other.shared._link.refresh()
                 await other.knows(1, lambda row: row.is_settled)
                 await other.knows(2)
                 assert await other.retry().delivers() == "9"
@@ -114,13 +114,13 @@ def test_what_waits_for_a_ledger_is_bounded(connect: Connect, monkeypatch: pytes
     async def scenario() -> None:
         async with fleet(connect, 2) as played:
             one, other = played.processes
-            await one.shared._refresh()  # the tables are there
+            await one.shared._link.refresh()  # the tables are there
             with locked(connect()):
                 tries = [one.begin_lost() for _ in range(10)]
                 assert one.metrics.unshared >= 4
                 for number, attempt in enumerate(tries):
                     ends(attempt, str(number))
-                assert one.shared._writer.backlog <= 2 * 6
+                assert one.shared._link._writer.backlog <= 2 * 6
             shared = sum(attempt.row is not None for attempt in tries)
             await other.knows(shared, lambda row: row.is_settled)
             assert {await one.retry().delivers() for _ in tries} == {str(number) for number in range(10)}
@@ -134,7 +134,7 @@ def test_a_ledger_that_cannot_be_opened_fails_nothing_and_delays_no_stop(
 ) -> None:
     async def scenario() -> None:
         process = Process(lambda: SqliteFile(tmp_path / "no folder" / "callers.db"))
-        await happens(lambda: process.shared._outage.since)
+        await happens(lambda: process.shared._link._outage.since)
         ends(process.begin_lost(), "7")
         assert await process.retry().delivers() == "7"
         assert process.metrics.unshared == 1

@@ -13,6 +13,7 @@ from proxy import config
 from proxy.callers.ledger.sqlite import SqliteFile
 from proxy.gateway.app import App
 from proxy.gateway.call.shared_tries import SharedTries
+from proxy.gateway.call.tries_link import TriesLink
 from proxy.gateway.server import server
 from tests.support.ledgers import Connect
 from tests.support.proxy import HEAD, Proxy
@@ -51,7 +52,7 @@ def shared(proxy: Proxy) -> SharedTries:
 
 
 def rows(proxy: Proxy) -> list[Any]:
-    return list(shared(proxy)._snapshot.rows.values())
+    return list(shared(proxy)._link.snapshot.rows.values())
 
 
 def hang_up(proxy: Proxy, upstream: Upstream, *, with_reset: bool = False) -> None:
@@ -122,8 +123,8 @@ def test_a_call_that_is_nobodys_retry_asks_the_ledger_nothing(
     upstream: Upstream, proxies: tuple[Proxy, Proxy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = proxies
-    monkeypatch.delattr(SharedTries, "_put")
-    monkeypatch.delattr(SharedTries, "_change")
+    monkeypatch.delattr(TriesLink, "put")
+    monkeypatch.delattr(TriesLink, "change")
     assert [proxy.call(body=BODY).status for proxy in (one, other, one)] == [200] * 3
     assert len(upstream.received) == 3
 
