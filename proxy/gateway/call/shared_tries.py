@@ -14,9 +14,9 @@ from functools import partial
 from typing import NamedTuple
 
 from proxy import errors
-from proxy.callers.ledger.database import Transaction
 from proxy.callers.ledger.tries import Known, Snapshot, Tries
 from proxy.gateway.call.tries_link import Connect, TriesLink
+from proxy.gateway.call.tries_threads import Operation
 from proxy.gateway.metrics import Metrics
 from proxy.withdrawn.trigger import LegacyResponse
 
@@ -62,6 +62,7 @@ class SharedTries:
         self._owned: set[int] = set()
         self._claimed: set[int] = set()
         self._removed: set[int] = set()
+        self._waiting: set[int] = set()
         self._is_used, self._is_open = connect is not None, False
         if connect is not None:
             tries = partial(Tries, holder=self._instance, window=window, longest=longest)
@@ -99,11 +100,14 @@ class SharedTries:
             return None
         row = secrets.randbits(63)
         self._owned.add(row)
+        if waits:
+            self._waiting.add(row)
         self._link.put(row, partial(self._tries.publish, row=row, key=key, waits=waits))
         return row
 
     def forward(self, row: int) -> None:
         """Tell all processes that a call waits for no other any more, and is forwarded."""
+        self._waiting.discard(row)
         self._link.put(row, partial(self._tries.forward, row=row))
 
     def end(self, row: int | None, claimed: int | None, run: LegacyResponse | None) -> int | None:
@@ -129,15 +133,13 @@ class SharedTries:
             if claimed is not None:
                 self.release(claimed)
             return claimed
-        self._owned.discard(row)
-        self._link.put(row, partial(self._settle, row=row, run=run, claimed=claimed))
-        self._forget(claimed)
+        self._disown(row)
+        changes = [Operation(row, partial(self._tries.settle, row=row, run=run))]
+        if claimed is not None:  # one of the two is there at any moment
+            changes.append(Operation(claimed, partial(self._tries.remove, row=claimed)))
+            self._forget(claimed)
+        self._link.put_together(*changes)
         return row
-
-    def _settle(self, transaction: Transaction, row: int, run: LegacyResponse, claimed: int | None) -> None:
-        self._tries.settle(transaction, row, run)
-        if claimed is not None:  # in the same transaction, so that there is always one such row
-            self._tries.remove(transaction, claimed)
 
     def remove(self, row: int | None) -> None:
         """Tell all processes that a row has nothing for a retry."""
@@ -152,7 +154,7 @@ class SharedTries:
 
     def abandon(self, row: int) -> None:
         """Tell all processes that nobody will know whether a call has started a run."""
-        self._owned.discard(row)
+        self._disown(row)
         self._link.put(row, partial(self._tries.abandon, row=row))
 
     def queue(self, key: bytes, own: int | None) -> Sequence[Known]:
@@ -161,16 +163,20 @@ class SharedTries:
         It waits for none that was published after its own row, so that two never wait for each other. What was
         published before a retry that waits is for that one.
         """
-        rows = self.known.get(key, ())
+        rows = [row for row in self.known.get(key, ()) if row.id not in self._removed]
         mine = self._link.snapshot.rows.get(own) if own is not None else None
         if mine is not None:
             rows = [row for row in rows if row.is_free or row.order < mine.order]
-        waiting = [at for at, row in enumerate(rows) if row.waits]
+        waiting = [at for at, row in enumerate(rows) if self._waits(row)]
         return rows[waiting[-1] :] if waiting else rows
 
     def is_awaited(self, key: bytes, own: int | None) -> bool:
         """Whether another retry with the same key waits already."""
-        return key in self.known and any(row.waits for row in self.queue(key, own))
+        return key in self.known and any(self._waits(row) for row in self.queue(key, own))
+
+    def _waits(self, row: Known) -> bool:
+        # What is known of its own rows may be a moment old.
+        return row.waits if row.owner != self._instance else row.id in self._waiting
 
     def is_claimed(self, row: int | None) -> bool:
         """Whether another process has claimed a row."""
@@ -252,7 +258,7 @@ class SharedTries:
         return min(rows, key=lambda row: (not row.is_free, row.is_orphan, row.claimant is not None), default=None)
 
     def _is_of_use(self, row: Known, beats: Mapping[str, int]) -> bool:
-        if row.id in self._claimed or row.id in self._removed:
+        if row.id in self._claimed:
             return False
         if row.claimant is None:
             return row.is_settled or row.owner != self._instance  # its own can be taken over without the ledger
@@ -274,11 +280,14 @@ class SharedTries:
                 self.release(row)
         return run
 
-    def _forget(self, row: int | None) -> None:
-        if row is not None:
-            self._owned.discard(row)
-            self._claimed.discard(row)
-            self._removed.add(row)
+    def _forget(self, row: int) -> None:
+        self._disown(row)
+        self._claimed.discard(row)
+        self._removed.add(row)
+
+    def _disown(self, row: int) -> None:
+        self._owned.discard(row)
+        self._waiting.discard(row)
 
     def _adopt(self, snapshot: Snapshot) -> None:
         self.known = snapshot.by_key

@@ -76,9 +76,13 @@ class TriesLink:
         since = self._outage.since
         return since is not None and time.monotonic() - since >= GRACE
 
-    def put(self, row: int, apply: Callable[[Transaction], Any], done: Callable[[Any], None] | None = None) -> None:
+    def put(self, row: int, apply: Callable[[Transaction], Any]) -> None:
         """Change a row soon."""
-        self._writer.put(Operation(row, apply, done))
+        self._writer.put(Operation(row, apply))
+
+    def put_together(self, *operations: Operation) -> None:
+        """Change several rows soon, in one transaction."""
+        self._writer.put(*operations)
 
     def put_after_response(self, change: Callable[[], None]) -> None:
         """Call something that puts a change, once the response that was just sent has left the process."""
@@ -91,7 +95,7 @@ class TriesLink:
             TimeoutError: the ledger is down or slow. The change may be made later.
         """
         reply: asyncio.Future[Any] = self._loop.create_future()
-        self.put(row, apply, partial(self._soon, partial(_resolve, reply)))
+        self._writer.put(Operation(row, apply, partial(self._soon, partial(_resolve, reply))))
         async with asyncio.timeout(GRACE):
             return await reply
 

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from proxy.callers.ledger import schema
@@ -91,7 +91,7 @@ class Writer:
 
     def __init__(self, database: Database, tries: Tries, holds: Callable[[], bool], outage: Outage) -> None:
         self._database, self._tries, self._holds, self._outage = database, tries, holds, outage
-        self._queue: deque[Operation] = deque()
+        self._queue: deque[Sequence[Operation]] = deque()
         self._news = threading.Condition()
         self._stops = self._is_known = self._is_upgraded = False
         self._thread = threading.Thread(target=self._run, name="tries-writer", daemon=True)
@@ -105,10 +105,10 @@ class Writer:
         """How many changes are still to be made."""
         return len(self._queue)
 
-    def put(self, operation: Operation) -> None:
-        """Make a change soon."""
+    def put(self, *operations: Operation) -> None:
+        """Make some changes soon, all in one transaction."""
         with self._news:
-            self._queue.append(operation)
+            self._queue.append(operations)
             self._news.notify()
 
     def stop(self) -> None:
@@ -159,11 +159,12 @@ class Writer:
             if operation.done is not None:
                 operation.done(result)
 
-    def _transact(self, batch: list[Operation], *, holds: bool) -> list[tuple[Operation, Any]]:
+    def _transact(self, batch: list[Sequence[Operation]], *, holds: bool) -> list[tuple[Operation, Any]]:
         with self._database.transaction(writes=True) as transaction:
             (self._tries.beat if holds else self._tries.leave)(transaction)
             # All processes lock rows in the same order, so that they do not wait for each other.
-            results = [(one, one.apply(transaction)) for one in sorted(batch, key=lambda one: one.row)]
+            operations = sorted(itertools.chain(*batch), key=lambda one: one.row)
+            results = [(one, one.apply(transaction)) for one in operations]
             self._database.notify(transaction)
         return results
 
