@@ -185,6 +185,7 @@ class LostTry:
         self._number, self._service, self._replicas, self._chance = number, service, replicas, chance
         self._released = service.released(number)
         self._lost = Counter[str]()
+        self._is_told = False
         self._answers_after = chance.choice(["retry", "hang-up", "call"])
         """What the service's answer comes after."""
 
@@ -222,6 +223,7 @@ class LostTry:
             raise Killed(NEVER) from None
         self._note("hung up", replica)
         self._lost[replica.instance] += 1
+        self._is_told = False
         return replica
 
     async def _hang_up(self, replica: Replica) -> str | None:
@@ -232,6 +234,7 @@ class LostTry:
                 async with asyncio.timeout(self._chance.random() * 0.05):
                     return self._judged(replica, await _message(reader))
         self._lost[replica.instance] += 1
+        self._is_told = False
         self._note("called again and hung up", replica)
         return None
 
@@ -256,22 +259,25 @@ class LostTry:
         return self._chance.choice(alive or self._replicas)
 
     async def _is_known(self, holder: Replica, replica: Replica) -> None:
-        """Wait until a process knows that the caller of another one has hung up.
+        """Wait until a process knows of each caller that has hung up.
 
         Raises:
-            Killed: that was killed before it could tell.
+            Killed: a process was killed before it could tell.
         """
         process, instance = holder.process, holder.instance
         while True:
             was_alive = process.poll() is None
             with contextlib.suppress(OSError):
                 rows = await replica.known(self._number)
-                if sum(row.owner == instance for row in rows) >= self._lost[instance] or (rows and not was_alive):
+                if self._is_told or sum(row.owner == instance for row in rows) >= self._lost[instance]:
+                    self._is_told = True
                     self._note(f"knows {rows}", replica)
                     return
-            if not was_alive and replica.is_alive:
-                raise Killed("killed before it was shared")
+                if not was_alive:
+                    break
             await asyncio.sleep(0.01)
+        if not rows:
+            raise Killed("killed before it was shared")
 
     def _note(self, what: str, replica: Replica) -> None:
         self.history.append(f"{time.monotonic():.3f} {what} at {replica.order.port}, pid {replica.process.pid}")

@@ -74,6 +74,7 @@ def main(order: Order) -> None:
         if not scope.get("path", "").startswith(KNOWN):
             await app(scope, receive, send)
             return
+        await app._shared_tries._link.refresh()
         rows = app._shared_tries.known.get(bytes.fromhex(scope["path"].removeprefix(KNOWN)), ())
         known = [app._shared_tries._instance, *(Row(row.owner, row.claimant, row.is_settled) for row in rows)]
         await Response(200, [], json.dumps(known).encode())(scope, receive, send)
