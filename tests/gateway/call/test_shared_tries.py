@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from proxy import errors
+from proxy.callers.ledger.database import Database, Row
 from proxy.gateway.call import shared_tries, tries_threads
 from proxy.gateway.delivery import State
 from tests.support.fleet import Fleet, Process, ends, fleet, happens
@@ -381,6 +382,26 @@ def test_a_run_that_no_longer_has_room_is_gone_for_all(connect: Connect, monkeyp
         assert await other.retry().delivers() == "8"
 
     plays(connect, scenario)
+
+
+def test_a_run_that_nobody_wants_is_purged_after_its_time(connect: Connect) -> None:
+    async def scenario() -> None:
+        database = connect()
+        async with fleet(connect, 2) as played:
+            one, other = played.processes
+            one.shared._tries._window = 300_000
+            ends(one.begin_lost(), "7")
+            await other.knows(1, lambda row: row.is_settled)
+            await other.knows(0)
+            await happens(lambda: not stored(database))
+            assert await other.retry().delivers() is None
+
+    asyncio.run(scenario())
+
+
+def stored(database: Database) -> list[Row]:
+    with database.transaction(writes=False) as transaction:
+        return list(transaction.fetch("SELECT id FROM tries"))
 
 
 def test_without_a_ledger_nothing_is_shared() -> None:

@@ -93,6 +93,32 @@ def test_a_retry_that_waits_for_a_try_elsewhere_does_not_wait_for_the_ledger() -
         asyncio.run(scenario(connect, cluster.started()))
 
 
+def test_nobody_is_taken_for_dead_because_the_ledger_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tries_threads, "BEAT", 0.1)
+    monkeypatch.setattr(tries_threads, "LEASE", 1.5)
+
+    async def scenario(connect: Connect, server: contextlib.AbstractContextManager[None]) -> None:
+        with contextlib.ExitStack() as running:
+            running.enter_context(server)
+            async with fleet(connect, 2) as played:
+                one, other = played.processes
+                first = one.begin_lost()
+                await other.knows(1)
+                running.close()
+                since = time.monotonic()
+                await happens(lambda: time.monotonic() - since > tries_threads.LEASE)
+                running.enter_context(cluster.started())
+                await happens(lambda: one.shared._link.works and other.shared._link.works)
+                retry = other.retry()
+                await one.knows(1, lambda row: row.claimant)
+                ends(first, "7")
+                assert await retry.delivers() == "7"
+                await played.is_empty()
+
+    with stopped_postgresql() as cluster, connections(cluster.address()) as connect:
+        asyncio.run(scenario(connect, cluster.started()))
+
+
 def test_a_slow_ledger_holds_no_retry_up_for_long(connect: Connect) -> None:
     async def scenario() -> None:
         async with fleet(connect, 2) as played:
