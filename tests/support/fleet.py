@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from proxy.callers.ledger import tries
@@ -136,3 +136,17 @@ async def fleet(connect: Connect, count: int = 3) -> AsyncIterator[Fleet]:
     finally:
         for process in made.processes:
             await process.shared.stop()
+
+
+Scenario = Callable[[Fleet, Process, Process, Process], Awaitable[None]]
+
+
+def plays(connect: Connect, scenario: Scenario) -> None:
+    """Play a scenario with three processes; nothing of it stays in the ledger."""
+
+    async def play() -> None:
+        async with fleet(connect) as played:
+            await scenario(played, *played.processes)
+            await played.is_empty()
+
+    asyncio.run(play())
