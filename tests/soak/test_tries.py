@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.soak.tries import NEVER, Result, soak
+from tests.soak.tries import Result, soak
 from tests.support.postgresql import postgresql
 
 
@@ -10,7 +10,6 @@ def check(result: Result) -> None:
     assert result.problems == []
     assert len(result.kills) == 3
     assert result.ends["taken over"] > 100
-    assert result.runs == result.ends.total() - result.ends[NEVER]
 
 
 def test_each_try_has_one_run_with_sqlite(tmp_path: Path) -> None:

@@ -216,8 +216,7 @@ async def _soak(ledger: str, folder: Path, *, tries: int, kills: int, seed: int,
             await running
         finally:
             for replica in replicas:
-                replica.process.kill()
-                await asyncio.to_thread(replica.process.wait)
+                await replica.end()
     return Result(load, service, killed, time.monotonic() - began)
 
 

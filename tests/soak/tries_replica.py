@@ -98,10 +98,16 @@ class Replica:
     async def kill(self) -> None:
         """Kill it, and start it again."""
         self.is_alive = False
-        self.process.kill()
-        await asyncio.to_thread(self.process.wait)
+        await self.end()
         self.start()
         await self.ready()
+
+    async def end(self) -> None:
+        """Kill it."""
+        self.process.kill()
+        await asyncio.to_thread(self.process.wait)
+        assert self.process.stdin is not None
+        self.process.stdin.close()
 
     async def ready(self) -> None:
         """Wait until it serves."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.callers.ledger import postgresql, schema
+from proxy.callers.ledger import schema
 from proxy.callers.ledger.database import Database
 from tests.support.ledgers import Connect
 from tests.support.waiting import PATIENCE
@@ -71,19 +71,6 @@ def test_a_wait_ends_after_its_time(connect: Connect, wake: tuple[int, int]) -> 
     database = connect()
     for _ in range(2):
         database.wait(wake[0], 0.01)
-
-
-def test_a_server_that_does_not_notify_can_be_used(
-    connect: Connect, wake: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(postgresql, "_CHANNEL", "1 no name")  # a mistake, as the whole command is one there
-    database, watching = connect(), connect()
-    schema.upgrade(database)
-    for _ in range(2):
-        watching.wait(wake[0], 0.01)
-    change(database)
-    with watching.transaction(writes=False) as transaction:
-        assert list(transaction.fetch("SELECT id FROM holders")) == [("one",)]
 
 
 def test_all_connections_have_the_same_clock(connect: Connect) -> None:

@@ -1,11 +1,15 @@
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from proxy.callers.ledger.database import Database, Row
+from proxy.callers.ledger.sqlite import SqliteFile
+from proxy.callers.ledger.tries import Known, Snapshot
 from proxy.gateway.call import shared_tries
+from proxy.gateway.call.shared_tries import SharedTries
 from proxy.gateway.delivery import State
-from tests.support.fleet import Fleet, Process, ends, fleet, happens, plays
+from tests.support.fleet import KEY, Counting, Fleet, Process, ends, fleet, happens, plays
 from tests.support.ledgers import Connect
 
 
@@ -261,3 +265,23 @@ def test_without_a_ledger_nothing_is_shared() -> None:
         await process.shared.stop()
 
     asyncio.run(scenario())
+
+
+def test_what_was_published_before_a_retry_that_waits_is_for_that_one(tmp_path: Path) -> None:
+    shared = SharedTries(lambda: SqliteFile(tmp_path / "callers.db"), Counting(), window=60, longest=100)
+    run, retry, later = (
+        Known(number, KEY, number, owner, waits, None, owner is None)
+        for number, owner, waits in ((1, None, False), (2, "other", True), (3, "other", False))
+    )
+    shared._link.snapshot = Snapshot({row.id: row for row in (run, retry, later)}, {}, {}, has_expired=False)
+    shared.known = {KEY: [run, retry, later]}
+    assert [list(shared.queue(KEY, own)) for own in (None, 2, 3)] == [[retry, later], [run], [retry]]
+    assert [shared.is_awaited(KEY, own) for own in (None, 2, 3)] == [True, False, True]
+    assert not shared.is_awaited(b"another", None)
+
+
+def test_nothing_is_opened_before_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "callers.db"
+    shared = SharedTries(lambda: SqliteFile(path), Counting(), window=60, longest=100)
+    assert shared.publish(KEY, waits=False) is None
+    assert not path.exists()
