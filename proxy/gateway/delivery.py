@@ -29,6 +29,10 @@ class State(enum.Enum):
     LOST = "it has reset the connection, or the response could not be written"
 
 
+# Python 3.11 takes 0.1 µs to look up a member.
+_WAITING, _, _DELIVERED, _LOST = State
+
+
 class Delivery:
     """Whether the response to one call reaches its caller.
 
@@ -48,7 +52,7 @@ class Delivery:
 
     def becomes(self, state: State) -> None:
         """Change the state, unless it is final."""
-        if self.state in {State.DELIVERED, State.LOST}:
+        if self.state is _DELIVERED or self.state is _LOST:
             return
         self.state = state
         for watcher in reversed(self._watchers):  # the end of the call itself comes before its retry
@@ -56,8 +60,8 @@ class Delivery:
 
     def sent(self) -> None:
         """Note that the response was sent. A caller that has half-closed has yet to acknowledge it."""
-        if self.state is State.WAITING:
-            self.becomes(State.DELIVERED)
+        if self.state is _WAITING:
+            self.becomes(_DELIVERED)
 
     async def settled(self) -> None:
         """Wait until it is known whether a half-closed caller has the response, which must have been sent."""

@@ -95,7 +95,7 @@ def test_a_retry_that_waits_for_a_try_elsewhere_does_not_wait_for_the_ledger() -
 
 def test_nobody_is_taken_for_dead_because_the_ledger_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tries_threads, "BEAT", 0.1)
-    monkeypatch.setattr(tries_threads, "LEASE", 1.5)
+    monkeypatch.setattr(tries_threads, "LEASE", 4.0)
 
     async def scenario(connect: Connect, server: contextlib.AbstractContextManager[None]) -> None:
         with contextlib.ExitStack() as running:
