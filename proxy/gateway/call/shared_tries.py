@@ -185,7 +185,7 @@ class SharedTries:
 
     async def claim(self, row: int) -> Claim:
         """Claim the run of a row for a retry in this process. If it is cancelled, it leaves no claim."""
-        if not self._is_open or self._link.is_down:
+        if self._link.is_down:
             return Claim.UNKNOWN
         self._claimed.add(row)
         try:

@@ -43,7 +43,7 @@ class TriesLink:
         self._on_change = adopt
         self._answered = 0
         self._waiting: set[asyncio.Future[None]] = set()
-        self._outage = Outage()
+        self._outage, self._is_stopped = Outage(), False
         database = connect()
         self.tries = tries(database)
         self._writer = Writer(database, self.tries, holds, self._outage)
@@ -57,6 +57,7 @@ class TriesLink:
 
     async def stop(self) -> None:
         """Write what is left, and disconnect."""
+        self._is_stopped = True
         await asyncio.to_thread(self._writer.stop)
         await asyncio.to_thread(self._watcher.stop)
 
@@ -74,7 +75,7 @@ class TriesLink:
     def is_down(self) -> bool:
         """Whether the ledger has not worked for so long that nobody waits for it."""
         since = self._outage.since
-        return since is not None and time.monotonic() - since >= GRACE
+        return self._is_stopped or (since is not None and time.monotonic() - since >= GRACE)
 
     def put(self, row: int, apply: Callable[[Transaction], Any]) -> None:
         """Change a row soon."""

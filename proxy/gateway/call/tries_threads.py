@@ -48,14 +48,15 @@ class Outage:
         self._failing: set[object] = set()
         self._lock = threading.Lock()
 
-    def failed(self, user: object, problem: LedgerUnavailable) -> None:
-        """Note that a thread could not use it."""
+    def failed(self, user: object, problem: Exception) -> None:
+        """Note that a thread could not use it. Whatever the reason is, the thread goes on."""
+        reason = str(problem) if isinstance(problem, LedgerUnavailable) else type(problem).__name__
         with self._lock:
             if not self._failing:
                 self.since = time.monotonic()
                 log.warning(
                     "lost_tries_not_shared",
-                    reason=str(problem),
+                    reason=reason,
                     message="until the ledger works again, a retry that reaches another process may start a second run",
                 )
             self._failing.add(user)
@@ -122,7 +123,7 @@ class Writer:
         while self._wait():
             try:
                 self._write()
-            except LedgerUnavailable as problem:
+            except Exception as problem:
                 self._outage.failed(self, problem)
                 with self._news:
                     if self._stops or self._news.wait_for(lambda: self._stops, RETRY):
@@ -203,7 +204,8 @@ class Watcher:
     def ask(self) -> int:
         """Have it read once more, and return how often that was asked for."""
         self._asked += 1
-        os.write(self._alarm, b"x")
+        if not self._stops:
+            os.write(self._alarm, b"x")
         return self._asked
 
     def stop(self) -> None:
@@ -216,7 +218,7 @@ class Watcher:
         while not self._stops:
             try:
                 self._watch()
-            except LedgerUnavailable as problem:
+            except Exception as problem:
                 self._outage.failed(self, problem)
                 self._pulse.forget()  # nobody could add a beat, either
                 wait_readable([self._wake], RETRY)

@@ -174,6 +174,29 @@ def test_a_ledger_that_cannot_be_opened_fails_nothing_and_delays_no_stop(
     assert "unable to open database file" in line
 
 
+def test_a_row_that_nobody_can_read_ends_no_thread(connect: Connect, capfd: pytest.CaptureFixture[str]) -> None:
+    async def scenario() -> None:
+        database = connect()
+        async with fleet(connect, 2) as played:
+            one, other = played.processes
+            await one.shared._link.refresh()
+            with database.transaction(writes=True) as transaction:
+                transaction.execute(
+                    "INSERT INTO tries (id, key, published, expires, waits) VALUES (1, 'no', 1, 9000000000000000, 0)"
+                )
+            await happens(lambda: not other.shared._link.works)
+            ends(one.begin_lost(), "7")
+            with database.transaction(writes=True) as transaction:
+                transaction.execute("DELETE FROM tries WHERE id = 1")
+            await other.knows(1, lambda row: row.is_settled)
+            await happens(lambda: other.shared._link.works)
+            assert await other.retry().delivers() == "7"
+            await played.is_empty()
+
+    asyncio.run(scenario())
+    assert "lost tries not shared reason=ValueError" in capfd.readouterr().err
+
+
 def test_a_stop_writes_what_is_left_and_ends_both_threads(connect: Connect) -> None:
     async def scenario() -> None:
         async with fleet(connect, 2) as played:
