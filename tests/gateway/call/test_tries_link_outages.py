@@ -16,11 +16,17 @@ from proxy.gateway.call import shared_tries, tries_link, tries_threads
 from tests.support.fleet import Process, ends, fleet, happens
 from tests.support.ledgers import Connect, connections
 from tests.support.postgresql import stopped_postgresql
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tries_threads, "RETRY", 0.05)
+    monkeypatch.setattr(tries_link, "GRACE", PATIENCE)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tries_link, "GRACE", 0.1)
 
 
@@ -38,7 +44,10 @@ def locked(database: Database) -> Iterator[None]:
         yield
 
 
-def test_a_server_that_is_stopped_fails_no_call_and_is_caught_up_with(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_is_stopped_fails_no_call_and_is_caught_up_with(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scenario(connect: Connect, server: contextlib.AbstractContextManager[None]) -> None:
         with contextlib.ExitStack() as running:
             running.enter_context(server)
@@ -55,6 +64,7 @@ def test_a_server_that_is_stopped_fails_no_call_and_is_caught_up_with(capfd: pyt
                 await happens(lambda: one.shared._link._outage.since and other.shared._link._outage.since)
                 ends(one.begin_lost(), "9")
                 assert one.metrics.unshared >= 1
+                monkeypatch.setattr(tries_link, "GRACE", PATIENCE)
                 running.enter_context(cluster.started())
                 await happens(lambda: one.shared._link._outage.since is other.shared._link._outage.since is None)
                 await other.shared._link.refresh()
@@ -75,6 +85,7 @@ def test_a_server_that_is_stopped_fails_no_call_and_is_caught_up_with(capfd: pyt
         assert sum(event in line for line in lines) == 2, lines  # one of each process
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_retry_that_waits_for_a_try_elsewhere_does_not_wait_for_the_ledger() -> None:
     async def scenario(connect: Connect, server: contextlib.AbstractContextManager[None]) -> None:
         with contextlib.ExitStack() as running:
@@ -119,6 +130,7 @@ def test_nobody_is_taken_for_dead_because_the_ledger_was_away(monkeypatch: pytes
         asyncio.run(scenario(connect, cluster.started()))
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_slow_ledger_holds_no_retry_up_for_long(connect: Connect) -> None:
     async def scenario() -> None:
         async with fleet(connect, 2) as played:
@@ -155,6 +167,7 @@ def test_what_waits_for_a_ledger_is_bounded(connect: Connect, monkeypatch: pytes
     asyncio.run(scenario())
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_ledger_that_cannot_be_opened_fails_nothing_and_delays_no_stop(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
