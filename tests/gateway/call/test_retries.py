@@ -446,3 +446,4 @@ def test_no_run_is_ever_given_twice(history: list[tuple[str, int]]) -> None:
 def test_calls_that_differ_in_anything_have_different_keys() -> None:
     calls = {(a, b, c) for a in (b"", b"x") for b in (b"/", b"/x") for c in (b"", b"x", b"\0")}
     assert len({key_of(b"key", *call) for call in calls}) == len(calls)
+    assert len({key_of(key, b"x", b"/", b"x") for key in (b"key", b"another")}) == 2

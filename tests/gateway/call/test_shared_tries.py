@@ -17,7 +17,9 @@ def test_a_lost_run_goes_to_one_retry_in_any_process(connect: Connect) -> None:
     async def scenario(_: Fleet, one: Process, other: Process, third: Process) -> None:
         ends(one.begin_lost(), "7")
         await other.knows(1, lambda row: row.is_settled)
-        assert await other.retry().delivers() == "7"
+        retry = other.retry()
+        assert await retry.delivers() == "7"
+        assert other.shared._claimed  # until the response has left the process
         await third.knows(0)
         assert await third.retry().delivers() is None
         assert await one.retry().delivers() is None

@@ -16,7 +16,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes that have died are noticed soon."""
     monkeypatch.setattr(tries_threads, "BEAT", 0.1)
     monkeypatch.setattr(tries_threads, "POLL", 0.1)
-    monkeypatch.setattr(tries_threads, "LEASE", 2.5)
+    monkeypatch.setattr(tries_threads, "LEASE", 4.0)
 
 
 def test_of_a_retry_that_dies_with_its_process_the_next_takes_the_place(connect: Connect) -> None:
