@@ -7,6 +7,7 @@ INSTALLED := .venv/installed
 CALLS ?= 200000
 SEED ?= 1
 KILLS ?= 50
+TRIES ?= 10000
 SECONDS ?= 30
 
 .PHONY: help install demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-verdict soak soak-strangers fuzz lock clean
@@ -80,8 +81,9 @@ bench-verdict: install ## how often the verdict is wrong, and how long it waits,
 fuzz: install ## half a minute of made-up input for each parser in turn; SECONDS and SEED set others
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
-soak: install ## 200,000 calls with faults mixed in, 50 times kill -9, and strangers; CALLS, SEED and KILLS set others
+soak: install ## 200,000 calls with faults mixed in, 10,000 lost tries, 50 times kill -9, and strangers; CALLS, TRIES, SEED and KILLS set others
 	$(BIN)/python -m tests.soak --calls $(CALLS) --seed $(SEED)
+	$(BIN)/python -m tests.soak.tries --tries $(TRIES) --kills $(KILLS) --seed $(SEED)
 	KILLS=$(KILLS) $(BIN)/pytest tests/system/test_kill.py
 	$(BIN)/python -m tests.soak.strangers
 

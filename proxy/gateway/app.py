@@ -25,9 +25,12 @@ from proxy.gateway.admin.pages import Admin
 from proxy.gateway.admin.report import LiveReport
 from proxy.gateway.buffered import Budget
 from proxy.gateway.call.any_server import AnyServer
-from proxy.gateway.call.gateway import Gateway
+from proxy.gateway.call.gateway import Gateway, longest_call
 from proxy.gateway.call.policy import ActivePolicy, Clock
 from proxy.gateway.call.records import Records
+from proxy.gateway.call.retries import derived_key
+from proxy.gateway.call.shared_tries import SharedTries
+from proxy.gateway.call.tries_link import Connect
 from proxy.gateway.head import EXTENSION
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.upstream.upstream import Upstream
@@ -42,6 +45,7 @@ class App:
         transport: replaces the network in tests.
         now: the time, UTC.
         metrics: given if several workers share their metrics.
+        ledger: makes a connection to the ledger, which opens when it is needed; None if there is no ledger.
 
     Raises:
         OSError: the caller log or the fingerprint key cannot be opened.
@@ -55,6 +59,8 @@ class App:
         transport: httpx.AsyncBaseTransport | None = None,
         now: Clock = lambda: datetime.now(UTC),
         metrics: Metrics | None = None,
+        *,
+        ledger: Connect | None = None,
     ) -> None:
         self._config = config
         self._interval = config.callers.heartbeat
@@ -70,7 +76,18 @@ class App:
         self._key_id = key_id(key)
         self._digest = _digest(config)
         self._policy = ActivePolicy(config, key, now)
-        self._gateway = Gateway(config, self._policy, self._upstream, self._records, self._metrics)
+        window = config.limits.retry_window
+        connect = (ledger or _connect(config)) if window else None
+        self._shared_tries = SharedTries(connect, self._metrics, window=window, longest=2 * longest_call(config))
+        self._gateway = Gateway(
+            config,
+            self._policy,
+            self._upstream,
+            self._records,
+            self._metrics,
+            shared=self._shared_tries,
+            retry_key=derived_key(key),
+        )
         self._any_server = AnyServer(self, self._budget)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,12 +142,14 @@ class App:
                 self._keeper.start()
             beating = asyncio.create_task(self._keep_beating())
             await self.adopt(self._config)
+            self._shared_tries.start()
             yield {
                 "connected": self._connected,
                 "budget": self._budget,
                 "refused": self._metrics.refused,
                 "sample": self._sample,
             }
+            await self._shared_tries.stop()
             self._policy.close()
             beating.cancel()
             self._beat("stop")
@@ -153,6 +172,12 @@ class App:
 
     def _beat(self, at: Literal["start", "interval", "stop"]) -> None:
         self._records.beat(self._now(), at, self._key_id, self._digest)
+
+
+def _connect(config: Config) -> Connect | None:
+    """What connects to the ledger, if there is one."""
+    address = config.ledger
+    return (lambda: engines.connect(address)) if address is not None else None
 
 
 def _keeper(config: Config, metrics: Metrics, now: Clock) -> tuple[Keeper | None, Callable[[bytes], None] | None]:

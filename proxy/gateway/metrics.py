@@ -107,6 +107,9 @@ class Metrics:
         self._ledger_success = latest("ledger_last_success_timestamp_seconds", about)
         self._ledger_backlog = latest("ledger_backlog_bytes", "Bytes of the caller log that the ledger does not have.")
         self._ledger_failures = counter("ledger_failures", "Attempts to write to the ledger that failed.")
+        self._taken_over = counter("lost_tries_taken_over", "Runs that a retry got from another process.")
+        about = "Times that a lost try could not be shared with other processes, so its retry may start a second run."
+        self._unshared = counter("lost_tries_not_shared", about)
         self.reloads = Reloads(own)
         if slot is None:
             self.reloads.record(success=True)
@@ -179,6 +182,14 @@ class Metrics:
         else:
             self._ledger_failures.inc()
         self._ledger_backlog.set(backlog)
+
+    def count_taken_over(self) -> None:
+        """Count a run that a retry got from another process."""
+        self._taken_over.inc()
+
+    def count_unshared(self) -> None:
+        """Count a lost try of which other processes do not know, or whose run cannot be claimed."""
+        self._unshared.inc()
 
     def connected(self, by: int) -> None:
         """Add to the number of open connections."""

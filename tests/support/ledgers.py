@@ -1,5 +1,6 @@
-"""Ledgers in every engine: fixtures for a conftest.py to import."""
+"""Ledgers in every engine, and fixtures for a conftest.py to import."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,20 +23,20 @@ def server() -> Iterator[Postgresql]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connect]:
+    is_file = request.param == "sqlite"
+    with connections(tmp_path / "callers.db" if is_file else request.getfixturevalue("server").new_database()) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def connections(place: Path | str) -> Iterator[Connect]:
+    """Connect to a ledger, in a file or at an address, until the end of the block."""
     made: list[Database] = []
-    if request.param == "sqlite":
-        path = tmp_path / "callers.db"
 
-        def another() -> Database:
-            made.append(SqliteFile(path))
-            return made[-1]
-    else:
-        address = request.getfixturevalue("server").new_database()
+    def connect() -> Database:
+        made.append(SqliteFile(place) if isinstance(place, Path) else PostgresqlServer(place))
+        return made[-1]
 
-        def another() -> Database:
-            made.append(PostgresqlServer(address))
-            return made[-1]
-
-    yield another
+    yield connect
     for database in made:
         database.close()

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import psycopg
 from tests.support.processes import running
 from tests.support.programs import lack, packages
 from tests.support.sockets import free_port
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 _ACCOUNT = "postgres"
 """Whoever runs the tests as root: PostgreSQL refuses to be root."""
@@ -53,9 +54,13 @@ class Postgresql:
         options = [option for name, value in _SETTINGS.items() for option in ("-c", f"{name}={value}")]
         sockets = ["-c", f"unix_socket_directories={self._folder}", "-p", str(self.port)]
         command = [_program("postgres"), "-D", str(self._folder), *options, *sockets]
-        with running(subprocess.Popen(command, **_account())):  # type: ignore[call-overload]
+        with running(subprocess.Popen(command, **_account())) as process:  # type: ignore[call-overload]
             until(self._answers)
-            yield
+            try:
+                yield
+            finally:
+                process.send_signal(signal.SIGINT)  # SIGTERM would wait for all who are connected
+                process.wait(PATIENCE)
 
     def _answers(self) -> bool:
         with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.address()):
@@ -66,6 +71,13 @@ class Postgresql:
 @contextlib.contextmanager
 def postgresql() -> Iterator[Postgresql]:
     """A running server."""
+    with stopped_postgresql() as server, server.started():
+        yield server
+
+
+@contextlib.contextmanager
+def stopped_postgresql() -> Iterator[Postgresql]:
+    """A server that is ready to be started."""
     _program("postgres")
     folder = Path(tempfile.mkdtemp(prefix="ledger-"))  # pytest's own folders cannot be entered by other accounts
     try:
@@ -73,8 +85,7 @@ def postgresql() -> Iterator[Postgresql]:
             shutil.chown(folder, _ACCOUNT)
         server = Postgresql(folder / "data")
         server.initialize()
-        with server.started():
-            yield server
+        yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

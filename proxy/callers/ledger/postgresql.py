@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from proxy.callers.ledger.database import LedgerUnavailable, Row, Transaction
+from proxy.callers.ledger.database import LedgerUnavailable, Row, Transaction, wait_readable
 
 _SETTINGS: dict[str, Any] = {
     "connect_timeout": 5,
@@ -26,6 +26,12 @@ _SCHEMA_LOCK = 0x7472_6967_6765_7201
 """Any number that other users of the database are unlikely to lock."""
 
 
+_CHANNEL = "trigger_shim"
+
+_NOT_SUPPORTED = (psycopg.ProgrammingError, psycopg.NotSupportedError)
+"""What servers that speak the protocol say of LISTEN and NOTIFY if they have neither."""
+
+
 class PostgresqlServer:
     """A ledger in a PostgreSQL database.
 
@@ -34,10 +40,13 @@ class PostgresqlServer:
         is_readonly: whether nothing may be written.
     """
 
+    clock = "CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) * 1000000 AS BIGINT)"
+
     def __init__(self, address: str, *, is_readonly: bool = False) -> None:
         self._address = address
         self._is_readonly = is_readonly
         self._connection: psycopg.Connection[Row] | None = None
+        self._listens = False
 
     @contextlib.contextmanager
     def transaction(self, *, writes: bool) -> Iterator[Transaction]:
@@ -59,8 +68,28 @@ class PostgresqlServer:
         """See `Database`. Processes that start together would otherwise create the same table twice."""
         transaction.execute("SELECT pg_advisory_xact_lock(?)", [_SCHEMA_LOCK])
 
+    def notify(self, transaction: Transaction) -> None:
+        """See `Database`."""
+        with contextlib.suppress(*_NOT_SUPPORTED), self._connected().transaction():  # a savepoint
+            transaction.execute(f"NOTIFY {_CHANNEL}")
+
+    def wait(self, wake: int, seconds: float) -> None:
+        """See `Database`."""
+        try:
+            connection = self._connected()
+            if not self._listens:
+                with contextlib.suppress(*_NOT_SUPPORTED):
+                    connection.execute(f"LISTEN {_CHANNEL}")
+                self._listens = True
+            elif not list(connection.notifies(timeout=0)) and wait_readable([connection.fileno(), wake], seconds):
+                list(connection.notifies(timeout=0))  # raises if it was not a notification, but the end
+        except psycopg.Error as error:
+            self.close()
+            raise LedgerUnavailable(_reason(error)) from error
+
     def close(self) -> None:
         """Close the connection."""
+        self._listens = False
         if self._connection is not None:
             self._connection.close()
             self._connection = None

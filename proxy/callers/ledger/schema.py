@@ -34,6 +34,11 @@ UPGRADES: tuple[tuple[str, ...], ...] = (
         # How far each file of the caller log is counted. The ID is a digest of its first line.
         "CREATE TABLE files (id TEXT PRIMARY KEY, name TEXT NOT NULL, position BIGINT NOT NULL,"
         " counted BIGINT NOT NULL)",
+        # Calls whose callers may be gone, see `tries`. Their times are by the clock of the database.
+        "CREATE TABLE tries (id BIGINT PRIMARY KEY, key TEXT NOT NULL, published BIGINT NOT NULL,"
+        " expires BIGINT NOT NULL, owner TEXT, waits INTEGER NOT NULL, claimant TEXT, run TEXT)",
+        # The processes that have some, and when each last said that it is alive.
+        "CREATE TABLE holders (id TEXT PRIMARY KEY, beat BIGINT NOT NULL)",
     ),
 )
 """The statements that lead from each version of the schema to the next. Never change one that was released."""

@@ -3,17 +3,21 @@
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from proxy.callers.ledger.database import LedgerUnavailable, Row, Transaction
+from proxy.callers.ledger.database import LedgerUnavailable, Row, Transaction, wait_readable
 from proxy.output.sink import make_folder
 
 _MODE = 0o640
 
 _PATIENCE = 10.0
 """Seconds to wait for another process that writes."""
+
+_LOOK = 0.02
+"""Seconds between two looks for a change: a look takes some microseconds."""
 
 
 class SqliteFile:
@@ -24,10 +28,14 @@ class SqliteFile:
         is_readonly: whether nothing may be written.
     """
 
+    # Milliseconds are all that it knows. It takes one time for a whole statement.
+    clock = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) * 1000 AS INTEGER)"
+
     def __init__(self, path: Path, *, is_readonly: bool = False) -> None:
         self._path = path
         self._is_readonly = is_readonly
         self._connection: sqlite3.Connection | None = None
+        self._seen: int | None = None
 
     @contextlib.contextmanager
     def transaction(self, *, writes: bool) -> Iterator[Transaction]:
@@ -50,8 +58,27 @@ class SqliteFile:
     def lock_schema(self, transaction: Transaction) -> None:
         """Nothing to do: only one transaction writes at a time."""
 
+    def notify(self, transaction: Transaction) -> None:
+        """Nothing to do: `wait` sees every change."""
+
+    def wait(self, wake: int, seconds: float) -> None:
+        """See `Database`."""
+        until = time.monotonic() + seconds
+        try:
+            while True:
+                [[version]] = self._connected().execute("PRAGMA data_version")
+                if version != self._seen:
+                    self._seen = version
+                    return
+                if time.monotonic() >= until or wait_readable([wake], _LOOK):
+                    return
+        except sqlite3.Error as error:
+            self.close()
+            raise LedgerUnavailable(f"{self._path}: {error}") from error
+
     def close(self) -> None:
         """Close the connection."""
+        self._seen = None  # each connection counts changes on its own
         if self._connection is not None:
             self._connection.close()
             self._connection = None
