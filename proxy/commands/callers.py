@@ -1,8 +1,10 @@
 """Reports who still calls, and whether it is safe to switch the withdrawn API off."""
 
 import argparse
+import contextlib
+import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -71,6 +73,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """A report makes hardly any cycles, and looking for them among a million objects takes a tenth of its time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@_without_garbage_collection()
 def run(options: argparse.Namespace) -> ExitStatus:
     config = require_config(options)
     try:

@@ -242,7 +242,9 @@ class Aggregator:
         """The count of calls with the same values, and its key if it is new."""
         share = self._values.setdefault
         # Keys share their strings, so that they fit in the processor's cache.
-        values = tuple([share(value, value) for value in map(_cut, values)])
+        if size > _LONGEST_TEXT:  # no text is longer than its line
+            values = tuple(map(_cut, values))
+        values = tuple([share(value, value) for value in values])
         count = counts.get(values)
         if count is not None:
             return count, None
