@@ -8,10 +8,10 @@ from tests.callers.lines import DAY, NOW, line
 from tests.support.ledgers import Connect
 
 
-def counted(*records: Record) -> Counts:
+def counted(*records: Record, strangers: Strangers | None = None) -> Counts:
     """Records, added up."""
     lines = [line(record) for record in records]
-    counts = Counts(Strangers())
+    counts = Counts(strangers or Strangers())
     counts.add([decode(text) for text in lines], lines, NOW + DAY)
     return counts
 

@@ -11,6 +11,7 @@ import pytest
 
 from proxy.callers.ledger import keeper
 from proxy.gateway.admin import report as live
+from tests.support.ledgers import stored_calls
 from tests.support.proxy import Proxy, watched
 from tests.support.serving import serving
 from tests.support.upstream import Upstream
@@ -25,13 +26,6 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "INTERVAL", 0.01)
 
 
-@pytest.fixture
-def anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make each report anew."""
-    monkeypatch.setattr(live, "SHORTEST_LIFE", 0.0)
-    monkeypatch.setattr(live, "LIFE", 0)
-
-
 def ledger(folder: Path) -> str:
     return str(folder / "callers.db")
 
@@ -41,21 +35,15 @@ def get(admin: Proxy, path: str) -> Any:
 
 
 def rows(admin: Proxy) -> dict[str, Any]:
-    answer = get(admin, "/callers.json")
-    return {row["caller"]: row for row in answer.json()["callers"]} if answer.status == 200 else {}
+    return {row["caller"]: row for row in get(admin, "/callers.json").json()["callers"]}
 
 
-def calls(admin: Proxy) -> int:
-    return sum(row["calls"] for row in rows(admin).values())
-
-
-@pytest.mark.usefixtures("anew")
 def test_the_report_is_that_of_the_ledger_and_of_the_configuration(upstream: Upstream, tmp_path: Path) -> None:
     callers = {"known": KNOWN, "fingerprint_key": "k" * 32, "log": str(tmp_path / "callers.jsonl")}
     with watched(upstream.url, tmp_path, callers=callers, ledger=ledger(tmp_path)) as (proxy, admin):
         for agent in ("nightly/1", "nightly/2", "<b>bold</b>"):
             assert proxy.call(headers={"User-Agent": agent}).status == 200
-        until(lambda: calls(admin) == 3)
+        until(lambda: stored_calls(ledger(tmp_path)) == 3)
         answer = get(admin, "/callers.json")
         found = rows(admin)
         page = get(admin, "/callers")
@@ -71,14 +59,14 @@ def test_the_report_is_that_of_the_ledger_and_of_the_configuration(upstream: Ups
     assert f"{upstream.url}/repos/acme/shop/cicd/runs".encode() in page.body
 
 
-@pytest.mark.usefixtures("anew")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_log_on_standard_output_is_counted_too(upstream: Upstream, tmp_path: Path, workers: int) -> None:
     start = functools.partial(serving, upstream.url, tmp_path, admin="127.0.0.1:0", ledger=ledger(tmp_path))
     with start(callers={"log": "-", "known": KNOWN}, workers=workers) as running:
         for _ in range(5):
             assert running.proxy.call(headers={"User-Agent": "nightly/1"}).status == 200
-        until(lambda: calls(running.admin) == 5)
+        until(lambda: stored_calls(ledger(tmp_path)) == 5)
+        assert rows(running.admin)["nightly"]["calls"] == 5
 
 
 def test_the_command_line_s_settings_reach_the_report(
@@ -87,7 +75,8 @@ def test_the_command_line_s_settings_reach_the_report(
     monkeypatch.setenv("TRIGGER_SHIM__CALLERS__KNOWN", json.dumps(KNOWN))
     with serving(upstream.url, tmp_path, admin="127.0.0.1:0", ledger=ledger(tmp_path), workers=2) as running:
         running.proxy.call(headers={"User-Agent": "nightly/1"})
-        found = until(lambda: rows(running.admin))
+        until(lambda: stored_calls(ledger(tmp_path)) == 1)
+        found = rows(running.admin)
 
     assert [(name, row["owner"]) for name, row in found.items()] == [("nightly", "team-a")]
 
