@@ -87,7 +87,7 @@ class Proxy:
 def proxy_for(url: str, folder: Path, now: Clock | None = None, **sections: Any) -> Iterator[Proxy]:
     """A proxy in front of an upstream. `sections` are merged into the configuration."""
     log = folder / "callers.jsonl"
-    values = {"callers": {"log": str(log)}, "admin": None, **sections}
+    values = {"callers": {"log": str(log)}, "ledger": str(folder / "callers.db"), "admin": None, **sections}
     values["upstream"] = {"url": url, **values.get("upstream", {})}
     values["callers"] = {"log": str(log), **values["callers"]}
     public = server.loopback()
@@ -104,7 +104,12 @@ def watched(
 ) -> Iterator[tuple[Proxy, Proxy]]:
     """A proxy and its admin listener. `sections` are merged into the configuration."""
     log = folder / "callers.jsonl"
-    values = {"upstream": {"url": url}, "callers": {"log": str(log)}, **sections}
+    values = {
+        "upstream": {"url": url},
+        "callers": {"log": str(log)},
+        "ledger": str(folder / "callers.db"),
+        **sections,
+    }
     public, admin = server.loopback(), server.loopback()
     app = App(config.load(None, {}, values), admin.getsockname()[1], transport)
     with server.background(app, public, admin):

@@ -52,9 +52,9 @@ def last(proxy: Proxy) -> dict[str, Any]:
     return {key: record.get(key) for key in ("caller", "phase", "outcome", "status", "error_code", "upstream_status")}
 
 
-def settings(log: Path, freeze: datetime | None) -> Config:
+def settings(log: Path, freeze: datetime | None, ledger: str | None = None) -> Config:
     lifecycle = {"freeze": freeze.isoformat()} if freeze is not None else {}
-    return config.load(os.devnull, {}, {"callers": {"log": str(log)}, "lifecycle": lifecycle})
+    return config.load(os.devnull, {}, {"callers": {"log": str(log)}, "ledger": ledger, "lifecycle": lifecycle})
 
 
 def refuses_new_ones(active: ActivePolicy, now: datetime) -> bool:

@@ -114,7 +114,7 @@ def test_keys_that_need_a_restart_are_named_and_unchanged(upstream: Upstream, tm
         )
         assert named == (
             'trigger-shim: warning: restart needed keys=["listen","workers","upstream.url","limits.in_flight",'
-            '"callers.log","callers.fingerprint_key"]: these changed in the file'
+            '"callers.log","callers.fingerprint_key","ledger"]: these changed in the file'
         )
         assert verdict == f"{READ}known_callers=1 brownouts=0"
         assert len(proxy.pids()) == count
@@ -158,7 +158,7 @@ def test_a_reload_may_not_contradict_what_runs(tmp_path: Path) -> None:
     async def adopt(_config: Config) -> None:
         pytest.fail("it was put in force")
 
-    running = config.load(os.devnull, {}, {"callers": {"log": "-"}})
+    running = config.load(os.devnull, {}, {"callers": {"log": "-"}, "ledger": None})
     callers = {"log": str(tmp_path / "callers.jsonl")}
     read = config.load(os.devnull, {}, {"callers": callers, "lifecycle": {"freeze": "2026-01-01"}})
     [problem], value = reload_once(running, read, adopt)
