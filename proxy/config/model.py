@@ -28,6 +28,7 @@ from proxy.config.values import (
     LogFormat,
     LogPath,
     Networks,
+    Period,
     Seconds,
     Secret,
     Size,
@@ -102,6 +103,7 @@ class Config:
     callers: Callers = Callers()
     ledger: LedgerAddress | None = "logs/callers.db"
     ledger_file: File | None = None
+    ledger_privacy: Period | None = None
     log: Log = Log()
     tls: Tls | None = None
 

@@ -77,7 +77,7 @@ class Strangers:
         if key in keys:
             return key
         if len(keys) >= self._most:
-            return _by_network(key)
+            return by_network(key)
         keys.add(key)
         return key
 
@@ -152,7 +152,20 @@ class Counts:
         return self.days.setdefault((day, bounded), DayCount(moment))
 
 
-def _by_network(key: Key) -> Key:
+def without_person(key: Key) -> Key:
+    """The key without address and user. The network of the address stays, with zeros for the rest."""
+    values = dict(zip(KEY, key, strict=True))
+    address = values["client_ip"]
+    network = network_of(address)
+    values["client_ip"] = str(network.network_address) if network is not None else None
+    if values["caller_source"] == "address" and address is not None:  # the name begins with it
+        values["caller"] = values["caller"].replace(address, values["client_ip"] or "unknown", 1)
+    values["run_user"] = None
+    return tuple(values.values())
+
+
+def by_network(key: Key) -> Key:
+    """The key that calls of strangers are counted by if they have too many."""
     network = network_of(key[_ADDRESS])
     values = [value if name in _KEPT else None for name, value in zip(KEY, key, strict=True)]
     values[KEY.index("caller")] = values[_ADDRESS] = str(network.network_address) if network is not None else "unknown"
