@@ -28,6 +28,7 @@ from proxy.config.values import (
     LogFormat,
     LogPath,
     Networks,
+    Period,
     Seconds,
     Secret,
     Size,
@@ -102,6 +103,7 @@ class Config:
     callers: Callers = Callers()
     ledger: LedgerAddress | None = "logs/callers.db"
     ledger_file: File | None = None
+    ledger_privacy: Period | None = None
     log: Log = Log()
     tls: Tls | None = None
 
@@ -135,8 +137,8 @@ def load(file: str | None, environment: Mapping[str, str], flags: sources.Values
         raise ConfigError([str(error)]) from None
     config: Config = sections.read(Config, values, "", problems)
     if not problems:
-        problems += contradictions(config)
         config = _with_ledger(config, values, problems)
+        problems += contradictions(config)
     if problems:
         raise ConfigError(problems)
     return config
@@ -176,8 +178,8 @@ def contradictions(config: Config) -> list[str]:
         problems.append("lifecycle.sunset: is before lifecycle.deprecated; change one of them (RFC 9745, section 4)")
     for index, known in enumerate(config.callers.known):
         problems += [f"callers.known[{index}]{problem}" for problem in _of_known(known, end)]
-    if config.lifecycle.freeze is not None and config.callers.log == STDOUT:
-        problems.append("lifecycle.freeze: needs a caller log to tell who is new; set callers.log to a file, not '-'")
+    if config.lifecycle.freeze is not None and config.callers.log == STDOUT and config.ledger is None:
+        problems.append("lifecycle.freeze: needs a ledger to tell who is new; set ledger, or callers.log to a file")
     if config.tls is not None:
         problems += [
             f"tls.{key}: missing; write the path of the PEM file"

@@ -2,15 +2,18 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from proxy.callers.ledger import engines
+from proxy.callers.ledger.counts import Counts, Strangers
 from proxy.callers.ledger.database import Database, LedgerUnavailable
 from proxy.callers.ledger.ledger import Ledger
-from proxy.callers.ledger.postgresql import PostgresqlServer
-from proxy.callers.ledger.sqlite import SqliteFile
+from proxy.callers.log.envelope import decode
+from proxy.callers.record import Record
+from tests.callers.lines import line
 from tests.support.postgresql import Postgresql, postgresql
 
 Connect = Callable[[], Database]
@@ -24,20 +27,21 @@ def server() -> Iterator[Postgresql]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connect]:
-    made: list[Database] = []
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a new ledger."""
     if request.param == "sqlite":
-        path = tmp_path / "callers.db"
+        return str(tmp_path / "callers.db")
+    new: str = request.getfixturevalue("server").new_database()
+    return new
 
-        def another() -> Database:
-            made.append(SqliteFile(path))
-            return made[-1]
-    else:
-        address = request.getfixturevalue("server").new_database()
 
-        def another() -> Database:
-            made.append(PostgresqlServer(address))
-            return made[-1]
+@pytest.fixture
+def connect(address: str) -> Iterator[Connect]:
+    made: list[Database] = []
+
+    def another() -> Database:
+        made.append(engines.connect(address))
+        return made[-1]
 
     yield another
     for database in made:
@@ -60,3 +64,12 @@ def stored_calls(address: str) -> int:
     with contextlib.closing(ledger), contextlib.suppress(LedgerUnavailable):
         return sum(calls_by_caller(ledger).values())
     return 0
+
+
+def fill(address: str, *records: Record) -> None:
+    """Count records into a ledger."""
+    lines, counts = [line(record) for record in records], Counts(Strangers())
+    counts.add([decode(text) for text in lines], lines, datetime.max.replace(tzinfo=UTC))
+    with contextlib.closing(Ledger(engines.connect(address))) as ledger:
+        ledger.open()
+        ledger.add(counts)

@@ -82,8 +82,7 @@ class Strangers:
                 del self._hours[min(self._hours)]
             keys = self._hours[hour] = set()
         if key not in keys and len(keys) >= self._most:
-            network = network_of(key[_ADDRESS])
-            key = _folded(key, str(network.network_address) if network is not None else _ANYWHERE)
+            key = by_network(key)
             if key not in keys and len(keys) >= 2 * self._most:
                 return _folded(key, _ANYWHERE)
         keys.add(key)
@@ -158,6 +157,24 @@ class Counts:
     def _new_count(self, day: int, key: Key, moment: datetime) -> DayCount:
         bounded = self._strangers.bounded(key, day * 24 + moment.hour)
         return self.days.setdefault((day, bounded), DayCount(moment))
+
+
+def without_person(key: Key) -> Key:
+    """The key without address and user. The network of the address stays, with zeros for the rest."""
+    values = dict(zip(KEY, key, strict=True))
+    address = values["client_ip"]
+    network = network_of(address)
+    values["client_ip"] = str(network.network_address) if network is not None else None
+    if values["caller_source"] == "address" and address is not None:  # the name begins with it
+        values["caller"] = values["caller"].replace(address, values["client_ip"] or "unknown", 1)
+    values["run_user"] = None
+    return tuple(values.values())
+
+
+def by_network(key: Key) -> Key:
+    """The key that calls of strangers are counted by if they have too many."""
+    network = network_of(key[_ADDRESS])
+    return _folded(key, str(network.network_address) if network is not None else _ANYWHERE)
 
 
 def _folded(key: Key, address: str) -> Key:

@@ -177,7 +177,7 @@ def _add(transaction: Transaction, counts: Counts, unreadable: Unreadable | None
     if progress is not None:
         _advance(transaction, progress)
     _add_calls(transaction, counts.days)
-    _add_details(transaction, counts.details())
+    add_details(transaction, counts.details())
     _add_lives(transaction, counts.heartbeats, counts.seen)
     _add_unreadable(transaction, unreadable.days if unreadable is not None else {})
 
@@ -188,8 +188,8 @@ DAY_COLUMNS = ("day", "key", "first", "last", "calls", "hours")
 """Columns of the calls of one day with one key: `hours` has a bit for each hour with calls."""
 
 _DAY = ", ".join(DAY_COLUMNS)
-_ADD_KEY = f"INSERT INTO keys (id, {', '.join(KEY)}) VALUES ({', '.join('?' * (1 + len(KEY)))}) ON CONFLICT DO NOTHING"
-_ADD_CALLS = (
+ADD_KEY = f"INSERT INTO keys (id, {', '.join(KEY)}) VALUES ({', '.join('?' * (1 + len(KEY)))}) ON CONFLICT DO NOTHING"
+ADD_CALLS = (
     f"INSERT INTO calls ({_DAY}, {', '.join(HOURS)}) VALUES ({', '.join('?' * (6 + len(HOURS)))})"
     " ON CONFLICT (day, key) DO UPDATE SET"
     " first = CASE WHEN excluded.first < calls.first THEN excluded.first ELSE calls.first END,"
@@ -211,8 +211,8 @@ def _add_calls(transaction: Transaction, days: Mapping[tuple[int, Key], DayCount
     ids = {key: key_id(key) for _, key in days}
     # In this order: processes that lock the same rows in different orders would wait for each other for ever.
     ordered = sorted((ids[key], day, count) for (day, key), count in days.items())
-    transaction.execute_each(_ADD_KEY, sorted((number, *key) for key, number in ids.items()))
-    transaction.execute_each(_ADD_CALLS, (_row(number, day, count) for number, day, count in ordered))
+    transaction.execute_each(ADD_KEY, sorted((number, *key) for key, number in ids.items()))
+    transaction.execute_each(ADD_CALLS, (_row(number, day, count) for number, day, count in ordered))
 
 
 def _row(number: int, day: int, count: DayCount) -> Sequence[int]:
@@ -235,7 +235,8 @@ def _details(transaction: Transaction, keys: Sequence[int]) -> Iterator[tuple[in
             yield key, _decode_details(details)
 
 
-def _add_details(transaction: Transaction, details: Mapping[Key, KeyDetails]) -> None:
+def add_details(transaction: Transaction, details: Mapping[Key, KeyDetails]) -> None:
+    """Add details of calls."""
     added = {key_id(key): detail for key, detail in sorted(details.items(), key=lambda item: key_id(item[0]))}
     # Locks the rows, so that no other process changes them between the query and the change.
     lock = "INSERT INTO details (key, details) VALUES (?, '{}') ON CONFLICT (key) DO UPDATE SET key = excluded.key"

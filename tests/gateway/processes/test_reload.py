@@ -253,8 +253,8 @@ def called_long_ago(proxy: Proxy, year: int) -> None:
 @one_and_several
 def test_after_a_reload_new_callers_are_refused_and_no_others(upstream: Upstream, tmp_path: Path, count: int) -> None:
     freeze = {"freeze": "2021-01-01"}
-    old, new = {"Authorization": "Bearer old"}, {"Authorization": "Bearer new"}
-    with reloading(upstream, tmp_path, count) as proxy:
+    old, new = {"Authorization": "Bearer old"}, {"Authorization": "Bearer new", "User-Agent": "new/1"}
+    with reloading(upstream, tmp_path, count, ledger=None) as proxy:
         pids = proxy.pids()
         proxy.proxy.call(headers=old)
         called_long_ago(proxy.proxy, 2020)

@@ -160,7 +160,7 @@ def test_a_reload_may_not_contradict_what_runs(tmp_path: Path) -> None:
     async def adopt(_config: Config) -> None:
         pytest.fail("it was put in force")
 
-    running = config.load(os.devnull, {}, {"callers": {"log": "-"}})
+    running = config.load(os.devnull, {}, {"callers": {"log": "-"}, "ledger": None})
     callers = {"log": str(tmp_path / "callers.jsonl")}
     read = config.load(os.devnull, {}, {"callers": callers, "lifecycle": {"freeze": "2026-01-01"}})
     [problem], value = reload_once(running, read, adopt)
