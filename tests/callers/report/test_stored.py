@@ -38,5 +38,5 @@ def test_calls_are_parted_by_the_hour(period: StoredPeriod) -> None:
 def test_the_first_and_the_last_call_are_known(period: StoredPeriod) -> None:
     _, first, last = found(period.outside)["a/0"]
     assert (first, last) == (NOW - 3 * DAY, NOW + HOUR)
-    _, first, last = found(period.inside)["a/1"]
-    assert first == last == NOW
+    _, first, last = found(period.inside)["a/0"]
+    assert first == last == NOW - DAY
