@@ -189,8 +189,8 @@ def test_a_full_disk_loses_no_call(
         with psycopg.connect(world.server.address(), autocommit=True) as connection:
             world.server.own(disk)
             connection.execute(f"CREATE TABLESPACE small LOCATION '{disk}'")
-            connection.execute("CREATE DATABASE full TABLESPACE small")
-        address = world.server.address("full")
+            connection.execute("CREATE DATABASE small TABLESPACE small")
+        address = world.server.address("small")
         with proxy_for(upstream.url, tmp_path, ledger=address) as proxy:
             call(proxy, 5)
             until(lambda: stored_calls(address) == 5)
@@ -206,7 +206,7 @@ def test_a_full_disk_loses_no_call(
             until(lambda: stored_calls(address) == calls)
 
         with psycopg.connect(world.server.address(), autocommit=True) as connection:
-            connection.execute("DROP DATABASE full WITH (FORCE)")
+            connection.execute("DROP DATABASE small WITH (FORCE)")
             connection.execute("DROP TABLESPACE small")
     assert "No space left on device" in printed.errors()
 

@@ -52,7 +52,8 @@ class LineFeeder:
 
     def feed(self) -> None:
         """See `keeper.Feeder`."""
-        while self._lines:
+        end = self._counted + len(self._lines)  # what comes meanwhile waits for the next pass
+        while self._counted < end and self._lines:
             # A batch that failed is tried again as it was: it may have been counted, and only the reply was lost.
             self._batch = self._batch or min(len(self._lines), _PART)
             lines = list(itertools.islice(self._lines, self._batch))

@@ -113,3 +113,18 @@ def test_what_a_killed_process_had_not_counted_stays_a_gap(feeder: LineFeeder, l
 
     assert (life.seen, life.has_stopped) == (NOW + minute, False)
     assert calls_by_caller(ledger) == {"nightly": 2}
+
+
+def test_a_pass_ends_however_fast_lines_come(
+    feeder: LineFeeder, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add(*args: Any, **options: Any) -> None:
+        original(*args, **options)
+        put(feeder, call(NOW, "late"))
+
+    original = ledger.add
+    put(feeder, call(NOW, "a"))
+    monkeypatch.setattr(ledger, "add", add)
+    feeder.feed()
+
+    assert calls_by_caller(ledger) == {"a": 1}
