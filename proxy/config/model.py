@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.callers.identity import Rule
-from proxy.callers.log.files import STDOUT
+from proxy.callers.log.files import STDOUT, is_stream
 from proxy.config import sections, sources
 from proxy.config.policy import DEFAULT_POLICY, KnownCaller, Lifecycle
 from proxy.config.values import (
@@ -149,7 +149,7 @@ def _with_ledger(config: Config, given: sources.Values, problems: list[str]) -> 
     address: Any = config.ledger
     if config.ledger_file is not None:
         address = sections.read(LedgerAddress, _content(config.ledger_file), "ledger_file", problems)
-    elif "ledger" not in given and config.callers.log != STDOUT:
+    elif "ledger" not in given and config.callers.log != STDOUT and not is_stream(config.callers.log):
         address = str(Path(config.callers.log).with_suffix(".db"))
     return dataclasses.replace(config, ledger=address)
 

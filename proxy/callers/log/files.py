@@ -30,8 +30,8 @@ def log_files(configured: str) -> list[str]:
 
 
 def is_stream(path: str) -> bool:
-    """Whether a log is something that cannot be read again, such as a pipe or a terminal."""
-    return Path(path).exists() and not Path(path).is_file()
+    """Whether a log cannot be read again, such as a pipe or ``/dev/stdout``."""
+    return path.startswith("/dev/") or (Path(path).exists() and not Path(path).is_file())
 
 
 def size_on_disk(paths: Iterable[str]) -> int:
