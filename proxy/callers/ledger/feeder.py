@@ -225,8 +225,7 @@ class FileCounter:
             for lines, size in _parts(position.rest(stream), is_complete=is_complete):
                 number += self._count_part(position, lines, size, last_change(stream))
         except Damaged:
-            if is_complete:
-                position.lines.neighbours.add(None)
+            position.lines.neighbours.add(None)  # which is stored only if it is complete
         if is_complete:
             position.lines.end(last_change(stream))
         return number
