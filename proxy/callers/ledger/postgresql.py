@@ -97,7 +97,5 @@ def _translated(statement: str) -> str:
 
 def _reason(error: psycopg.Error) -> str:
     """What a server says, on one line. It never has the address, which has a password."""
-    # A name with several addresses has a line for each of them, which begins with a dash.
-    lines = [line.removeprefix("- ") for line in str(error).strip().splitlines()]
-    text = next((line for line in lines if not line.endswith(":")), type(error).__name__)
-    return f"PostgreSQL: {text}"
+    text = str(error).strip().partition("\n")[0]
+    return f"PostgreSQL: {text or type(error).__name__}"

@@ -148,7 +148,7 @@ def test_nothing_is_lost_or_counted_twice_by_a_rotation(
 
     found = calls_by_caller(ledger)
     found.pop("late", None)
-    assert found == once(8) if process == "the next" else {**once(5), "c6": 1, "c7": 1}
+    assert found == (once(8) if process == "the next" else {**once(5), "c6": 1, "c7": 1})
     with ledger.content() as content:
         assert content.unreadable().days == {}
 
@@ -353,3 +353,26 @@ def test_a_ledger_that_was_replaced_gets_everything_again(path: Path, ledger: Le
         feed(feeding)
 
     assert calls_by_caller(ledger) == once(3)
+
+
+def test_a_ledger_that_is_another_one_when_it_is_back_gets_everything_again(
+    path: Path, ledger: Ledger, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(path, *names(1))
+    rename(path)
+    append(path, *names(1, 1))
+    feeding = FileFeeder(str(path), ledger, real_clock)
+    for _ in range(feeder._ROTATION_PASSES + 1):
+        feed(feeding)
+    append(path, *names(1, 2))
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "add", unavailable)
+        with pytest.raises(LedgerUnavailable):
+            feed(feeding)
+    path.write_bytes(log(*names(1, 1)))  # what was appended meanwhile does not show it
+    with connect().transaction(writes=True) as transaction:
+        for table in ("calls", "details", "keys", "files"):
+            transaction.execute(f"DELETE FROM {table}")  # noqa: S608
+    feed(feeding)
+
+    assert calls_by_caller(ledger) == once(2)

@@ -84,6 +84,16 @@ def test_it_waits_for_its_turn_and_then_counts(tmp_path: Path) -> None:
     assert passes[-1] == (State.UP_TO_DATE, 7)
 
 
+def test_it_waits_at_the_end_for_another_process_that_ends_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "_TURN", 60.0)
+    feeder, passes = Feeder(), []  # type: ignore[var-annotated]
+    feeder.has_it = False
+    with keeping(feeder, tmp_path, passes):
+        threading.Timer(0.1, setattr, (feeder, "has_it", True)).start()
+
+    assert (feeder.fed, passes[-1]) == (1, (State.UP_TO_DATE, 7))
+
+
 def test_who_never_gets_a_turn_ends_nevertheless(tmp_path: Path) -> None:
     feeder = Feeder()
     feeder.has_it = False
