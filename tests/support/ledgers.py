@@ -58,6 +58,14 @@ def calls_by_caller(ledger: Ledger) -> dict[str, int]:
     return found
 
 
+def is_created(address: str) -> bool:
+    """Whether a proxy has created the ledger with this address."""
+    with contextlib.closing(Ledger(engines.connect(address, is_readonly=True))) as ledger:
+        with contextlib.suppress(LedgerUnavailable), ledger.content():
+            return True
+        return False
+
+
 def stored_calls(address: str) -> int:
     """The number of calls in the ledger with this address; 0 if there is none yet."""
     ledger = Ledger(engines.connect(address, is_readonly=True))

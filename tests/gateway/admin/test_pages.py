@@ -15,7 +15,7 @@ from tests.support.waiting import until
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_health_is_answered_on_both_listeners(upstream: Upstream, tmp_path: Path, path: str) -> None:
     public, admin = server.loopback(), server.loopback()
-    values = {"callers": {"log": str(tmp_path / "callers.jsonl")}, "upstream": {"url": upstream.url}}
+    values = {"callers": {"log": str(tmp_path / "callers.jsonl")}, "ledger": None, "upstream": {"url": upstream.url}}
     with server.background(App(config.load(None, {}, values), admin.getsockname()[1]), public, admin):
         outside, inside = (Proxy("127.0.0.1", bound.getsockname()[1], tmp_path) for bound in (public, admin))
         assert inside.call(path, method="GET", body=None).status == 200
