@@ -22,7 +22,7 @@ from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config, values
 from proxy.output.formatting import pluralize, printable
 
-SUMMARY = "count old logs into the ledger, compare it with logs, or let it forget"
+SUMMARY = "count old logs into the ledger, check it, or let it forget"
 EPILOG = """\
 exit status of check:
   0  the ledger has what the logs have

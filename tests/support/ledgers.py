@@ -9,7 +9,7 @@ import pytest
 
 from proxy.callers.ledger import engines
 from proxy.callers.ledger.counts import Counts, Strangers
-from proxy.callers.ledger.database import Database
+from proxy.callers.ledger.database import Database, LedgerUnavailable
 from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.log.envelope import decode
 from proxy.callers.record import Record
@@ -55,3 +55,21 @@ def fill(address: str, *records: Record) -> None:
     with contextlib.closing(Ledger(engines.connect(address))) as ledger:
         ledger.open()
         ledger.add(counts)
+
+
+def calls_by_caller(ledger: Ledger) -> dict[str, int]:
+    """The number of calls in a ledger, by the name of their caller."""
+    with ledger.content() as content:
+        names = {number: key[1] for number, key in content.keys().items()}
+        found: dict[str, int] = {}
+        for _, key, _, _, calls, _ in content.days(0, 10**6):
+            found[names[key]] = found.get(names[key], 0) + calls
+    return found
+
+
+def stored_calls(address: str) -> int:
+    """The number of calls in the ledger with this address; 0 if there is none yet."""
+    ledger = Ledger(engines.connect(address, is_readonly=True))
+    with contextlib.closing(ledger), contextlib.suppress(LedgerUnavailable):
+        return sum(calls_by_caller(ledger).values())
+    return 0

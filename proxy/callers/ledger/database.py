@@ -11,6 +11,10 @@ class LedgerUnavailable(Exception):
     """The database cannot be reached, or refuses what it is asked. The message says why and is shown to the user."""
 
 
+class Conflict(LedgerUnavailable):
+    """The transaction met another one and was rolled back. It succeeds when it is repeated."""
+
+
 class Transaction(Protocol):
     """What is done in one go, or not at all. Statements are SQL with ``?`` for each parameter."""
 
@@ -31,6 +35,7 @@ class Database(Protocol):
         """A transaction that is committed if the block ends, and rolled back if it raises.
 
         Raises:
+            Conflict: it has to be repeated.
             LedgerUnavailable: the database cannot be reached, or refused a statement or the commit.
         """
 

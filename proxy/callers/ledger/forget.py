@@ -76,18 +76,18 @@ class DailyForgetting:
 
     Args:
         database: of the ledger.
-        age: the age from which on calls have no persons.
+        age: the age from which on calls have no persons; None for never.
         now: the time, UTC.
     """
 
-    def __init__(self, database: Database, age: timedelta, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, age: timedelta | None, now: Callable[[], datetime]) -> None:
         self._database, self._age, self._now = database, age, now
         self._next: datetime | None = None
 
     def __call__(self) -> None:
         """Forget, if it is time to. A failure is logged, and it is tried again later."""
         now = self._now()
-        if self._next is not None and now < self._next:
+        if self._age is None or (self._next is not None and now < self._next):
             return
         try:
             forget_persons(self._database, (now - self._age).toordinal())
@@ -95,7 +95,8 @@ class DailyForgetting:
             log.warning("ledger_not_forgotten", reason=str(problem))
             self._next = now + _PAUSE
         else:
-            self._next = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+            self._next = now + timedelta(days=1)
+        self._database.close()
 
 
 def _rewrite(transaction: Transaction, day: int, personal: Mapping[int, Key]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from proxy.callers.ledger.database import LedgerUnavailable, Row, Transaction
+from proxy.callers.ledger.database import Conflict, LedgerUnavailable, Row, Transaction
 
 _SETTINGS: dict[str, Any] = {
     "connect_timeout": 5,
@@ -19,8 +19,12 @@ _SETTINGS: dict[str, Any] = {
 }
 """A server that is gone is noticed within seconds: without these it takes minutes."""
 
-_STATEMENT_TIMEOUT = 15_000
-"""Milliseconds."""
+_LIMITS = (
+    "SELECT set_config('statement_timeout', '15s', true),"
+    # Or the locks of a host that is gone would block the others until the server notices, by default after two hours.
+    " set_config('idle_in_transaction_session_timeout', '30s', true)"
+)
+"""They hold in one transaction only, so that a pooler may give the connection to anybody afterwards."""
 
 _SCHEMA_LOCK = 0x7472_6967_6765_7201
 """Any number that other users of the database are unlikely to lock."""
@@ -49,8 +53,10 @@ class PostgresqlServer:
                 if not writes:
                     # Several queries of one report see the same moment.
                     transaction.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                transaction.execute(f"SET LOCAL statement_timeout = {_STATEMENT_TIMEOUT}")
+                transaction.execute(_LIMITS)
                 yield transaction
+        except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
+            raise Conflict(_reason(error)) from error
         except psycopg.Error as error:
             self.close()
             raise LedgerUnavailable(_reason(error)) from error
@@ -91,5 +97,7 @@ def _translated(statement: str) -> str:
 
 def _reason(error: psycopg.Error) -> str:
     """What a server says, on one line. It never has the address, which has a password."""
-    text = str(error).strip().partition("\n")[0]
-    return f"PostgreSQL: {text or type(error).__name__}"
+    # A name with several addresses has a line for each of them, which begins with a dash.
+    lines = [line.removeprefix("- ") for line in str(error).strip().splitlines()]
+    text = next((line for line in lines if not line.endswith(":")), type(error).__name__)
+    return f"PostgreSQL: {text}"

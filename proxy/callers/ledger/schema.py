@@ -33,7 +33,7 @@ UPGRADES: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
         # How far each file of the caller log is counted. The ID is a digest of its first line.
         "CREATE TABLE files (id TEXT PRIMARY KEY, name TEXT NOT NULL, position BIGINT NOT NULL,"
-        " counted BIGINT NOT NULL)",
+        " lines BIGINT NOT NULL, counted BIGINT NOT NULL)",
     ),
 )
 """The statements that lead from each version of the schema to the next. Never change one that was released."""
