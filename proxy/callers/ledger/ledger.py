@@ -2,9 +2,9 @@
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -95,15 +95,7 @@ class Ledger:
             CountedMeanwhile: another process has added this part; nothing was changed.
             LedgerUnavailable: nothing was changed, or the connection broke at the moment of the change.
         """
-        for attempt in range(_ATTEMPTS):
-            try:
-                with self._database.transaction(writes=True) as transaction:
-                    _add(transaction, counts, unreadable, progress)
-            except Conflict:
-                if attempt == _ATTEMPTS - 1:
-                    raise
-            else:
-                return
+        repeated(self._database, lambda transaction: _add(transaction, counts, unreadable, progress))
 
     def counted(self, file: str) -> Counted:
         """How far a file is counted."""
@@ -139,6 +131,22 @@ class Ledger:
         with self._database.transaction(writes=False) as transaction:
             schema.check(transaction)
             yield Content(transaction)
+
+
+_Result = TypeVar("_Result")
+
+
+def repeated(database: Database, change: Callable[[Transaction], _Result]) -> _Result:
+    """Change something in one transaction, and again if it met another one.
+
+    Raises:
+        LedgerUnavailable: it is not changed.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        with contextlib.suppress(Conflict), database.transaction(writes=True) as transaction:
+            return change(transaction)
+    with database.transaction(writes=True) as transaction:
+        return change(transaction)
 
 
 class Content:
