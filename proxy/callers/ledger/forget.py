@@ -96,7 +96,7 @@ def _rewrite(transaction: Transaction, day: int, personal: Mapping[int, Key]) ->
         keys = {row[1]: without_person(personal[row[1]]) for row in rows}
         transaction.execute_each(ADD_KEY, sorted((key_id(key), *key) for key in set(keys.values())))
         transaction.execute_each(ADD_CALLS, sorted((day, key_id(keys[row[1]]), *row[2:]) for row in rows))
-        transaction.execute(f"DELETE FROM calls WHERE day = ? AND key IN {_list(part)}", [day, *part])
+        transaction.execute_each("DELETE FROM calls WHERE day = ? AND key = ?", sorted((day, row[1]) for row in rows))
 
 
 def _locked(transaction: Transaction, day: int, keys: Sequence[int]) -> list[Row]:

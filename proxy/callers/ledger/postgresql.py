@@ -30,6 +30,13 @@ _SCHEMA_LOCK = 0x7472_6967_6765_7201
 """Any number that other users of the database are unlikely to lock."""
 
 
+_CONFLICTS = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.ForeignKeyViolation,  # a key was forgotten at the moment when it was used again
+)
+
+
 class PostgresqlServer:
     """A ledger in a PostgreSQL database.
 
@@ -55,7 +62,7 @@ class PostgresqlServer:
                     transaction.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 transaction.execute(_LIMITS)
                 yield transaction
-        except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
+        except _CONFLICTS as error:
             raise Conflict(_reason(error)) from error
         except psycopg.Error as error:
             self.close()
