@@ -54,9 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--caller", metavar="NAME", help="drop all calls of this caller; the log still has them")
     for action in (counting, checking, forgetting):
         add_config(action)
-        action.add_argument(
-            "--ledger", metavar="ADDRESS", help="a path, or postgresql://… (default: the configured one)"
-        )
+        log_options.add_ledger(action)
 
 
 def run(options: argparse.Namespace) -> ExitStatus:

@@ -7,6 +7,9 @@ from typing import Any, Protocol
 Row = tuple[Any, ...]
 
 
+NO_TABLES = "there is no ledger in it yet: a proxy makes it when it starts"
+
+
 class LedgerUnavailable(Exception):
     """The database cannot be reached, or refuses what it is asked. The message says why and is shown to the user."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from proxy.callers.ledger.database import Conflict, LedgerUnavailable, Row, Transaction
+from proxy.callers.ledger.database import NO_TABLES, Conflict, LedgerUnavailable, Row, Transaction
 
 _SETTINGS: dict[str, Any] = {
     "connect_timeout": 5,
@@ -64,6 +64,8 @@ class PostgresqlServer:
                 yield transaction
         except _CONFLICTS as error:
             raise Conflict(_reason(error)) from error
+        except psycopg.errors.UndefinedTable as error:
+            raise LedgerUnavailable(f"PostgreSQL: {NO_TABLES}") from error
         except psycopg.Error as error:
             self.close()
             raise LedgerUnavailable(_reason(error)) from error
