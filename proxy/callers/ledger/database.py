@@ -30,6 +30,9 @@ class Transaction(Protocol):
     def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
         """Run a query. Its rows are valid until the transaction ends."""
 
+    def stream(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
+        """Run a query with very many rows, which are read little by little, for memory; one such query at a time."""
+
 
 class Database(Protocol):
     """One connection, made when it is needed and again after it was lost. For one thread at a time."""

@@ -161,7 +161,7 @@ class Content:
 
     def days(self, begin: int, end: int) -> Iterable[Row]:
         """The calls from a day on and before another one: `DAY_COLUMNS`."""
-        return self._transaction.fetch(_DAYS, [begin, end])
+        return self._transaction.stream(_DAYS, [begin, end])
 
     def hours(self, day: int) -> Iterable[Row]:
         """The calls on one day: `DAY_COLUMNS`, and after that their number in each hour."""

@@ -26,6 +26,9 @@ _LIMITS = (
 )
 """They hold in one transaction only, so that a pooler may give the connection to anybody afterwards."""
 
+_AT_ONCE = 10_000
+"""Rows that are read at once of a query with very many."""
+
 _SCHEMA_LOCK = 0x7472_6967_6765_7201
 """Any number that other users of the database are unlikely to lock."""
 
@@ -98,6 +101,12 @@ class _Transaction:
 
     def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
         return self._connection.execute(_translated(statement), parameters or None)
+
+    def stream(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
+        with self._connection.cursor("stream", binary=True) as cursor:
+            cursor.itersize = _AT_ONCE
+            cursor.execute(_translated(statement), parameters or None)
+            yield from cursor
 
 
 def _translated(statement: str) -> str:

@@ -133,6 +133,9 @@ class _Transaction:
     def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
         return self._connection.execute(statement, parameters)
 
+    def stream(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
+        return self.fetch(statement, parameters)
+
 
 def file_system(path: Path, mounts: str = "/proc/self/mountinfo") -> str:
     """The kind of the file system that a file is on, as in ``mount --types``; empty if it is not known.
