@@ -1,4 +1,7 @@
+import bz2
 import gzip
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,26 @@ def test_old_logs_are_counted_once(run: Run, address: str, log_file: str, tmp_pa
         file.write(log(call(NOW)) + b'{"event":"depre')
     assert run("ledger", "import", log_file, str(old), "--ledger", address).out.startswith("counted 1 record that")
     assert stored_calls(address) == 50
+
+
+def test_what_a_damaged_archive_lacks_is_counted_from_its_backup(run: Run, address: str, tmp_path: Path) -> None:
+    archive, backup = tmp_path / "old.jsonl.gz", tmp_path / "old.jsonl"
+    backup.write_bytes(log(*nightly(50, 1)))
+    os.utime(backup, (1_000_000_000, 1_000_000_000))
+    archive.write_bytes(gzip.compress(backup.read_bytes())[:-200])
+    for file in (archive, backup, archive, backup):
+        assert run("ledger", "import", "--ledger", address, str(file)).status == 0
+    assert stored_calls(address) == 50
+
+
+def test_an_archive_that_cannot_be_read_at_all_is_known_once(run: Run, address: str, tmp_path: Path) -> None:
+    (tmp_path / "old.jsonl.bz2").write_bytes(bz2.compress(log(*nightly(50, 1)))[:40])
+    for _ in range(2):
+        assert run("ledger", "import", "--ledger", address, "old.jsonl.bz2").status == 0
+
+    report = json.loads(run("callers", "--format", "json", "--ledger", address).out)
+    assert report["verdict"] == "cannot_tell"
+    assert report["reasons"][0].startswith("1 part of the log that may be a call cannot be read: ")
 
 
 def test_the_ledger_is_compared_with_the_log(run: Run, address: str, log_file: str) -> None:
