@@ -83,9 +83,9 @@ bench-verdict: install ## how often the verdict is wrong, and how long it waits,
 fuzz: install ## half a minute of made-up input for each parser in turn; SECONDS and SEED set others
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
-soak: install ## 200,000 calls with faults mixed in, then 50 times kill -9; CALLS, SEED and KILLS set others
+soak: install ## 200,000 calls with faults mixed in, then 50 times kill -9, and a ledger in trouble; CALLS, SEED and KILLS set others
 	$(BIN)/python -m tests.soak --calls $(CALLS) --seed $(SEED)
-	KILLS=$(KILLS) $(BIN)/pytest tests/system/test_kill.py
+	KILLS=$(KILLS) $(BIN)/pytest tests/system/test_kill.py tests/system/test_ledger_troubles.py
 
 lock: install ## renew the locked versions from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import psycopg
 from tests.support.processes import running
 from tests.support.programs import lack, packages
 from tests.support.sockets import free_port
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 _ACCOUNT = "postgres"
 """Whoever runs the tests as root: PostgreSQL refuses to be root."""
@@ -25,13 +26,14 @@ _SETTINGS = {"fsync": "off", "listen_addresses": "127.0.0.1", "max_connections":
 class Postgresql:
     """A server that tests start and stop, with a superuser named ``lead`` who needs no password on loopback.
 
-    Args:
+    Attributes:
         folder: where it keeps its data.
+        port: where it listens when it is started the next time.
     """
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
-        self._folder = folder
+        self.folder = folder
         self._numbers = itertools.count()
 
     def address(self, database: str = "postgres") -> str:
@@ -44,18 +46,27 @@ class Postgresql:
             connection.execute(f"CREATE DATABASE {name}")
         return self.address(name)
 
+    def own(self, folder: Path) -> None:
+        """Let the server write to a folder."""
+        if os.geteuid() == 0:
+            shutil.chown(folder, _ACCOUNT)
+
     def initialize(self) -> None:
-        command = [_program("initdb"), "-D", str(self._folder), "-U", "lead", "--auth=trust", "--no-sync", "-E", "UTF8"]
+        command = [_program("initdb"), "-D", str(self.folder), "-U", "lead", "--auth=trust", "--no-sync", "-E", "UTF8"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **_account())  # type: ignore[call-overload]
 
     @contextlib.contextmanager
     def started(self) -> Iterator[None]:
         options = [option for name, value in _SETTINGS.items() for option in ("-c", f"{name}={value}")]
-        sockets = ["-c", f"unix_socket_directories={self._folder}", "-p", str(self.port)]
-        command = [_program("postgres"), "-D", str(self._folder), *options, *sockets]
-        with running(subprocess.Popen(command, **_account())):  # type: ignore[call-overload]
-            until(self._answers)
-            yield
+        sockets = ["-c", f"unix_socket_directories={self.folder}", "-p", str(self.port)]
+        command = [_program("postgres"), "-D", str(self.folder), *options, *sockets]
+        with running(subprocess.Popen(command, **_account())) as process:  # type: ignore[call-overload]
+            try:
+                until(self._answers)
+                yield
+            finally:
+                process.send_signal(signal.SIGINT)  # SIGTERM would wait for all connections to end
+                process.wait(PATIENCE)
 
     def _answers(self) -> bool:
         with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.address()):
@@ -64,19 +75,24 @@ class Postgresql:
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[Postgresql]:
-    """A running server."""
+def initialized() -> Iterator[Postgresql]:
+    """A server that can be started."""
     _program("postgres")
     folder = Path(tempfile.mkdtemp(prefix="ledger-"))  # pytest's own folders cannot be entered by other accounts
     try:
-        if os.geteuid() == 0:
-            shutil.chown(folder, _ACCOUNT)
         server = Postgresql(folder / "data")
+        server.own(folder)
         server.initialize()
-        with server.started():
-            yield server
+        yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[Postgresql]:
+    """A running server."""
+    with initialized() as server, server.started():
+        yield server
 
 
 def _account() -> dict[str, str]:

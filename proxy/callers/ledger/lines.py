@@ -8,7 +8,7 @@ from proxy.callers.ledger.counts import Counts
 from proxy.callers.ledger.ledger import CountedMeanwhile, Ledger, Progress
 from proxy.callers.ledger.proven import Clock, ProvenTokens
 from proxy.callers.log.envelope import decode
-from proxy.callers.record import CLOCK_SKEW
+from proxy.callers.record import CLOCK_SKEW, Heartbeat, ReportedCall
 
 BACKLOG = 32 << 20
 """Bytes of lines that are kept while the ledger cannot be reached."""
@@ -52,12 +52,13 @@ class LineFeeder:
 
     def feed(self) -> None:
         """See `keeper.Feeder`."""
-        while self._lines:
+        end = self._counted + len(self._lines)  # what comes meanwhile waits for the next pass
+        while self._counted < end and self._lines:
             # A batch that failed is tried again as it was: it may have been counted, and only the reply was lost.
             self._batch = self._batch or min(len(self._lines), _PART)
             lines = list(itertools.islice(self._lines, self._batch))
             counts, now = Counts(self._proven.strangers()), self._now()
-            counts.add([decode(line) for line in lines], lines, now + CLOCK_SKEW)
+            counts.add([_record(line) for line in lines], lines, now + CLOCK_SKEW)
             lost = self._lost if counts.heartbeats else 0
             if lost:
                 counts.heartbeats[-1].lost += lost
@@ -82,3 +83,11 @@ class LineFeeder:
             self._lost -= lost
             for _ in lines:
                 self.backlog -= len(self._lines.popleft())
+
+
+def _record(line: bytes) -> ReportedCall | Heartbeat:
+    record = decode(line)
+    if isinstance(record, ReportedCall) and record.outcome == "interrupted":
+        # Its process was killed: what else that had not counted yet is a gap, which this record must not hide.
+        record.instance = None
+    return record

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -100,3 +101,30 @@ def test_what_an_older_copy_of_the_ledger_lacks_is_told_as_lost(
 
     assert calls_by_caller(ledger)["b"] == 1
     assert lost(ledger) == 3
+
+
+def test_what_a_killed_process_had_not_counted_stays_a_gap(feeder: LineFeeder, ledger: Ledger) -> None:
+    minute = timedelta(minutes=1)
+    put(feeder, *beats(NOW, NOW), call(NOW + minute, instance="host:1"))
+    put(feeder, call(NOW + 2 * minute, instance="host:1", outcome="interrupted", status=500))
+    feeder.feed()
+    with ledger.content() as content:
+        [life] = content.lives()
+
+    assert (life.seen, life.has_stopped) == (NOW + minute, False)
+    assert calls_by_caller(ledger) == {"nightly": 2}
+
+
+def test_a_pass_ends_however_fast_lines_come(
+    feeder: LineFeeder, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add(*args: Any, **options: Any) -> None:
+        original(*args, **options)
+        put(feeder, call(NOW, "late"))
+
+    original = ledger.add
+    put(feeder, call(NOW, "a"))
+    monkeypatch.setattr(ledger, "add", add)
+    feeder.feed()
+
+    assert calls_by_caller(ledger) == {"a": 1}

@@ -39,7 +39,7 @@ class Clock:
 @contextmanager
 def living(upstream: Upstream, folder: Path, clock: Clock, **lifecycle: Any) -> Iterator[Proxy]:
     sections = {"callers": {"known": KNOWN}, "lifecycle": {"deprecated": "2026-01-01", **lifecycle}}
-    with proxy_for(upstream.url, folder, clock, **sections) as proxy:
+    with proxy_for(upstream.url, folder, clock, ledger=str(folder / "callers.db"), **sections) as proxy:
         yield proxy
 
 
