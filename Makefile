@@ -9,7 +9,7 @@ SEED ?= 1
 KILLS ?= 50
 SECONDS ?= 30
 
-.PHONY: help install demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-verdict soak fuzz lock clean
+.PHONY: help install demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-ledger bench-verdict soak fuzz lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bench-races: install ## what a caller gets where the service acts at the moment 
 
 bench-reports: install ## how fast the reports are, beside jq and GoAccess
 	$(BIN)/python -m tests.bench.reports
+
+bench-ledger: install ## how fast a report is on a ledger with two years of 50 million calls, in SQLite and PostgreSQL
+	$(BIN)/python -m tests.bench.ledger
 
 bench-verdict: install ## how often the verdict is wrong, and how long it waits, in a simulation of two years
 	$(BIN)/python -m tests.bench.verdict $(FLAGS)

@@ -22,7 +22,7 @@ from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config, values
 from proxy.output.formatting import pluralize, printable
 
-SUMMARY = "count old logs into the ledger, compare it with logs, or let it forget"
+SUMMARY = "count old logs into the ledger, check it, or let it forget"
 EPILOG = """\
 exit status of check:
   0  the ledger has what the logs have
@@ -54,9 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--caller", metavar="NAME", help="drop all calls of this caller; the log still has them")
     for action in (counting, checking, forgetting):
         add_config(action)
-        action.add_argument(
-            "--ledger", metavar="ADDRESS", help="a path, or postgresql://… (default: the configured one)"
-        )
+        log_options.add_ledger(action)
 
 
 def run(options: argparse.Namespace) -> ExitStatus:

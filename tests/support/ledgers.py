@@ -48,6 +48,15 @@ def connect(address: str) -> Iterator[Connect]:
         database.close()
 
 
+def fill(address: str, *records: Record) -> None:
+    """Count records into a ledger."""
+    lines, counts = [line(record) for record in records], Counts(Strangers())
+    counts.add([decode(text) for text in lines], lines, datetime.max.replace(tzinfo=UTC))
+    with contextlib.closing(Ledger(engines.connect(address))) as ledger:
+        ledger.open()
+        ledger.add(counts)
+
+
 def calls_by_caller(ledger: Ledger) -> dict[str, int]:
     """The number of calls in a ledger, by the name of their caller."""
     with ledger.content() as content:
@@ -72,12 +81,3 @@ def stored_calls(address: str) -> int:
     with contextlib.closing(ledger), contextlib.suppress(LedgerUnavailable):
         return sum(calls_by_caller(ledger).values())
     return 0
-
-
-def fill(address: str, *records: Record) -> None:
-    """Count records into a ledger."""
-    lines, counts = [line(record) for record in records], Counts(Strangers())
-    counts.add([decode(text) for text in lines], lines, datetime.max.replace(tzinfo=UTC))
-    with contextlib.closing(Ledger(engines.connect(address))) as ledger:
-        ledger.open()
-        ledger.add(counts)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msgspec.structs import astuple
 
-from proxy.callers.ledger.counts import Key, by_network, without_person
+from proxy.callers.ledger.counts import Key, of_strangers, without_person
 from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.ledger.schema import KEY
 from proxy.callers.log.lives import Lives
@@ -24,7 +24,7 @@ class Difference(NamedTuple):
 
     Attributes:
         day: as an ordinal.
-        caller: its name; the address of its network if it had no token that the service accepted.
+        caller: its name; `counts.ANYWHERE` for all without a token that the service accepted.
     """
 
     day: int
@@ -84,7 +84,7 @@ def _normalization(proven: Iterable[str]) -> _Normalize:
 
     @functools.lru_cache(_KEPT_IN_MIND)
     def normalize(key: Key) -> Key:
-        return without_person(key) if key[_TOKEN] in tokens else by_network(key)
+        return without_person(key) if key[_TOKEN] in tokens else of_strangers(key)
 
     return normalize
 

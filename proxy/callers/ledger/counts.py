@@ -24,7 +24,7 @@ _KEPT = frozenset({"endpoint", "outcome", "status", "caller_source"})
 _CALLER, _SOURCE, _STATUS, _TOKEN, _ADDRESS = map(
     KEY.index, ("caller", "caller_source", "status", "token", "client_ip")
 )
-_ANYWHERE = "unknown"
+ANYWHERE = "unknown"
 
 
 class DayCount:
@@ -82,9 +82,10 @@ class Strangers:
                 del self._hours[min(self._hours)]
             keys = self._hours[hour] = set()
         if key not in keys and len(keys) >= self._most:
-            key = by_network(key)
+            network = network_of(key[_ADDRESS])
+            key = _folded(key, str(network.network_address) if network is not None else ANYWHERE)
             if key not in keys and len(keys) >= 2 * self._most:
-                return _folded(key, _ANYWHERE)
+                return _folded(key, ANYWHERE)
         keys.add(key)
         return key
 
@@ -171,10 +172,9 @@ def without_person(key: Key) -> Key:
     return tuple(values.values())
 
 
-def by_network(key: Key) -> Key:
-    """The key that calls of strangers are counted by if they have too many."""
-    network = network_of(key[_ADDRESS])
-    return _folded(key, str(network.network_address) if network is not None else _ANYWHERE)
+def of_strangers(key: Key) -> Key:
+    """What calls of strangers have in common, whether they have too many keys or not."""
+    return _folded(key, ANYWHERE)
 
 
 def _folded(key: Key, address: str) -> Key:

@@ -7,6 +7,9 @@ from typing import Any, Protocol
 Row = tuple[Any, ...]
 
 
+NO_TABLES = "there is no ledger in it yet: a proxy makes it when it starts"
+
+
 class LedgerUnavailable(Exception):
     """The database cannot be reached, or refuses what it is asked. The message says why and is shown to the user."""
 
@@ -26,6 +29,9 @@ class Transaction(Protocol):
 
     def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
         """Run a query. Its rows are valid until the transaction ends."""
+
+    def stream(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
+        """Run a query with very many rows, which are read little by little, for memory; one such query at a time."""
 
 
 class Database(Protocol):

@@ -23,7 +23,7 @@ from proxy.callers.log.content import Damaged, chunks, is_plain, opened
 from proxy.callers.log.files import NoLog, log_files
 from proxy.callers.log.reader import LONGEST_LINE, Lines, last_change, whole_lines, without
 from proxy.callers.log.unreadable import Neighbours, Unreadable
-from proxy.callers.record import CLOCK_SKEW
+from proxy.callers.record import CLOCK_SKEW, EARLIEST
 from proxy.output.diagnostics import log
 
 _PART = 4 << 20
@@ -209,7 +209,8 @@ class FileCounter:
         if self._done.get(identity) == state:
             return 0
         counted, changed = self._ledger.counted(file), last_change(stream)
-        if counted.position and changed is not None and changed < counted.at - _TOLERANCE:
+        # A log that somebody names may be the whole one of which a damaged copy was counted.
+        if self._is_live and counted.position and changed is not None and changed < counted.at - _TOLERANCE:
             return 0
         position = _Position(file, name, counted, stream)
         is_complete = not self._is_live or changed is None or abs(self._now() - changed) > _BEING_WRITTEN
@@ -225,7 +226,8 @@ class FileCounter:
             for lines, size in _parts(position.rest(stream), is_complete=is_complete):
                 number += self._count_part(position, lines, size, last_change(stream))
         except Damaged:
-            position.lines.neighbours.add(None)  # which is stored only if it is complete
+            if number or position.is_new:  # else it was added before; it is stored only if it is complete
+                position.lines.neighbours.add(None)
         if is_complete:
             position.lines.end(last_change(stream))
         return number
@@ -262,12 +264,14 @@ class _Position:
 
     Attributes:
         end: bytes that are counted.
+        is_new: whether nobody has counted any of it before.
         lines: finds the records.
         unreadable: what was not added to the ledger yet.
     """
 
     def __init__(self, file: str, name: str, counted: Counted, stream: io.BufferedReader) -> None:
         self.file, self.name, self.end = file, name, counted.position
+        self.is_new = counted.at <= EARLIEST
         self.unreadable = Unreadable()
         self.lines = Lines(Neighbours(self.unreadable, name))
         self._skip = 0
@@ -325,4 +329,7 @@ def file_id(path: str, *, grows: bool = False) -> str | None:
             if grows:
                 return None
     line = begin.partition(b"\n")[0][:_LONGEST_BEGINNING]
+    if not line:  # damaged from its begin on
+        with open(path, "rb") as file:  # noqa: PTH123 - the log is a string
+            line = file.read(_LONGEST_BEGINNING)
     return hashlib.sha256(line).hexdigest()[:32] if line else None

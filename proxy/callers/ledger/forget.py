@@ -1,13 +1,14 @@
 """Removes from the ledger what it shall not hold any longer: persons after some time, or one caller."""
 
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from proxy.callers.ledger import schema
 from proxy.callers.ledger.counts import Key, without_person
-from proxy.callers.ledger.database import Database, LedgerUnavailable, Transaction
+from proxy.callers.ledger.database import Conflict, Database, LedgerUnavailable, Row, Transaction
 from proxy.callers.ledger.details import KeyDetails
-from proxy.callers.ledger.ledger import ADD_CALLS, ADD_KEY, Content, add_details, key_id
+from proxy.callers.ledger.ledger import ADD_CALLS, ADD_KEY, Content, add_details, key_id, repeated
 from proxy.output.diagnostics import log
 
 _AT_ONCE = 500
@@ -39,11 +40,9 @@ def forget_persons(database: Database, before: int) -> int:
         calls = transaction.fetch("SELECT day, key FROM calls WHERE day < ?", [before])
         days = sorted({day for day, number in calls if number in personal})
     for day in days:
-        with database.transaction(writes=True) as transaction:
-            _rewrite(transaction, day, personal)
+        repeated(database, functools.partial(_rewrite, day=day, personal=personal))
     for part in _parts(list(personal)):
-        with database.transaction(writes=True) as transaction:
-            _remove_unused(transaction, part, personal)
+        repeated(database, functools.partial(_remove_unused, numbers=part, keys=personal))
     return len(days)
 
 
@@ -59,16 +58,7 @@ def forget_callers(database: Database, is_meant: Callable[[Key], bool]) -> int:
     with database.transaction(writes=False) as transaction:
         schema.check(transaction)
         meant = [number for number, key in Content(transaction).keys().items() if is_meant(key)]
-    removed = 0
-    for part in _parts(meant):
-        with database.transaction(writes=True) as transaction:
-            [(calls,)] = transaction.fetch(
-                f"SELECT COALESCE(SUM(calls), 0) FROM calls WHERE key IN {_list(part)}", part
-            )
-            for table, column in (("calls", "key"), ("details", "key"), ("keys", "id")):
-                transaction.execute(f"DELETE FROM {table} WHERE {column} IN {_list(part)}", part)
-            removed += int(calls)
-    return removed
+    return sum(repeated(database, functools.partial(_remove, numbers=part)) for part in _parts(meant))
 
 
 class DailyForgetting:
@@ -76,18 +66,18 @@ class DailyForgetting:
 
     Args:
         database: of the ledger.
-        age: the age from which on calls have no persons.
+        age: the age from which on calls have no persons; None for never.
         now: the time, UTC.
     """
 
-    def __init__(self, database: Database, age: timedelta, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, age: timedelta | None, now: Callable[[], datetime]) -> None:
         self._database, self._age, self._now = database, age, now
         self._next: datetime | None = None
 
     def __call__(self) -> None:
         """Forget, if it is time to. A failure is logged, and it is tried again later."""
         now = self._now()
-        if self._next is not None and now < self._next:
+        if self._age is None or (self._next is not None and now < self._next):
             return
         try:
             forget_persons(self._database, (now - self._age).toordinal())
@@ -95,17 +85,28 @@ class DailyForgetting:
             log.warning("ledger_not_forgotten", reason=str(problem))
             self._next = now + _PAUSE
         else:
-            self._next = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+            self._next = now + timedelta(days=1)
+        self._database.close()
 
 
 def _rewrite(transaction: Transaction, day: int, personal: Mapping[int, Key]) -> None:
-    # The change that changes nothing locks the rows, or what others count meanwhile would be lost.
-    transaction.execute("UPDATE calls SET calls = calls WHERE day = ?", [day])
-    rows = [row for row in Content(transaction).hours(day) if row[1] in personal]
-    keys = {row[1]: without_person(personal[row[1]]) for row in rows}
-    transaction.execute_each(ADD_KEY, sorted((key_id(key), *key) for key in set(keys.values())))
-    transaction.execute_each(ADD_CALLS, sorted((day, key_id(keys[row[1]]), *row[2:]) for row in rows))
-    transaction.execute_each("DELETE FROM calls WHERE day = ? AND key = ?", sorted((day, row[1]) for row in rows))
+    numbers = [number for (number,) in transaction.fetch("SELECT key FROM calls WHERE day = ?", [day])]
+    for part in _parts(sorted(personal.keys() & set(numbers))):
+        rows = _locked(transaction, day, part)
+        keys = {row[1]: without_person(personal[row[1]]) for row in rows}
+        transaction.execute_each(ADD_KEY, sorted((key_id(key), *key) for key in set(keys.values())))
+        transaction.execute_each(ADD_CALLS, sorted((day, key_id(keys[row[1]]), *row[2:]) for row in rows))
+        transaction.execute_each("DELETE FROM calls WHERE day = ? AND key = ?", sorted((day, row[1]) for row in rows))
+
+
+def _locked(transaction: Transaction, day: int, keys: Sequence[int]) -> list[Row]:
+    """The calls on a day with some keys. Nobody else changes them until the transaction ends."""
+    lock = f"UPDATE calls SET calls = calls WHERE day = ? AND key IN {_list(keys)}"
+    locked = transaction.execute(lock, [day, *keys])
+    rows = [row for row in Content(transaction).hours(day) if row[1] in set(keys)]
+    if len(rows) != locked:
+        raise Conflict("calls were counted at the same time")
+    return rows
 
 
 def _remove_unused(transaction: Transaction, numbers: Sequence[int], keys: Mapping[int, Key]) -> None:
@@ -120,6 +121,13 @@ def _remove_unused(transaction: Transaction, numbers: Sequence[int], keys: Mappi
     add_details(transaction, kept)
     transaction.execute(f"DELETE FROM details WHERE key IN {_list(unused)}", unused)
     transaction.execute(f"DELETE FROM keys WHERE id IN {_list(unused)}", unused)
+
+
+def _remove(transaction: Transaction, numbers: Sequence[int]) -> int:
+    [(calls,)] = transaction.fetch(f"SELECT COALESCE(SUM(calls), 0) FROM calls WHERE key IN {_list(numbers)}", numbers)
+    for table, column in (("calls", "key"), ("details", "key"), ("keys", "id")):
+        transaction.execute(f"DELETE FROM {table} WHERE {column} IN {_list(numbers)}", numbers)
+    return int(calls)
 
 
 def _parts(numbers: Sequence[int]) -> list[Sequence[int]]:

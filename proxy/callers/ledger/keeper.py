@@ -69,14 +69,21 @@ class Keeper:
         ledger: is opened before the first pass, and closed after the last.
         feeder: counts what is new.
         on_pass: called from the thread after each pass, with the state and the bytes of the log that are not counted.
+        maintain: called from the thread after each pass that counted.
 
     Attributes:
         state: what is known about the ledger.
     """
 
-    def __init__(self, ledger: Ledger, feeder: Feeder, on_pass: Callable[[State, int], None]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        feeder: Feeder,
+        on_pass: Callable[[State, int], None],
+        maintain: Callable[[], None] = lambda: None,
+    ) -> None:
         self.state = State.IDLE
-        self._ledger, self._feeder, self._on_pass = ledger, feeder, on_pass
+        self._ledger, self._feeder, self._on_pass, self._maintain = ledger, feeder, on_pass, maintain
         self._is_open = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
@@ -126,6 +133,7 @@ class Keeper:
             self._ledger.open()
             self._is_open = True
         self._feeder.feed()
+        self._maintain()
 
     def _failed(self, reason: str) -> State:
         if self.state is not State.UNAVAILABLE:

@@ -2,9 +2,9 @@
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -95,15 +95,7 @@ class Ledger:
             CountedMeanwhile: another process has added this part; nothing was changed.
             LedgerUnavailable: nothing was changed, or the connection broke at the moment of the change.
         """
-        for attempt in range(_ATTEMPTS):
-            try:
-                with self._database.transaction(writes=True) as transaction:
-                    _add(transaction, counts, unreadable, progress)
-            except Conflict:
-                if attempt == _ATTEMPTS - 1:
-                    raise
-            else:
-                return
+        repeated(self._database, lambda transaction: _add(transaction, counts, unreadable, progress))
 
     def counted(self, file: str) -> Counted:
         """How far a file is counted."""
@@ -141,6 +133,22 @@ class Ledger:
             yield Content(transaction)
 
 
+_Result = TypeVar("_Result")
+
+
+def repeated(database: Database, change: Callable[[Transaction], _Result]) -> _Result:
+    """Change something in one transaction, and again if it met another one.
+
+    Raises:
+        LedgerUnavailable: it is not changed.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        with contextlib.suppress(Conflict), database.transaction(writes=True) as transaction:
+            return change(transaction)
+    with database.transaction(writes=True) as transaction:
+        return change(transaction)
+
+
 class Content:
     """What a ledger holds."""
 
@@ -153,7 +161,7 @@ class Content:
 
     def days(self, begin: int, end: int) -> Iterable[Row]:
         """The calls from a day on and before another one: `DAY_COLUMNS`."""
-        return self._transaction.fetch(_DAYS, [begin, end])
+        return self._transaction.stream(_DAYS, [begin, end])
 
     def hours(self, day: int) -> Iterable[Row]:
         """The calls on one day: `DAY_COLUMNS`, and after that their number in each hour."""
@@ -236,7 +244,7 @@ def _details(transaction: Transaction, keys: Sequence[int]) -> Iterator[tuple[in
 
 
 def add_details(transaction: Transaction, details: Mapping[Key, KeyDetails]) -> None:
-    """Add details of calls."""
+    """Add what calls said, by key."""
     added = {key_id(key): detail for key, detail in sorted(details.items(), key=lambda item: key_id(item[0]))}
     # Locks the rows, so that no other process changes them between the query and the change.
     lock = "INSERT INTO details (key, details) VALUES (?, '{}') ON CONFLICT (key) DO UPDATE SET key = excluded.key"

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from proxy.callers.ledger.database import Conflict, LedgerUnavailable, Row, Transaction
+from proxy.callers.ledger.database import NO_TABLES, Conflict, LedgerUnavailable, Row, Transaction
 
 _SETTINGS: dict[str, Any] = {
     "connect_timeout": 5,
@@ -26,8 +26,18 @@ _LIMITS = (
 )
 """They hold in one transaction only, so that a pooler may give the connection to anybody afterwards."""
 
+_AT_ONCE = 10_000
+"""Rows that are read at once of a query with very many."""
+
 _SCHEMA_LOCK = 0x7472_6967_6765_7201
 """Any number that other users of the database are unlikely to lock."""
+
+
+_CONFLICTS = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.ForeignKeyViolation,  # a key was forgotten at the moment when it was used again
+)
 
 
 class PostgresqlServer:
@@ -55,8 +65,10 @@ class PostgresqlServer:
                     transaction.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 transaction.execute(_LIMITS)
                 yield transaction
-        except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
+        except _CONFLICTS as error:
             raise Conflict(_reason(error)) from error
+        except psycopg.errors.UndefinedTable as error:
+            raise LedgerUnavailable(f"PostgreSQL: {NO_TABLES}") from error
         except psycopg.Error as error:
             self.close()
             raise LedgerUnavailable(_reason(error)) from error
@@ -89,6 +101,12 @@ class _Transaction:
 
     def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
         return self._connection.execute(_translated(statement), parameters or None)
+
+    def stream(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
+        with self._connection.cursor("stream", binary=True) as cursor:
+            cursor.itersize = _AT_ONCE
+            cursor.execute(_translated(statement), parameters or None)
+            yield from cursor
 
 
 def _translated(statement: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from proxy.callers.ledger.database import LedgerUnavailable, Row, Transaction
+from proxy.callers.ledger.database import NO_TABLES, LedgerUnavailable, Row, Transaction
 from proxy.output.sink import make_folder
 
 _MODE = 0o640
@@ -50,7 +50,8 @@ class SqliteFile:
                 raise
         except sqlite3.Error as error:
             self.close()
-            raise LedgerUnavailable(f"{self._path}: {error}") from error
+            reason = NO_TABLES if str(error).startswith("no such table") else error
+            raise LedgerUnavailable(f"{self._path}: {reason}") from error
 
     def lock_schema(self, transaction: Transaction) -> None:
         """Nothing to do: only one transaction writes at a time."""
@@ -131,6 +132,9 @@ class _Transaction:
 
     def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
         return self._connection.execute(statement, parameters)
+
+    def stream(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
+        return self.fetch(statement, parameters)
 
 
 def file_system(path: Path, mounts: str = "/proc/self/mountinfo") -> str:

@@ -202,8 +202,10 @@ class Aggregator:
             who = self._rows.identify(CallKey(*values))
             count = counts[values] = _Count(calls.first, key.client_ip, who, 0)
         count.first, count.last = min(count.first, calls.first), max(count.last, calls.last)
-        count.stored = count.stored or Hours()
-        count.stored.merge(calls.hours)
+        if count.stored is None:
+            count.stored = calls.hours
+        else:
+            count.stored.merge(calls.hours)
         return count
 
     def tallies(self) -> dict[tuple[str, str], Tally]:
