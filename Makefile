@@ -10,7 +10,7 @@ KILLS ?= 50
 TRIES ?= 10000
 SECONDS ?= 30
 
-.PHONY: help install demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-verdict soak soak-strangers fuzz lock clean
+.PHONY: help install demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-ledger bench-verdict soak soak-strangers fuzz lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,16 +75,19 @@ bench-races: install ## what a caller gets where the service acts at the moment 
 bench-reports: install ## how fast the reports are, beside jq and GoAccess
 	$(BIN)/python -m tests.bench.reports
 
+bench-ledger: install ## how fast a report is on a ledger with two years of 50 million calls, in SQLite and PostgreSQL
+	$(BIN)/python -m tests.bench.ledger
+
 bench-verdict: install ## how often the verdict is wrong, and how long it waits, in a simulation of two years
 	$(BIN)/python -m tests.bench.verdict $(FLAGS)
 
 fuzz: install ## half a minute of made-up input for each parser in turn; SECONDS and SEED set others
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
-soak: install ## 200,000 calls with faults mixed in, 10,000 lost tries, 50 times kill -9, and strangers; CALLS, TRIES, SEED and KILLS set others
+soak: install ## 200,000 calls with faults mixed in, 10,000 lost tries, 50 times kill -9, a ledger in trouble, and strangers; CALLS, TRIES, SEED and KILLS set others
 	$(BIN)/python -m tests.soak --calls $(CALLS) --seed $(SEED)
 	$(BIN)/python -m tests.soak.tries --tries $(TRIES) --kills $(KILLS) --seed $(SEED)
-	KILLS=$(KILLS) $(BIN)/pytest tests/system/test_kill.py
+	KILLS=$(KILLS) $(BIN)/pytest tests/system/test_kill.py tests/system/test_ledger_troubles.py
 	$(BIN)/python -m tests.soak.strangers
 
 soak-strangers: install ## only its last part: what callers without a token can take, beside nginx

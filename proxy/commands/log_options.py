@@ -1,4 +1,4 @@
-"""The options of the commands that read the caller log, and the reading itself."""
+"""The options of the commands that read the ledger or the caller log, and the reading itself."""
 
 import argparse
 import contextlib
@@ -11,7 +11,7 @@ from pathlib import Path
 from proxy.callers.ledger import engines
 from proxy.callers.ledger.database import LedgerUnavailable
 from proxy.callers.ledger.ledger import Ledger
-from proxy.callers.log.files import NoLog, log_files, size_on_disk
+from proxy.callers.log.files import STDOUT, NoLog, log_files, size_on_disk
 from proxy.callers.report.aggregator import Dimension
 from proxy.callers.report.analysis import Analysis, Logs, Source, StoredLogs, analyze
 from proxy.commands.status import CommandError, ExitStatus
@@ -32,8 +32,16 @@ def add_logs(parser: argparse.ArgumentParser) -> None:
         help="log file, may be compressed; - is standard input (default: the ledger, or without one the files of"
         " callers.log)",
     )
+    add_ledger(parser)
+
+
+def add_ledger(parser: argparse.ArgumentParser) -> None:
+    """Add ``--ledger``."""
     parser.add_argument(
-        "--ledger", metavar="ADDRESS", help="read this ledger: a path, or postgresql://… (default: the configured one)"
+        "--ledger",
+        type=_ledger,
+        metavar="ADDRESS",
+        help="address of the ledger: a path, or postgresql://… (default: the configured one)",
     )
 
 
@@ -102,8 +110,12 @@ def read_calls(
 
 @contextlib.contextmanager
 def _source(config: Config, files: Sequence[str], address: str | None) -> Iterator[Source]:
-    address = address or (None if files else config.ledger)
-    if address is not None and ("://" in address or Path(address).exists()):
+    if files and address is not None:
+        raise CommandError(ExitStatus.USAGE, "name log files or --ledger, not both")
+    configured = None if files else config.ledger
+    if address is None and configured is not None and ("://" in configured or Path(configured).exists()):
+        address = configured
+    if address is not None:
         try:
             ledger = Ledger(engines.connect(address, is_readonly=True))
             with contextlib.closing(ledger):
@@ -111,9 +123,18 @@ def _source(config: Config, files: Sequence[str], address: str | None) -> Iterat
         except LedgerUnavailable as problem:
             raise NoLog(str(problem)) from None
         return
-    paths = files or log_files(config.callers.log)
+    paths = files or _log_files(config)
     with terminal.progress(size_on_disk(paths)) as progress:
         yield Logs(paths, progress)
+
+
+def _log_files(config: Config) -> list[str]:
+    try:
+        return log_files(config.callers.log)
+    except NoLog as problem:
+        if config.callers.log == STDOUT and config.ledger is not None:
+            raise NoLog(f"{config.ledger}: there is no ledger yet, and {problem}") from None
+        raise
 
 
 def _full_hour(moment: datetime | None) -> datetime | None:
@@ -151,6 +172,13 @@ def _expected(value: str) -> tuple[str, timedelta]:
     if not name or found is None or not timedelta() < duration(period) <= _LONGEST_PERIOD:
         raise argparse.ArgumentTypeError(f"{value!r} is not a caller and a period; write month-end=31d, of up to 3660d")
     return name, duration(period)
+
+
+def _ledger(value: str) -> str:
+    try:
+        return str(values.read(values.LedgerAddress, value))
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from None
 
 
 def _time(value: str) -> Time:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.callers.identity import Rule
-from proxy.callers.log.files import STDOUT
+from proxy.callers.log.files import STDOUT, is_stream
 from proxy.config import sections, sources
 from proxy.config.policy import DEFAULT_POLICY, KnownCaller, Lifecycle
 from proxy.config.values import (
@@ -28,6 +28,7 @@ from proxy.config.values import (
     LogFormat,
     LogPath,
     Networks,
+    Period,
     Seconds,
     Secret,
     Size,
@@ -103,6 +104,7 @@ class Config:
     callers: Callers = Callers()
     ledger: LedgerAddress | None = "logs/callers.db"
     ledger_file: File | None = None
+    ledger_privacy: Period | None = None
     log: Log = Log()
     tls: Tls | None = None
 
@@ -136,8 +138,8 @@ def load(file: str | None, environment: Mapping[str, str], flags: sources.Values
         raise ConfigError([str(error)]) from None
     config: Config = sections.read(Config, values, "", problems)
     if not problems:
-        problems += contradictions(config)
         config = _with_ledger(config, values, problems)
+        problems += contradictions(config)
     if problems:
         raise ConfigError(problems)
     return config
@@ -148,7 +150,7 @@ def _with_ledger(config: Config, given: sources.Values, problems: list[str]) -> 
     address: Any = config.ledger
     if config.ledger_file is not None:
         address = sections.read(LedgerAddress, _content(config.ledger_file), "ledger_file", problems)
-    elif "ledger" not in given and config.callers.log != STDOUT:
+    elif "ledger" not in given and config.callers.log != STDOUT and not is_stream(config.callers.log):
         address = str(Path(config.callers.log).with_suffix(".db"))
     return dataclasses.replace(config, ledger=address)
 
@@ -177,8 +179,8 @@ def contradictions(config: Config) -> list[str]:
         problems.append("lifecycle.sunset: is before lifecycle.deprecated; change one of them (RFC 9745, section 4)")
     for index, known in enumerate(config.callers.known):
         problems += [f"callers.known[{index}]{problem}" for problem in _of_known(known, end)]
-    if config.lifecycle.freeze is not None and config.callers.log == STDOUT:
-        problems.append("lifecycle.freeze: needs a caller log to tell who is new; set callers.log to a file, not '-'")
+    if config.lifecycle.freeze is not None and config.callers.log == STDOUT and config.ledger is None:
+        problems.append("lifecycle.freeze: needs a ledger to tell who is new; set ledger, or callers.log to a file")
     if config.tls is not None:
         problems += [
             f"tls.{key}: missing; write the path of the PEM file"

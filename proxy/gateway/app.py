@@ -12,11 +12,12 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.callers.ledger import engines
 from proxy.callers.ledger.feeder import FileFeeder
+from proxy.callers.ledger.forget import DailyForgetting
 from proxy.callers.ledger.keeper import Keeper
 from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.ledger.lines import LineFeeder
 from proxy.callers.ledger.shared_key import find_key
-from proxy.callers.log.files import STDOUT
+from proxy.callers.log.files import STDOUT, is_stream
 from proxy.callers.log.fingerprint_key import key_id
 from proxy.callers.policy_digest import policy_digest
 from proxy.config import Config
@@ -181,14 +182,15 @@ def _connect(config: Config) -> Connect | None:
 
 
 def _keeper(config: Config, metrics: Metrics, now: Clock) -> tuple[Keeper | None, Callable[[bytes], None] | None]:
-    """What keeps the ledger, and what takes the lines of the log if it is standard output."""
+    """What keeps the ledger, and what takes the lines of the log if nobody can read them again."""
     if config.ledger is None:
         return None, None
-    ledger = Ledger(engines.connect(config.ledger))
-    if config.callers.log != STDOUT:
-        return Keeper(ledger, FileFeeder(config.callers.log, ledger, now), metrics.ledger_passed), None
+    ledger, passed = Ledger(engines.connect(config.ledger)), metrics.ledger_passed
+    maintain = DailyForgetting(engines.connect(config.ledger), config.ledger_privacy, now)
+    if config.callers.log != STDOUT and not is_stream(config.callers.log):
+        return Keeper(ledger, FileFeeder(config.callers.log, ledger, now), passed, maintain), None
     lines = LineFeeder(uuid.uuid4().hex, ledger, now)
-    return Keeper(ledger, lines, metrics.ledger_passed), lines.put
+    return Keeper(ledger, lines, passed, maintain), lines.put
 
 
 def _digest(config: Config) -> str:

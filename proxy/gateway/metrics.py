@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from proxy import __version__
 from proxy.callers.identity import policy_subject
+from proxy.callers.ledger.keeper import State
 from proxy.callers.log.journal import memory_folder
 from proxy.callers.record import CallRecord
 from proxy.callers.report.policy_effect import refusal_dates
@@ -170,16 +171,16 @@ class Metrics:
         """Count a record that was written, or could not be."""
         (self._records if written else self._failures).inc()
 
-    def ledger_passed(self, succeeded: bool, backlog: int) -> None:
+    def ledger_passed(self, state: State, backlog: int) -> None:
         """Count an attempt to write to the ledger.
 
         Args:
-            succeeded: whether it has everything now.
+            state: whether it has everything now.
             backlog: bytes of the caller log that it does not have.
         """
-        if succeeded:
+        if state is State.UP_TO_DATE:
             self._ledger_success.set_to_current_time()
-        else:
+        elif state is State.UNAVAILABLE:
             self._ledger_failures.inc()
         self._ledger_backlog.set(backlog)
 

@@ -140,6 +140,7 @@ def test_the_designed_file_is_read_as_the_defaults(load: Load) -> None:
         ("", "logs/callers.db"),
         ("callers: {log: /var/log/shim/calls.jsonl}", "/var/log/shim/calls.db"),
         ("callers: {log: '-'}", "logs/callers.db"),
+        ("callers: {log: /dev/stdout}", "logs/callers.db"),
         ("callers: {log: /var/log/shim/calls.jsonl}\nledger: here.db", "here.db"),
         ("callers: {log: /var/log/shim/calls.jsonl}\nledger: null", None),
     ],

@@ -153,8 +153,8 @@ def test_a_plan_that_cannot_be_used_is_refused_by_its_place(problems: Problems, 
             "callers.known[0].extension: cannot be combined with migrated; remove one of them",
         ),
         (
-            "lifecycle: {freeze: 2026-01-01}\ncallers: {log: '-'}",
-            "lifecycle.freeze: needs a caller log to tell who is new; set callers.log to a file, not '-'",
+            "lifecycle: {freeze: 2026-01-01}\ncallers: {log: '-'}\nledger: null",
+            "lifecycle.freeze: needs a ledger to tell who is new; set ledger, or callers.log to a file",
         ),
         (
             "callers: {known: [{name: x, agent: x, exempt_from_freeze: yep}]}",

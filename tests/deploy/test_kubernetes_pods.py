@@ -151,5 +151,6 @@ def test_what_stands_in_for_a_freeze_refuses_new_callers_alone(
     with serving(manifests, tmp_path / "pod", upstream.url, **stands_in) as running:
         assert running.on("http").call(headers={"User-Agent": "nightly/1"}).status == 200
         assert running.on("http").call(headers={"User-Agent": "new/1"}).status == 410
-    with pytest.raises(config.ConfigError, match=r"lifecycle\.freeze: needs a caller log"):
-        config.load(str(tmp_path / "pod" / "config.yaml"), {"TRIGGER_SHIM__LIFECYCLE__FREEZE": "2026-11-10"})
+    freeze = {"TRIGGER_SHIM__LIFECYCLE__FREEZE": "2026-11-10", "TRIGGER_SHIM__LEDGER": "null"}
+    with pytest.raises(config.ConfigError, match=r"lifecycle\.freeze: needs a ledger"):
+        config.load(str(tmp_path / "pod" / "config.yaml"), freeze)

@@ -26,13 +26,14 @@ _SETTINGS = {"fsync": "off", "listen_addresses": "127.0.0.1", "max_connections":
 class Postgresql:
     """A server that tests start and stop, with a superuser named ``lead`` who needs no password on loopback.
 
-    Args:
+    Attributes:
         folder: where it keeps its data.
+        port: where it listens when it is started the next time.
     """
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
-        self._folder = folder
+        self.folder = folder
         self._numbers = itertools.count()
 
     def address(self, database: str = "postgres") -> str:
@@ -45,21 +46,26 @@ class Postgresql:
             connection.execute(f"CREATE DATABASE {name}")
         return self.address(name)
 
+    def own(self, folder: Path) -> None:
+        """Let the server write to a folder."""
+        if os.geteuid() == 0:
+            shutil.chown(folder, _ACCOUNT)
+
     def initialize(self) -> None:
-        command = [_program("initdb"), "-D", str(self._folder), "-U", "lead", "--auth=trust", "--no-sync", "-E", "UTF8"]
+        command = [_program("initdb"), "-D", str(self.folder), "-U", "lead", "--auth=trust", "--no-sync", "-E", "UTF8"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **_account())  # type: ignore[call-overload]
 
     @contextlib.contextmanager
     def started(self) -> Iterator[None]:
         options = [option for name, value in _SETTINGS.items() for option in ("-c", f"{name}={value}")]
-        sockets = ["-c", f"unix_socket_directories={self._folder}", "-p", str(self.port)]
-        command = [_program("postgres"), "-D", str(self._folder), *options, *sockets]
+        sockets = ["-c", f"unix_socket_directories={self.folder}", "-p", str(self.port)]
+        command = [_program("postgres"), "-D", str(self.folder), *options, *sockets]
         with running(subprocess.Popen(command, **_account())) as process:  # type: ignore[call-overload]
-            until(self._answers)
             try:
+                until(self._answers)
                 yield
             finally:
-                process.send_signal(signal.SIGINT)  # SIGTERM would wait for all who are connected
+                process.send_signal(signal.SIGINT)  # SIGTERM would wait for all connections to end
                 process.wait(PATIENCE)
 
     def _answers(self) -> bool:
@@ -69,25 +75,24 @@ class Postgresql:
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[Postgresql]:
-    """A running server."""
-    with stopped_postgresql() as server, server.started():
-        yield server
-
-
-@contextlib.contextmanager
-def stopped_postgresql() -> Iterator[Postgresql]:
-    """A server that is ready to be started."""
+def initialized() -> Iterator[Postgresql]:
+    """A server that can be started."""
     _program("postgres")
     folder = Path(tempfile.mkdtemp(prefix="ledger-"))  # pytest's own folders cannot be entered by other accounts
     try:
-        if os.geteuid() == 0:
-            shutil.chown(folder, _ACCOUNT)
         server = Postgresql(folder / "data")
+        server.own(folder)
         server.initialize()
         yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[Postgresql]:
+    """A running server."""
+    with initialized() as server, server.started():
+        yield server
 
 
 def _account() -> dict[str, str]:

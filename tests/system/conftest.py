@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ledgers import connect, server
+from tests.support.ledgers import address, connect, server
 from tests.system.month import simulate
 
-__all__ = ["connect", "month", "server"]
+__all__ = ["address", "connect", "month", "server"]
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,10 @@ Key = tuple[Any, ...]
 _KEY_END = 1 + len(KEY)
 _INSTANCE = ReportedCall.__struct_fields__.index("instance")
 _KEPT = frozenset({"endpoint", "outcome", "status", "caller_source"})
-_STATUS, _TOKEN, _ADDRESS = KEY.index("status"), KEY.index("token"), KEY.index("client_ip")
+_CALLER, _SOURCE, _STATUS, _TOKEN, _ADDRESS = map(
+    KEY.index, ("caller", "caller_source", "status", "token", "client_ip")
+)
+ANYWHERE = "unknown"
 
 
 class DayCount:
@@ -49,11 +52,15 @@ class Strangers:
 
     Args:
         proven: tokens that the service has accepted, by their fingerprints.
-        most: keys in one hour; further calls of strangers are counted by network and outcome.
+        most: keys in one hour; further calls of strangers are counted by network and outcome, and those from more
+            networks than that by outcome only.
+
+    Attributes:
+        proven: tokens that the service has accepted; those of other hosts may be added.
     """
 
     def __init__(self, proven: Iterable[str] = (), most: int = 1000) -> None:
-        self._proven = set(proven)
+        self.proven = set(proven)
         self._most = most
         self._hours: dict[int, set[Key]] = {}
 
@@ -66,18 +73,19 @@ class Strangers:
         """
         token = key[_TOKEN]
         if token is not None and key[_STATUS] < 400:
-            self._proven.add(token)
-        if token in self._proven:
+            self.proven.add(token)
+        if token in self.proven:
             return key
         keys = self._hours.get(hour)
         if keys is None:
             if len(self._hours) >= 24:
                 del self._hours[min(self._hours)]
             keys = self._hours[hour] = set()
-        if key in keys:
-            return key
-        if len(keys) >= self._most:
-            return _by_network(key)
+        if key not in keys and len(keys) >= self._most:
+            network = network_of(key[_ADDRESS])
+            key = _folded(key, str(network.network_address) if network is not None else ANYWHERE)
+            if key not in keys and len(keys) >= 2 * self._most:
+                return _folded(key, ANYWHERE)
         keys.add(key)
         return key
 
@@ -152,9 +160,25 @@ class Counts:
         return self.days.setdefault((day, bounded), DayCount(moment))
 
 
-def _by_network(key: Key) -> Key:
-    network = network_of(key[_ADDRESS])
+def without_person(key: Key) -> Key:
+    """The key without address and user. The network of the address stays, with zeros for the rest."""
+    values = dict(zip(KEY, key, strict=True))
+    address = values["client_ip"]
+    network = network_of(address)
+    values["client_ip"] = str(network.network_address) if network is not None else None
+    if values["caller_source"] == "address" and address is not None:  # the name begins with it
+        values["caller"] = values["caller"].replace(address, values["client_ip"] or "unknown", 1)
+    values["run_user"] = None
+    return tuple(values.values())
+
+
+def of_strangers(key: Key) -> Key:
+    """What calls of strangers have in common, whether they have too many keys or not."""
+    return _folded(key, ANYWHERE)
+
+
+def _folded(key: Key, address: str) -> Key:
     values = [value if name in _KEPT else None for name, value in zip(KEY, key, strict=True)]
-    values[KEY.index("caller")] = values[_ADDRESS] = str(network.network_address) if network is not None else "unknown"
-    values[KEY.index("caller_source")] = "address"
+    values[_CALLER] = values[_ADDRESS] = address
+    values[_SOURCE] = "address"
     return tuple(values)

@@ -8,8 +8,15 @@ from typing import Any, Protocol
 Row = tuple[Any, ...]
 
 
+NO_TABLES = "there is no ledger in it yet: a proxy makes it when it starts"
+
+
 class LedgerUnavailable(Exception):
     """The database cannot be reached, or refuses what it is asked. The message says why and is shown to the user."""
+
+
+class Conflict(LedgerUnavailable):
+    """The transaction met another one and was rolled back. It succeeds when it is repeated."""
 
 
 class Transaction(Protocol):
@@ -23,6 +30,9 @@ class Transaction(Protocol):
 
     def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
         """Run a query. Its rows are valid until the transaction ends."""
+
+    def stream(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
+        """Run a query with very many rows, which are read little by little, for memory; one such query at a time."""
 
 
 class Database(Protocol):
@@ -38,6 +48,7 @@ class Database(Protocol):
         """A transaction that is committed if the block ends, and rolled back if it raises.
 
         Raises:
+            Conflict: it has to be repeated.
             LedgerUnavailable: the database cannot be reached, or refused a statement or the commit.
         """
 

@@ -16,8 +16,13 @@ _MOST_VALUES = 100
 _LONGEST_LINE = 8 << 10
 """Bytes. The details of longer records are not kept; the proxy writes none."""
 
-_detail = msgspec.json.Decoder(CallDetail).decode
-_last_call = msgspec.json.Decoder(LastCall).decode
+
+class _Detail(CallDetail, gc=False):
+    status: int = 0
+    outcome: str = ""
+
+
+_detail = msgspec.json.Decoder(_Detail).decode
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -74,13 +79,27 @@ class KeyDetails(msgspec.Struct):
         Args:
             lines: their lines, each with its time, in UTC.
         """
+        added = KeyDetails(last_calls=[])
         for moment, line in lines:
             detail = _decoded(line)
-            if detail is not None:
-                call = msgspec.structs.replace(_last_call(line), ts=moment)
-                self.merge(
-                    KeyDetails(moment, detail.method, detail.path, detail.hint, detail.inputs, last_calls=[call])
+            if detail is None:
+                continue
+            if moment > added.last:
+                added.last, added.method, added.path, added.hint = moment, detail.method, detail.path, detail.hint
+            added.inputs += detail.inputs
+            added.last_calls.append(
+                LastCall(
+                    moment,
+                    detail.method,
+                    detail.path,
+                    detail.status,
+                    detail.outcome,
+                    detail.request_id,
+                    detail.error_code,
+                    detail.run,
                 )
+            )
+        self.merge(added)
 
     @property
     def counts(self) -> tuple[dict[str, int], ...]:
@@ -88,7 +107,7 @@ class KeyDetails(msgspec.Struct):
         return self.errors, self.ignored_fields, self.trigger_fields
 
 
-def _decoded(line: bytes) -> CallDetail | None:
+def _decoded(line: bytes) -> _Detail | None:
     try:
         return _detail(line) if len(line) <= _LONGEST_LINE else None
     except msgspec.ValidationError:  # something else wrote this record

@@ -4,7 +4,9 @@ Where the log is a file, the thread reads it. Where it is standard output, the t
 """
 
 import enum
+import random
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -18,8 +20,11 @@ INTERVAL = 1.0
 _LONGEST_PAUSE = 30.0
 """Seconds until the ledger is tried again, at most."""
 
-_FLUSH = 5.0
-"""Seconds that `close` waits for the last pass."""
+_FLUSH = 3.0
+"""Seconds that `close` waits for the last pass; workers are killed if they take longer than five."""
+
+_TURN = 2.0
+"""Seconds that the last pass waits for another process that counts the same log."""
 
 
 class Feeder(Protocol):
@@ -31,6 +36,13 @@ class Feeder(Protocol):
 
     backlog: int
 
+    def has_turn(self) -> bool:
+        """Whether this process is the one that counts.
+
+        Raises:
+            LedgerUnavailable: it is not known.
+        """
+
     def feed(self) -> None:
         """Count what is new.
 
@@ -38,18 +50,14 @@ class Feeder(Protocol):
             LedgerUnavailable: it is not counted yet.
         """
 
-    def finish(self) -> None:
-        """Count what is left at the end of the process, and let others count.
-
-        Raises:
-            LedgerUnavailable: it is not counted.
-        """
+    def close(self) -> None:
+        """Let others count."""
 
 
 class State(enum.Enum):
     """What is known about the ledger."""
 
-    NEW = "it was not opened yet"
+    IDLE = "another process counts, or nothing was counted yet"
     UP_TO_DATE = "the last pass counted everything"
     UNAVAILABLE = "the last pass failed; that was reported"
 
@@ -60,16 +68,22 @@ class Keeper:
     Args:
         ledger: is opened before the first pass, and closed after the last.
         feeder: counts what is new.
-        on_pass: called from the thread after each pass, with whether it succeeded and with the bytes of the log that
-            are not counted.
+        on_pass: called from the thread after each pass, with the state and the bytes of the log that are not counted.
+        maintain: called from the thread after each pass that counted.
 
     Attributes:
         state: what is known about the ledger.
     """
 
-    def __init__(self, ledger: Ledger, feeder: Feeder, on_pass: Callable[[bool, int], None]) -> None:
-        self.state = State.NEW
-        self._ledger, self._feeder, self._on_pass = ledger, feeder, on_pass
+    def __init__(
+        self,
+        ledger: Ledger,
+        feeder: Feeder,
+        on_pass: Callable[[State, int], None],
+        maintain: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.state = State.IDLE
+        self._ledger, self._feeder, self._on_pass, self._maintain = ledger, feeder, on_pass, maintain
         self._is_open = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
@@ -87,28 +101,47 @@ class Keeper:
     def _run(self) -> None:
         pause = 0.0
         while not self._stop.wait(pause):
-            self._pass(self._feeder.feed)
-            pause = INTERVAL if self.state is State.UP_TO_DATE else min(max(2 * pause, INTERVAL), _LONGEST_PAUSE)
-        self._pass(self._feeder.finish)
+            self._pass()
+            is_failing = self.state is State.UNAVAILABLE
+            pause = min(max(2 * pause, INTERVAL), _LONGEST_PAUSE) if is_failing else _spread(INTERVAL)
+        deadline = time.monotonic() + _TURN
+        while not self._pass() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self._feeder.close()
         self._ledger.close()
 
-    def _pass(self, feed: Callable[[], None]) -> None:
+    def _pass(self) -> bool:
+        """Count what is new. Returns whether there is no need to wait for another process that counts."""
+        state = State.IDLE
         try:
-            if not self._is_open:
-                self._ledger.open()
-                self._is_open = True
-            feed()
+            if self._feeder.has_turn():
+                self._feed()
+                state = State.UP_TO_DATE
         except LedgerUnavailable as problem:
-            self._failed(str(problem))
+            state = self._failed(str(problem))
         except Exception as fault:
-            self._failed(f"a fault of the proxy itself: {type(fault).__name__}")
-        else:
-            if self.state is State.UNAVAILABLE:
-                log.info("ledger_available")
-            self.state = State.UP_TO_DATE
-        self._on_pass(self.state is State.UP_TO_DATE, self._feeder.backlog)
+            state = self._failed(f"a fault of the proxy itself: {type(fault).__name__}")
+        if self.state is State.UNAVAILABLE and state is State.UP_TO_DATE:
+            log.info("ledger_available")
+        if state is not State.IDLE or self.state is not State.UNAVAILABLE:
+            self.state = state
+        self._on_pass(state, self._feeder.backlog)
+        return state is not State.IDLE
 
-    def _failed(self, reason: str) -> None:
+    def _feed(self) -> None:
+        if not self._is_open:
+            self._ledger.open()
+            self._is_open = True
+        self._feeder.feed()
+        self._maintain()
+
+    def _failed(self, reason: str) -> State:
         if self.state is not State.UNAVAILABLE:
             log.warning("ledger_unavailable", reason=reason, message="calls go on, and are counted once it is back")
-        self.state = State.UNAVAILABLE
+        self._is_open = False  # when it is back, it may be another one
+        return State.UNAVAILABLE
+
+
+def _spread(seconds: float) -> float:
+    """A time around this one, so that processes that started together do not all write at once."""
+    return seconds * random.uniform(0.8, 1.2)  # noqa: S311 - nobody gains from guessing it

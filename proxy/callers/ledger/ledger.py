@@ -2,15 +2,15 @@
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from proxy.callers.ledger import schema
 from proxy.callers.ledger.counts import Counts, DayCount, Key
-from proxy.callers.ledger.database import Database, Row, Transaction
+from proxy.callers.ledger.database import Conflict, Database, Row, Transaction
 from proxy.callers.ledger.details import KeyDetails
 from proxy.callers.ledger.schema import HOURS, KEY
 from proxy.callers.log.lives import Life
@@ -25,6 +25,9 @@ _UNDATED = 0
 _AT_ONCE = 500
 """Keys in one query."""
 
+_ATTEMPTS = 5
+"""How often a transaction is tried that meets others."""
+
 
 class Progress(NamedTuple):
     """How far a file of the caller log is counted.
@@ -35,12 +38,22 @@ class Progress(NamedTuple):
         begin: bytes that were counted before.
         end: bytes that are counted with this.
         at: the time.
+        lines: lines up to the end.
     """
 
     file: str
     name: str
     begin: int
     end: int
+    at: datetime
+    lines: int = 0
+
+
+class Counted(NamedTuple):
+    """How far a file of the caller log was counted, and when: bytes and lines from its beginning."""
+
+    position: int
+    lines: int
     at: datetime
 
 
@@ -82,19 +95,13 @@ class Ledger:
             CountedMeanwhile: another process has added this part; nothing was changed.
             LedgerUnavailable: nothing was changed, or the connection broke at the moment of the change.
         """
-        with self._database.transaction(writes=True) as transaction:
-            if progress is not None:
-                _advance(transaction, progress)
-            _add_calls(transaction, counts.days)
-            _add_details(transaction, counts.details())
-            _add_lives(transaction, counts.heartbeats, counts.seen)
-            _add_unreadable(transaction, unreadable.days if unreadable is not None else {})
+        repeated(self._database, lambda transaction: _add(transaction, counts, unreadable, progress))
 
-    def counted(self, file: str) -> tuple[int, datetime]:
-        """How many bytes of a file are counted, and when the last of them were."""
+    def counted(self, file: str) -> Counted:
+        """How far a file is counted."""
         with self._database.transaction(writes=False) as transaction:
-            found = list(transaction.fetch("SELECT position, counted FROM files WHERE id = ?", [file]))
-        return (found[0][0], _moment(found[0][1])) if found else (0, _EPOCH)
+            found = list(transaction.fetch("SELECT position, lines, counted FROM files WHERE id = ?", [file]))
+        return Counted(found[0][0], found[0][1], _moment(found[0][2])) if found else Counted(0, 0, _EPOCH)
 
     def proven_tokens(self) -> list[str]:
         """Fingerprints of the tokens that the service has accepted."""
@@ -126,6 +133,22 @@ class Ledger:
             yield Content(transaction)
 
 
+_Result = TypeVar("_Result")
+
+
+def repeated(database: Database, change: Callable[[Transaction], _Result]) -> _Result:
+    """Change something in one transaction, and again if it met another one.
+
+    Raises:
+        LedgerUnavailable: it is not changed.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        with contextlib.suppress(Conflict), database.transaction(writes=True) as transaction:
+            return change(transaction)
+    with database.transaction(writes=True) as transaction:
+        return change(transaction)
+
+
 class Content:
     """What a ledger holds."""
 
@@ -138,7 +161,7 @@ class Content:
 
     def days(self, begin: int, end: int) -> Iterable[Row]:
         """The calls from a day on and before another one: `DAY_COLUMNS`."""
-        return self._transaction.fetch(_DAYS, [begin, end])
+        return self._transaction.stream(_DAYS, [begin, end])
 
     def hours(self, day: int) -> Iterable[Row]:
         """The calls on one day: `DAY_COLUMNS`, and after that their number in each hour."""
@@ -158,14 +181,23 @@ class Content:
         return _unreadable(self._transaction)
 
 
+def _add(transaction: Transaction, counts: Counts, unreadable: Unreadable | None, progress: Progress | None) -> None:
+    if progress is not None:
+        _advance(transaction, progress)
+    _add_calls(transaction, counts.days)
+    add_details(transaction, counts.details())
+    _add_lives(transaction, counts.heartbeats, counts.seen)
+    _add_unreadable(transaction, unreadable.days if unreadable is not None else {})
+
+
 # --- calls
 
 DAY_COLUMNS = ("day", "key", "first", "last", "calls", "hours")
 """Columns of the calls of one day with one key: `hours` has a bit for each hour with calls."""
 
 _DAY = ", ".join(DAY_COLUMNS)
-_ADD_KEY = f"INSERT INTO keys (id, {', '.join(KEY)}) VALUES ({', '.join('?' * (1 + len(KEY)))}) ON CONFLICT DO NOTHING"
-_ADD_CALLS = (
+ADD_KEY = f"INSERT INTO keys (id, {', '.join(KEY)}) VALUES ({', '.join('?' * (1 + len(KEY)))}) ON CONFLICT DO NOTHING"
+ADD_CALLS = (
     f"INSERT INTO calls ({_DAY}, {', '.join(HOURS)}) VALUES ({', '.join('?' * (6 + len(HOURS)))})"
     " ON CONFLICT (day, key) DO UPDATE SET"
     " first = CASE WHEN excluded.first < calls.first THEN excluded.first ELSE calls.first END,"
@@ -187,8 +219,8 @@ def _add_calls(transaction: Transaction, days: Mapping[tuple[int, Key], DayCount
     ids = {key: key_id(key) for _, key in days}
     # In this order: processes that lock the same rows in different orders would wait for each other for ever.
     ordered = sorted((ids[key], day, count) for (day, key), count in days.items())
-    transaction.execute_each(_ADD_KEY, sorted((number, *key) for key, number in ids.items()))
-    transaction.execute_each(_ADD_CALLS, (_row(number, day, count) for number, day, count in ordered))
+    transaction.execute_each(ADD_KEY, sorted((number, *key) for key, number in ids.items()))
+    transaction.execute_each(ADD_CALLS, (_row(number, day, count) for number, day, count in ordered))
 
 
 def _row(number: int, day: int, count: DayCount) -> Sequence[int]:
@@ -211,15 +243,18 @@ def _details(transaction: Transaction, keys: Sequence[int]) -> Iterator[tuple[in
             yield key, _decode_details(details)
 
 
-def _add_details(transaction: Transaction, details: Mapping[Key, KeyDetails]) -> None:
-    # No other process reads them meanwhile: it waits for the rows of the same calls.
-    added = {key_id(key): detail for key, detail in details.items()}
+def add_details(transaction: Transaction, details: Mapping[Key, KeyDetails]) -> None:
+    """Add what calls said, by key."""
+    added = {key_id(key): detail for key, detail in sorted(details.items(), key=lambda item: key_id(item[0]))}
+    # Locks the rows, so that no other process changes them between the query and the change.
+    lock = "INSERT INTO details (key, details) VALUES (?, '{}') ON CONFLICT (key) DO UPDATE SET key = excluded.key"
+    transaction.execute_each(lock, ([key] for key in added))
     for key, known in _details(transaction, list(added)):
         known.merge(added[key])
         added[key] = known
     transaction.execute_each(
-        "INSERT INTO details (key, details) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET details = excluded.details",
-        sorted((key, _encode(detail).decode()) for key, detail in added.items()),
+        "UPDATE details SET details = ? WHERE key = ?",
+        ((_encode(detail).decode(), key) for key, detail in added.items()),
     )
 
 
@@ -273,17 +308,23 @@ def _unreadable(transaction: Transaction) -> Unreadable:
 def _add_unreadable(transaction: Transaction, days: Mapping[int | None, UnreadableDay]) -> None:
     if not days:
         return
+    lock = (
+        "INSERT INTO unreadable (day, count, last, places) VALUES (?, 0, ?, '[]')"
+        " ON CONFLICT (day) DO UPDATE SET day = excluded.day"
+    )
+    rows = sorted((day or _UNDATED, each.last and _microseconds(each.last)) for day, each in days.items())
+    transaction.execute_each(lock, rows)
     found = _unreadable(transaction)
     for day, added in days.items():
         for place in added.places:
             found.add(place, added.last, 0)
         found.days[day].count += added.count
     transaction.execute_each(
-        "INSERT INTO unreadable (day, count, last, places) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (day) DO UPDATE SET count = excluded.count, last = excluded.last, places = excluded.places",
+        "UPDATE unreadable SET count = ?, last = ?, places = ? WHERE day = ?",
         (
-            (day or _UNDATED, each.count, each.last and _microseconds(each.last), _encode(each.places).decode())
+            (each.count, each.last and _microseconds(each.last), _encode(each.places).decode(), day or _UNDATED)
             for day, each in found.days.items()
+            if day in days
         ),
     )
 
@@ -293,12 +334,12 @@ def _add_unreadable(transaction: Transaction, days: Mapping[int | None, Unreadab
 
 def _advance(transaction: Transaction, progress: Progress) -> None:
     transaction.execute(
-        "INSERT INTO files (id, name, position, counted) VALUES (?, ?, 0, 0) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO files (id, name, position, lines, counted) VALUES (?, ?, 0, 0, 0) ON CONFLICT (id) DO NOTHING",
         [progress.file, progress.name],
     )
     changed = transaction.execute(
-        "UPDATE files SET position = ?, name = ?, counted = ? WHERE id = ? AND position = ?",
-        [progress.end, progress.name, _microseconds(progress.at), progress.file, progress.begin],
+        "UPDATE files SET position = ?, lines = ?, name = ?, counted = ? WHERE id = ? AND position = ?",
+        [progress.end, progress.lines, progress.name, _microseconds(progress.at), progress.file, progress.begin],
     )
     if not changed:
         raise CountedMeanwhile

@@ -1,14 +1,14 @@
 """Counts the caller log into the ledger where nothing keeps it: if it is standard output."""
 
-import contextlib
+import itertools
 import threading
 from collections import deque
 
-from proxy.callers.ledger.counts import Counts, Strangers
-from proxy.callers.ledger.feeder import Clock
+from proxy.callers.ledger.counts import Counts
 from proxy.callers.ledger.ledger import CountedMeanwhile, Ledger, Progress
+from proxy.callers.ledger.proven import Clock, ProvenTokens
 from proxy.callers.log.envelope import decode
-from proxy.callers.record import CLOCK_SKEW
+from proxy.callers.record import CLOCK_SKEW, Heartbeat, ReportedCall
 
 BACKLOG = 32 << 20
 """Bytes of lines that are kept while the ledger cannot be reached."""
@@ -32,40 +32,62 @@ class LineFeeder:
     def __init__(self, name: str, ledger: Ledger, now: Clock) -> None:
         self.backlog = 0
         self._name, self._ledger, self._now = name, ledger, now
+        self._proven = ProvenTokens(ledger, now)
         self._lines: deque[bytes] = deque()
         self._lock = threading.Lock()  # for the lines, the backlog and the number of those that were dropped
-        self._dropped = self._counted = 0
-        self._strangers: Strangers | None = None
+        self._lost = self._counted = self._batch = 0
 
     def put(self, line: bytes) -> None:
         """Keep a line. If too many are kept already, it is dropped: the next heartbeat says so."""
         with self._lock:
             if self.backlog + len(line) > BACKLOG:
-                self._dropped += 1
+                self._lost += 1
             else:
                 self._lines.append(line)
                 self.backlog += len(line)
 
+    def has_turn(self) -> bool:
+        """See `keeper.Feeder`: nobody else has these lines."""
+        return True
+
     def feed(self) -> None:
         """See `keeper.Feeder`."""
-        if self._strangers is None:
-            self._strangers = Strangers(self._ledger.proven_tokens())
-        while lines := [self._lines[index] for index in range(min(len(self._lines), _PART))]:
-            counts, now = Counts(self._strangers), self._now()
-            counts.add([decode(line) for line in lines], lines, now + CLOCK_SKEW)
-            dropped = self._dropped if counts.heartbeats else 0
-            if dropped:
-                counts.heartbeats[-1].lost += dropped
+        end = self._counted + len(self._lines)  # what comes meanwhile waits for the next pass
+        while self._counted < end and self._lines:
+            # A batch that failed is tried again as it was: it may have been counted, and only the reply was lost.
+            self._batch = self._batch or min(len(self._lines), _PART)
+            lines = list(itertools.islice(self._lines, self._batch))
+            counts, now = Counts(self._proven.strangers()), self._now()
+            counts.add([_record(line) for line in lines], lines, now + CLOCK_SKEW)
+            lost = self._lost if counts.heartbeats else 0
+            if lost:
+                counts.heartbeats[-1].lost += lost
             progress = Progress(self._name, "-", self._counted, self._counted + len(lines), now)
-            # If it was counted, and only the reply of the database was lost, it is not counted again.
-            with contextlib.suppress(CountedMeanwhile):
+            try:
                 self._ledger.add(counts, progress=progress)
-            self._counted = progress.end
-            with self._lock:
-                self._dropped -= dropped
-                for _ in lines:
-                    self.backlog -= len(self._lines.popleft())
+            except CountedMeanwhile:
+                counted = self._ledger.counted(self._name).position
+                if counted != progress.end:  # the ledger was replaced by an older copy
+                    self._lost += self._counted - counted
+                    self._counted = counted
+                    continue
+            self._remove(lines, lost)
 
-    def finish(self) -> None:
+    def close(self) -> None:
         """See `keeper.Feeder`."""
-        self.feed()
+
+    def _remove(self, lines: list[bytes], lost: int) -> None:
+        self._counted += len(lines)
+        self._batch = 0
+        with self._lock:
+            self._lost -= lost
+            for _ in lines:
+                self.backlog -= len(self._lines.popleft())
+
+
+def _record(line: bytes) -> ReportedCall | Heartbeat:
+    record = decode(line)
+    if isinstance(record, ReportedCall) and record.outcome == "interrupted":
+        # Its process was killed: what else that had not counted yet is a gap, which this record must not hide.
+        record.instance = None
+    return record

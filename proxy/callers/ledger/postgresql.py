@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from proxy.callers.ledger.database import LedgerUnavailable, Row, Transaction, wait_readable
+from proxy.callers.ledger.database import NO_TABLES, Conflict, LedgerUnavailable, Row, Transaction, wait_readable
 
 _SETTINGS: dict[str, Any] = {
     "connect_timeout": 5,
@@ -19,8 +19,15 @@ _SETTINGS: dict[str, Any] = {
 }
 """A server that is gone is noticed within seconds: without these it takes minutes."""
 
-_STATEMENT_TIMEOUT = 15_000
-"""Milliseconds."""
+_LIMITS = (
+    "SELECT set_config('statement_timeout', '15s', true),"
+    # Or the locks of a host that is gone would block the others until the server notices, by default after two hours.
+    " set_config('idle_in_transaction_session_timeout', '30s', true)"
+)
+"""They hold in one transaction only, so that a pooler may give the connection to anybody afterwards."""
+
+_AT_ONCE = 10_000
+"""Rows that are read at once of a query with very many."""
 
 _SCHEMA_LOCK = 0x7472_6967_6765_7201
 """Any number that other users of the database are unlikely to lock."""
@@ -30,6 +37,12 @@ _CHANNEL = "trigger_shim"
 
 _NOT_SUPPORTED = (psycopg.ProgrammingError, psycopg.NotSupportedError)
 """What servers that speak the protocol say of LISTEN and NOTIFY if they have neither."""
+
+_CONFLICTS = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.ForeignKeyViolation,  # a key was forgotten at the moment when it was used again
+)
 
 
 class PostgresqlServer:
@@ -58,8 +71,12 @@ class PostgresqlServer:
                 if not writes:
                     # Several queries of one report see the same moment.
                     transaction.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                transaction.execute(f"SET LOCAL statement_timeout = {_STATEMENT_TIMEOUT}")
+                transaction.execute(_LIMITS)
                 yield transaction
+        except _CONFLICTS as error:
+            raise Conflict(_reason(error)) from error
+        except psycopg.errors.UndefinedTable as error:
+            raise LedgerUnavailable(f"PostgreSQL: {NO_TABLES}") from error
         except psycopg.Error as error:
             self.close()
             raise LedgerUnavailable(_reason(error)) from error
@@ -112,6 +129,12 @@ class _Transaction:
 
     def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
         return self._connection.execute(_translated(statement), parameters or None)
+
+    def stream(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
+        with self._connection.cursor("stream", binary=True) as cursor:
+            cursor.itersize = _AT_ONCE
+            cursor.execute(_translated(statement), parameters or None)
+            yield from cursor
 
 
 def _translated(statement: str) -> str:

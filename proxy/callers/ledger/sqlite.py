@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from proxy.callers.ledger.database import LedgerUnavailable, Row, Transaction, wait_readable
+from proxy.callers.ledger.database import NO_TABLES, LedgerUnavailable, Row, Transaction, wait_readable
 from proxy.output.sink import make_folder
 
 _MODE = 0o640
@@ -18,6 +18,10 @@ _PATIENCE = 10.0
 
 _LOOK = 0.02
 """Seconds between two looks for a change: a look takes some microseconds."""
+
+_NETWORK = frozenset({"9p", "afs", "ceph", "cifs", "gfs2", "lustre", "nfs", "nfs4", "ocfs2", "smb3", "smbfs"})
+_NETWORK_FUSE = frozenset({"fuse.ceph", "fuse.gcsfuse", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs"})
+"""File systems that several hosts may have mounted: there, the write-ahead log would damage the ledger."""
 
 
 class SqliteFile:
@@ -36,6 +40,7 @@ class SqliteFile:
         self._is_readonly = is_readonly
         self._connection: sqlite3.Connection | None = None
         self._seen: int | None = None
+        self._identity = (0, 0)
 
     @contextlib.contextmanager
     def transaction(self, *, writes: bool) -> Iterator[Transaction]:
@@ -53,7 +58,8 @@ class SqliteFile:
                 raise
         except sqlite3.Error as error:
             self.close()
-            raise LedgerUnavailable(f"{self._path}: {error}") from error
+            reason = NO_TABLES if str(error).startswith("no such table") else error
+            raise LedgerUnavailable(f"{self._path}: {reason}") from error
 
     def lock_schema(self, transaction: Transaction) -> None:
         """Nothing to do: only one transaction writes at a time."""
@@ -87,6 +93,7 @@ class SqliteFile:
         if self._connection is None:
             if not self._is_readonly:
                 self._create()
+            self._identity = self._current()
             connection = sqlite3.connect(
                 f"{self._path.resolve().as_uri()}?{self._mode()}",
                 uri=True,
@@ -94,18 +101,36 @@ class SqliteFile:
                 isolation_level=None,
                 check_same_thread=False,
             )
+            self._connection = connection
             if not self._is_readonly:
                 self._configure(connection)
-            self._connection = connection
+        elif self._current() != self._identity:
+            self.close()
+            raise LedgerUnavailable(f"{self._path}: it was deleted or replaced")
         return self._connection
+
+    def _current(self) -> tuple[int, int]:
+        try:
+            found = self._path.stat()
+        except OSError as error:
+            self.close()
+            raise LedgerUnavailable(f"{self._path}: {error.strerror}") from None
+        return found.st_dev, found.st_ino
 
     def _create(self) -> None:
         """Create the file with the permissions of the log."""
         try:
             make_folder(self._path.parent)
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE))
+            # A file that exists is not opened: closing it would release the locks of all connections of this process.
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE))
         except OSError as error:
             raise LedgerUnavailable(f"{error.filename or self._path}: {error.strerror}") from None
+        if not os.access(self._path, os.W_OK, effective_ids=True):
+            raise LedgerUnavailable(f"{self._path}: it cannot be written")
+        kind = file_system(self._path)
+        if kind in _NETWORK | _NETWORK_FUSE:
+            raise _unshareable(self._path, kind)
 
     def _mode(self) -> str:
         if not self._is_readonly:
@@ -116,11 +141,8 @@ class SqliteFile:
     def _configure(self, connection: sqlite3.Connection) -> None:
         [[mode]] = connection.execute("PRAGMA journal_mode = WAL")
         if mode != "wal":
-            connection.close()
-            raise LedgerUnavailable(
-                f"{self._path}: this file system cannot share memory between processes, as SQLite must:"
-                " put the ledger on a local disk, or into PostgreSQL"
-            )
+            self.close()
+            raise _unshareable(self._path, "this file system")
         # After a power failure the last transactions may be missing. They are counted again, from the log.
         connection.execute("PRAGMA synchronous = NORMAL")
 
@@ -137,3 +159,30 @@ class _Transaction:
 
     def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
         return self._connection.execute(statement, parameters)
+
+    def stream(self, statement: str, parameters: Sequence[Any] = ()) -> Iterable[Row]:
+        return self.fetch(statement, parameters)
+
+
+def file_system(path: Path, mounts: str = "/proc/self/mountinfo") -> str:
+    """The kind of the file system that a file is on, as in ``mount --types``; empty if it is not known.
+
+    Args:
+        path: of the file.
+        mounts: the list of mounts, see proc_pid_mountinfo(5).
+    """
+    target, kind, longest = path.resolve(), "", -1
+    with contextlib.suppress(OSError):
+        for line in Path(mounts).read_text(encoding="utf-8", errors="replace").splitlines():
+            mount, _, rest = line.partition(" - ")
+            point = Path(mount.split()[4].replace(r"\040", " "))
+            if target.is_relative_to(point) and len(point.parts) >= longest:
+                kind, longest = rest.split()[0], len(point.parts)
+    return kind
+
+
+def _unshareable(path: Path, kind: str) -> LedgerUnavailable:
+    return LedgerUnavailable(
+        f"{path}: {kind} cannot share memory between processes, as SQLite must:"
+        " put the ledger on a local disk, or into PostgreSQL"
+    )

@@ -64,6 +64,11 @@ def chunks(stream: io.BufferedReader) -> Iterator[bytes]:
     yield from _from_utf16(content) if first.startswith(_UTF16) else content
 
 
+def is_plain(stream: io.BufferedReader) -> bool:
+    """Whether the content is that of the file: neither compressed nor in another encoding."""
+    return not stream.peek(8).startswith((*_FORMATS, *_UTF16))
+
+
 def _stream(path: str) -> io.BufferedReader:
     if path == STDIN:
         return io.BufferedReader(cast("io.RawIOBase", sys.stdin.buffer), CHUNK)

@@ -1,7 +1,8 @@
 """Counts the records of caller logs, in bounded memory."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from msgspec.structs import astuple
@@ -55,6 +56,9 @@ class Limits(NamedTuple):
 
 DEFAULT_LIMITS = Limits()
 
+LEDGER_REACH = timedelta(days=31)
+"""A ledger must go back so far before a freeze: what calls once a month would otherwise be taken for new."""
+
 _JOB = 200
 """Bytes that the name of a job has on average."""
 
@@ -106,7 +110,7 @@ class Aggregator:
         self._since = max(since or EARLIEST, EARLIEST)
         self._until = min(until or self._latest, self._latest)
         self._wants_detail = wants_detail
-        self._freeze = freeze
+        self._freeze, self._reach = freeze, timedelta()
         self.successions = Successions(freeze) if freeze is not None else None
         self._limits = limits
         needs_address = freeze is not None or any(rule.networks for rule in rules)
@@ -172,6 +176,7 @@ class Aggregator:
 
     def add_stored(self, content: Content) -> int:
         """Count what a ledger holds, and return the number of calls. Hours are in the period if a part of them is."""
+        self._reach = LEDGER_REACH
         stored = StoredPeriod(content, self._since, self._until)
         for calls in stored.outside.values():
             self._stored_count(self._outside, calls)
@@ -197,8 +202,10 @@ class Aggregator:
             who = self._rows.identify(CallKey(*values))
             count = counts[values] = _Count(calls.first, key.client_ip, who, 0)
         count.first, count.last = min(count.first, calls.first), max(count.last, calls.last)
-        count.stored = count.stored or Hours()
-        count.stored.merge(calls.hours)
+        if count.stored is None:
+            count.stored = calls.hours
+        else:
+            count.stored.merge(calls.hours)
         return count
 
     def tallies(self) -> dict[tuple[str, str], Tally]:
@@ -207,15 +214,23 @@ class Aggregator:
         return self._tallies
 
     def callers_before_freeze(self) -> frozenset[str] | None:
-        """Names of callers from before the freeze; None if there is no freeze, or the log does not go back so far.
+        """Names of callers from before the freeze; None if there is no freeze, or no record from long enough before it.
 
         Strangers without a token are there with the name of their network (`strangers.network_row`).
         """
         freeze = self._freeze
         if freeze is None:
             return None
-        callers = {tally.caller for tally in self.tallies().values() if tally.first_seen < freeze}
-        return frozenset(callers) if callers or any(life.begin < freeze for life in self.lives) else None
+        begin = self.begin
+        if begin is None or begin >= freeze - self._reach:
+            return None
+        return frozenset(tally.caller for tally in self.tallies().values() if tally.first_seen < freeze)
+
+    @property
+    def begin(self) -> datetime | None:
+        """Time of the first call or heartbeat."""
+        times = chain((tally.first_seen for tally in self.tallies().values()), (life.begin for life in self.lives))
+        return min(times, default=None)
 
     # --- one record
 

@@ -5,8 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-_HOURS, _ONE_CALL = 24, 1 << 24
-_MASK = _ONE_CALL - 1
+_HOURS = 24
+ONE_CALL = 1 << _HOURS
+"""What each call adds to the item of its day."""
+
+_MASK = ONE_CALL - 1
 
 
 @dataclass(slots=True)
@@ -40,15 +43,18 @@ class Hours:
         """Count calls on a day, as an ordinal, with a bit for each hour with calls."""
         days, index = self.days, day - self.first
         if index == len(days) and index:  # the next day, in most cases
-            days.append(calls * _ONE_CALL | bits)
+            days.append(calls * ONE_CALL | bits)
             return
         if not 0 <= index < len(days):
             self._make_room(day, day + 1)
             days, index = self.days, day - self.first
-        days[index] = (days[index] + calls * _ONE_CALL) | bits
+        days[index] = (days[index] + calls * ONE_CALL) | bits
 
     def merge(self, other: "Hours") -> None:
         """Add the calls of others."""
+        if not self.days:
+            self.first, self.days = other.first, other.days[:]
+            return
         self._make_room(other.first, other.first + len(other.days))
         begin = other.first - self.first
         for index, packed in enumerate(other.days, begin):

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from proxy.callers.ledger.ledger import Content
-from proxy.callers.report.hours import Hours
+from proxy.callers.report.hours import ONE_CALL, Hours
 from proxy.callers.report.tally import CallKey
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -14,13 +14,14 @@ class StoredCalls:
 
     Attributes:
         id: of the key, in the ledger.
+        calls: their number.
         hours: when they were.
     """
 
-    __slots__ = ("first_microsecond", "hours", "id", "key", "last_microsecond")
+    __slots__ = ("calls", "first_microsecond", "hours", "id", "key", "last_microsecond")
 
     def __init__(self, number: int, key: CallKey, first: int) -> None:
-        self.id, self.key = number, key
+        self.id, self.key, self.calls = number, key, 0
         self.first_microsecond = self.last_microsecond = first
         self.hours = Hours()
 
@@ -34,13 +35,9 @@ class StoredCalls:
         """Time of the last one, as `first`."""
         return _EPOCH + timedelta(microseconds=self.last_microsecond)
 
-    @property
-    def calls(self) -> int:
-        """Their number."""
-        return sum(calls for _, calls in self.hours.by_day())
-
     def add(self, day: int, first: int, last: int, calls: int, bits: int) -> None:
         """Add those on one day."""
+        self.calls += calls
         self.first_microsecond = min(self.first_microsecond, first)
         self.last_microsecond = max(self.last_microsecond, last)
         self.hours.add_day(day, calls, bits)
@@ -58,7 +55,7 @@ class StoredPeriod:
         outside: all others.
     """
 
-    def __init__(self, content: Content, since: datetime, until: datetime) -> None:
+    def __init__(self, content: Content, since: datetime, until: datetime) -> None:  # noqa: C901
         self.inside: dict[int, StoredCalls] = {}
         self.outside: dict[int, StoredCalls] = {}
         self._keys = content.keys()
@@ -73,12 +70,20 @@ class StoredPeriod:
                 found = outside.get(number) or self._of(outside, number, first)
             else:
                 continue
-            found.first_microsecond = min(found.first_microsecond, first)
-            found.last_microsecond = max(found.last_microsecond, last)
-            found.hours.add_day(day, calls, bits)
+            if first < found.first_microsecond:  # noqa: PLR1730
+                found.first_microsecond = first
+            if last > found.last_microsecond:  # noqa: PLR1730
+                found.last_microsecond = last
+            found.calls += calls
+            hours = found.hours
+            days = hours.days
+            if days and day - hours.first == len(days):  # the next day, in most cases
+                days.append(calls * ONE_CALL | bits)
+            else:
+                hours.add_day(day, calls, bits)
         for day in parted:
-            for _, number, first, last, _, _, *hours in content.hours(day):
-                for hour, calls in enumerate(hours):
+            for _, number, first, last, _, _, *by_hour in content.hours(day):
+                for hour, calls in enumerate(by_hour):
                     if calls:
                         part = self.inside if begin <= day * 24 + hour < end else self.outside
                         self._of(part, number, first).add(day, first, last, calls, 1 << hour)

@@ -1,6 +1,10 @@
 """The report of `trigger-shim callers` for the admin listener, from the ledger."""
 
 import asyncio
+import contextlib
+import functools
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
@@ -35,14 +39,6 @@ class _Made(NamedTuple):
     until: float
 
 
-class _Making:
-    """A report that is being made, and how many readers wait for it."""
-
-    def __init__(self, task: "asyncio.Task[_Made]") -> None:
-        self.task = task
-        self.readers = 0
-
-
 class LiveReport:
     """Makes reports, one at a time, and caches them, failures included.
 
@@ -54,45 +50,64 @@ class LiveReport:
         self._config = config
         self._turn = asyncio.Lock()
         self._cache: dict[Form, _Made] = {}
-        self._making: dict[Form, _Making] = {}
+        self._making: dict[Form, asyncio.Task[_Made]] = {}
 
     async def text(self, form: Form) -> bytes:
-        """The report, which may be cached. It is given up when all who wait for it are cancelled.
+        """The report, which may be cached. It is finished, for the next reader, even if this one is cancelled.
 
         Raises:
             NoReport: there is no ledger, or it cannot be read.
         """
         made = self._cache.get(form)
         if made is None or made.until < asyncio.get_running_loop().time():
-            made = await self._make_once(form)
+            if form not in self._making:
+                self._making[form] = asyncio.create_task(self._make(form))
+            made = await asyncio.shield(self._making[form])
         if made.problem is not None:
             raise NoReport(made.problem)
         return made.text
-
-    async def _make_once(self, form: Form) -> _Made:
-        making = self._making.get(form)
-        if making is None:
-            making = self._making[form] = _Making(asyncio.create_task(self._make(form)))
-        making.readers += 1
-        try:
-            return await asyncio.shield(making.task)
-        finally:
-            making.readers -= 1
-            if not making.readers:
-                making.task.cancel()
-                self._making.pop(form)
 
     async def _make(self, form: Form) -> _Made:
         loop = asyncio.get_running_loop()
         async with self._turn:
             started, text, problem = loop.time(), b"", None
             try:
-                text = await asyncio.to_thread(_report, self._config, form)
+                text = await _in_thread(functools.partial(_report, self._config, form))
             except NoReport as error:
                 problem = str(error)
+            finally:
+                del self._making[form]
             now = loop.time()
             made = self._cache[form] = _Made(text, problem, now + max(SHORTEST_LIFE, LIFE * (now - started)))
         return made
+
+
+async def _in_thread(make: Callable[[], bytes]) -> bytes:
+    """Call a function in a thread that does not keep the process from ending, as those of `asyncio.to_thread` do."""
+    loop = asyncio.get_running_loop()
+    made: asyncio.Future[bytes] = loop.create_future()
+
+    def finish(text: bytes | None, problem: NoReport | None) -> None:
+        if made.cancelled():
+            return
+        if problem is not None:
+            made.set_exception(problem)
+        else:
+            made.set_result(text or b"")
+
+    def run() -> None:
+        text, problem = None, None
+        try:
+            text = make()
+        except NoReport as error:
+            problem = error
+        except Exception as fault:
+            problem = NoReport(f"a fault of the proxy itself: {type(fault).__name__}")
+        with contextlib.suppress(RuntimeError):  # the server has stopped meanwhile
+            loop.call_soon_threadsafe(finish, text, problem)
+
+    threading.Thread(target=run, name="report", daemon=True).start()
+    return await made
 
 
 def _report(config: Config, form: Form) -> bytes:

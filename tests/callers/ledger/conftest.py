@@ -1,3 +1,3 @@
-from tests.support.ledgers import connect, server
+from tests.support.ledgers import address, connect, server
 
-__all__ = ["connect", "server"]
+__all__ = ["address", "connect", "server"]

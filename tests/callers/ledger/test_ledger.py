@@ -4,26 +4,17 @@ from typing import Any
 
 import pytest
 
-from proxy.callers.ledger.counts import Counts, Strangers
 from proxy.callers.ledger.database import LedgerUnavailable
-from proxy.callers.ledger.ledger import CountedMeanwhile, Ledger, Progress
-from proxy.callers.log.envelope import decode
+from proxy.callers.ledger.ledger import Counted, CountedMeanwhile, Ledger, Progress
 from proxy.callers.log.lives import Lives
 from proxy.callers.log.unreadable import Unreadable
-from proxy.callers.record import CallRecord, Heartbeat, Record
-from tests.callers.ledger.reading import calls_by_caller, opened
-from tests.callers.lines import DAY, NOW, beats, call, line
-from tests.support.ledgers import Connect
+from proxy.callers.record import CallRecord, Heartbeat
+from tests.callers.ledger.reading import counted, opened
+from tests.callers.lines import DAY, NOW, beats, call
+from tests.support.ledgers import Connect, calls_by_caller
 
 MIDNIGHT = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
 HOUR = timedelta(hours=1)
-
-
-def counted(*records: Record) -> Counts:
-    lines = [line(record) for record in records]
-    counts = Counts(Strangers())
-    counts.add([decode(text) for text in lines], lines, NOW + DAY)
-    return counts
 
 
 def micro(moment: datetime) -> int:
@@ -53,10 +44,10 @@ def test_a_part_of_the_log_is_counted_once(connect: Connect) -> None:
     one.add(counted(call(NOW)), progress=Progress("f1", "callers.jsonl", 0, 700, NOW))
     with pytest.raises(CountedMeanwhile):
         other.add(counted(call(NOW)), progress=Progress("f1", "callers.jsonl", 0, 900, NOW))
-    other.add(counted(call(NOW)), progress=Progress("f1", "callers.jsonl.1", 700, 900, NOW + DAY))
+    other.add(counted(call(NOW)), progress=Progress("f1", "callers.jsonl.1", 700, 900, NOW + DAY, 2))
 
-    assert one.counted("f1") == (900, NOW + DAY)
-    assert one.counted("f2")[0] == 0
+    assert one.counted("f1") == Counted(900, 2, NOW + DAY)
+    assert one.counted("f2").position == 0
     assert calls_by_caller(one) == {"nightly": 2}
 
 

@@ -1,16 +1,19 @@
 import contextlib
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from proxy.callers.ledger import schema
+from proxy.callers.ledger import schema, sqlite
 from proxy.callers.ledger.database import LedgerUnavailable
 from proxy.callers.ledger.ledger import Ledger
-from proxy.callers.ledger.sqlite import SqliteFile
+from proxy.callers.ledger.sqlite import SqliteFile, file_system
+from tests.support.disks import read_only, small_disk
 from tests.support.programs import lack
 
 
@@ -97,3 +100,79 @@ def test_who_waits_notices_that_the_file_cannot_be_read_and_looks_again(tmp_path
     for made in (database, other):
         made.close()
     os.close(wake)
+
+
+def test_a_second_connection_of_a_process_leaves_the_locks_of_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "callers.db"
+    ledger = created(path)
+    created(path)
+    # The last process that closes the file removes its write-ahead log: this one must see that it is not the last.
+    program = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT 1 FROM keys'); c.close()"
+    subprocess.run([sys.executable, "-c", program, str(path)], check=True)
+
+    assert Path(f"{path}-wal").exists()
+    ledger.close()
+
+
+def test_a_file_that_was_deleted_is_noticed_and_created_again(tmp_path: Path) -> None:
+    path = tmp_path / "callers.db"
+    ledger = created(path)
+    for file in tmp_path.iterdir():
+        file.unlink()
+    with pytest.raises(LedgerUnavailable, match=r"callers\.db"):
+        ledger.counted("f1")
+    ledger.open()
+
+    assert keys(path) == 0
+    ledger.close()
+
+
+def test_a_file_that_was_replaced_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "callers.db"
+    ledger = created(path)
+    created(tmp_path / "other.db").close()
+    (tmp_path / "other.db").rename(path)
+    with pytest.raises(LedgerUnavailable, match="it was deleted or replaced"):
+        ledger.counted("f1")
+    ledger.close()
+
+
+MOUNTS = """\
+27 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+40 27 0:40 / /srv rw,relatime shared:1 - nfs4 server:/srv rw
+41 40 0:41 / /srv/my\\040disk rw,relatime - xfs /dev/vdb rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/var/callers.db", "ext4"), ("/srv/callers.db", "nfs4"), ("/srv/my disk/callers.db", "xfs"), ("/srv2/x", "ext4")],
+)
+def test_the_file_system_of_a_file_is_known(tmp_path: Path, path: str, kind: str) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(MOUNTS)
+
+    assert file_system(Path(path), str(mounts)) == kind
+    assert file_system(Path(path), str(tmp_path / "missing")) == ""
+
+
+def test_a_network_file_system_is_refused_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "file_system", lambda _: "nfs4")
+    with pytest.raises(LedgerUnavailable, match=r"nfs4 cannot share memory .* put the ledger on a local disk, or into"):
+        created(tmp_path / "callers.db")
+
+
+def test_a_full_disk_is_named_and_nothing_is_lost_once_there_is_room(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk"):
+        path = tmp_path / "disk" / "callers.db"
+        filler = path.with_name("filler")
+        filler.write_bytes(bytes(60 << 10))
+        ledger = Ledger(SqliteFile(path))
+        with pytest.raises(LedgerUnavailable, match=r"callers\.db: (database or disk is full|disk I/O error)"):
+            ledger.open()
+        ledger.close()
+
+
+def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
+    with read_only(tmp_path / "disk"), pytest.raises(LedgerUnavailable, match=r"callers\.db: "):
+        created(tmp_path / "disk" / "callers.db")

@@ -1,11 +1,11 @@
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.support.by_hand import ByHand, by_hand
-from tests.support.ledgers import Connect, connections
-from tests.support.postgresql import Postgresql, postgresql
+from tests.support.ledgers import address, connect, server
+
+__all__ = ["address", "connect", "server"]
 
 
 @pytest.fixture(scope="module")
@@ -18,16 +18,3 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ByHand]:
 def hands(shared: ByHand) -> Iterator[ByHand]:
     yield shared
     shared.settle()
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[Postgresql]:
-    with postgresql() as running:
-        yield running
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connect]:
-    is_file = request.param == "sqlite"
-    with connections(tmp_path / "callers.db" if is_file else request.getfixturevalue("server").new_database()) as made:
-        yield made

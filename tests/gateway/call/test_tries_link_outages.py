@@ -15,7 +15,7 @@ from proxy.callers.ledger.sqlite import SqliteFile
 from proxy.gateway.call import shared_tries, tries_link, tries_threads
 from tests.support.fleet import Process, ends, fleet, happens
 from tests.support.ledgers import Connect, connections
-from tests.support.postgresql import stopped_postgresql
+from tests.support.postgresql import initialized
 from tests.support.waiting import PATIENCE
 
 
@@ -77,7 +77,7 @@ def test_a_server_that_is_stopped_fails_no_call_and_is_caught_up_with(
                 assert await retry.delivers() == "10"
                 await played.is_empty()
 
-    with stopped_postgresql() as cluster, connections(cluster.address()) as connect:
+    with initialized() as cluster, connections(cluster.address()) as connect:
         asyncio.run(scenario(connect, cluster.started()))
     lines = capfd.readouterr().err.splitlines()
     assert [line for line in lines if "internal error" in line] == []
@@ -100,7 +100,7 @@ def test_a_retry_that_waits_for_a_try_elsewhere_does_not_wait_for_the_ledger() -
                 assert await retry.delivers() is None
                 assert other.metrics.unshared == 1
 
-    with stopped_postgresql() as cluster, connections(cluster.address()) as connect:
+    with initialized() as cluster, connections(cluster.address()) as connect:
         asyncio.run(scenario(connect, cluster.started()))
 
 
@@ -126,7 +126,7 @@ def test_nobody_is_taken_for_dead_because_the_ledger_was_away(monkeypatch: pytes
                 assert await retry.delivers() == "7"
                 await played.is_empty()
 
-    with stopped_postgresql() as cluster, connections(cluster.address()) as connect:
+    with initialized() as cluster, connections(cluster.address()) as connect:
         asyncio.run(scenario(connect, cluster.started()))
 
 
