@@ -13,7 +13,6 @@ OF_THEIR_OWN = {"bench", "clients", "contract", "deploy", "fuzz", "soak", "suppo
 """Folders of tests that mirror no folder of `proxy/`."""
 
 WITHOUT_TESTS = {
-    "callers/ledger/database.py": "protocols and exceptions",
     "commands/status.py": "an enum and an exception",
     "gateway/head.py": "a record without behaviour",
 }
