@@ -44,7 +44,7 @@ def test_what_a_damaged_archive_lacks_is_counted_from_its_backup(run: Run, addre
     archive, backup = tmp_path / "old.jsonl.gz", tmp_path / "old.jsonl"
     backup.write_bytes(log(*nightly(50, 1)))
     os.utime(backup, (1_000_000_000, 1_000_000_000))
-    archive.write_bytes(gzip.compress(backup.read_bytes())[:-200])
+    archive.write_bytes(gzip.compress(backup.read_bytes(), 0)[:-2000])
     for file in (archive, backup, archive, backup):
         assert run("ledger", "import", "--ledger", address, str(file)).status == 0
     assert stored_calls(address) == 50
