@@ -4,6 +4,8 @@ import contextlib
 import json
 import socket
 import struct
+import threading
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, NamedTuple, Self
 
 from tests.support.waiting import PATIENCE
@@ -198,3 +200,28 @@ class Wire:
     def reset(self) -> None:
         reset_on_close(self.socket)
         Wire.close(self)  # whatever a subclass says before it closes
+
+
+@contextlib.contextmanager
+def dripping(slow: Iterable[socket.socket], pause: float = 0.1) -> Iterator[None]:
+    """Send each a byte now and then while the block runs.
+
+    Args:
+        slow: the connections.
+        pause: seconds between two bytes.
+    """
+    enough = threading.Event()
+
+    def drip() -> None:
+        while not enough.wait(pause):
+            for connection in slow:
+                with contextlib.suppress(OSError):
+                    connection.send(b"1")
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        thread.join()

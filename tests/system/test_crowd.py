@@ -25,7 +25,7 @@ from tests.support.serving import Serving, serving
 from tests.support.sockets import links
 from tests.support.upstream import Upstream, held
 from tests.support.waiting import until
-from tests.support.wire import Answer, Wire, read_answer
+from tests.support.wire import Answer, Wire, dripping, read_answer
 from tests.support.workers import workers
 
 CURRENT = "/repos/acme/shop/cicd/runs"
@@ -145,26 +145,6 @@ def test_five_hundred_slow_connections_keep_nobody_waiting(upstream: Upstream, t
             assert [crowding.proxy.call(CURRENT, None, method="GET").status for _ in range(50)] == [200] * 50
             assert not answered(slow)  # they have been there all the while
         assert len(crowding.proxy.records()) == 50
-
-
-@contextlib.contextmanager
-def dripping(slow: list[socket.socket]) -> Iterator[None]:
-    """Send each a byte now and then while the block runs."""
-    enough = threading.Event()
-
-    def drip() -> None:
-        while not enough.wait(0.1):
-            for connection in slow:
-                with contextlib.suppress(OSError):
-                    connection.send(b"1")
-
-    thread = threading.Thread(target=drip)
-    thread.start()
-    try:
-        yield
-    finally:
-        enough.set()
-        thread.join()
 
 
 def answered(callers: list[socket.socket]) -> list[int]:

@@ -41,7 +41,7 @@ def lost_calls(lives: Iterable[Life], now: datetime, silence: Callable[[datetime
     if not recent:
         return None
     last = max(moment for _, moment in recent)
-    safe_at = now + timedelta(seconds=UNKNOWN_RETIRED_AFTER - silence(last))
+    safe_at = _retired_at(silence(last), now)
     reason = (
         f"{pluralize(sum(recent.values()), 'call')} left no record, since the log could not be written; the last before"
         f" {minute(last)}, so this matters until {day(safe_at)}"
@@ -61,8 +61,13 @@ def unreadable_parts(unreadable: Unreadable, now: datetime, silence: Callable[[d
     if not days:
         return None
     last = max(_by(found, now) for found in days)
-    safe_at = now + timedelta(seconds=UNKNOWN_RETIRED_AFTER - silence(last))
+    safe_at = _retired_at(silence(last), now)
     return Doubt(_cannot_be_read(days, last, safe_at), last, safe_at)
+
+
+def _retired_at(silence: float, now: datetime) -> datetime:
+    """When somebody unknown is retired who has been silent for so many seconds."""
+    return now + timedelta(seconds=UNKNOWN_RETIRED_AFTER - silence)
 
 
 def _by(found: UnreadableDay, now: datetime) -> datetime:

@@ -3,6 +3,7 @@
 import re
 
 from proxy.callers.identity import Caller
+from proxy.gateway.call.named import Named
 from proxy.output.diagnostics import log
 from proxy.output.formatting import shortened
 from proxy.withdrawn import endpoints
@@ -25,7 +26,7 @@ class Slashes:
     """Warns about each such tool once."""
 
     def __init__(self) -> None:
-        self._named: set[str] = set()
+        self._named = Named(MAX_NAMED)
 
     def name(self, caller: Caller, call: str) -> None:
         """Warn about a caller, unless that was done before.
@@ -34,9 +35,8 @@ class Slashes:
             caller: who it is.
             call: method and path.
         """
-        if caller.name in self._named or len(self._named) >= MAX_NAMED:
+        if not self._named.is_new(caller):
             return
-        self._named.add(caller.name)
         log.warning(
             "base_url_ends_in_slash",
             caller=shortened(caller.name),

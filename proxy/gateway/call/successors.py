@@ -1,6 +1,7 @@
 """Tells the operator of callers whose token was rotated while a freeze is in force."""
 
 from proxy.callers.identity import Caller
+from proxy.gateway.call.named import Named
 from proxy.output.diagnostics import log
 from proxy.output.formatting import shortened
 
@@ -12,7 +13,7 @@ class Successors:
     """Names each such caller once."""
 
     def __init__(self) -> None:
-        self._named: set[str] = set()
+        self._named = Named(MAX_NAMED)
 
     def name(self, caller: Caller, predecessor: str) -> None:
         """Name a caller that the service has accepted, unless that was done before.
@@ -21,9 +22,8 @@ class Successors:
             caller: who it is.
             predecessor: the caller from before the freeze that it succeeds.
         """
-        if caller.name in self._named or len(self._named) >= MAX_NAMED:
+        if not self._named.is_new(caller):
             return
-        self._named.add(caller.name)
         log.warning(
             "successor_let_through",
             caller=shortened(caller.name),

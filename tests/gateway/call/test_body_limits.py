@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import gc
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from tests.support.proxy import HEAD, proxy_for, watched
 from tests.support.scrape import Scrape
 from tests.support.upstream import Upstream
 from tests.support.waiting import until
-from tests.support.wire import Wire
+from tests.support.wire import Wire, dripping
 
 UPLOAD = b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
 
@@ -60,18 +59,8 @@ def test_a_body_that_is_slower_than_the_rate_is_408_though_it_never_pauses(
     monkeypatch.setattr(exchange, "RATE_GRACE", 0.2)
     with watched(upstream.url, tmp_path) as (proxy, admin), Wire(proxy.connect()) as slow:
         slow.send(UPLOAD % 100_000)
-        ended = threading.Event()
-
-        def drip() -> None:
-            with contextlib.suppress(OSError):
-                while not ended.wait(0.02):
-                    slow.send(b"1")
-
-        dripping = threading.Thread(target=drip)
-        dripping.start()
-        head, body = slow.answer()
-        ended.set()
-        dripping.join()
+        with dripping([slow.socket], 0.02):
+            head, body = slow.answer()
         assert (head.status, b"bytes a second" in body) == (408, True)
         assert Scrape(admin).value("refusals_total", limit="body_rate") == 1
     assert upstream.connections == 0

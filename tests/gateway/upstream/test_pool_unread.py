@@ -1,7 +1,5 @@
 """Callers that do not read their answers, or drip their bodies, cannot keep all connections from others."""
 
-import contextlib
-import threading
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ from tests.support import waiting
 from tests.support.proxy import watched
 from tests.support.scrape import Scrape
 from tests.support.upstream import Upstream
-from tests.support.wire import Wire
+from tests.support.wire import Wire, dripping
 
 UPLOAD = b"PUT /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n" + bytes(FORWARDED_FROM)
 
@@ -51,17 +49,7 @@ def test_an_upload_that_drips_is_408_while_another_call_waits(
     ):
         slow.send(UPLOAD)
         waiting.until(lambda: upstream.begun)
-        ended = threading.Event()
-
-        def drip() -> None:
-            with contextlib.suppress(OSError):
-                while not ended.wait(0.02):
-                    slow.send(b"1")
-
-        dripping = threading.Thread(target=drip)
-        dripping.start()
-        assert proxy.call("/x").status == 200
-        assert slow.answer()[0].status == 408
-        ended.set()
-        dripping.join()
+        with dripping([slow.socket], 0.02):
+            assert proxy.call("/x").status == 200
+            assert slow.answer()[0].status == 408
         assert Scrape(admin).value("refusals_total", limit="upstream_connections") == 1
