@@ -9,10 +9,11 @@ import pytest
 
 from tests.deploy.engine import Engine
 from tests.deploy.vector import Vector
+from tests.support.ledgers import server
 from tests.support.paths import ROOT
 from tests.system.conftest import month
 
-__all__ = ["month"]
+__all__ = ["month", "server"]
 
 
 @pytest.fixture(scope="session")

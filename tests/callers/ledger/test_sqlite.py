@@ -188,10 +188,13 @@ def open_files() -> list[str]:
 
 def test_a_large_query_needs_no_folder_for_temporary_files(tmp_path: Path) -> None:
     created(path := tmp_path / "callers.db").close()
-    many = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 50000)"
+    query = (
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 50000)"
+        " SELECT hex(randomblob(64)) AS text FROM n ORDER BY text"
+    )
     with SqliteFile(path, is_readonly=True).transaction(writes=False) as transaction:
-        rows = iter(transaction.fetch(f"{many} SELECT hex(randomblob(64)) AS text FROM n ORDER BY text"))
-        next(rows)
+        found = iter(transaction.fetch(query))
+        next(found)
         files = open_files()
 
     assert str(path) in files
