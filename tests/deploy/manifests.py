@@ -113,7 +113,7 @@ def _kubectl_minor() -> int:
 
 def monitor() -> Object:
     """The PodMonitor, which is not among them."""
-    return dict(yaml.safe_load((FOLDER / "base" / "podmonitor.yaml").read_text()))
+    return dict(yaml.safe_load((FOLDER / "podmonitor.yaml").read_text()))
 
 
 def blocks(language: str) -> list[str]:
