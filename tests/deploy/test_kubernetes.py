@@ -220,9 +220,8 @@ def test_memory_has_room_for_the_calls_under_way(manifests: Manifests, settings:
 
 def allowed(manifests: Manifests, direction: str, peers: str) -> dict[str, Any]:
     """Who may be spoken with, by port: what one policy allows is allowed."""
-    policies = [each["spec"] for each in manifests.of("NetworkPolicy")]
-    assert direction.capitalize() in policies[0]["policyTypes"]
-    rules = [rule for policy in policies for rule in policy.get(direction, [])]
+    assert direction.capitalize() in manifests.spec("NetworkPolicy", "trigger-shim")["policyTypes"]
+    rules = [rule for each in manifests.of("NetworkPolicy") for rule in each["spec"].get(direction, [])]
     return {f"{port['port']}/{port['protocol']}": rule.get(peers) for rule in rules for port in rule["ports"]}
 
 
