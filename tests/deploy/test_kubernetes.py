@@ -26,7 +26,7 @@ from tests.deploy.tools import DEPLOY
 from tests.support.paths import ROOT
 from tests.support.programs import program
 
-[ADDRESS] = blocks("")
+[ADDRESS] = blocks("text")
 BENCHMARKS = ROOT / "tests" / "bench" / "README.md"
 
 
