@@ -63,7 +63,7 @@ class State(enum.Enum):
 
 
 class Keeper:
-    """Feeds the ledger each second, and after a failure ever more rarely.
+    """Feeds the ledger each second, at once after a quiet second, and after a failure ever more rarely.
 
     Args:
         ledger: is opened before the first pass, and closed after the last.
@@ -85,25 +85,34 @@ class Keeper:
         self.state = State.IDLE
         self._ledger, self._feeder, self._on_pass, self._maintain = ledger, feeder, on_pass, maintain
         self._is_open = False
-        self._stop = threading.Event()
+        self._stop, self._news = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
 
+    def wake(self) -> None:
+        """Note that a line was written."""
+        if not self._news.is_set():  # which is faster
+            self._news.set()
+
     def close(self) -> None:
         """Count what was written so far, and end. Waits no longer than a few seconds for the database."""
         self._stop.set()
+        self._news.set()
         if self._thread.is_alive():
             self._thread.join(_FLUSH)
 
     def _run(self) -> None:
         pause = 0.0
-        while not self._stop.wait(pause):
+        while not self._stop.is_set():
+            was_quiet = not self._news.is_set()
+            self._news.clear()
             self._pass()
             is_failing = self.state is State.UNAVAILABLE
             pause = min(max(2 * pause, INTERVAL), _LONGEST_PAUSE) if is_failing else _spread(INTERVAL)
+            (self._news if was_quiet and not is_failing else self._stop).wait(pause)
         deadline = time.monotonic() + _TURN
         while not self._pass() and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -136,6 +136,9 @@ def test_a_ledger_that_is_away_is_asked_ever_more_rarely(tmp_path: Path, monkeyp
     class Waiting(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
             waits.append(timeout or 0.0)
+            return self.is_set()
+
+        def is_set(self) -> bool:
             return len(waits) > 8
 
     monkeypatch.setattr(keeper, "INTERVAL", 1.0)
@@ -146,7 +149,7 @@ def test_a_ledger_that_is_away_is_asked_ever_more_rarely(tmp_path: Path, monkeyp
     made = Keeper(Ledger(SqliteFile(tmp_path / "callers.db")), feeder, lambda *_: None)
     made._run()
 
-    assert waits == [0, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert waits == [1, 2, 4, 8, 16, 30, 30, 30, 30]
 
 
 def test_processes_do_not_all_write_at_the_same_time() -> None:
@@ -167,3 +170,28 @@ def test_a_database_that_hangs_does_not_keep_the_process(tmp_path: Path, monkeyp
     assert not feeder.is_closed
     feeder.hangs.set()
     until(lambda: feeder.is_closed)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_line_after_a_quiet_time_is_counted_at_once(tmp_path: Path) -> None:
+    feeder = Feeder()
+    with keeping(feeder, tmp_path) as kept:
+        until(lambda: feeder.fed == 1)
+        kept.wake()
+        until(lambda: feeder.fed == 2)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_line_soon_after_another_is_counted_with_those_that_follow(tmp_path: Path) -> None:
+    feeder = Feeder()
+    with keeping(feeder, tmp_path) as kept:
+        until(lambda: feeder.fed == 1)
+        kept.wake()
+        until(lambda: feeder.fed == 2)
+        kept.wake()
+    assert feeder.fed == 3  # at the end
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "INTERVAL", 600)
