@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands.running import run
 from tests.deploy.engine import Engine
 from tests.deploy.vector import Vector
 from tests.support.paths import ROOT
 from tests.system.conftest import month
 
-__all__ = ["month"]
+__all__ = ["month", "run"]
 
 
 @pytest.fixture(scope="session")
