@@ -147,7 +147,7 @@ class Stage(NamedTuple):
 
     def calls_of(self, caller: str) -> int:
         """The number of calls of a caller who has been there from the first day on."""
-        return DAYS + sum(record["caller"] == caller for record in self._records())
+        return DAYS + len([record for record in self._records() if record["caller"] == caller])
 
     def _records(self) -> list[dict[str, Any]]:
         return self.one.proxy.records() + self.other.proxy.records()
