@@ -150,13 +150,30 @@ PROMETHEUS = Made(
     hooks=('mkdir "$1/prometheus"', 'chown 65534:65534 "$1/prometheus"'),
     changes=('ENTRYPOINT ["/usr/bin/prometheus"]', "USER 65534"),
 )
+NGINX = Made(
+    "extract",
+    "base-files,nginx-light",
+    hooks=('ln -sf /dev/stderr "$1/var/log/nginx/error.log"',),
+    changes=('ENTRYPOINT ["/usr/sbin/nginx", "-g", "daemon off;"]',),
+)
+POSTGRESQL = Made(
+    "extract",
+    "base-files,coreutils,dash,postgresql-17",
+    hooks=(
+        'mkdir -p "$1/var/lib/postgresql/data" "$1/docker-entrypoint-initdb.d"',
+        'chown 999:999 "$1/var/lib/postgresql/data"',
+        'echo "postgres:x:999:999::/var/lib/postgresql:/bin/sh" >"$1/etc/passwd"',
+        f"upload {Path(__file__).with_name('postgresql-entrypoint')} /entrypoint",
+    ),
+    changes=('ENTRYPOINT ["/bin/sh", "/entrypoint"]', "STOPSIGNAL SIGINT"),
+)
 NETWORK = """
 [network]
 network_backend = "netavark"
 network_config_dir = "{folder}/networks"
 """
 HELPERS = Path("/usr/lib/podman")
-UNREACHABLE = 'trigger_shim_calls_total{outcome="unreachable"} == 1'
+UNREACHABLE = 'trigger_shim_calls_total{outcome="unreachable"} > 0'
 STAYS = "ip link set lo up && echo && exec cat"
 
 
@@ -171,6 +188,7 @@ class Composed:
 
     def __init__(self, engine: Engine, file: Path, inside: int) -> None:
         docker = program("docker-compose")
+        self._folder = file.parent
         self._compose = [docker, "--project-name=trigger-shim", f"--file={file}"]
         self._enter = ["nsenter", f"--target={inside}", "--mount", "--net"]
         self._podman = engine.podman
@@ -199,9 +217,21 @@ class Composed:
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
 
+    def works(self, *arguments: str) -> bool:
+        """Whether a command of docker-compose works."""
+        return self._run(*self._compose, *arguments).returncode == 0
+
+    def listens(self, address: str, port: int) -> bool:
+        """Whether a connection can be made."""
+        return self._run("nc", "-z", "-w", "2", address, str(port)).returncode == 0
+
     def ask(self, url: str, *options: str) -> str:
         """What there is at a URL; nothing where nobody answers."""
         return self._run("curl", "--silent", "--max-time", "20", *options, url).stdout
+
+    def secret(self, name: str) -> str:
+        """What make-secrets has made."""
+        return (self._folder / "secrets" / name).read_text().strip()
 
     def outside(self) -> str:
         """An address of the namespace that is not loopback."""
@@ -216,15 +246,19 @@ class Composed:
 
 @pytest.fixture
 def composed(engine: Engine, tmp_path: Path) -> Iterator[Composed]:
-    """Ready to run, with Debian's Prometheus in its place, and no way to anywhere."""
-    for helper in ("netavark", "aardvark-dns"):
-        program(str(HELPERS / helper))
-    engine.make(SERVICES["prometheus"]["image"], PROMETHEUS)
+    """Ready to run, with Debian's programs in the places of the published images, and no way to anywhere."""
+    for helper in (str(HELPERS / "netavark"), str(HELPERS / "aardvark-dns"), "nc"):
+        program(helper)
+    for name, made in (("prometheus", PROMETHEUS), ("nginx", NGINX), ("postgresql", POSTGRESQL)):
+        engine.make(SERVICES[name]["image"], made)
     deploy = Path(shutil.copytree(ROOT / "deploy", tmp_path / "deploy"))
     tmp_path.chmod(0o755)
     folder = deploy / FOLDER.name
-    # This docker-compose does not know the first line yet; and podman wants to be told that the image is here.
+    subprocess.run([folder / "make-secrets"], check=True)
+    # This docker-compose does not know the first line yet; podman wants to be told that the image is here, and needs
+    # systemd to look at the health of a container by itself.
     changes = {"name: trigger-shim\n": "", f"image: {IMAGE}": f"image: localhost/{IMAGE}"}
+    changes["condition: service_healthy"] = "condition: service_started"
     (folder / "compose.yaml").write_text(adapted(FOLDER / "compose.yaml", changes))
     settings = folder / "trigger-shim" / "config.yaml"
     settings.write_text(settings.read_text() + 'upstream: {url: "http://127.0.0.1:9"}\n')
@@ -237,19 +271,43 @@ def composed(engine: Engine, tmp_path: Path) -> Iterator[Composed]:
 
 
 def test_together_they_work(composed: Composed) -> None:
-    with composed.up("proxy", "prometheus"):
-        until(lambda: composed.ask("http://127.0.0.1:9901/readyz") == "ready\n")
-        answer = composed.ask(f"http://127.0.0.1:8080{TRIGGER}", "--data", "{}")
-        assert json.loads(answer)["error_code"] == "UpstreamUnreachable"
-        query = f"query?query={quote(UNREACHABLE)}"
-        until(lambda: _prometheus(composed, query).get("result"))
+    healthy = ["exec", "-T", "postgresql", *SERVICES["postgresql"]["healthcheck"]["test"][1:]]
+    with composed.up("postgresql"):
+        until(lambda: composed.works(*healthy))
+        composed.compose("up", "--detach", "--no-build", "nginx", "prometheus")
+        until(lambda: all(composed.ask(f"http://127.0.0.1:{port}/readyz") == "ready\n" for port in (9901, 9902)))
+        for _ in range(4):
+            assert trigger(composed)["error_code"] == "UpstreamUnreachable"
+        until(lambda: len(_prometheus(composed, f"query?query={quote(UNREACHABLE)}").get("result", [])) == 2)
         assert sum(len(group["rules"]) for group in _prometheus(composed, "rules")["groups"]) > 0
-        composed.compose("exec", "-T", "proxy", "trigger-shim", "health")
-        report = composed.compose("exec", "-T", "proxy", "trigger-shim", "callers", "--format", "json")
-        assert json.loads(report)["read"]["calls"] == 1
+        for name in PROXIES:
+            composed.compose("exec", "-T", name, "trigger-shim", "health")
+            until(lambda name=name: calls(composed, name) == 4)  # type: ignore[misc]
+
+        composed.compose("kill", "proxy-2")
+        for _ in range(4):
+            assert trigger(composed)["error_code"] == "UpstreamUnreachable"
+        until(lambda: calls(composed, "proxy-1") == 8)
+
+        lead = composed.secret("lead").replace("127.0.0.1", "postgresql")
+        assert calls(composed, "proxy-1", "--ledger", lead) == 8
+        psql = ("exec", "-T", "postgresql", "/usr/lib/postgresql/17/bin/psql")
+        assert composed.works(*psql, composed.secret("lead"), "--command", "SELECT id FROM keys")
+        assert not composed.works(*psql, composed.secret("lead"), "--command", "SELECT value FROM secrets")
+        assert not composed.works(*psql, composed.secret("lead").replace("@", "x@"), "--command", "SELECT 1")
         outside = composed.outside()
-        found = {port: composed.ask(f"http://{outside}:{port}/-/readyz") for port in (8080, 9901, 9090)}
-    assert found == {8080: "ready\n", 9901: "", 9090: ""}
+        open_ports = [port for port in (8080, 9901, 9902, 9090, 5432) if composed.listens(outside, port)]
+    assert open_ports == [8080]
+
+
+def trigger(composed: Composed) -> dict[str, Any]:
+    return dict(json.loads(composed.ask(f"http://127.0.0.1:8080{TRIGGER}", "--data", "{}")))
+
+
+def calls(composed: Composed, proxy: str, *options: str) -> int:
+    """The number of calls in the report. They had no token, and came by nginx from the gateway of the network."""
+    ran = composed.compose("exec", "-T", proxy, "trigger-shim", "callers", "--format", "json", *options)
+    return sum(row["calls"] for row in json.loads(ran)["strangers"])
 
 
 def _prometheus(composed: Composed, what: str) -> dict[str, Any]:
