@@ -31,9 +31,9 @@ UPGRADES: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE unreadable (day INTEGER PRIMARY KEY, count BIGINT NOT NULL, last BIGINT, places TEXT NOT NULL)",
         # What only the proxies may read: the key of the fingerprints. Whoever sets up roles creates it before them.
         "CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-        # How far each file of the caller log is counted. The ID is a digest of its first line.
-        "CREATE TABLE files (id TEXT PRIMARY KEY, name TEXT NOT NULL, position BIGINT NOT NULL,"
-        " lines BIGINT NOT NULL, counted BIGINT NOT NULL)",
+        # How far each file of the caller log is counted (`ledger.Progress`). `marks` and `torn` are JSON.
+        "CREATE TABLE files (id TEXT PRIMARY KEY, name TEXT NOT NULL, position BIGINT NOT NULL, lines BIGINT NOT NULL,"
+        " counted BIGINT NOT NULL, marks TEXT NOT NULL, torn TEXT NOT NULL)",
         # Calls whose callers may be gone, see `tries`. Their times are by the clock of the database.
         "CREATE TABLE tries (id BIGINT PRIMARY KEY, key TEXT NOT NULL, published BIGINT NOT NULL,"
         " expires BIGINT NOT NULL, owner TEXT, waits INTEGER NOT NULL, claimant TEXT, run TEXT)",

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from proxy.callers.ledger.database import LedgerUnavailable
-from proxy.callers.ledger.ledger import Counted, CountedMeanwhile, Ledger, Progress
+from proxy.callers.ledger.ledger import Ledger
+from proxy.callers.ledger.tables.files import Counted, CountedMeanwhile, Progress
 from proxy.callers.log.lives import Lives
 from proxy.callers.log.unreadable import Unreadable
 from proxy.callers.record import CallRecord, Heartbeat
@@ -46,8 +47,8 @@ def test_a_part_of_the_log_is_counted_once(connect: Connect) -> None:
         other.add(counted(call(NOW)), progress=Progress("f1", "callers.jsonl", 0, 900, NOW))
     other.add(counted(call(NOW)), progress=Progress("f1", "callers.jsonl.1", 700, 900, NOW + DAY, 2))
 
-    assert one.counted("f1") == Counted(900, 2, NOW + DAY)
-    assert one.counted("f2").position == 0
+    assert one.counted("f1") == Counted(900, 2, NOW + DAY, [])
+    assert one.counted("f2") is None
     assert calls_by_caller(one) == {"nightly": 2}
 
 

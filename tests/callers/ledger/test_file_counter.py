@@ -1,0 +1,192 @@
+import bz2
+import gzip
+import itertools
+import os
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.callers.ledger.file_counter import FileCounter
+from proxy.callers.ledger.ledger import Ledger
+from proxy.callers.log.copies import without_copies
+from tests.callers.ledger.reading import opened
+from tests.callers.lines import DAY, NOW, call, log
+from tests.support.ledgers import Connect, calls_by_caller
+
+
+def clock() -> Any:
+    return NOW + DAY
+
+
+def lines(*numbers: int, host: str = "") -> bytes:
+    second = timedelta(seconds=1)
+    return log(*(call(NOW + number * second, f"{host}c{number}", request_id=f"{host}r{number}") for number in numbers))
+
+
+def once(*numbers: int) -> dict[str, int]:
+    return {f"c{number}": 1 for number in numbers}
+
+
+def unreadable(ledger: Ledger) -> dict[int | None, int]:
+    with ledger.content() as content:
+        return {day: found.count for day, found in content.unreadable().days.items()}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "callers.jsonl"
+
+
+@pytest.fixture
+def ledger(connect: Connect) -> Ledger:
+    return opened(connect)
+
+
+def test_two_that_count_the_same_part_count_it_once(path: Path, ledger: Ledger, connect: Connect) -> None:
+    path.write_bytes(lines(0, 1, 2))
+    one, other = FileCounter(ledger, clock), FileCounter(opened(connect), clock)
+    one.count(str(path), grows=True)
+    other.count(str(path), grows=True)
+    path.write_bytes(lines(0, 1, 2, 3, 4))
+    assert other.count(str(path), grows=True) == 2
+    assert one.count(str(path), grows=True) == 0
+    path.write_bytes(lines(0, 1, 2, 3, 4, 5))
+    assert one.count(str(path), grows=True) == 1
+
+    assert calls_by_caller(ledger) == once(0, 1, 2, 3, 4, 5)
+
+
+PACKED = [pytest.param(bytes, id="plain"), pytest.param(gzip.compress, id="gzip"), pytest.param(bz2.compress, id="bz2")]
+
+
+@pytest.mark.parametrize("pack", PACKED)
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("cut", [1, 60, 300])
+def test_a_copy_that_ends_within_a_line_is_a_doubt_until_the_whole_log_is_counted(
+    path: Path, ledger: Ledger, pack: Callable[[bytes], bytes], times: int, cut: int
+) -> None:
+    whole = lines(0, 1, 2)
+    path.write_bytes(pack(whole[:-cut]))
+    for _ in range(times):
+        FileCounter(ledger, clock).count(str(path))
+    complete = cut == 1  # only the newline is missing
+    assert calls_by_caller(ledger) == once(0, 1, 2) if complete else once(0, 1)
+    assert sum(unreadable(ledger).values()) == (0 if complete else 1)
+
+    path.write_bytes(pack(whole))
+    assert FileCounter(ledger, clock).count(str(path)) == (0 if complete else 1)
+    path.write_bytes(pack(whole[:-cut]))
+    assert FileCounter(ledger, clock).count(str(path)) == 0
+
+    assert calls_by_caller(ledger) == once(0, 1, 2)
+    assert unreadable(ledger) == {}
+
+
+def test_the_shorter_copy_does_not_settle_the_doubt_about_the_end(path: Path, ledger: Ledger) -> None:
+    whole = lines(0, 1, 2)
+    for content in (whole[:-50], lines(0, 1), lines(0)):
+        path.write_bytes(content)
+        FileCounter(ledger, clock).count(str(path))
+
+    assert sum(unreadable(ledger).values()) == 1
+
+
+def test_a_damaged_copy_is_a_doubt_until_the_whole_log_is_counted(path: Path, ledger: Ledger) -> None:
+    whole = gzip.compress(lines(*range(300)))
+    path.write_bytes(whole[:-30])
+    for _ in range(2):
+        FileCounter(ledger, clock).count(str(path))
+    assert 100 < len(calls_by_caller(ledger)) < 300
+    assert sum(unreadable(ledger).values()) == 1
+
+    path.write_bytes(whole)
+    FileCounter(ledger, clock).count(str(path))
+
+    assert calls_by_caller(ledger) == once(*range(300))
+    assert unreadable(ledger) == {}
+
+
+def test_a_machine_and_its_copy_are_counted_apart_from_where_they_differ(
+    tmp_path: Path, ledger: Ledger, connect: Connect
+) -> None:
+    paths = {host: tmp_path / f"{host}.jsonl" for host in "ab"}
+    begin = lines(0, 1, 2, 3)
+    paths["a"].write_bytes(begin)
+    FileCounter(ledger, clock).count(str(paths["a"]), grows=True)
+    shutil.copy(paths["a"], paths["b"])
+    for number in range(4, 9):
+        for host, path in paths.items():
+            with path.open("ab") as file:
+                file.write(lines(number, host=host))
+            FileCounter(opened(connect), clock).count(str(path), grows=True)
+
+    later = {f"{host}c{number}": 1 for host in "ab" for number in range(4, 9)}
+    assert calls_by_caller(ledger) == once(0, 1, 2, 3) | later
+
+
+@pytest.mark.parametrize("pack", PACKED)
+@pytest.mark.parametrize("grows", [True, False])
+def test_a_log_that_goes_on_differently_after_a_restore_loses_nothing(
+    path: Path, ledger: Ledger, pack: Callable[[bytes], bytes], grows: bool
+) -> None:
+    """After a loss of power, too: what the disk did not have yet is gone, and others have the ledger."""
+    said: list[str] = []
+    for end in range(1, 41):
+        path.write_bytes(lines(*range(end)))
+        FileCounter(ledger, clock).count(str(path), grows=True)
+    restored = lines(*range(30)) + lines(*range(100, 130))
+    for content in (restored, restored + lines(130)):
+        path.write_bytes(content if grows else pack(content))
+        FileCounter(ledger, clock, said.append).count(str(path), grows=grows)
+
+    found = calls_by_caller(ledger)
+    assert set(found) == set(once(*range(40), *range(100, 131)))
+    twice = {int(name[1:]) for name, calls in found.items() if calls == 2}
+    assert twice <= set(range(10, 30))  # about as many as were lost, which are ten
+    assert max(found.values()) <= 2
+    [text] = said
+    assert text.startswith(f"{path} begins as a log that is counted, and goes on differently from byte ")
+
+
+def test_a_log_that_is_shorter_than_it_was_is_not_taken_for_a_copy_while_it_grows(path: Path, ledger: Ledger) -> None:
+    path.write_bytes(lines(*range(10)))
+    FileCounter(ledger, clock).count(str(path), grows=True)
+    path.write_bytes(lines(*range(5)) + lines(100))
+    FileCounter(ledger, clock).count(str(path), grows=True)
+
+    assert calls_by_caller(ledger)["c100"] == 1
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=str)
+def test_what_logs_share_that_are_counted_together_is_counted_once(
+    tmp_path: Path, ledger: Ledger, order: tuple[int, ...]
+) -> None:
+    contents = [lines(0, 1, 2, 3, 4, 5), lines(0, 1, 7), lines(0, 1, 2, 8, 9), lines(0, 1, 2, 3)]
+    paths = [tmp_path / str(number) for number in order]
+    for path, number in zip(paths, order, strict=True):
+        path.write_bytes(contents[number])
+    for _ in range(2):
+        for log_file in without_copies(map(str, paths), lambda _: None):
+            FileCounter(ledger, clock).count(log_file.path, skip=log_file.skip)
+
+    assert calls_by_caller(ledger) == once(0, 1, 2, 3, 4, 5, 7, 8, 9)
+
+
+def test_a_rotated_log_of_a_copied_machine_is_counted_to_its_end(tmp_path: Path, ledger: Ledger) -> None:
+    one, other = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    one.write_bytes(lines(0, 5))
+    FileCounter(ledger, clock).count(str(one), grows=True)
+    other.write_bytes(lines(0) + lines(3, 4, host="b"))
+    FileCounter(ledger, clock).count(str(other), grows=True)
+    other.write_bytes(lines(0) + lines(3, 4, 5, host="b"))
+    changed = (clock() + DAY / 2).timestamp()  # after it was counted, and before the other one was
+    os.utime(other, (changed, changed))
+    one.write_bytes(lines(0, 5, 6))
+    FileCounter(ledger, lambda: clock() + DAY).count(str(one), grows=True)
+    FileCounter(ledger, lambda: clock() + DAY, is_live=True).count(str(other))
+
+    assert calls_by_caller(ledger) == {"c0": 2, "c5": 1, "c6": 1, "bc3": 1, "bc4": 1, "bc5": 1}
