@@ -101,9 +101,9 @@ soak-strangers: install ## only its last part: what callers without a token can 
 
 lock: install ## renew the locked versions from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  --upgrade pyproject.toml -o deploy/requirements.txt
+	  --upgrade --extra postgresql pyproject.toml -o deploy/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  --upgrade --group dev --constraint deploy/requirements.txt pyproject.toml -o tests/requirements.txt
+	  --upgrade --group dev --extra postgresql --constraint deploy/requirements.txt pyproject.toml -o tests/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --upgrade --group build --constraint tests/requirements.txt -o deploy/container/build-requirements.txt
 

@@ -38,9 +38,12 @@ def test_each_report_reads_the_ledger(run: Run, address: str, tmp_path: Path, re
 
 def test_check_reads_the_ledger(run: Run, address: str, tmp_path: Path) -> None:
     fill(address, *RECORDS)
+    configure(tmp_path, "gone.db", "lifecycle: {sunset: 2027-01-01}")
+    named = run("check", "--ledger", address).out
     configure(tmp_path, address, "lifecycle: {sunset: 2027-01-01}")
 
-    assert "#   affects nightly" in run("check").out.splitlines()
+    for out in (named, run("check").out):
+        assert "#   affects nightly" in out.splitlines()
 
 
 def test_until_there_is_a_ledger_the_log_is_read(run: Run, tmp_path: Path) -> None:
