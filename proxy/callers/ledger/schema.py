@@ -31,8 +31,8 @@ UPGRADES: tuple[tuple[str, ...], ...] = (
         " PRIMARY KEY (instance, began))",
         # What may be calls and cannot be read, by day (`log.unreadable`); day 0 is for what cannot be dated.
         "CREATE TABLE unreadable (day INTEGER PRIMARY KEY, count BIGINT NOT NULL, last BIGINT, places TEXT NOT NULL)",
-        # What only the proxies may read: the key of the fingerprints.
-        "CREATE TABLE secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+        # What only the proxies may read: the key of the fingerprints. Whoever sets up roles creates it before them.
+        "CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
         # How far each file of the caller log is counted (`ledger.Progress`). `marks` and `torn` are JSON.
         "CREATE TABLE files (id TEXT PRIMARY KEY, name TEXT NOT NULL, position BIGINT NOT NULL, lines BIGINT NOT NULL,"
         " counted BIGINT NOT NULL, marks TEXT NOT NULL, torn TEXT NOT NULL)",
