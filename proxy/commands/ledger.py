@@ -11,15 +11,17 @@ from proxy.callers.ledger import engines, forget
 from proxy.callers.ledger.comparison import Comparison, compare
 from proxy.callers.ledger.counts import Key
 from proxy.callers.ledger.database import Database, LedgerUnavailable
-from proxy.callers.ledger.feeder import FileCounter
+from proxy.callers.ledger.file_counter import FileCounter
 from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.ledger.schema import KEY
+from proxy.callers.log.copies import without_copies
 from proxy.callers.log.files import STDIN, STDOUT, NoLog, log_files
 from proxy.callers.report.tally import CallKey
 from proxy.commands import log_options
 from proxy.commands.options import add_config, require_config
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config, values
+from proxy.output import messages
 from proxy.output.formatting import pluralize, printable
 
 SUMMARY = "count old logs into the ledger, check it, or let it forget"
@@ -87,8 +89,11 @@ def _import(logs: list[str], database: Database, config: Config) -> ExitStatus:
         raise CommandError(ExitStatus.USAGE, "standard input cannot be told from what was counted before: name a file")
     ledger = Ledger(database)
     ledger.open()
-    counter = FileCounter(ledger, log_options.now)
-    records = sum(counter.count(path, grows=_is_current(path, config)) for path in logs)
+    counter = FileCounter(ledger, log_options.now, messages.warning)
+    records = sum(
+        counter.count(log.path, grows=_is_current(log.path, config), skip=log.skip)
+        for log in without_copies(logs, messages.warning)
+    )
     print(f"counted {pluralize(records, 'record')} that the ledger did not have, of {pluralize(len(logs), 'file')}")
     return ExitStatus.OK
 

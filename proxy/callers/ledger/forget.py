@@ -8,7 +8,9 @@ from proxy.callers.ledger import schema
 from proxy.callers.ledger.counts import Key, without_person
 from proxy.callers.ledger.database import Conflict, Database, LedgerUnavailable, Row, Transaction
 from proxy.callers.ledger.details import KeyDetails
-from proxy.callers.ledger.ledger import ADD_CALLS, ADD_KEY, Content, add_details, key_id, repeated
+from proxy.callers.ledger.ledger import Content, repeated
+from proxy.callers.ledger.tables.calls import ADD_CALLS, ADD_KEY, key_id
+from proxy.callers.ledger.tables.details import add_details
 from proxy.output.diagnostics import log
 
 _AT_ONCE = 500

@@ -5,8 +5,9 @@ import threading
 from collections import deque
 
 from proxy.callers.ledger.counts import Counts
-from proxy.callers.ledger.ledger import CountedMeanwhile, Ledger, Progress
+from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.ledger.proven import Clock, ProvenTokens
+from proxy.callers.ledger.tables.files import CountedMeanwhile, Progress
 from proxy.callers.log.envelope import decode
 from proxy.callers.record import CLOCK_SKEW, Heartbeat, ReportedCall
 
@@ -66,10 +67,11 @@ class LineFeeder:
             try:
                 self._ledger.add(counts, progress=progress)
             except CountedMeanwhile:
-                counted = self._ledger.counted(self._name).position
-                if counted != progress.end:  # the ledger was replaced by an older copy
-                    self._lost += self._counted - counted
-                    self._counted = counted
+                counted = self._ledger.counted(self._name)
+                known = counted.position if counted is not None else 0
+                if known != progress.end:  # the ledger was replaced by an older copy
+                    self._lost += self._counted - known
+                    self._counted = known
                     continue
             self._remove(lines, lost)
 

@@ -7,7 +7,7 @@ from proxy.callers.ledger import engines
 from proxy.callers.ledger.database import LedgerUnavailable
 from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.log.files import STDOUT
-from proxy.callers.log.fingerprint_key import fingerprint_key
+from proxy.callers.log.fingerprint_key import fingerprint_key, keep_key
 
 _KEY_BYTES = 32
 
@@ -15,7 +15,8 @@ _KEY_BYTES = 32
 def find_key(configured: str | None, caller_log: str, ledger: str | None) -> bytes:
     """The configured key, that of a ledger which several hosts share, or that of the file beside the log or the ledger.
 
-    A key that does not exist yet is made. If the ledger cannot be reached, the key of the file is used.
+    A key that does not exist yet is made. That of a ledger is kept in the file, too, and used if the ledger cannot be
+    reached.
 
     Args:
         configured: the key, if there is one in the configuration.
@@ -29,13 +30,19 @@ def find_key(configured: str | None, caller_log: str, ledger: str | None) -> byt
         return fingerprint_key(configured, caller_log)
     if "://" not in ledger:
         return fingerprint_key(None, ledger if caller_log == STDOUT else caller_log)
+    local = None if caller_log == STDOUT else fingerprint_key(None, caller_log)
     try:
-        return _shared_key(ledger, None if caller_log == STDOUT else fingerprint_key(None, caller_log))
+        key = _shared_key(ledger, local)
     except LedgerUnavailable as problem:
         from proxy.output.diagnostics import log  # noqa: PLC0415 - slow to import
 
-        log.warning("ledger_unavailable", reason=str(problem), message="the fingerprint key is not that of the ledger")
-        return fingerprint_key(None, caller_log)
+        log.warning(
+            "ledger_unavailable", reason=str(problem), message="the fingerprint key may not be that of the ledger"
+        )
+        return local or fingerprint_key(None, STDOUT)
+    if local not in {None, key}:
+        keep_key(caller_log, key)
+    return key
 
 
 def _shared_key(address: str, local: bytes | None) -> bytes:

@@ -1,12 +1,11 @@
 """Reads the calls that a ledger holds."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from proxy.callers.ledger.ledger import Content
+from proxy.callers.ledger.schema import to_moment
 from proxy.callers.report.hours import ONE_CALL, Hours
 from proxy.callers.report.tally import CallKey
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class StoredCalls:
@@ -28,12 +27,12 @@ class StoredCalls:
     @property
     def first(self) -> datetime:
         """Time of the first one; on a day that is only in part within the period, that of the first one of the day."""
-        return _EPOCH + timedelta(microseconds=self.first_microsecond)
+        return to_moment(self.first_microsecond)
 
     @property
     def last(self) -> datetime:
         """Time of the last one, as `first`."""
-        return _EPOCH + timedelta(microseconds=self.last_microsecond)
+        return to_moment(self.last_microsecond)
 
     def add(self, day: int, first: int, last: int, calls: int, bits: int) -> None:
         """Add those on one day."""

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from proxy.callers.ledger import engines
+from proxy.callers.ledger import counted_file, engines
 from proxy.callers.ledger.database import LedgerUnavailable
-from proxy.callers.ledger.feeder import file_id
+from proxy.callers.ledger.file_id import file_id
 from proxy.callers.ledger.ledger import Ledger
+from proxy.callers.log.copies import Log
 from proxy.callers.log.files import STDOUT, NoLog, log_files
 from proxy.callers.log.lives import key_ids
 from proxy.callers.log.reader import Reader
@@ -126,7 +127,10 @@ class EarlierCallersReader:
             return
         if self._end is None:
             self._end = _end_of(self._log)
-        if self._end is not None and ledger.counted(self._end.file)[0] < self._end.size:
+        if self._end is None:
+            return
+        found = counted_file.find(ledger, self._end.file, Log(self._log), grows=True)
+        if found.position < self._end.size:
             raise _NotYet(f"{self._log} is not counted into the ledger yet")
 
     def _require_heard(self, aggregator: Aggregator) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from proxy.callers.ledger import feeder
+from proxy.callers.ledger import feeder, file_counter
 from proxy.callers.ledger.database import LedgerUnavailable
-from proxy.callers.ledger.feeder import FileCounter, FileFeeder
+from proxy.callers.ledger.feeder import FileFeeder
+from proxy.callers.ledger.file_id import file_id
 from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.log.files import NoLog
 from tests.callers.ledger.reading import opened
@@ -167,20 +168,6 @@ def test_one_of_several_processes_counts_and_another_follows_it(path: Path, ledg
     assert calls_by_caller(ledger) == once(3)
 
 
-def test_two_that_count_the_same_part_count_it_once(path: Path, ledger: Ledger, connect: Connect) -> None:
-    append(path, *names(3))
-    one, other = FileCounter(ledger, clock), FileCounter(opened(connect), clock)
-    one.count(str(path), grows=True)
-    other.count(str(path), grows=True)
-    append(path, *names(2, 3))
-    assert other.count(str(path), grows=True) == 2
-    assert one.count(str(path), grows=True) == 0
-    append(path, *names(1, 5))
-    assert one.count(str(path), grows=True) == 1
-
-    assert calls_by_caller(ledger) == once(6)
-
-
 def test_a_ledger_that_was_away_is_caught_up_with(path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     append(path, *names(2))
     feeding = FileFeeder(str(path), ledger, clock)
@@ -201,7 +188,7 @@ def unavailable(*_: Any, **__: Any) -> None:
 
 
 def test_a_large_log_is_counted_in_parts(path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeder, "_PART", 1000)
+    monkeypatch.setattr(file_counter, "_PART", 1000)
     append(path, *names(40))
     feed(FileFeeder(str(path), ledger, clock))
 
@@ -263,11 +250,11 @@ def test_rotated_files_that_are_counted_are_not_read_again(
     read: list[str] = []
 
     def rest(position: Any, stream: Any) -> Any:
-        read.append(position.name)
+        read.append(position._name)
         return original(position, stream)
 
-    original = feeder._Position.rest
-    monkeypatch.setattr(feeder._Position, "rest", rest)
+    original = file_counter._Position.rest
+    monkeypatch.setattr(file_counter._Position, "rest", rest)
     append(path, *names(1))
     Path(f"{path}.1.gz").write_bytes(gzip.compress(log(*names(5, 1))))
     for now in clocks:  # each is another process
@@ -286,10 +273,9 @@ def test_a_rotated_file_that_may_not_be_read_is_named_once_and_the_rest_is_count
     def refused(name: str, *, grows: bool = False) -> str | None:
         if name.endswith(".1"):
             raise NoLog(f"{name}: Permission denied")
-        return original(name, grows=grows)
+        return file_id(name, grows=grows)
 
-    original = feeder.file_id
-    monkeypatch.setattr(feeder, "file_id", refused)
+    monkeypatch.setattr("proxy.callers.ledger.file_counter.file_id", refused)
     append(path, *names(1))
     append(Path(f"{path}.1"), *names(1, 1))
     feeding = FileFeeder(str(path), ledger, clock)

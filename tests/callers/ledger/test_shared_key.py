@@ -1,8 +1,7 @@
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.ledger.shared_key import find_key
@@ -40,11 +39,25 @@ def test_a_configured_key_wins(server: Postgresql) -> None:
     assert find_key("configured", STDOUT, server.new_database()) == b"configured"
 
 
+NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
+
+
 def test_without_the_ledger_the_key_of_the_log_is_used(tmp_path: Path, capsys: Any) -> None:
     log = str(tmp_path / "callers.jsonl")
 
-    assert find_key(None, log, "postgresql://nobody@127.0.0.1:1/none") == fingerprint_key(None, log)
-    assert "the fingerprint key is not that of the ledger" in capsys.readouterr().err
+    assert find_key(None, log, NOWHERE) == fingerprint_key(None, log)
+    assert "the fingerprint key may not be that of the ledger" in capsys.readouterr().err
+
+
+def test_the_key_of_the_ledger_is_still_known_when_the_ledger_is_away(server: Postgresql, tmp_path: Path) -> None:
+    log, address = str(tmp_path / "callers.jsonl"), server.new_database()
+    shared = find_key(None, STDOUT, address)
+    assert fingerprint_key(None, log) != shared
+    find_key(None, log, address)
+
+    assert find_key(None, log, NOWHERE) == shared
+    [file] = tmp_path.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_the_first_proposal_is_kept(connect: Connect) -> None:
@@ -53,7 +66,6 @@ def test_the_first_proposal_is_kept(connect: Connect) -> None:
     assert one.fingerprint_key(b"first") == other.fingerprint_key(b"second") == b"first"
 
 
-@pytest.mark.parametrize("log", ["callers.jsonl", STDOUT])
-def test_no_ledger_means_the_file(tmp_path: Path, log: str) -> None:
-    path = STDOUT if log == STDOUT else str(tmp_path / log)
-    assert find_key(None, path, None)
+def test_no_ledger_means_the_file(tmp_path: Path) -> None:
+    log = str(tmp_path / "callers.jsonl")
+    assert find_key(None, log, None) == fingerprint_key(None, log)

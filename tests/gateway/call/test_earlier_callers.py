@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from proxy import config
 from proxy.callers.identity import Caller
 from proxy.callers.ledger import engines
-from proxy.callers.ledger.feeder import FileCounter
+from proxy.callers.ledger.file_counter import FileCounter
 from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.log.fingerprint_key import key_id
 from proxy.callers.record import Heartbeat
