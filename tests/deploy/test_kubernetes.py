@@ -26,6 +26,7 @@ from tests.deploy.tools import DEPLOY
 from tests.support.paths import ROOT
 from tests.support.programs import program
 
+[ADDRESS] = blocks("text")
 BENCHMARKS = ROOT / "tests" / "bench" / "README.md"
 
 
@@ -220,9 +221,8 @@ def test_memory_has_room_for_the_calls_under_way(manifests: Manifests, settings:
 
 def allowed(manifests: Manifests, direction: str, peers: str) -> dict[str, Any]:
     """Who may be spoken with, by port: what one policy allows is allowed."""
-    policies = [each["spec"] for each in manifests.of("NetworkPolicy")]
-    assert direction.capitalize() in policies[0]["policyTypes"]
-    rules = [rule for policy in policies for rule in policy.get(direction, [])]
+    assert direction.capitalize() in manifests.spec("NetworkPolicy", "trigger-shim")["policyTypes"]
+    rules = [rule for each in manifests.of("NetworkPolicy") for rule in each["spec"].get(direction, [])]
     return {f"{port['port']}/{port['protocol']}": rule.get(peers) for rule in rules for port in rule["ports"]}
 
 
@@ -253,7 +253,7 @@ def made(beginning: str, folder: Path) -> dict[str, Any]:
     """The Secret that a command of the README makes."""
     [command] = commands(f"kubectl create secret generic {beginning}")
     arguments = shlex.split(command.replace("$(openssl rand -hex 32)", SECRET))
-    (folder / "ledger.txt").write_text("postgresql://shim:s3cret@db/shim\n")
+    (folder / "ledger.txt").write_text(ADDRESS)
     command_line = [program("kubectl"), *arguments[1:], "--dry-run=client", "--output=yaml"]
     secret: dict[str, Any] = yaml.safe_load(subprocess.check_output(command_line, cwd=folder))
     return secret
@@ -273,7 +273,7 @@ def test_the_address_that_the_readme_makes_a_secret_of_is_that_of_the_ledger(tmp
     [content] = made("trigger-shim-ledger ", tmp_path)["data"].values()
     (tmp_path / "ledger").write_bytes(b64decode(content))
     settings = config.load(None, {"TRIGGER_SHIM__LEDGER_FILE": str(tmp_path / "ledger")})
-    assert settings.ledger == "postgresql://shim:s3cret@db/shim"
+    assert settings.ledger == ADDRESS.strip()
 
 
 def test_an_overlay_like_that_of_the_readme_changes_what_it_says(manifests: Manifests, tmp_path: Path) -> None:
