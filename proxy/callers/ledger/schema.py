@@ -1,5 +1,7 @@
 """The tables of the ledger, and how they became what they are."""
 
+from datetime import UTC, datetime, timedelta
+
 from proxy.callers.ledger.database import Database, LedgerUnavailable, Transaction
 
 HOURS = tuple(f"h{hour:02}" for hour in range(24))
@@ -12,7 +14,7 @@ KEY = ("endpoint", "caller", "caller_source", "outcome", "status", "org", "repo"
 _TEXTS = ", ".join(f"{name} TEXT" for name in KEY if name != "status")
 _COUNTS = ", ".join(f"{hour} INTEGER NOT NULL DEFAULT 0" for hour in HOURS)
 
-# Times are microseconds since 1970, UTC; days count from 0001-01-01, as `datetime.toordinal` does.
+# Times are microseconds, see `to_microseconds`; days count from 0001-01-01, as `datetime.toordinal` does.
 UPGRADES: tuple[tuple[str, ...], ...] = (
     (
         # What tells calls apart. The ID is a digest of the other columns, so all processes give it the same one.
@@ -44,6 +46,19 @@ UPGRADES: tuple[tuple[str, ...], ...] = (
 """The statements that lead from each version of the schema to the next. Never change one that was released."""
 
 VERSION = len(UPGRADES)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_microseconds(moment: datetime) -> int:
+    """What stands in a table for a time: microseconds since 1970, UTC."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def to_moment(microseconds: int) -> datetime:
+    """The time that stands in a table."""
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def upgrade(database: Database) -> None:
