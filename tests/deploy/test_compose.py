@@ -277,9 +277,8 @@ def composed(engine: Engine, tmp_path: Path) -> Iterator[Composed]:
 
 def test_together_they_work(composed: Composed) -> None:
     healthy = ["exec", "-T", "postgresql", *SERVICES["postgresql"]["healthcheck"]["test"][1:]]
-    with composed.up("postgresql"):
+    with composed.up("nginx", "prometheus"):
         until(lambda: composed.works(*healthy))
-        composed.compose("up", "--detach", "--no-build", "nginx", "prometheus")
         until(lambda: all(composed.ask(f"http://127.0.0.1:{port}/readyz") == "ready\n" for port in (9901, 9902)))
         for _ in range(4):
             assert trigger(composed)["error_code"] == "UpstreamUnreachable"
