@@ -7,7 +7,7 @@ from proxy.callers.log.files import NoLog
 from proxy.callers.render import formats
 from proxy.callers.render import profile_text as text
 from proxy.callers.render.profile import make_profile
-from proxy.commands.log_options import add_logs, add_period, read_logs, unknown_caller
+from proxy.commands.log_options import add_logs, add_period, read_calls, unknown_caller
 from proxy.commands.options import add_config, add_format, require_config
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.output import terminal
@@ -29,8 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> ExitStatus:
     config = require_config(options)
     try:
-        analysis = read_logs(
-            config, options.files, since=options.since, until=options.until, wants_detail=options.name.__eq__
+        analysis = read_calls(
+            config,
+            options.files,
+            options.ledger,
+            since=options.since,
+            until=options.until,
+            wants_detail=options.name.__eq__,
         )
     except NoLog as problem:
         raise CommandError(ExitStatus.USAGE, str(problem)) from None

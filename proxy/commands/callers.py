@@ -16,7 +16,7 @@ from proxy.callers.report.report import CallerReport, Gate, still_calling
 from proxy.callers.report.rhythm import EVERY_STATE
 from proxy.callers.report.rows import Row
 from proxy.callers.report.verdict import Verdict
-from proxy.commands.log_options import add_expected, add_logs, add_period, duration, read_logs
+from proxy.commands.log_options import add_expected, add_logs, add_period, duration, read_calls
 from proxy.commands.options import add_config, add_format, require_config
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config
@@ -87,9 +87,10 @@ def _without_garbage_collection() -> Iterator[None]:
 def run(options: argparse.Namespace) -> ExitStatus:
     config = require_config(options)
     try:
-        analysis = read_logs(
+        analysis = read_calls(
             config,
             options.files,
+            options.ledger,
             by=options.by,
             since=options.since,
             until=options.until,

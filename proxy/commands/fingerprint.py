@@ -5,7 +5,7 @@ import getpass
 import sys
 
 from proxy.callers import identity
-from proxy.callers.log.fingerprint_key import fingerprint_key
+from proxy.callers.ledger.shared_key import find_key
 from proxy.commands.options import add_config, require_config
 from proxy.commands.status import CommandError, ExitStatus
 
@@ -22,13 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> ExitStatus:
-    settings = require_config(options).callers
+    config = require_config(options)
     text = getpass.getpass("token: ").encode() if sys.stdin.isatty() else sys.stdin.buffer.read()
     token = identity.token(text.decode("utf-8", "surrogateescape"))
     if token is None:
         raise CommandError(ExitStatus.USAGE, "no token; write it to standard input")
     try:
-        key = fingerprint_key(settings.fingerprint_key, settings.log)
+        key = find_key(config.callers.fingerprint_key, config.callers.log, config.ledger)
     except OSError as error:
         raise CommandError(ExitStatus.FAILED, f"callers.log: {error.filename}: {error.strerror}") from None
     print(identity.fingerprint(key, token))

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> ExitStatus:
     config, now = require_config(options), log_options.now()
     policy, rules = config.lifecycle, config.callers.known
     moment = log_options.to_datetime(options.at, now) or now
-    found = caller_statuses(_read_logs(config, options.files), rules, policy, moment)
+    found = caller_statuses(_read_calls(config, options.files, options.ledger), rules, policy, moment)
     if options.caller is not None:
         names = [subject.party.name for subject in found]
         found = [subject for subject in found if subject.party.name == options.caller]
@@ -59,11 +59,11 @@ def run(options: argparse.Namespace) -> ExitStatus:
     return ExitStatus.OK
 
 
-def _read_logs(config: Config, files: list[str]) -> Analysis | None:
+def _read_calls(config: Config, files: list[str], ledger: str | None) -> Analysis | None:
     try:
-        return log_options.read_logs(config, files)
+        return log_options.read_calls(config, files, ledger)
     except NoLog as problem:
-        if files:
+        if files or ledger:
             raise CommandError(ExitStatus.USAGE, str(problem)) from None
         messages.warning(f"{str(problem).partition(': name')[0]}: only the callers in callers.known are shown")
         return None

@@ -1,14 +1,19 @@
-"""The options of the commands that read the caller log, and the reading itself."""
+"""The options of the commands that read the ledger or the caller log, and the reading itself."""
 
 import argparse
+import contextlib
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from proxy.callers.log.files import log_files, size_on_disk
+from proxy.callers.ledger import engines
+from proxy.callers.ledger.database import LedgerUnavailable
+from proxy.callers.ledger.ledger import Ledger
+from proxy.callers.log.files import STDOUT, NoLog, log_files, size_on_disk
 from proxy.callers.report.aggregator import Dimension
-from proxy.callers.report.analysis import Analysis, analyze
+from proxy.callers.report.analysis import Analysis, Logs, Source, StoredLogs, analyze
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config, values
 from proxy.output import terminal
@@ -19,12 +24,24 @@ Time = datetime | timedelta
 
 
 def add_logs(parser: argparse.ArgumentParser) -> None:
-    """Add the log files to read."""
+    """Add what to read: a ledger or log files."""
     parser.add_argument(
         "files",
         nargs="*",
         metavar="LOG",
-        help="log file, may be compressed; - is standard input (default: callers.log and its rotated files)",
+        help="log file, may be compressed; - is standard input (default: the ledger, or without one the files of"
+        " callers.log)",
+    )
+    add_ledger(parser)
+
+
+def add_ledger(parser: argparse.ArgumentParser) -> None:
+    """Add ``--ledger``."""
+    parser.add_argument(
+        "--ledger",
+        type=_ledger,
+        metavar="ADDRESS",
+        help="address of the ledger: a path, or postgresql://… (default: the configured one)",
     )
 
 
@@ -59,9 +76,10 @@ def to_datetime(time: Time | None, now: datetime) -> datetime | None:
     return now - time if isinstance(time, timedelta) else time
 
 
-def read_logs(
+def read_calls(
     config: Config,
     files: Sequence[str] = (),
+    ledger: str | None = None,
     *,
     by: Dimension = "caller",
     since: Time | None = None,
@@ -69,26 +87,59 @@ def read_logs(
     wants_detail: Callable[[str], bool] = lambda _: False,
     expected: Mapping[str, timedelta] | None = None,
 ) -> Analysis:
-    """Read these files, or the configured log, and report on them. The keyword arguments are those of `analyze`.
+    """Report on the calls in these files, or else in this ledger. The keyword arguments are those of `analyze`.
 
     Raises:
-        NoLog: a file cannot be read, or there is no log.
+        NoLog: a file or the ledger cannot be read, or there is no log.
     """
-    paths, current = files or log_files(config.callers.log), now()
-    with terminal.progress(size_on_disk(paths)) as progress:
+    current = now()
+    with _source(config, files, ledger) as source:
         return analyze(
-            paths,
+            source,
             config.callers.known,
             current,
             by=by,
-            since=to_datetime(since, current),
-            until=to_datetime(until, current),
+            since=_full_hour(to_datetime(since, current)),
+            until=_full_hour(to_datetime(until, current)),
             wants_detail=wants_detail,
-            progress=progress,
             policy=config.lifecycle,
             expected=expected,
             gone=config.callers.gone,
         )
+
+
+@contextlib.contextmanager
+def _source(config: Config, files: Sequence[str], address: str | None) -> Iterator[Source]:
+    if files and address is not None:
+        raise CommandError(ExitStatus.USAGE, "name log files or --ledger, not both")
+    configured = None if files else config.ledger
+    if address is None and configured is not None and ("://" in configured or Path(configured).exists()):
+        address = configured
+    if address is not None:
+        try:
+            ledger = Ledger(engines.connect(address, is_readonly=True))
+            with contextlib.closing(ledger):
+                yield StoredLogs(ledger)
+        except LedgerUnavailable as problem:
+            raise NoLog(str(problem)) from None
+        return
+    paths = files or _log_files(config)
+    with terminal.progress(size_on_disk(paths)) as progress:
+        yield Logs(paths, progress)
+
+
+def _log_files(config: Config) -> list[str]:
+    try:
+        return log_files(config.callers.log)
+    except NoLog as problem:
+        if config.callers.log == STDOUT and config.ledger is not None:
+            raise NoLog(f"{config.ledger}: there is no ledger yet, and {problem}") from None
+        raise
+
+
+def _full_hour(moment: datetime | None) -> datetime | None:
+    """The begin of an hour, since the ledger counts by the hour."""
+    return moment.replace(minute=0, second=0, microsecond=0) if moment is not None else None
 
 
 def unknown_caller(name: str, where: str, names: Iterable[str]) -> CommandError:
@@ -121,6 +172,13 @@ def _expected(value: str) -> tuple[str, timedelta]:
     if not name or found is None or not timedelta() < duration(period) <= _LONGEST_PERIOD:
         raise argparse.ArgumentTypeError(f"{value!r} is not a caller and a period; write month-end=31d, of up to 3660d")
     return name, duration(period)
+
+
+def _ledger(value: str) -> str:
+    try:
+        return str(values.read(values.LedgerAddress, value))
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from None
 
 
 def _time(value: str) -> Time:

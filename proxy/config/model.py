@@ -3,13 +3,16 @@
 sources.py finds the values, sections.py and values.py check them.
 """
 
+import dataclasses
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 from proxy.callers.identity import Rule
-from proxy.callers.log.files import STDOUT
+from proxy.callers.log.files import STDOUT, is_stream
 from proxy.config import sections, sources
 from proxy.config.policy import DEFAULT_POLICY, KnownCaller, Lifecycle
 from proxy.config.values import (
@@ -20,10 +23,12 @@ from proxy.config.values import (
     File,
     Globs,
     Hosts,
+    LedgerAddress,
     ListenAddress,
     LogFormat,
     LogPath,
     Networks,
+    Period,
     Seconds,
     Secret,
     Size,
@@ -97,6 +102,9 @@ class Config:
     limits: Limits = Limits()
     lifecycle: Lifecycle = DEFAULT_POLICY
     callers: Callers = Callers()
+    ledger: LedgerAddress | None = "logs/callers.db"
+    ledger_file: File | None = None
+    ledger_privacy: Period | None = None
     log: Log = Log()
     tls: Tls | None = None
 
@@ -130,10 +138,28 @@ def load(file: str | None, environment: Mapping[str, str], flags: sources.Values
         raise ConfigError([str(error)]) from None
     config: Config = sections.read(Config, values, "", problems)
     if not problems:
+        config = _with_ledger(config, values, problems)
         problems += contradictions(config)
     if problems:
         raise ConfigError(problems)
     return config
+
+
+def _with_ledger(config: Config, given: sources.Values, problems: list[str]) -> Config:
+    """The configuration with the address of the ledger: from its file, or beside the log if there is no key for it."""
+    address: Any = config.ledger
+    if config.ledger_file is not None:
+        address = sections.read(LedgerAddress, _content(config.ledger_file), "ledger_file", problems)
+    elif "ledger" not in given and config.callers.log != STDOUT and not is_stream(config.callers.log):
+        address = str(Path(config.callers.log).with_suffix(".db"))
+    return dataclasses.replace(config, ledger=address)
+
+
+def _content(path: str) -> str | None:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return None
 
 
 def render(config: Config) -> str:
@@ -153,8 +179,8 @@ def contradictions(config: Config) -> list[str]:
         problems.append("lifecycle.sunset: is before lifecycle.deprecated; change one of them (RFC 9745, section 4)")
     for index, known in enumerate(config.callers.known):
         problems += [f"callers.known[{index}]{problem}" for problem in _of_known(known, end)]
-    if config.lifecycle.freeze is not None and config.callers.log == STDOUT:
-        problems.append("lifecycle.freeze: needs a caller log to tell who is new; set callers.log to a file, not '-'")
+    if config.lifecycle.freeze is not None and config.callers.log == STDOUT and config.ledger is None:
+        problems.append("lifecycle.freeze: needs a ledger to tell who is new; set ledger, or callers.log to a file")
     if config.tls is not None:
         problems += [
             f"tls.{key}: missing; write the path of the PEM file"

@@ -31,7 +31,7 @@ def _brownout(
     elif cron is not None and duration is not None and from_ is None and to is None:
         windows = Recurring(cron, timedelta(seconds=duration), time_zone)
     else:
-        raise ValueError("write from and to, or cron and duration")
+        raise ValueError("has no whole time; write from and to, or cron and duration")
     return Brownout(windows, callers, except_)
 
 

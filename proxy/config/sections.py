@@ -10,9 +10,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 
 from proxy.config import values
-from proxy.config.values import Address, Secret, described, shown_key
-
-MASK = "********"
+from proxy.config.values import MASK, Address, LedgerAddress, Secret, described, shown_key
 
 
 class Section(NamedTuple):
@@ -112,6 +110,8 @@ def plain(kind: Any, value: Any) -> Any:
         return [plain(typing.get_args(kind)[0], item) for item in value]
     if kind == Secret and value:
         return MASK
+    if kind == LedgerAddress and value:
+        return values.without_password(value)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, timedelta):

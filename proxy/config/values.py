@@ -12,6 +12,9 @@ from zoneinfo import ZoneInfo
 from proxy.callers.identity import FINGERPRINT_DIGITS, Network
 from proxy.withdrawn import brownouts
 
+MASK = "********"
+"""Stands for a secret."""
+
 
 class Address(NamedTuple):
     """Where to listen."""
@@ -206,6 +209,29 @@ def _url(value: Any) -> str:
     return str(value.rstrip("/"))
 
 
+def _ledger(value: Any) -> str:
+    address = _match(r"(?!\s*\Z)[^\0\n]+", value)[0]
+    if "://" in address:
+        parts = urlsplit(address)
+        _check(parts.scheme in {"postgresql", "postgres"} and parts.port != 0 and parts.password != MASK)
+    return address
+
+
+def without_password(address: str) -> str:
+    """The address of a ledger, with its password masked."""
+    return re.sub(r"(?<=://)([^/@:]*):[^/]*@|([?&]password=)[^&]*", _masked, address)
+
+
+def _masked(found: re.Match[str]) -> str:
+    return f"{found[1]}:{MASK}@" if found[2] is None else f"{found[2]}{MASK}"
+
+
+LedgerAddress = Annotated[
+    str,
+    _reader(
+        _ledger, "ledger", "write a path, or postgresql://USER@HOST/DATABASE with its password encoded", is_secret=True
+    ),
+]
 ListenAddress = Annotated[
     Address, _reader(_address, "address", 'write HOST:PORT, such as 127.0.0.1:8080 or "[::1]:8080"')
 ]

@@ -2,14 +2,23 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import httpx
 from starlette.types import Receive, Scope, Send
 
-from proxy.callers.log.fingerprint_key import fingerprint_key, key_id
+from proxy.callers.ledger import engines
+from proxy.callers.ledger.feeder import FileFeeder
+from proxy.callers.ledger.forget import DailyForgetting
+from proxy.callers.ledger.keeper import Keeper
+from proxy.callers.ledger.ledger import Ledger
+from proxy.callers.ledger.lines import LineFeeder
+from proxy.callers.ledger.shared_key import find_key
+from proxy.callers.log.files import STDOUT, is_stream
+from proxy.callers.log.fingerprint_key import key_id
 from proxy.callers.policy_digest import policy_digest
 from proxy.config import Config
 from proxy.gateway.admin.hosts import own_names
@@ -17,9 +26,12 @@ from proxy.gateway.admin.pages import Admin
 from proxy.gateway.admin.report import LiveReport
 from proxy.gateway.buffered import Budget
 from proxy.gateway.call.any_server import AnyServer
-from proxy.gateway.call.gateway import Gateway
+from proxy.gateway.call.gateway import Gateway, longest_call
 from proxy.gateway.call.policy import ActivePolicy, Clock
 from proxy.gateway.call.records import Records
+from proxy.gateway.call.retries import derived_key
+from proxy.gateway.call.shared_tries import SharedTries
+from proxy.gateway.call.tries_link import Connect
 from proxy.gateway.head import EXTENSION
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.upstream.upstream import Upstream
@@ -34,9 +46,11 @@ class App:
         transport: replaces the network in tests.
         now: the time, UTC.
         metrics: given if several workers share their metrics.
+        ledger: makes a connection to the ledger, which opens when it is needed; None if there is no ledger.
 
     Raises:
         OSError: the caller log or the fingerprint key cannot be opened.
+        LedgerUnavailable: the library for the ledger's database is not installed.
     """
 
     def __init__(
@@ -46,6 +60,8 @@ class App:
         transport: httpx.AsyncBaseTransport | None = None,
         now: Clock = lambda: datetime.now(UTC),
         metrics: Metrics | None = None,
+        *,
+        ledger: Connect | None = None,
     ) -> None:
         self._config = config
         self._interval = config.callers.heartbeat
@@ -54,13 +70,25 @@ class App:
         self._upstream = Upstream(config.upstream, transport)
         self._budget = Budget(max(config.limits.buffered, config.limits.body))
         self._metrics = metrics or Metrics(config)
-        self._records = Records(config, self._metrics)
+        self._keeper, keep = _keeper(config, self._metrics, now)
+        self._records = Records(config, self._metrics, keep)
         self._admin = Admin(self._lifespan, self._metrics, LiveReport(config), own_names(config))
-        key = fingerprint_key(config.callers.fingerprint_key, config.callers.log)
+        key = find_key(config.callers.fingerprint_key, config.callers.log, config.ledger)
         self._key_id = key_id(key)
         self._digest = _digest(config)
         self._policy = ActivePolicy(config, key, now)
-        self._gateway = Gateway(config, self._policy, self._upstream, self._records, self._metrics)
+        window = config.limits.retry_window
+        connect = (ledger or _connect(config)) if window else None
+        self._shared_tries = SharedTries(connect, self._metrics, window=window, longest=2 * longest_call(config))
+        self._gateway = Gateway(
+            config,
+            self._policy,
+            self._upstream,
+            self._records,
+            self._metrics,
+            shared=self._shared_tries,
+            retry_key=derived_key(key),
+        )
         self._any_server = AnyServer(self, self._budget)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,17 +139,23 @@ class App:
         async with self._upstream:
             self._records.open()
             self._beat("start")
+            if self._keeper is not None:
+                self._keeper.start()
             beating = asyncio.create_task(self._keep_beating())
             await self.adopt(self._config)
+            self._shared_tries.start()
             yield {
                 "connected": self._connected,
                 "budget": self._budget,
                 "refused": self._metrics.refused,
                 "sample": self._sample,
             }
+            await self._shared_tries.stop()
             self._policy.close()
             beating.cancel()
             self._beat("stop")
+            if self._keeper is not None:
+                await asyncio.to_thread(self._keeper.close)
         self.close()
 
     def _connected(self, port: int, change: int) -> None:
@@ -139,6 +173,31 @@ class App:
 
     def _beat(self, at: Literal["start", "interval", "stop"]) -> None:
         self._records.beat(self._now(), at, self._key_id, self._digest)
+
+
+def _connect(config: Config) -> Connect | None:
+    """What connects to the ledger, if there is one."""
+    address = config.ledger
+    return (lambda: engines.connect(address)) if address is not None else None
+
+
+def _keeper(config: Config, metrics: Metrics, now: Clock) -> tuple[Keeper | None, Callable[[bytes], None] | None]:
+    """What keeps the ledger, and what is called with each line of the log."""
+    if config.ledger is None:
+        return None, None
+    ledger, passed = Ledger(engines.connect(config.ledger)), metrics.ledger_passed
+    maintain = DailyForgetting(engines.connect(config.ledger), config.ledger_privacy, now)
+    if config.callers.log != STDOUT and not is_stream(config.callers.log):
+        keeper = Keeper(ledger, FileFeeder(config.callers.log, ledger, now), passed, maintain)
+        return keeper, lambda _: keeper.wake()
+    lines = LineFeeder(uuid.uuid4().hex, ledger, now)
+    keeper = Keeper(ledger, lines, passed, maintain)
+
+    def keep(line: bytes) -> None:
+        lines.put(line)
+        keeper.wake()
+
+    return keeper, keep
 
 
 def _digest(config: Config) -> str:

@@ -25,8 +25,12 @@ class State(enum.Enum):
 
     WAITING = "its side of the connection is open"
     HALF_CLOSED = "its side is closed: it may still read, or be gone"
-    DELIVERED = "it had half-closed, and has acknowledged the response"
+    DELIVERED = "the response was sent, and acknowledged if it had half-closed"
     LOST = "it has reset the connection, or the response could not be written"
+
+
+# Python 3.11 takes 0.1 µs to look up a member.
+_WAITING, _, _DELIVERED, _LOST = State
 
 
 class Delivery:
@@ -48,11 +52,16 @@ class Delivery:
 
     def becomes(self, state: State) -> None:
         """Change the state, unless it is final."""
-        if self.state in {State.DELIVERED, State.LOST}:
+        if self.state is _DELIVERED or self.state is _LOST:
             return
         self.state = state
         for watcher in reversed(self._watchers):  # the end of the call itself comes before its retry
             watcher(state)
+
+    def sent(self) -> None:
+        """Note that the response was sent. A caller that has half-closed has yet to acknowledge it."""
+        if self.state is _WAITING:
+            self.becomes(_DELIVERED)
 
     async def settled(self) -> None:
         """Wait until it is known whether a half-closed caller has the response, which must have been sent."""

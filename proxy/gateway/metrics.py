@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from proxy import __version__
 from proxy.callers.identity import policy_subject
+from proxy.callers.ledger.keeper import State
 from proxy.callers.log.journal import memory_folder
 from proxy.callers.record import CallRecord
 from proxy.callers.report.policy_effect import refusal_dates
@@ -102,6 +103,14 @@ class Metrics:
         self._buffered = gauge("buffered_bytes", "What is held of requests.")
         self._records = counter("caller_log_records", "Records and heartbeats that were written.")
         self._failures = counter("caller_log_write_failures", "Those that could not be written.")
+        latest = partial(Gauge, namespace=NAMESPACE, registry=own, multiprocess_mode="max")
+        about = "When the ledger had everything that was written to the caller log."
+        self._ledger_success = latest("ledger_last_success_timestamp_seconds", about)
+        self._ledger_backlog = latest("ledger_backlog_bytes", "Bytes of the caller log that the ledger does not have.")
+        self._ledger_failures = counter("ledger_failures", "Attempts to write to the ledger that failed.")
+        self._taken_over = counter("lost_tries_taken_over", "Runs that a retry got from another process.")
+        about = "Times that a lost try could not be shared with other processes, so its retry may start a second run."
+        self._unshared = counter("lost_tries_not_shared", about)
         self.reloads = Reloads(own)
         if slot is None:
             self.reloads.record(success=True)
@@ -161,6 +170,27 @@ class Metrics:
     def logged(self, written: bool) -> None:
         """Count a record that was written, or could not be."""
         (self._records if written else self._failures).inc()
+
+    def ledger_passed(self, state: State, backlog: int) -> None:
+        """Count an attempt to write to the ledger.
+
+        Args:
+            state: whether it has everything now.
+            backlog: bytes of the caller log that it does not have.
+        """
+        if state is State.UP_TO_DATE:
+            self._ledger_success.set_to_current_time()
+        elif state is State.UNAVAILABLE:
+            self._ledger_failures.inc()
+        self._ledger_backlog.set(backlog)
+
+    def count_taken_over(self) -> None:
+        """Count a run that a retry got from another process."""
+        self._taken_over.inc()
+
+    def count_unshared(self) -> None:
+        """Count a lost try of which other processes do not know, or whose run cannot be claimed."""
+        self._unshared.inc()
 
     def connected(self, by: int) -> None:
         """Add to the number of open connections."""

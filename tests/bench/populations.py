@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, NamedTuple
 
+from proxy.callers.log.lives import Lives
 from proxy.callers.record import SCHEMA, Heartbeat
 from proxy.callers.report.coverage import Coverage, Span, measure_coverage
-from proxy.callers.report.lives import Lives
 
 DAY = timedelta(days=1)
 BEGIN = date(2025, 1, 1)

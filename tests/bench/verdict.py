@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from proxy.callers.report.budget import Budget
 from proxy.callers.report.coverage import Coverage, Span
+from proxy.callers.report.hours import Hours
 from proxy.callers.report.jobs import Jobs
 from proxy.callers.report.policy_effect import PolicyEffect
 from proxy.callers.report.rhythm import rhythm_of
@@ -152,7 +153,7 @@ def _add(tallies: Tallies, job: Job, run: Run, known: Container[str]) -> None:
         texts = Budget(1 << 20)
         tally = tallies[name, name] = Tally(name, "token", None, None, first, last, texts, Jobs(texts))
     midnight = first.toordinal() * 24
-    tally.add_times(key, [midnight + hour for hour in run.hours], first, last)
+    tally.add_times(key, Hours.of(dict.fromkeys((midnight + hour for hour in run.hours), 1)), first, last)
 
 
 def _has_run(job: Job, day: int, times: int) -> bool:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from proxy.callers.log.envelope import decode
 from proxy.callers.record import Record
 from proxy.callers.report.aggregator import DEFAULT_LIMITS, Aggregator, Dimension
-from proxy.callers.report.envelope import decode
 from tests.callers.lines import DAY, NOW, line
 from tests.callers.policies import rule
 

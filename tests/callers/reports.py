@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.callers.record import Record
-from proxy.callers.report.analysis import Analysis, analyze
+from proxy.callers.report.analysis import Analysis, Logs, analyze
 from proxy.callers.report.report import CallerReport
 from proxy.callers.report.rows import Row
 from tests.callers.lines import DAY, NOW, beats, call, log
@@ -16,7 +16,7 @@ def analyzed(folder: Path, *records: Record, rules: Any = (), now: datetime = NO
     """What a log of these records says, with the details of all callers."""
     file = folder / "callers.jsonl"
     file.write_bytes(log(*records))
-    return analyze([str(file)], list(rules), now, wants_detail=lambda _: True, **options)
+    return analyze(Logs([str(file)]), list(rules), now, wants_detail=lambda _: True, **options)
 
 
 def reported(folder: Path, *records: Record, **options: Any) -> CallerReport:

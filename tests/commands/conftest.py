@@ -10,8 +10,9 @@ from proxy.commands import log_options
 from tests.callers.lines import DAY, NOW, beats, log
 from tests.commands.running import alone, run
 from tests.commands.samples import nightly
+from tests.support.ledgers import address, server
 
-__all__ = ["alone", "run"]
+__all__ = ["address", "alone", "run", "server"]
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import functools
 import ipaddress
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from proxy.config import Config
@@ -96,6 +96,11 @@ READ = [
     ("callers.gone", '["web-2", "shim-*"]', ("web-2", "shim-*")),
     ("callers.fingerprint_key", "null", None),
     ("callers.fingerprint_key", "sixteen-letters!", "sixteen-letters!"),
+    ("ledger", "null", None),
+    ("ledger", "/var/lib/callers.db", "/var/lib/callers.db"),
+    ("ledger", "postgresql://shim@db:5433/ledger?sslmode=require", "postgresql://shim@db:5433/ledger?sslmode=require"),
+    ("ledger_privacy", "null", None),
+    ("ledger_privacy", "62d", timedelta(days=62)),
     ("tls", "null", None),
 ]
 

@@ -131,6 +131,60 @@ def test_the_designed_file_is_read_as_the_defaults(load: Load) -> None:
     assert load(DESIGNED) == Config(lifecycle=Config().lifecycle._replace(documentation="https://example.org/x"))
 
 
+# --- the ledger
+
+
+@pytest.mark.parametrize(
+    ("text", "ledger"),
+    [
+        ("", "logs/callers.db"),
+        ("callers: {log: /var/log/shim/calls.jsonl}", "/var/log/shim/calls.db"),
+        ("callers: {log: '-'}", "logs/callers.db"),
+        ("callers: {log: /dev/stdout}", "logs/callers.db"),
+        ("callers: {log: /var/log/shim/calls.jsonl}\nledger: here.db", "here.db"),
+        ("callers: {log: /var/log/shim/calls.jsonl}\nledger: null", None),
+    ],
+)
+def test_without_a_key_the_ledger_is_beside_the_log(load: Load, text: str, ledger: str | None) -> None:
+    assert load(text).ledger == ledger
+
+
+def test_the_address_of_the_ledger_may_be_in_a_file(load: Load, problems: Problems, tmp_path: Path) -> None:
+    file = tmp_path / "ledger"
+    file.write_text(f"postgresql://shim:{SECRET}@db/ledger\n")
+    text = f"ledger_file: {file}"
+
+    read = load(text)
+    assert read.ledger == f"postgresql://shim:{SECRET}@db/ledger"
+    assert SECRET not in config.render(read)
+    assert load(f"{text}\nledger: null") == read
+    file.write_bytes(b"\xff")
+    assert one(problems(text)).startswith("ledger_file: ")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"postgresql://shim:{SECRET}@db/ledger",
+        f"postgresql://shim:a@{SECRET}@db/ledger",
+        f"postgresql://db/ledger?user=shim&password={SECRET}&sslmode=require",
+    ],
+)
+def test_the_password_of_the_ledger_is_never_shown(load: Load, problems: Problems, address: str) -> None:
+    rendered = config.render(load(f"ledger: '{address}'"))
+
+    assert SECRET not in rendered
+    assert "db/ledger" in rendered
+    assert SECRET not in one(problems(f"ledger: 'mysql{address}'"))
+    assert SECRET not in one(problems(f"ledger: ['{address}']"))
+
+
+def test_a_masked_password_is_not_taken_for_one(load: Load, problems: Problems) -> None:
+    rendered = config.render(load(f"ledger: 'postgresql://shim:{SECRET}@db/ledger'"))
+
+    assert one(problems(rendered)).startswith("ledger: ")
+
+
 # --- whatever comes
 
 ZONES = st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).map(

@@ -102,12 +102,12 @@ def test_a_plan_that_is_printed_is_read_again(load: Load) -> None:
 @pytest.mark.parametrize(
     ("plan", "problem"),
     [
-        ("brownouts: [{}]", "brownouts[0]: write from and to, or cron and duration"),
-        ("brownouts: [{from: 2026-12-01}]", "brownouts[0]: write from and to, or cron and duration"),
-        ("brownouts: [{cron: 0 12 * * *}]", "brownouts[0]: write from and to, or cron and duration"),
+        ("brownouts: [{}]", "brownouts[0]: has no whole time; write from and to, or cron and duration"),
+        ("brownouts: [{from: 2026-12-01}]", "brownouts[0]: has no whole time; write from and to, or cron and duration"),
+        ("brownouts: [{cron: 0 12 * * *}]", "brownouts[0]: has no whole time; write from and to, or cron and duration"),
         (
             "brownouts: [{from: 2026-12-01, to: 2026-12-02, duration: 60}]",
-            "brownouts[0]: write from and to, or cron and duration",
+            "brownouts[0]: has no whole time; write from and to, or cron and duration",
         ),
         (
             "brownouts: [{from: 2026-12-01, to: 2026-12-01}]",
@@ -153,8 +153,8 @@ def test_a_plan_that_cannot_be_used_is_refused_by_its_place(problems: Problems, 
             "callers.known[0].extension: cannot be combined with migrated; remove one of them",
         ),
         (
-            "lifecycle: {freeze: 2026-01-01}\ncallers: {log: '-'}",
-            "lifecycle.freeze: needs a caller log to tell who is new; set callers.log to a file, not '-'",
+            "lifecycle: {freeze: 2026-01-01}\ncallers: {log: '-'}\nledger: null",
+            "lifecycle.freeze: needs a ledger to tell who is new; set ledger, or callers.log to a file",
         ),
         (
             "callers: {known: [{name: x, agent: x, exempt_from_freeze: yep}]}",

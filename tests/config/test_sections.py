@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from proxy import config
-from proxy.config import sections
+from proxy.config import values
 from tests.config.loading import READ, SECRET, Load, Problems, lines, one
 
 
@@ -55,7 +55,7 @@ def test_what_is_rendered_masks_the_secret_and_the_mask_is_not_taken_for_one(loa
     text = config.render(read)
 
     assert SECRET not in text
-    assert yaml.safe_load(text)["callers"]["fingerprint_key"] == sections.MASK
+    assert yaml.safe_load(text)["callers"]["fingerprint_key"] == values.MASK
     assert one(problems(text)).startswith("callers.fingerprint_key: ")
     assert load(text, {"TRIGGER_SHIM__CALLERS__FINGERPRINT_KEY": SECRET}) == read
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from proxy.callers.log.reader import Reader
 from proxy.callers.record import SCHEMA, Heartbeat
-from proxy.callers.report.reader import Reader
 from tests.callers.lines import call, line
 from tests.deploy.tools import DEPLOY
 from tests.deploy.vector import CONFIG, FILE, Vector

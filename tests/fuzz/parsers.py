@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from proxy import config, errors
+from proxy.callers.log import envelope
 from proxy.callers.render import formats
-from proxy.callers.report import envelope
-from proxy.callers.report.analysis import analyze
+from proxy.callers.report.analysis import Logs, analyze
 from proxy.config import ConfigError
 from proxy.errors import InvalidBody, InvalidPath, ProxyError
 from proxy.gateway.server.exchange import ServerState
@@ -256,7 +256,7 @@ def records(data: bytes) -> None:
     ):
         file.write(data)
         file.flush()
-        found = analyze([file.name], (), _NOW)
+        found = analyze(Logs([file.name]), (), _NOW)
     report, rows = found.report, found.report.rows
     table = io.StringIO()
     formats.show_table(report, rows, table)

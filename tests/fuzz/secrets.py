@@ -13,6 +13,7 @@ from proxy import config
 from proxy.callers.record import CallRecord
 from proxy.gateway.call.gateway import Gateway
 from proxy.gateway.call.policy import ActivePolicy
+from proxy.gateway.call.shared_tries import SharedTries
 from proxy.gateway.delivery import Delivery
 from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.metrics import Metrics
@@ -56,7 +57,16 @@ class _World:
         content = RUN if status == 200 else json.dumps(error).encode()
         service = httpx.MockTransport(lambda _: httpx.Response(status, content=content))
         upstream = Upstream(CONFIG.upstream, service)
-        gateway = Gateway(CONFIG, self.policy, upstream, self.records, self.metrics)  # type: ignore[arg-type]
+        shared = SharedTries(None, self.metrics, window=60, longest=60)
+        gateway = Gateway(
+            CONFIG,
+            self.policy,
+            upstream,
+            self.records,  # type: ignore[arg-type]
+            self.metrics,
+            shared=shared,
+            retry_key=b"k" * 32,
+        )
         headers = [(b"host", b"h"), (b"authorization", authorization), (b"cookie", cookie)]
         head = Head("POST", PATH, PATH, headers, dict(headers), "http", "1.1", "127.0.0.1", Delivery())
         scope = {"type": "http", "method": "POST", "headers": headers, "extensions": {EXTENSION: head}}

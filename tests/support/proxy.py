@@ -86,9 +86,9 @@ class Proxy:
 
 @contextlib.contextmanager
 def proxy_for(url: str, folder: Path, now: Clock | None = None, **sections: Any) -> Iterator[Proxy]:
-    """A proxy in front of an upstream. `sections` are merged into the configuration."""
+    """A proxy in front of an upstream, without a ledger. `sections` are merged into the configuration."""
     log = folder / "callers.jsonl"
-    values = {"callers": {"log": str(log)}, "admin": None, **sections}
+    values = {"callers": {"log": str(log)}, "admin": None, "ledger": None, **sections}
     values["upstream"] = {"url": url, **values.get("upstream", {})}
     values["callers"] = {"log": str(log), **values["callers"]}
     public = server.loopback()
@@ -103,9 +103,9 @@ def proxy_for(url: str, folder: Path, now: Clock | None = None, **sections: Any)
 def watched(
     url: str, folder: Path, transport: httpx.AsyncBaseTransport | None = None, **sections: Any
 ) -> Iterator[tuple[Proxy, Proxy]]:
-    """A proxy and its admin listener. `sections` are merged into the configuration."""
+    """A proxy and its admin listener, without a ledger. `sections` are merged into the configuration."""
     log = folder / "callers.jsonl"
-    values = {"upstream": {"url": url}, "callers": {"log": str(log)}, **sections}
+    values = {"upstream": {"url": url}, "callers": {"log": str(log)}, "ledger": None, **sections}
     public, admin = server.loopback(), server.loopback()
     app = App(config.load(None, {}, values), admin.getsockname()[1], transport)
     with server.background(app, public, admin):

@@ -78,8 +78,9 @@ class Calling(threading.Thread):
 
 
 def command(url: str, folder: Path, program: str = "proxy", /, **sections: Any) -> list[str]:
-    """Write a configuration, and return the command line that serves with it."""
-    values = {"listen": "127.0.0.1:0", "admin": None, "callers": {"log": str(folder / "callers.jsonl")}, **sections}
+    """Write a configuration, without a ledger, and return the command line that serves with it."""
+    log = str(folder / "callers.jsonl")
+    values = {"listen": "127.0.0.1:0", "admin": None, "callers": {"log": log}, "ledger": None, **sections}
     values["upstream"] = {**values.get("upstream", {}), "url": url}
     file = folder / "config.yaml"
     file.write_text(yaml.safe_dump(values))

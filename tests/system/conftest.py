@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.ledgers import address, connect, server
 from tests.system.month import simulate
+
+__all__ = ["address", "connect", "month", "server"]
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from proxy.callers.report.analysis import Analysis, analyze
+from proxy.callers.report.analysis import Analysis, Logs, analyze
 from tests.system.golden import CASES, GOLDEN, logs, moment
 
 
@@ -13,7 +13,7 @@ from tests.system.golden import CASES, GOLDEN, logs, moment
 def test_a_report_matches_its_golden_log(case: str) -> None:
     expected = yaml.safe_load((GOLDEN / case / "expected.yaml").read_text())
     expected.pop("why")
-    analysis = analyze(logs(case), [], moment(expected.pop("now")))
+    analysis = analyze(Logs(logs(case)), [], moment(expected.pop("now")))
     report = analysis.report
 
     check_reading(expected, analysis)

@@ -7,7 +7,10 @@ import pytest
 
 from proxy import config, errors
 from proxy.callers import identity
-from proxy.callers.report import reader, succession
+from proxy.callers.ledger import lines
+from proxy.callers.ledger.counts import Strangers
+from proxy.callers.log import reader
+from proxy.callers.report import succession
 from proxy.callers.report.aggregator import DEFAULT_LIMITS
 from proxy.gateway.admin import report
 from proxy.gateway.call import body, retries, slashes, withdrawn_call
@@ -77,7 +80,15 @@ HELD: dict[str, tuple[str, type[errors.ProxyError] | None]] = {
         None,
     ),
     "line of a log": (size(reader.LONGEST_LINE), None),
-    "report on `admin`": (f"{report.TIMEOUT:g} s, {size(report.MEMORY)}, one at a time in a process", None),
+    "lines of standard output that wait for the ledger": (f"{size(lines.BACKLOG)} a process", None),
+    "keys of strangers in the ledger": (
+        f"{Strangers()._most} a day and {Strangers()._in_all} in all, then by network",
+        None,
+    ),
+    "report on `admin`": (
+        f"one at a time, cached for {report.SHORTEST_LIFE:g} s or {report.LIFE} times its own time",
+        None,
+    ),
 }
 
 

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from proxy import cli
+from proxy.callers.log.lives import deadline
+from proxy.callers.log.reader import Reader
 from proxy.callers.record import Heartbeat
-from proxy.callers.report.lives import deadline
-from proxy.callers.report.reader import Reader
 from proxy.commands import log_options
 
 VERDICTS = Path(__file__).parent / "verdicts"

@@ -33,6 +33,7 @@ class CallerLog:
     Args:
         path: path of the file; `STDOUT` is standard output.
         count: called once per record, from any thread, with whether the record was written.
+        keep: called with each line that was written.
 
     Attributes:
         lost: number of calls whose records were not written.
@@ -41,7 +42,10 @@ class CallerLog:
         OSError: on construction, if the file cannot be opened for appending.
     """
 
-    def __init__(self, path: str, count: Callable[[bool], None] = _ignore) -> None:
+    def __init__(
+        self, path: str, count: Callable[[bool], None] = _ignore, keep: Callable[[bytes], None] | None = None
+    ) -> None:
+        self._keep = keep
         self.lost = 0
         self._failing = threading.Lock()
         self._count = count
@@ -84,6 +88,8 @@ class CallerLog:
                 with self._failing:
                     self.lost += 1
             log.error("record_not_written", reason=problem, record=msgspec.json.decode(line))
+        elif self._keep is not None:
+            self._keep(line)
         try:
             self._count(problem is None)
             if done is not None:

@@ -29,6 +29,11 @@ def log_files(configured: str) -> list[str]:
     return [str(file) for file in sorted(found, key=lambda file: file.stat().st_mtime)]
 
 
+def is_stream(path: str) -> bool:
+    """Whether a log cannot be read again, such as a pipe or ``/dev/stdout``."""
+    return path.startswith("/dev/") or (Path(path).exists() and not Path(path).is_file())
+
+
 def size_on_disk(paths: Iterable[str]) -> int:
     """Total size of the files in bytes. Standard input counts as zero."""
     return sum(Path(path).stat().st_size for path in paths if path != STDIN and Path(path).exists())

@@ -33,11 +33,21 @@ def fingerprint_key(configured: str | None, caller_log: str) -> bytes:
             "fingerprint_key_missing",
             message="fingerprints of tokens change with every start; set callers.fingerprint_key",
         )
-        return secrets.token_bytes(_KEY_BYTES)
+        return secrets.token_hex(_KEY_BYTES).encode()
     path = Path(caller_log).with_suffix(".key")
     make_folder(path.parent)
     _create_key(path)
     return _read_key(path)
+
+
+def keep_key(caller_log: str, key: bytes) -> None:
+    """Keep another key next to the log, instead of the one that is there.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = Path(caller_log).with_suffix(".key")
+    _draft(path, key).replace(path)
 
 
 def key_id(key: bytes) -> str:
@@ -49,11 +59,20 @@ def _create_key(path: Path) -> None:
     # Workers start at the same time and must read the same key, so it is linked only when complete.
     if path.exists():
         return
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.") as draft:  # mode 600
-        draft.write(secrets.token_hex(_KEY_BYTES).encode() + b"\n")
-        draft.flush()
+    draft = _draft(path, secrets.token_hex(_KEY_BYTES).encode())
+    try:
         with contextlib.suppress(FileExistsError):
-            path.hardlink_to(draft.name)
+            path.hardlink_to(draft)
+    finally:
+        draft.unlink()
+
+
+def _draft(path: Path, key: bytes) -> Path:
+    """A file beside the key file, with a key."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # mode 600
+    with os.fdopen(descriptor, "wb") as draft:
+        draft.write(key + b"\n")
+    return Path(name)
 
 
 def _read_key(path: Path) -> bytes:

@@ -281,4 +281,6 @@ def _markdown_cell(column: Column, row: Row) -> str:
 def reading(read: ReadCounts) -> str:
     """What was read, as a sentence."""
     records = f"{pluralize(read.calls, 'call')} and {pluralize(read.heartbeats, 'heartbeat')}"
+    if not read.files:
+        return f"Read {pluralize(read.calls, 'call')} in the ledger."
     return f"Read {records} in {pluralize(read.files, 'file')}; skipped {pluralize(read.skipped, 'line')}."

@@ -1,19 +1,23 @@
 """Counts the records of caller logs, in bounded memory."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from msgspec.structs import astuple
 
 from proxy.callers.identity import Rule
+from proxy.callers.ledger.ledger import Content
+from proxy.callers.log.lives import Lives, is_valid
+from proxy.callers.log.reader import Batch
 from proxy.callers.record import EARLIEST, Heartbeat, ReportedCall, in_utc
 from proxy.callers.report.attribution import Attribution, Who
 from proxy.callers.report.budget import OTHERS, Budget
 from proxy.callers.report.detail import Detail
+from proxy.callers.report.hours import Hours
 from proxy.callers.report.jobs import Jobs
-from proxy.callers.report.lives import Lives, is_valid
-from proxy.callers.report.reader import Batch
+from proxy.callers.report.stored import StoredCalls, StoredPeriod
 from proxy.callers.report.strangers import STRANGERS, network_row
 from proxy.callers.report.succession import Successions
 from proxy.callers.report.tally import NO_VALUE, STRANGER, CallKey, Tally
@@ -51,6 +55,9 @@ class Limits(NamedTuple):
 
 
 DEFAULT_LIMITS = Limits()
+
+LEDGER_REACH = timedelta(days=31)
+"""A ledger must go back so far before a freeze: what calls once a month would otherwise be taken for new."""
 
 _JOB = 200
 """Bytes that the name of a job has on average."""
@@ -103,7 +110,7 @@ class Aggregator:
         self._since = max(since or EARLIEST, EARLIEST)
         self._until = min(until or self._latest, self._latest)
         self._wants_detail = wants_detail
-        self._freeze = freeze
+        self._freeze, self._reach = freeze, timedelta()
         self.successions = Successions(freeze) if freeze is not None else None
         self._limits = limits
         needs_address = freeze is not None or any(rule.networks for rule in rules)
@@ -167,21 +174,63 @@ class Aggregator:
             elif moment > life.seen:
                 life.seen = moment
 
+    def add_stored(self, content: Content) -> int:
+        """Count what a ledger holds, and return the number of calls. Hours are in the period if a part of them is."""
+        self._reach = LEDGER_REACH
+        stored = StoredPeriod(content, self._since, self._until)
+        for calls in stored.outside.values():
+            self._stored_count(self._outside, calls)
+        detailed: dict[int, tuple[StoredCalls, Detail]] = {}
+        for calls in stored.inside.values():
+            count = self._stored_count(self._counts, calls)
+            if self._wants_detail(count.who.name) or self._wants_detail(network_row(count.client_ip)):
+                count.detail = count.detail or Detail(self._detail_texts)
+                detailed[calls.id] = calls, count.detail
+        for number, details in content.details(list(detailed)):
+            calls, detail = detailed[number]
+            detail.add_stored(calls.key, calls.calls, details)
+        for life in content.lives():
+            self.lives.restore(life)
+        return sum(calls.calls for part in (stored.inside, stored.outside) for calls in part.values())
+
+    def _stored_count(self, counts: "_Counts", calls: StoredCalls) -> "_Count":
+        """The count that stored calls belong to, with these calls added to it."""
+        key = calls.key
+        values: tuple[Any, ...] = key if key.token is None else key[: self._key_end - 1]
+        count = counts.get(values)
+        if count is None:
+            who = self._rows.identify(CallKey(*values))
+            count = counts[values] = _Count(calls.first, key.client_ip, who, 0)
+        count.first, count.last = min(count.first, calls.first), max(count.last, calls.last)
+        if count.stored is None:
+            count.stored = calls.hours
+        else:
+            count.stored.merge(calls.hours)
+        return count
+
     def tallies(self) -> dict[tuple[str, str], Tally]:
         """The calls of each caller in each group, by the names of the group and the caller."""
         self._add_up(most=0)
         return self._tallies
 
     def callers_before_freeze(self) -> frozenset[str] | None:
-        """Names of callers from before the freeze; None if there is no freeze, or the log does not go back so far.
+        """Names of callers from before the freeze; None if there is no freeze, or no record from long enough before it.
 
         Strangers without a token are there with the name of their network (`strangers.network_row`).
         """
         freeze = self._freeze
         if freeze is None:
             return None
-        callers = {tally.caller for tally in self.tallies().values() if tally.first_seen < freeze}
-        return frozenset(callers) if callers or any(life.begin < freeze for life in self.lives) else None
+        begin = self.begin
+        if begin is None or begin >= freeze - self._reach:
+            return None
+        return frozenset(tally.caller for tally in self.tallies().values() if tally.first_seen < freeze)
+
+    @property
+    def begin(self) -> datetime | None:
+        """Time of the first call or heartbeat."""
+        times = chain((tally.first_seen for tally in self.tallies().values()), (life.begin for life in self.lives))
+        return min(times, default=None)
 
     # --- one record
 
@@ -241,8 +290,9 @@ class Aggregator:
             most: the number of counts that may wait for a proof that their token is real; if more would have to, they
                 are counted as those of strangers.
         """
-        for values, count in self._outside.items():
-            self._rows.learn(CallKey(*values), count.who)
+        for counts in (self._counts, self._outside):
+            for values, count in counts.items():
+                self._rows.learn(CallKey(*values), count.who)
         waiting = self._add_known(self._counts, self._add_counted)
         outside = self._add_known(self._outside, self._add_times)
         self._pending = sum(count.size for count in (*waiting.values(), *outside.values()))
@@ -285,14 +335,14 @@ class Aggregator:
         return tally
 
     def _add_counted(self, tally: Tally, key: CallKey, count: "_Count") -> None:
-        tally.add(key, count.hours, count.first, count.last)
+        tally.add(key, count.packed_hours(), count.first, count.last)
         if count.detail is not None and self._wants_detail(tally.caller):
             mine = self.details.setdefault(tally.caller, count.detail)
             if mine is not count.detail:
                 mine.merge(count.detail)
 
     def _add_times(self, tally: Tally, key: CallKey, count: "_Count") -> None:
-        tally.add_times(key, count.hours, count.first, count.last)
+        tally.add_times(key, count.packed_hours(), count.first, count.last)
 
     def _group_of(self, row: str, key: CallKey, count: "_Count", *, is_stranger: bool) -> str:
         if not self._is_grouped:
@@ -312,13 +362,18 @@ class _Count:
         size: bytes of the line of the first call.
     """
 
-    __slots__ = ("client_ip", "detail", "first", "hours", "last", "size", "who")
+    __slots__ = ("client_ip", "detail", "first", "hours", "last", "size", "stored", "who")
 
     def __init__(self, moment: datetime, client_ip: str | None, who: Who, size: int) -> None:
         self.first = self.last = moment
         self.client_ip, self.who, self.size = client_ip, who, size
         self.hours: dict[int, int] = {}
+        self.stored: Hours | None = None
         self.detail: Detail | None = None
+
+    def packed_hours(self) -> Hours:
+        """When the calls were."""
+        return self.stored if self.stored is not None else Hours.of(self.hours)
 
 
 _Counts = dict[tuple[Any, ...], _Count]

@@ -1,19 +1,21 @@
-"""Reads caller logs and reports on them."""
+"""Reports on the calls in the ledger or in caller logs."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from proxy.callers.identity import Rule
+from proxy.callers.ledger.ledger import Ledger
+from proxy.callers.log.lives import Lives, key_ids
+from proxy.callers.log.reader import Progress, Reader
+from proxy.callers.log.unreadable import Unreadable
 from proxy.callers.policy_digest import policy_digest
 from proxy.callers.record import CLOCK_SKEW, EARLIEST
 from proxy.callers.report.aggregator import Aggregator, Dimension
 from proxy.callers.report.budget import Budget
 from proxy.callers.report.detail import Detail
 from proxy.callers.report.enforcement import enforcement
-from proxy.callers.report.lives import Lives, key_ids
 from proxy.callers.report.policy_effect import policy_effects, policy_subjects
-from proxy.callers.report.reader import Progress, Reader
 from proxy.callers.report.report import CallerReport, make_report
 from proxy.callers.report.tally import Tally
 from proxy.output import messages
@@ -25,6 +27,7 @@ class ReadCounts(NamedTuple):
     """What was read.
 
     Attributes:
+        files: number of files; 0 for a ledger.
         skipped: number of lines that are neither calls nor heartbeats, or whose time cannot be right.
     """
 
@@ -32,6 +35,68 @@ class ReadCounts(NamedTuple):
     calls: int
     heartbeats: int
     skipped: int
+
+
+class Source(Protocol):
+    """Where calls are read."""
+
+    def fill(self, aggregator: Aggregator, latest: datetime) -> tuple[ReadCounts, Unreadable]:
+        """Count all calls.
+
+        Args:
+            aggregator: counts them.
+            latest: records of this time or later are wrong.
+
+        Returns:
+            What was read, and what cannot be read and may be calls.
+        """
+
+
+class Logs:
+    """Reads logs.
+
+    Args:
+        paths: of the logs; ``-`` is standard input.
+        progress: called with the number of bytes read since the last call.
+    """
+
+    def __init__(self, paths: Iterable[str], progress: Progress = lambda _: None) -> None:
+        self._paths, self._progress = paths, progress
+
+    def fill(self, aggregator: Aggregator, latest: datetime) -> tuple[ReadCounts, Unreadable]:
+        """See `Source`.
+
+        Raises:
+            NoLog: a log cannot be read.
+        """
+        reader = Reader(self._paths, self._progress, latest=latest)
+        aggregator.add(reader)
+        _warn(aggregator, latest)
+        lives = aggregator.lives
+        left_out = aggregator.misdated + lives.dropped
+        read = ReadCounts(reader.files, reader.read - lives.beats - left_out, lives.beats, reader.skipped + left_out)
+        return read, reader.unreadable
+
+
+class StoredLogs:
+    """Reads a ledger.
+
+    Args:
+        ledger: the ledger.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def fill(self, aggregator: Aggregator, latest: datetime) -> tuple[ReadCounts, Unreadable]:  # noqa: ARG002
+        """See `Source`.
+
+        Raises:
+            LedgerUnavailable: the ledger cannot be read.
+        """
+        with self._ledger.content() as content:
+            calls = aggregator.add_stored(content)
+            return ReadCounts(0, calls, 0, 0), content.unreadable()
 
 
 class Analysis(NamedTuple):
@@ -58,7 +123,7 @@ class Analysis(NamedTuple):
 
 
 def analyze(
-    paths: Iterable[str],
+    source: Source,
     rules: Sequence[Rule],
     now: datetime,
     *,
@@ -66,37 +131,34 @@ def analyze(
     since: datetime | None = None,
     until: datetime | None = None,
     wants_detail: Callable[[str], bool] = lambda _: False,
-    progress: Progress = lambda _: None,
     policy: Policy | None = None,
     expected: Mapping[str, timedelta] | None = None,
     gone: Sequence[str] = (),
 ) -> Analysis:
-    """Read logs and report on them.
+    """Report on calls.
 
     States and the verdict are about the whole log. They are as of now; if `until` is earlier, as of then or as of the
     last record, whichever is later.
 
     Args:
-        paths: paths of the logs; ``-`` is standard input.
+        source: where the calls are read.
         rules: the current rules, which also name the callers of older records.
         now: the current time.
         by: what to group by.
         since: begin of the period in which calls are counted; None for the begin of the logs.
         until: end of that period; None for now.
         wants_detail: whether the caller with a name is reported in detail.
-        progress: called with the number of bytes read since the last call.
         policy: the dates of the withdrawal; None for none.
         expected: the longest period of the jobs of callers, by name, besides those that rules know.
         gone: globs of hosts that are known to be gone.
 
     Raises:
         NoLog: a log cannot be read.
+        LedgerUnavailable: the ledger cannot be read.
     """
     policy, latest = policy or Policy(), max(now, until or now) + CLOCK_SKEW
-    reader = Reader(paths, progress, latest=latest)
     aggregator = Aggregator(rules, by, since, until, wants_detail, freeze=policy.freeze, latest=latest)
-    aggregator.add(reader)
-    _warn(aggregator, latest)
+    read, unreadable = source.fill(aggregator, latest)
     tallies, before_freeze, lives = aggregator.tallies(), aggregator.callers_before_freeze(), aggregator.lives
     if aggregator.successions is not None and before_freeze is not None:
         for tally in tallies.values():
@@ -105,7 +167,6 @@ def analyze(
     as_of = now if until is None else max([until, *_last_records(tallies, lives)])
     subjects = policy_subjects(tallies.values(), before_freeze, rules)
     effects = policy_effects(policy, subjects, as_of)
-    left_out = aggregator.misdated + lives.dropped
     shown = enforcement(lives, tallies.values(), effects, policy_digest(policy, rules), as_of)
     return Analysis(
         report=make_report(
@@ -119,10 +180,10 @@ def analyze(
             every=_periods(rules, expected or {}),
             enforcement=shown,
             gone=gone,
-            unreadable=reader.unreadable,
+            unreadable=unreadable,
         ),
         details=aggregator.details,
-        read=ReadCounts(reader.files, reader.read - lives.beats - left_out, lives.beats, reader.skipped + left_out),
+        read=read,
         subjects=subjects,
         matched_rules=frozenset(aggregator.matched_rules),
         covers_freeze=before_freeze is not None,

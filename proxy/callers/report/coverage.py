@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-from proxy.callers.report.lives import Life, Lives, patience
+from proxy.callers.log.lives import Life, Lives, patience
 
 SHORTEST_GAP = timedelta(minutes=10)
 """Shorter gaps are not listed: a restart takes that long."""

@@ -6,11 +6,10 @@ from datetime import datetime
 
 import msgspec
 
+from proxy.callers.ledger.details import LAST_CALLS, KeyDetails
 from proxy.callers.record import CallDetail, LastCall, ReportedCall
 from proxy.callers.report.budget import OTHERS, Budget
-
-LAST_CALLS = 10
-"""How many of the last calls are kept."""
+from proxy.callers.report.tally import CallKey
 
 _MAX_VALUES = 1000
 """How many different values of a kind are counted: a caller could make up any number of them."""
@@ -114,19 +113,42 @@ class Detail:
             shown = detail.method, detail.path, call.status, call.outcome
             self._keep(call.ts, msgspec.msgpack.encode((*shown, detail.request_id, detail.error_code, detail.run)))
 
+    def add_stored(self, key: CallKey, calls: int, details: KeyDetails) -> None:
+        """Count calls that the ledger holds.
+
+        Args:
+            key: what they have in common.
+            calls: their number.
+            details: what else they said.
+        """
+        if not details.method:  # something else wrote all these records
+            return
+        for kind, value in (("tokens", key.token), ("addresses", key.client_ip), ("names", key.caller)):
+            self._count(kind, value, calls)
+        for kind, counts in zip(("errors", "ignored_fields", "trigger_fields"), details.counts, strict=True):
+            for value, number in counts.items():
+                self._count(kind, value, number)
+        use = Use(details.last, details.method, details.path, details.hint, calls, tuple(details.inputs))
+        self._merge_use((key.endpoint, key.org, key.repo, key.repo_id, key.workflow), use)
+        for call in details.last_calls:
+            self._keep(call.ts, msgspec.msgpack.encode(msgspec.structs.astuple(call)[1:]))
+
     def merge(self, other: "Detail") -> None:
         """Add the calls of another one."""
         for kind, counts in (*other.counts.items(), ("names", other.names)):
             for value, calls in counts.items():
                 self._count(kind, value, calls)
         for key, use in other.uses.items():
-            mine = self.uses.get(key)
-            if mine is not None:
-                mine.merge(use)
-            elif len(self.uses) < _MAX_VALUES:
-                self.uses[key] = use
+            self._merge_use(key, use)
         for call in other.latest:
             self._keep(*call)
+
+    def _merge_use(self, key: tuple[str | None, ...], use: Use) -> None:
+        mine = self.uses.get(key)
+        if mine is not None:
+            mine.merge(use)
+        elif len(self.uses) < _MAX_VALUES:
+            self.uses[key] = use
 
     def _count(self, kind: str, value: str | None, calls: int = 1) -> None:
         if value is not None:

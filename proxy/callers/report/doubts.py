@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from proxy.callers.report.lives import Life
+from proxy.callers.log.lives import Life
+from proxy.callers.log.unreadable import PLACES, Unreadable, UnreadableDay
 from proxy.callers.report.rhythm import UNKNOWN_RETIRED_AFTER
-from proxy.callers.report.unreadable import PLACES, Unreadable, UnreadableDay
 from proxy.output.formatting import day, minute, pluralize, shortened
 
 

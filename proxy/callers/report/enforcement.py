@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from proxy.callers.report.lives import Life, Lives
+from proxy.callers.log.lives import Life, Lives
 from proxy.callers.report.policy_effect import PolicyEffect
 from proxy.callers.report.tally import Tally
 

@@ -1,11 +1,15 @@
 """How many calls there were on each day, and in which hours of it."""
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
-_HOURS, _ONE_CALL = 24, 1 << 24
-_MASK = _ONE_CALL - 1
+_HOURS = 24
+ONE_CALL = 1 << _HOURS
+"""What each call adds to the item of its day."""
+
+_MASK = ONE_CALL - 1
 
 
 @dataclass(slots=True)
@@ -22,15 +26,35 @@ class Hours:
     first: int = 0
     days: "array[int]" = field(default_factory=lambda: array("Q"))
 
+    @classmethod
+    def of(cls, calls: Mapping[int, int]) -> Self:
+        """The number of calls in each hour."""
+        hours = cls()
+        for hour, number in calls.items():
+            hours.add(hour, number)
+        return hours
+
     def add(self, hour: int, calls: int) -> None:
         """Count calls in an hour."""
         day, bit = divmod(hour, _HOURS)
-        self._make_room(day, day + 1)
-        index = day - self.first
-        self.days[index] = (self.days[index] + calls * _ONE_CALL) | 1 << bit
+        self.add_day(day, calls, 1 << bit)
+
+    def add_day(self, day: int, calls: int, bits: int) -> None:
+        """Count calls on a day, as an ordinal, with a bit for each hour with calls."""
+        days, index = self.days, day - self.first
+        if index == len(days) and index:  # the next day, in most cases
+            days.append(calls * ONE_CALL | bits)
+            return
+        if not 0 <= index < len(days):
+            self._make_room(day, day + 1)
+            days, index = self.days, day - self.first
+        days[index] = (days[index] + calls * ONE_CALL) | bits
 
     def merge(self, other: "Hours") -> None:
         """Add the calls of others."""
+        if not self.days:
+            self.first, self.days = other.first, other.days[:]
+            return
         self._make_room(other.first, other.first + len(other.days))
         begin = other.first - self.first
         for index, packed in enumerate(other.days, begin):

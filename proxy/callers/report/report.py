@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
+from proxy.callers.log.lives import Lives
+from proxy.callers.log.unreadable import Unreadable
 from proxy.callers.record import EARLIEST
 from proxy.callers.report.aggregator import Dimension
 from proxy.callers.report.coverage import Coverage, Span, measure_coverage
 from proxy.callers.report.doubts import Doubt, lost_calls, silent_hosts, unreadable_parts
 from proxy.callers.report.enforcement import NOT_SHOWN, Enforcement
-from proxy.callers.report.lives import Lives
 from proxy.callers.report.policy_effect import PolicyEffect
 from proxy.callers.report.rows import Judge, Row, caller_rows, days_of, group_rows
 from proxy.callers.report.tally import STRANGER, Tally
-from proxy.callers.report.unreadable import Unreadable
 from proxy.callers.report.verdict import Verdict, conclude, is_covered, unseen
 
 Gate = Literal["nobody", "somebody", "unknown"]

@@ -4,11 +4,10 @@ Strangers can make up any number of names and tokens. So the report has only one
 from, and they have no say in the verdict.
 """
 
-import functools
-import ipaddress
 from collections.abc import Set as AbstractSet
 
 from proxy.callers.identity import ELSEWHERE, STRANGERS_IN, Caller
+from proxy.callers.networks import network_of
 from proxy.callers.report.budget import OTHERS
 from proxy.callers.report.tally import CallKey
 
@@ -18,20 +17,11 @@ STRANGERS = "(strangers)"
 WHO = "They had no token, or none that the service accepted, and have no say in the verdict."
 """Who strangers are. Shown where there are any."""
 
-_IPV4_BITS, _IPV6_BITS = 24, 48
-"""A site has at most so many bits of prefix: 256 addresses in IPv4, and in IPv6 a /48 (RFC 6177), which is 65,536
-networks of /64. By /64, one stranger alone could fill the report."""
 
-
-@functools.lru_cache(4096)
 def network_row(client_ip: str | None) -> str:
     """The name of the row for strangers with this address."""
-    try:
-        address = ipaddress.ip_address((client_ip or "").partition("%")[0])  # an older version logged the zone
-    except ValueError:
-        return ELSEWHERE
-    bits = _IPV4_BITS if address.version == 4 else _IPV6_BITS
-    return f"{STRANGERS_IN}{ipaddress.ip_network((address, bits), strict=False)}"
+    network = network_of(client_ip)
+    return ELSEWHERE if network is None else f"{STRANGERS_IN}{network}"
 
 
 def is_proof(key: CallKey) -> bool:

@@ -2,7 +2,6 @@
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -133,19 +132,18 @@ class Tally:
     values: ValueCounts = field(default_factory=ValueCounts)
     predecessor: str | None = None
 
-    def add(self, key: CallKey, hours: Mapping[int, int], first: datetime, last: datetime) -> None:
+    def add(self, key: CallKey, hours: Hours, first: datetime, last: datetime) -> None:
         """Count calls with the same key.
 
         Args:
             key: what the calls have in common.
-            hours: their number in each hour.
+            hours: when they were.
             first: time of the first one.
             last: time of the last one.
         """
         self.add_times(key, hours, first, last)
-        calls = sum(hours.values())
-        for hour, number in hours.items():
-            self.hours.add(hour, number)
+        calls = sum(number for _, number in hours.by_day())
+        self.hours.merge(hours)
         self.calls += calls
         self.errors += calls if key.status >= 400 else 0
         user = key.run_user
@@ -155,12 +153,12 @@ class Tally:
             if value is not None:
                 self.values.add(kind, value, calls, self.texts)
 
-    def add_times(self, key: CallKey, hours: Iterable[int], first: datetime, last: datetime) -> None:
+    def add_times(self, key: CallKey, hours: Hours, first: datetime, last: datetime) -> None:
         """Remember when there were calls with the same key, without counting them.
 
         Args:
             key: what the calls have in common.
-            hours: the hours with calls.
+            hours: when they were.
             first: time of the first one.
             last: time of the last one.
         """
@@ -172,7 +170,7 @@ class Tally:
         elif key.outcome not in _UNDECIDED:
             self.last_accepted = _later(self.last_accepted, last)
         is_one = self.source not in {STRANGER, OTHERS}
-        self.jobs.add(key.job if is_one else None, {hour // 24 for hour in hours}, last)
+        self.jobs.add(key.job if is_one else None, (day for day, _ in hours.by_day()), last)
 
     def _has_room_for(self, user: str) -> bool:
         return user in self.users or (len(self.users) < _MOST_USERS and self.texts.take(len(user)))

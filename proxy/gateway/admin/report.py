@@ -1,37 +1,26 @@
-"""The report of `trigger-shim callers` for the admin listener.
-
-It is made in a process of its own, so that its time and memory do not affect calls.
-"""
+"""The report of `trigger-shim callers` for the admin listener, from the ledger."""
 
 import asyncio
 import contextlib
-import dataclasses
-import os
-import resource
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Iterator
+import functools
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-from proxy import config
-from proxy.callers.log.files import NoLog, log_files
-from proxy.config import sources
-from proxy.gateway import child
+from proxy.callers.ledger import engines
+from proxy.callers.ledger.database import LedgerUnavailable
+from proxy.callers.ledger.ledger import Ledger
+from proxy.callers.report.analysis import StoredLogs, analyze
+from proxy.config import Config
 
 Form = Literal["html", "json"]
-
-TIMEOUT = 120.0
-"""Seconds until a report is given up."""
-
-MEMORY = 1 << 30
-"""Bytes of address space that a report may use."""
 
 SHORTEST_LIFE = 5.0
 """Minimum seconds for which a report is cached."""
 
 LIFE = 9
 """A report is cached for so many times its generation time, so reports use at most a tenth of a core."""
-
-_NICE = 10
 
 
 class NoReport(Exception):
@@ -50,110 +39,104 @@ class _Made(NamedTuple):
     until: float
 
 
-class _Making:
-    """A report that is being made, and how many readers wait for it."""
-
-    def __init__(self, task: "asyncio.Task[_Made]") -> None:
-        self.task = task
-        self.readers = 0
-
-
 class LiveReport:
-    """Makes reports on the configured log, one at a time, and caches them, failures included."""
+    """Makes reports, one at a time, and caches them, failures included.
 
-    def __init__(self, settings: config.Config) -> None:
-        # A report does not need the key, and `render` would mask it.
-        callers = dataclasses.replace(settings.callers, fingerprint_key=None)
-        self._settings = config.render(dataclasses.replace(settings, callers=callers)).encode()
-        self._log = settings.callers.log
+    Args:
+        config: names the ledger and the known callers.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
         self._turn = asyncio.Lock()
         self._cache: dict[Form, _Made] = {}
-        self._making: dict[Form, _Making] = {}
+        self._making: dict[Form, asyncio.Task[_Made]] = {}
 
     async def text(self, form: Form) -> bytes:
-        """The report, which may be cached. It is given up when all who wait for it are cancelled.
+        """The report, which may be cached. It is finished, for the next reader, even if this one is cancelled.
 
         Raises:
-            NoReport: there is no log, or the report took too much time or memory.
+            NoReport: there is no ledger, or it cannot be read.
         """
         made = self._cache.get(form)
-        if made is None or made.until < asyncio.get_running_loop().time():
-            made = await self._make_once(form)
+        if made is None or made.until <= asyncio.get_running_loop().time():
+            if form not in self._making:
+                self._making[form] = asyncio.create_task(self._make(form))
+            made = await asyncio.shield(self._making[form])
         if made.problem is not None:
             raise NoReport(made.problem)
         return made.text
-
-    async def _make_once(self, form: Form) -> _Made:
-        making = self._making.get(form)
-        if making is None:
-            making = self._making[form] = _Making(asyncio.create_task(self._make(form)))
-        making.readers += 1
-        try:
-            return await asyncio.shield(making.task)
-        finally:
-            making.readers -= 1
-            if not making.readers:
-                making.task.cancel()
-                self._making.pop(form)
 
     async def _make(self, form: Form) -> _Made:
         loop = asyncio.get_running_loop()
         async with self._turn:
             started, text, problem = loop.time(), b"", None
             try:
-                text = await self._run(form)
+                text = await _in_thread(functools.partial(_report, self._config, form))
             except NoReport as error:
                 problem = str(error)
+            finally:
+                del self._making[form]
             now = loop.time()
             made = self._cache[form] = _Made(text, problem, now + max(SHORTEST_LIFE, LIFE * (now - started)))
         return made
 
-    async def _run(self, form: Form) -> bytes:
-        try:
-            await asyncio.to_thread(log_files, self._log)
-        except NoLog as problem:
-            raise NoReport(str(problem)) from None
-        process = await self._start(form)
-        try:
-            _restrain(process)
-            async with asyncio.timeout(TIMEOUT):
-                text, messages = await process.communicate()
-        except TimeoutError:
-            raise NoReport(f"the report took over {TIMEOUT:g} s; make it with 'trigger-shim callers'") from None
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.communicate()
-        if process.returncode:
-            lines = messages.decode(errors="replace").splitlines() or ["the report could not be made"]
-            raise NoReport(lines[-1])
-        return text
 
-    async def _start(self, form: Form) -> Process:
-        # The settings have it already, and flags that override it.
-        environment = {
-            name: value
-            for name, value in child.environment().items()
-            if not name.startswith(sources.ENVIRONMENT_PREFIX)
-        }
-        with _in_memory(self._settings) as file:
-            command = child.command("proxy", "callers", "--config", f"/dev/fd/{file}", "--format", form)
-            return await asyncio.create_subprocess_exec(
-                *command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment, pass_fds=(file,)
+async def _in_thread(make: Callable[[], bytes]) -> bytes:
+    """Call a function in a thread that does not keep the process from ending, as those of `asyncio.to_thread` do."""
+    loop = asyncio.get_running_loop()
+    made: asyncio.Future[bytes] = loop.create_future()
+
+    def finish(text: bytes | None, problem: NoReport | None) -> None:
+        if made.cancelled():
+            return
+        if problem is not None:
+            made.set_exception(problem)
+        else:
+            made.set_result(text or b"")
+
+    def run() -> None:
+        text, problem = None, None
+        try:
+            text = make()
+        except NoReport as error:
+            problem = error
+        except Exception as fault:
+            problem = NoReport(f"a fault of the proxy itself: {type(fault).__name__}")
+        with contextlib.suppress(RuntimeError):  # the server has stopped meanwhile
+            loop.call_soon_threadsafe(finish, text, problem)
+
+    threading.Thread(target=run, name="report", daemon=True).start()
+    return await made
+
+
+def _report(config: Config, form: Form) -> bytes:
+    """Make a report.
+
+    Raises:
+        NoReport: there is no ledger, or it cannot be read.
+    """
+    if config.ledger is None:
+        raise NoReport("this page reads the ledger: set the key ledger, or use 'trigger-shim callers'")
+    try:
+        ledger = Ledger(engines.connect(config.ledger, is_readonly=True))
+        try:
+            analysis = analyze(
+                StoredLogs(ledger),
+                config.callers.known,
+                datetime.now(UTC),
+                wants_detail=lambda _: form == "html",
+                policy=config.lifecycle,
+                gone=config.callers.gone,
             )
+        finally:
+            ledger.close()
+    except LedgerUnavailable as problem:
+        raise NoReport(str(problem)) from None
+    if form == "json":
+        from proxy.callers.render import formats  # noqa: PLC0415 - slow to import, and few ask for it
 
+        return "".join(formats.to_json(analysis.report, analysis.report.rows, analysis.read)).encode()
+    from proxy.callers.render import html_page  # noqa: PLC0415 - as above
 
-@contextlib.contextmanager
-def _in_memory(content: bytes) -> Iterator[int]:
-    """The descriptor of a file in memory."""
-    with open(os.memfd_create("config"), "wb") as file:  # noqa: PTH123 - a descriptor, not a path
-        file.write(content)
-        file.flush()
-        yield file.fileno()
-
-
-def _restrain(process: Process) -> None:
-    with contextlib.suppress(ProcessLookupError):  # it has already ended
-        resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
-        with contextlib.suppress(PermissionError):  # by the filter of system calls in deploy/systemd
-            os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
+    return "".join(html_page.to_html(analysis, analysis.report.rows, config.upstream.url)).encode()

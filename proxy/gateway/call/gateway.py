@@ -17,6 +17,7 @@ from proxy.gateway.call.records import Records
 from proxy.gateway.call.responder import ClientDisconnected, Responder
 from proxy.gateway.call.result import CallResult, Response
 from proxy.gateway.call.retries import Retries, key_of
+from proxy.gateway.call.shared_tries import SharedTries
 from proxy.gateway.call.slashes import Slashes, meant
 from proxy.gateway.call.successors import Successors
 from proxy.gateway.call.withdrawn_call import WithdrawnCall, quoted, request_id_of
@@ -32,10 +33,28 @@ from proxy.withdrawn.endpoints import Match
 
 
 class Gateway:
-    """Serves the calls of the public listener: an ASGI application."""
+    """Serves the calls of the public listener: an ASGI application.
+
+    Args:
+        config: the whole configuration.
+        policy: decides who may call.
+        upstream: the service.
+        records: writes what became of the calls.
+        metrics: counts them.
+        shared: the lost tries of all processes.
+        retry_key: tells calls apart, see `retries.derived_key`.
+    """
 
     def __init__(
-        self, config: Config, policy: ActivePolicy, upstream: Upstream, records: Records, metrics: Metrics
+        self,
+        config: Config,
+        policy: ActivePolicy,
+        upstream: Upstream,
+        records: Records,
+        metrics: Metrics,
+        *,
+        shared: SharedTries,
+        retry_key: bytes,
     ) -> None:
         self._body_limit = config.limits.body
         self._upstream = upstream
@@ -51,9 +70,11 @@ class Gateway:
         self._retries = Retries(
             config.limits.retry_window,
             time.monotonic,
-            patience=config.upstream.timeout + 2 * PATIENCE,  # no single call takes longer
+            patience=longest_call(config),
             waiting=config.limits.in_flight,
+            shared=shared,
         )
+        self._retry_key = retry_key
         self._slashes = Slashes()
         self._successors = Successors()
 
@@ -110,6 +131,7 @@ class Gateway:
             await accounting.finish_batched()
         accounting.finish()
         await responder.send(response)
+        head.delivery.sent()
 
     async def _start_run(self, call: WithdrawnCall, receive: Receive, accounting: RecordedAccounting) -> CallResult:
         """Forward a call that starts a run, unless it is a retry: that takes over the run of its lost try."""
@@ -117,7 +139,7 @@ class Gateway:
         body = await read_body(receive, head.held, head.first_values.get(b"content-length"), self._body_limit)
         request = trigger.to_successor(body, call.workflow or "") if translates else run_workflows.to_successor(body)
         accounting.request = request
-        key = key_of(head.first_values.get(b"authorization", b""), head.target, body)
+        key = key_of(self._retry_key, head.first_values.get(b"authorization", b""), head.target, body)
         with self._retries.begin(key, head.delivery) as attempt:
             run = await attempt.take_over()
             if run is not None:
@@ -209,6 +231,11 @@ class Gateway:
     def _hop(self, head: Head) -> headers.Hop:
         trusted = self._policy.snapshot.identity.trusts(head.peer)
         return headers.Hop(head.peer, trusted, head.scheme, head.version)
+
+
+def longest_call(config: Config) -> float:
+    """Seconds that a call takes at most, unless it waits for others first."""
+    return config.upstream.timeout + 2 * PATIENCE
 
 
 def _successor_target(call: WithdrawnCall) -> bytes:

@@ -4,20 +4,16 @@ It says who is refused. The refusal itself, a 410 with the new call, is in `refu
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from proxy.callers import identity
 from proxy.callers.identity import Caller, Identity, Rule
-from proxy.callers.log.files import NoLog, log_files
 from proxy.callers.log.fingerprint_key import key_id
-from proxy.callers.report.aggregator import Aggregator
-from proxy.callers.report.lives import key_ids
-from proxy.callers.report.reader import Reader
 from proxy.callers.report.strangers import had_record
-from proxy.callers.report.succession import Origin, origin_of
+from proxy.callers.report.succession import origin_of
 from proxy.config import Config
+from proxy.gateway.call.earlier_callers import EarlierCallers, EarlierCallersReader, NotKnown
 from proxy.output.diagnostics import log
 from proxy.withdrawn import lifecycle
 from proxy.withdrawn.lifecycle import Decision, Headers, PolicySubject
@@ -25,18 +21,10 @@ from proxy.withdrawn.lifecycle import Decision, Headers, PolicySubject
 Clock = Callable[[], datetime]
 
 SETTLING = timedelta(seconds=5)
-"""Time after the freeze in which all workers write their last records of calls from before it."""
+"""Time after the freeze in which all workers write and count their last records of calls from before it."""
 
-
-class EarlierCallers(NamedTuple):
-    """The callers from before a freeze.
-
-    Attributes:
-        predecessors: whom calls from an origin were made by (`Successions`).
-    """
-
-    names: frozenset[str]
-    predecessors: Mapping[Origin, str]
+_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+"""Seconds until the ledger is asked again who called before the freeze."""
 
 
 class PolicySnapshot:
@@ -45,20 +33,21 @@ class PolicySnapshot:
     Args:
         config: the whole configuration.
         key: HMAC key for the fingerprints of tokens.
+        now: the time, UTC.
 
     Attributes:
         identity: names callers.
         earlier: the callers from before the freeze; None if not known: then no caller is new.
     """
 
-    def __init__(self, config: Config, key: bytes) -> None:
+    def __init__(self, config: Config, key: bytes, now: Clock) -> None:
         self._rules = config.callers.known
-        self._log = config.callers.log
-        self._key_id = key_id(key)
         self._policy = config.lifecycle
         self._announcements: dict[datetime | None, Headers] = {}
         self.earlier: EarlierCallers | None = None
-        self._has_read = False
+        self._has_ledger = config.ledger is not None
+        self._reader = EarlierCallersReader(config, self.freeze, key_id(key), now) if self.freeze is not None else None
+        self._has_read, self._problem = False, ""
         self.identity = Identity(config.callers.trusted_proxies, key, self._rules)
 
     @property
@@ -105,36 +94,49 @@ class PolicySnapshot:
         return [*self._announcements[end], *lifecycle.links(self._policy, successor)]
 
     @property
-    def must_read_log(self) -> bool:
-        """Whether the callers from before the freeze are still to be read from the log."""
-        return self.freeze is not None and not self._has_read
+    def must_read(self) -> bool:
+        """Whether it is still to be read who called before the freeze."""
+        return self._reader is not None and not self._has_read
 
-    def read_log(self) -> None:
-        """Read from the caller log who called before the freeze. If it does not say, no caller is new."""
-        if self.freeze is not None:
-            self.earlier = callers_before(self.freeze, self._log, self._rules, self._key_id)
-            self._has_read = True
+    def read_earlier(self) -> None:
+        """Read who called before the freeze. If that is not known, no caller is new."""
+        if self._reader is None:
+            return
+        try:
+            self.earlier = self._reader.read()
+        except NotKnown as problem:
+            self._report(str(problem))
+            self._has_read = self.earlier is not None or not self._has_ledger
+            return
+        self._has_read = True
+        if self._problem:
+            log.info("freeze_applied")
+
+    def _report(self, problem: str) -> None:
+        if self.earlier is None and problem != self._problem:
+            log.warning("freeze_not_applied", message=problem)
+            self._problem = problem
 
     def inherit(self, previous: "PolicySnapshot") -> None:
         """Reuse what the previous snapshot has read, if this one would read the same.
 
-        The log of that time may be gone by now.
+        The log of that time may be gone by now. A ledger is read again: older logs may have been imported.
         """
         if previous.cache_key == self.cache_key and previous.earlier is not None:
-            self.earlier, self._has_read = previous.earlier, True
+            self.earlier, self._has_read = previous.earlier, not self._has_ledger
 
     @property
-    def cache_key(self) -> tuple[datetime | None, str, list[Rule]]:
-        """Snapshots with the same key read the same callers from the log."""
+    def cache_key(self) -> tuple[datetime | None, list[Rule]]:
+        """Snapshots with the same key read the same callers."""
         criteria = [
             rule._replace(owner=None, contact=None, migrated=None, extension=None, exempt_from_freeze=False, every=None)
             for rule in self._rules
         ]
-        return self.freeze, self._log, criteria
+        return self.freeze, criteria
 
 
 class ActivePolicy:
-    """The snapshot that new calls are held to. Reads the caller log once the freeze has come.
+    """The snapshot that new calls are held to. Reads who called before the freeze once that has come.
 
     Args:
         config: the whole configuration at the start.
@@ -147,24 +149,24 @@ class ActivePolicy:
     """
 
     def __init__(self, config: Config, key: bytes, now: Clock) -> None:
-        self.snapshot = PolicySnapshot(config, key)
+        self.snapshot = PolicySnapshot(config, key, now)
         self._key = key
         self.now = now
         self._reading: asyncio.Task[None] | None = None
 
     async def prepare(self, config: Config) -> PolicySnapshot:
         """Build the next snapshot, ready for `activate`."""
-        snapshot = PolicySnapshot(config, self._key)
+        snapshot = PolicySnapshot(config, self._key, self.now)
         snapshot.inherit(self.snapshot)
-        if snapshot.must_read_log and self._seconds_until_readable(snapshot) <= 0:
-            await asyncio.to_thread(snapshot.read_log)
+        if snapshot.must_read and self._seconds_until_readable(snapshot) <= 0:
+            await asyncio.to_thread(snapshot.read_earlier)
         return snapshot
 
     def activate(self, snapshot: PolicySnapshot) -> None:
         """Hold new calls to a snapshot."""
         self.close()
         self.snapshot = snapshot
-        if snapshot.must_read_log:
+        if snapshot.must_read:
             self._reading = asyncio.create_task(self._read_after_freeze(snapshot))
 
     def close(self) -> None:
@@ -176,32 +178,13 @@ class ActivePolicy:
         # Again if the clock was set back meanwhile.
         while (seconds := self._seconds_until_readable(snapshot)) > 0:  # noqa: ASYNC110 - no event announces a time
             await asyncio.sleep(seconds)
-        await asyncio.to_thread(snapshot.read_log)
+        pause = _PAUSE
+        await asyncio.to_thread(snapshot.read_earlier)
+        while snapshot.must_read:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            await asyncio.to_thread(snapshot.read_earlier)
 
     def _seconds_until_readable(self, snapshot: PolicySnapshot) -> float:
-        """Seconds until the log has all calls from before the freeze."""
+        """Seconds until all calls from before the freeze are recorded."""
         return (snapshot.freeze + SETTLING - self.now()).total_seconds() if snapshot.freeze is not None else 0
-
-
-def callers_before(freeze: datetime, caller_log: str, rules: Iterable[Rule], key: str) -> EarlierCallers | None:
-    """Those who have a record from before the freeze.
-
-    None if the log does not reach back so far, or has fingerprints by another key than the one with the ID `key`:
-    callers that are named by their tokens had other names then.
-    """
-    aggregator = Aggregator(list(rules), until=freeze, freeze=freeze)
-    try:
-        aggregator.add(Reader(log_files(caller_log), warn=lambda text: log.warning("caller_log_damaged", message=text)))
-    except NoLog as problem:
-        log.warning("freeze_not_applied", message=str(problem))
-        return None
-    if others := key_ids(aggregator.lives, freeze) - {key}:
-        written = " and ".join(sorted(others))
-        message = f"{caller_log} was written with the fingerprint key {written}, this one is {key}"
-        log.warning("freeze_not_applied", message=message)
-        return None
-    names = aggregator.callers_before_freeze()
-    if names is None or aggregator.successions is None:
-        log.warning("freeze_not_applied", message=f"{caller_log} has no record from before {freeze:%Y-%m-%d}")
-        return None
-    return EarlierCallers(names, aggregator.successions.predecessors)

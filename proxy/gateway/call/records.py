@@ -4,6 +4,7 @@ import asyncio
 import functools
 import os
 import socket
+from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
@@ -22,6 +23,7 @@ class Records:
     Args:
         config: names the caller log, and says how many calls may be in progress.
         metrics: counts.
+        keep: called with each line that was written to the log.
 
     Attributes:
         instance: the name of this process in records and heartbeats, once it is open.
@@ -30,11 +32,11 @@ class Records:
         OSError: on construction, if the caller log cannot be opened.
     """
 
-    def __init__(self, config: Config, metrics: Metrics) -> None:
+    def __init__(self, config: Config, metrics: Metrics, keep: Callable[[bytes], None] | None = None) -> None:
         self.instance = ""
         self._interval = config.callers.heartbeat
         self._told = 0
-        self._log = CallerLog(config.callers.log, metrics.logged)
+        self._log = CallerLog(config.callers.log, metrics.logged, keep)
         self._metrics = metrics
         self._path = config.callers.log
         self._prefix = journal.journal_prefix(config.callers.log, str(config.listen))

@@ -6,8 +6,8 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 
+from proxy.callers.ledger.shared_key import find_key
 from proxy.callers.log.files import STDOUT
-from proxy.callers.log.fingerprint_key import fingerprint_key
 from proxy.config import Config
 from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
@@ -62,7 +62,7 @@ def _with_shared_key(config: Config) -> Config:
     """Add a random fingerprint key where otherwise each worker would make its own."""
     if config.workers == 1 or config.callers.log != STDOUT or config.callers.fingerprint_key is not None:
         return config
-    key = fingerprint_key(None, STDOUT).hex()
+    key = find_key(None, STDOUT, config.ledger).decode()
     return dataclasses.replace(config, callers=dataclasses.replace(config.callers, fingerprint_key=key))
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from proxy.callers.log.caller_log import CallerLog
 from proxy.callers.log.files import STDOUT
+from proxy.callers.log.reader import Reader
 from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, ReportedCall
-from proxy.callers.report.reader import Reader
 from proxy.output import diagnostics
 from tests.callers import lines
 from tests.callers.lines import request_ids, written

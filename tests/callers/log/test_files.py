@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.callers.log.files import STDOUT, NoLog, log_files
+from proxy.callers.log.files import STDOUT, NoLog, is_stream, log_files
 from tests.callers.lines import NOW
 
 
@@ -39,3 +39,15 @@ def test_a_log_may_have_any_name(tmp_path: Path, name: str) -> None:
         (tmp_path / file).write_bytes(b"")
 
     assert {Path(path).name for path in log_files(str(tmp_path / name))} == {name, f"{name}.1"}
+
+
+def test_what_cannot_be_read_again_is_a_stream(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+
+    assert {name: is_stream(str(tmp_path / name)) for name in ("file", "pipe", "missing")} == {
+        "file": False,
+        "pipe": True,
+        "missing": False,
+    }
+    assert is_stream("/dev/stdout")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.callers.identity import Rule
-from proxy.callers.report.analysis import analyze
+from proxy.callers.report.analysis import Logs, analyze
 from proxy.callers.report.policy_effect import PolicyEffect
 from proxy.withdrawn.lifecycle import Policy
 from tests.callers.lines import DAY, NOW, beats, call, line, nightly
@@ -62,7 +62,7 @@ def test_times_in_other_zones_are_converted_and_times_without_one_are_utc(tmp_pa
     bare = line(call(NOW)).replace(b'"ts":"2026-11-24T00:00:00Z"', b'"ts":"2026-11-23 02:00:00.5"')
     (tmp_path / "log").write_bytes(local + bare)
 
-    row = row_of(analyze([str(tmp_path / "log")], [], NOW).report)
+    row = row_of(analyze(Logs([str(tmp_path / "log")]), [], NOW).report)
 
     assert row.first_seen == datetime(2026, 11, 22, 22, 30, tzinfo=UTC)
     assert row.last_seen == datetime(2026, 11, 23, 2, 0, 0, 500000, tzinfo=UTC)

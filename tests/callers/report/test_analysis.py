@@ -7,7 +7,7 @@ import pytest
 
 from proxy.callers.record import CLOCK_SKEW, EARLIEST, Record
 from proxy.callers.render.formats import to_json
-from proxy.callers.report.analysis import analyze
+from proxy.callers.report.analysis import Logs, analyze
 from proxy.callers.report.report import CallerReport, still_calling
 from tests.callers.lines import DAY, NOW, beats, call, line, log
 from tests.callers.reports import analyzed, mixed
@@ -18,15 +18,15 @@ def test_records_may_be_spread_over_files_in_any_way(tmp_path: Path) -> None:
     (tmp_path / "all").write_bytes(log(*records))
     for part in range(7):
         (tmp_path / str(part)).write_bytes(log(*records[part::7]))
-    parts = analyze([str(tmp_path / str(part)) for part in range(7)], [], NOW)
+    parts = analyze(Logs([str(tmp_path / str(part)) for part in range(7)]), [], NOW)
 
-    assert parts.report == analyze([str(tmp_path / "all")], [], NOW).report
+    assert parts.report == analyze(Logs([str(tmp_path / "all")]), [], NOW).report
     assert parts.read.files == 7
 
 
 def test_details_are_kept_for_the_requested_callers_only(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(log(call(client_ip="10.1.2.3"), call(caller="other", client_ip="10.9.9.9")))
-    details = analyze([str(tmp_path / "log")], [], NOW, wants_detail="nightly".__eq__).details
+    details = analyze(Logs([str(tmp_path / "log")]), [], NOW, wants_detail="nightly".__eq__).details
 
     assert {name: detail.counts["addresses"] for name, detail in details.items()} == {"nightly": {"10.1.2.3": 1}}
 
@@ -70,7 +70,7 @@ def test_a_heartbeat_with_an_interval_that_cannot_be_right_is_skipped(tmp_path: 
     [beat] = beats(NOW)
     (tmp_path / "log").write_bytes(line(msgspec.structs.replace(beat, interval=interval)) + log(*beats(NOW - DAY)))
 
-    assert analyze([str(tmp_path / "log")], [], NOW).read[1:] == (0, 2, 1)
+    assert analyze(Logs([str(tmp_path / "log")]), [], NOW).read[1:] == (0, 2, 1)
 
 
 # --- records that cannot be read
@@ -81,7 +81,7 @@ TORN = line(call(NOW - 20 * DAY))[:100] + b"\n"
 def torn(folder: Path, *records: Record) -> CallerReport:
     """The report on a log with half a record of 20 days ago."""
     (folder / "log").write_bytes(TORN + log(*beats(NOW - 80 * DAY), *records))
-    return analyze([str(folder / "log")], [], NOW).report
+    return analyze(Logs([str(folder / "log")]), [], NOW).report
 
 
 def test_a_record_that_cannot_be_read_keeps_the_verdict_from_safe(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
+from proxy.callers.log.lives import Lives
 from proxy.callers.report.coverage import Span, measure_coverage
-from proxy.callers.report.lives import Lives
 from proxy.callers.report.policy_effect import PolicyEffect
 from proxy.callers.report.rows import Judge, caller_rows
 from tests.callers.aggregating import aggregated, calls_of

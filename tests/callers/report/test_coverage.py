@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.callers.log.lives import Lives
 from proxy.callers.record import SCHEMA, Heartbeat, Record
 from proxy.callers.report.coverage import Coverage, Span, measure_coverage
-from proxy.callers.report.lives import Lives
 from tests.callers.aggregating import aggregated
 from tests.callers.lines import call
 

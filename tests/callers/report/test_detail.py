@@ -1,10 +1,11 @@
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from proxy.callers.ledger.details import LAST_CALLS
 from proxy.callers.record import Record
-from proxy.callers.report.analysis import analyze
+from proxy.callers.report.analysis import Logs, analyze
 from proxy.callers.report.budget import OTHERS
-from proxy.callers.report.detail import LAST_CALLS, Detail
+from proxy.callers.report.detail import Detail
 from tests.callers.lines import DAY, NOW, call, line
 from tests.callers.reports import analyzed
 
@@ -48,7 +49,7 @@ def test_the_times_of_the_last_calls_are_in_utc(tmp_path: Path) -> None:
 def test_a_record_with_a_field_of_another_type_has_no_details(tmp_path: Path) -> None:
     foreign = line(call(run="7")).replace(b'"run":"7"', b'"run":7')
     (tmp_path / "log").write_bytes(foreign + line(call(run="8")))
-    analysis = analyze([str(tmp_path / "log")], [], NOW, wants_detail=lambda _: True)
+    analysis = analyze(Logs([str(tmp_path / "log")]), [], NOW, wants_detail=lambda _: True)
 
     assert [row.calls for row in analysis.report.callers] == [2]
     assert [last.run for last in analysis.details["nightly"].last_calls] == ["8"]

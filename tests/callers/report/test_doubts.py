@@ -4,9 +4,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from proxy.callers.log.lives import Lives
 from proxy.callers.record import Heartbeat, Record
 from proxy.callers.report.doubts import lost_calls, silent_hosts
-from proxy.callers.report.lives import Lives
 from proxy.callers.report.report import still_calling
 from tests.callers.aggregating import aggregated
 from tests.callers.lines import DAY, NOW, beats, call

@@ -6,8 +6,10 @@ import pytest
 
 from proxy import config
 from proxy.gateway.admin.hosts import is_own, own_names
+from tests.support.ledgers import stored_calls
 from tests.support.proxy import Proxy, watched
 from tests.support.upstream import Upstream
+from tests.support.waiting import until
 from tests.support.wire import Wire
 
 SETTINGS = config.load(None, {}, {"admin": "shim.internal:9901", "admin_hosts": ["Shim.Corp.Example"]})
@@ -64,8 +66,10 @@ def asked(listener: Proxy, page: str, host: str) -> tuple[int, bytes, list[str]]
 
 
 def test_pages_that_name_callers_are_refused_to_a_foreign_name(upstream: Upstream, tmp_path: Path) -> None:
-    with watched(upstream.url, tmp_path, admin_hosts=["shim.corp.example"]) as (proxy, admin):
+    ledger = str(tmp_path / "callers.db")
+    with watched(upstream.url, tmp_path, admin_hosts=["shim.corp.example"], ledger=ledger) as (proxy, admin):
         proxy.call(headers={"User-Agent": "nightly/1"})
+        until(lambda: stored_calls(ledger))
         for page in ("/", "/callers", "/callers.json"):
             status, body, nosniff = asked(admin, page, "evil.example")
             assert (status, nosniff) == (421, ["nosniff"])

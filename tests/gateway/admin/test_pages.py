@@ -6,14 +6,16 @@ import pytest
 from proxy import config
 from proxy.gateway.app import App
 from proxy.gateway.server import server
+from tests.support.ledgers import stored_calls
 from tests.support.proxy import Proxy, watched
 from tests.support.upstream import RUN, Upstream
+from tests.support.waiting import until
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_health_is_answered_on_both_listeners(upstream: Upstream, tmp_path: Path, path: str) -> None:
     public, admin = server.loopback(), server.loopback()
-    values = {"callers": {"log": str(tmp_path / "callers.jsonl")}, "upstream": {"url": upstream.url}}
+    values = {"callers": {"log": str(tmp_path / "callers.jsonl")}, "ledger": None, "upstream": {"url": upstream.url}}
     with server.background(App(config.load(None, {}, values), admin.getsockname()[1]), public, admin):
         outside, inside = (Proxy("127.0.0.1", bound.getsockname()[1], tmp_path) for bound in (public, admin))
         assert inside.call(path, method="GET", body=None).status == 200
@@ -36,7 +38,10 @@ def test_only_the_admin_listener_shows_them(upstream: Upstream, tmp_path: Path) 
 
 
 def test_the_admin_listener_lists_its_pages(upstream: Upstream, tmp_path: Path) -> None:
-    with watched(upstream.url, tmp_path) as (_, admin):
+    ledger = str(tmp_path / "callers.db")
+    with watched(upstream.url, tmp_path, ledger=ledger) as (proxy, admin):
+        proxy.call()
+        until(lambda: stored_calls(ledger))
         listed = re.findall(r"^/\S*", admin.call("/", None, method="GET").body.decode(), re.MULTILINE)
         assert {"/healthz", "/readyz", "/metrics"} <= set(listed)
         assert {admin.call(path, None, method="GET").status for path in listed} == {200}

@@ -3,6 +3,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.by_hand import ByHand, by_hand
+from tests.support.ledgers import address, connect, server
+
+__all__ = ["address", "connect", "server"]
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ class Clock:
 @contextmanager
 def living(upstream: Upstream, folder: Path, clock: Clock, **lifecycle: Any) -> Iterator[Proxy]:
     sections = {"callers": {"known": KNOWN}, "lifecycle": {"deprecated": "2026-01-01", **lifecycle}}
-    with proxy_for(upstream.url, folder, clock, **sections) as proxy:
+    with proxy_for(upstream.url, folder, clock, ledger=str(folder / "callers.db"), **sections) as proxy:
         yield proxy
 
 
@@ -52,9 +52,9 @@ def last(proxy: Proxy) -> dict[str, Any]:
     return {key: record.get(key) for key in ("caller", "phase", "outcome", "status", "error_code", "upstream_status")}
 
 
-def settings(log: Path, freeze: datetime | None) -> Config:
+def settings(log: Path, freeze: datetime | None, ledger: str | None = None) -> Config:
     lifecycle = {"freeze": freeze.isoformat()} if freeze is not None else {}
-    return config.load(os.devnull, {}, {"callers": {"log": str(log)}, "lifecycle": lifecycle})
+    return config.load(os.devnull, {}, {"callers": {"log": str(log)}, "ledger": ledger, "lifecycle": lifecycle})
 
 
 def refuses_new_ones(active: ActivePolicy, now: datetime) -> bool:

@@ -21,6 +21,7 @@ from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes.start import application
 from proxy.gateway.server.server import Listeners, loopback
 from tests.gateway.call.relaying import BEGIN, chunk
+from tests.support.ledgers import is_created
 from tests.support.upstream import Upstream, held, reply
 from tests.support.waiting import until
 from tests.support.wire import Wire
@@ -65,7 +66,7 @@ def served(
 ) -> Iterator[Plain]:
     """Serve the public listener, or the admin listener."""
     log = folder / "callers.jsonl"
-    values = {"callers": {"log": str(log)}, "upstream": {"url": url}, **sections}
+    values = {"callers": {"log": str(log)}, "ledger": None, "upstream": {"url": url}, **sections}
     with loopback() as public:
         settings = config.load(None, {}, values)
         listeners = Listeners(public, public if as_admin else None)
@@ -104,7 +105,9 @@ def test_a_trigger_is_translated_and_recorded(upstream: Upstream, tmp_path: Path
 
 @pytest.mark.parametrize("parser", ["h11", "httptools"])
 def test_the_admin_pages_are_served_too(upstream: Upstream, tmp_path: Path, parser: str) -> None:
-    with served(tmp_path, upstream.url, parser, "tcp", as_admin=True) as plain:
+    ledger = str(tmp_path / "callers.db")
+    with served(tmp_path, upstream.url, parser, "tcp", as_admin=True, ledger=ledger) as plain:
+        until(lambda: is_created(ledger))
         status, report = plain.call(b"GET /callers.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
 
     assert (status, report["callers"]) == (200, [])

@@ -252,7 +252,9 @@ def test_a_fault_of_the_proxy_itself_is_told_to_both_sides(
         raise RuntimeError("about Bearer SECRET")
 
     public, log = server.loopback(), tmp_path / "callers.jsonl"
-    app = App(config.load(None, {}, {"callers": {"log": str(log)}}), transport=httpx.MockTransport(fail))
+    app = App(
+        config.load(None, {}, {"callers": {"log": str(log)}, "ledger": None}), transport=httpx.MockTransport(fail)
+    )
     with server.background(app, public):
         answer = Proxy("127.0.0.1", public.getsockname()[1], log).call(path, method="GET", body=None)
     assert (answer.status, answer.json()["error_code"]) == (500, "ProxyInternalError")

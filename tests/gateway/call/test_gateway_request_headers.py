@@ -136,7 +136,11 @@ def test_an_ipv4_caller_on_a_socket_for_both_families_is_called_by_its_own_addre
     upstream: Upstream, tmp_path: Path
 ) -> None:
     log = tmp_path / "callers.jsonl"
-    values = {"callers": {"log": str(log), "trusted_proxies": ["127.0.0.0/8"]}, "upstream": {"url": upstream.url}}
+    values = {
+        "callers": {"log": str(log), "trusted_proxies": ["127.0.0.0/8"]},
+        "ledger": None,
+        "upstream": {"url": upstream.url},
+    }
     try:
         public = server.bind("listen", Address("::", 0))
     except server.ServeError:
@@ -239,7 +243,7 @@ def test_a_proxy_that_is_its_own_upstream_says_so_after_one_turn(tmp_path: Path,
 @contextlib.contextmanager
 def own_upstream(port: int, folder: Path) -> Iterator[Proxy]:
     log = folder / "callers.jsonl"
-    values = {"callers": {"log": str(log)}, "upstream": {"url": f"http://127.0.0.1:{port}"}}
+    values = {"callers": {"log": str(log)}, "ledger": None, "upstream": {"url": f"http://127.0.0.1:{port}"}}
     public = server.bind("listen", Address("127.0.0.1", port))
     with server.background(App(config.load(None, {}, values)), public):
         yield Proxy("127.0.0.1", port, log)

@@ -18,7 +18,7 @@ from tests.support.waiting import until
 
 def before_the_freeze(folder: Path, *callers: str) -> None:
     records = [call(NOON - timedelta(days=10), caller) for caller in callers]
-    (folder / "callers.jsonl").write_bytes(log(*beats(NOON - timedelta(days=20), NOON - timedelta(days=1)), *records))
+    (folder / "callers.jsonl").write_bytes(log(*beats(NOON - timedelta(days=40), NOON - timedelta(days=3)), *records))
 
 
 def test_who_has_no_record_from_before_the_freeze_is_refused(upstream: Upstream, tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_record_from_after_the_freeze_makes_nobody_old(upstream: Upstream, tmp
 
 def test_records_count_by_the_rules_of_today(upstream: Upstream, tmp_path: Path) -> None:
     old = call(NOON - timedelta(days=10), "10.1.2.3 late/0", caller_source="address", user_agent="late/0")
-    (tmp_path / "callers.jsonl").write_bytes(log(old))
+    (tmp_path / "callers.jsonl").write_bytes(log(*beats(NOON - timedelta(days=40), NOON - timedelta(days=40)), old))
     with living(upstream, tmp_path, Clock(), freeze="2026-12-01") as proxy:
         assert called(proxy, "late").status == 200
 
@@ -62,6 +62,7 @@ def test_a_freeze_that_is_to_come_knows_everybody_who_called_before_it(
     upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(policy, "SETTLING", timedelta())
+    before_the_freeze(tmp_path)
     clock = Clock()
     freeze = NOON + timedelta(seconds=0.5)
     with living(upstream, tmp_path, clock, freeze=freeze.isoformat()) as proxy:
@@ -96,9 +97,9 @@ def test_a_freeze_to_come_is_awaited_and_one_that_is_put_off_is_not(
         assert not refuses_new_ones(active, now)  # it is only just decided
         active.activate(await active.prepare(settings(log, later)))
         active.activate(await active.prepare(settings(log, now)))
-        await asyncio.to_thread(until, lambda: not active.snapshot.must_read_log)
+        await asyncio.to_thread(until, lambda: not active.snapshot.must_read)
         assert refuses_new_ones(active, now)
-        assert put_off.must_read_log
+        assert put_off.must_read
         active.close()
 
     asyncio.run(run())

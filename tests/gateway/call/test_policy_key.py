@@ -88,7 +88,7 @@ def test_callers_from_before_a_lost_key_are_not_refused(
     upstream: Upstream, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = Clock()
-    clock.now = BEFORE
+    clock.now = FREEZE - timedelta(days=40)
     with proxy_for(upstream.url, tmp_path, clock) as proxy:
         assert proxy.call().status == 200
     (tmp_path / "callers.key").unlink()
@@ -101,7 +101,10 @@ def test_callers_from_before_a_lost_key_are_not_refused(
 
 def test_strangers_from_before_the_freeze_are_known_by_their_network(upstream: Upstream, tmp_path: Path) -> None:
     (tmp_path / "callers.jsonl").write_bytes(
-        log(call(BEFORE, "10.1.2.3 old/1", caller_source="address", client_ip="10.1.2.3", token=None, status=401))
+        log(
+            *beats(NOON - timedelta(days=40), NOON - timedelta(days=40)),
+            call(BEFORE, "10.1.2.3 old/1", caller_source="address", client_ip="10.1.2.3", token=None, status=401),
+        )
     )
     clock = Clock()
     with proxy_for(upstream.url, tmp_path, clock, lifecycle={"freeze": FREEZE.isoformat()}) as proxy:

@@ -23,7 +23,9 @@ def test_a_fault_of_the_proxy_itself_is_told_to_both_sides(tmp_path: Path, capfd
 
     public = server.loopback()
     log = tmp_path / "callers.jsonl"
-    app = App(config.load(None, {}, {"callers": {"log": str(log)}}), transport=httpx.MockTransport(fail))
+    app = App(
+        config.load(None, {}, {"callers": {"log": str(log)}, "ledger": None}), transport=httpx.MockTransport(fail)
+    )
     with server.background(app, public):
         host, port = public.getsockname()
         proxy = Proxy(host, port, log)

@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy import errors
+from proxy.config import Config
 from proxy.gateway.call import retries
 from proxy.gateway.call.retries import Retries, Try, key_of
+from proxy.gateway.call.shared_tries import SharedTries
 from proxy.gateway.delivery import Delivery, State
+from proxy.gateway.metrics import Metrics
 from proxy.withdrawn.trigger import LegacyResponse
 
 
@@ -31,7 +34,8 @@ class Callers:
 
     def __init__(self, window: float = 60, *, patience: float = 20, waiting: int = 100) -> None:
         self.clock = Clock()
-        self.retries = Retries(window, self.clock, patience=patience, waiting=waiting)
+        shared = SharedTries(None, Metrics(Config()), window=window, longest=patience)
+        self.retries = Retries(window, self.clock, patience=patience, waiting=waiting, shared=shared)
 
     def begin(self, key: bytes = b"key") -> Try:
         return self.retries.begin(key, Delivery())
@@ -64,8 +68,17 @@ def test_a_run_that_was_delivered_is_not_given_to_anybody() -> None:
     callers = Callers()
     with callers.begin() as attempt:
         attempt.run = a_run("7")
+    attempt.learn(State.DELIVERED)
     attempt.learn(State.LOST)  # afterwards, as every caller does one day
     assert callers.retry() is None
+
+
+def test_a_run_is_for_a_retry_if_its_caller_goes_before_the_response_is_sent() -> None:
+    callers = Callers()
+    with callers.begin() as attempt:
+        attempt.run = a_run("7")
+    attempt.learn(State.LOST)
+    assert callers.retry() == "7"
 
 
 def test_a_failure_is_not_handed_on() -> None:
@@ -335,6 +348,7 @@ class Crowd:
     def __init__(self) -> None:
         self.callers = Callers()
         self.tries: list[Try] = []
+        self.lost: list[Try] = []
         self.holders: dict[str, list[Try]] = {}
         self._answers: dict[Try, asyncio.Future[bool]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -373,6 +387,8 @@ class Crowd:
         if self.tries:
             attempt = self.tries[number % len(self.tries)]
             if attempt.state in {retries.State.UNDER_WAY, retries.State.HALF_CLOSED}:
+                if state is State.LOST:
+                    self.lost.append(attempt)
                 attempt.learn(state)
 
     async def settles(self) -> None:
@@ -384,9 +400,8 @@ class Crowd:
         for number, attempt in enumerate(self.tries):
             self.answers(number)
             await self.settles()
-            if attempt.state is retries.State.HALF_CLOSED:
-                attempt.learn(State.DELIVERED)
-                await self.settles()
+            attempt.learn(State.DELIVERED)
+            await self.settles()
         await asyncio.gather(*self._tasks)
 
 
@@ -397,17 +412,14 @@ STEPS = [Crowd.comes, Crowd.answers, Crowd.fails, Crowd.half_closes, Crowd.is_lo
 def test_whatever_happens_a_run_goes_on_only_from_those_that_are_lost_and_nobody_waits_for_ever(
     steps: list[tuple[Callable[[Crowd, int], None], int]],
 ) -> None:
-    lost: list[Try] = []
-
     async def test() -> None:
         crowd = Crowd()
         for step, number in steps:
             step(crowd, number)
-            lost.extend(one for one in crowd.tries if one.state is retries.State.LOST)
             await crowd.settles()
         await crowd.ends()
         for holders in crowd.holders.values():
-            assert all(holder in lost for holder in holders[:-1])
+            assert all(holder in crowd.lost for holder in holders[:-1])
             assert len(set(holders)) == len(holders)
         crowd.callers.clock.seconds = 1000
         assert crowd.callers.retries.take(b"key") is None
@@ -433,4 +445,5 @@ def test_no_run_is_ever_given_twice(history: list[tuple[str, int]]) -> None:
 
 def test_calls_that_differ_in_anything_have_different_keys() -> None:
     calls = {(a, b, c) for a in (b"", b"x") for b in (b"/", b"/x") for c in (b"", b"x", b"\0")}
-    assert len({key_of(*call) for call in calls}) == len(calls)
+    assert len({key_of(b"key", *call) for call in calls}) == len(calls)
+    assert len({key_of(key, b"x", b"/", b"x") for key in (b"key", b"another")}) == 2

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.gateway.processes.reloading import ENDED, MOVED, READ, SUCCESS, SUCCESSFUL, one_and_several, reloading
+from tests.support.ledgers import stored_calls
 from tests.support.processes import events, running
 from tests.support.proxy import TRIGGER, Proxy
 from tests.support.serving import command
@@ -127,8 +128,10 @@ def test_a_call_under_way_keeps_its_policy(upstream: Upstream, tmp_path: Path, c
 
 @one_and_several
 def test_metrics_and_the_live_report_know_the_new_policy(upstream: Upstream, tmp_path: Path, count: int) -> None:
-    with reloading(upstream, tmp_path, count) as proxy:
+    ledger = str(tmp_path / "callers.db")
+    with reloading(upstream, tmp_path, count, ledger=ledger) as proxy:
         proxy.call_as("stays")
+        until(lambda: stored_calls(ledger) == 1)
         for _ in proxy.each():  # each keeps its report for a while
             rows = proxy.running.admin.call("/callers.json", None, method="GET").json()["callers"]
             assert [row["source"] for row in rows] == ["token"]
@@ -251,7 +254,7 @@ def called_long_ago(proxy: Proxy, year: int) -> None:
 def test_after_a_reload_new_callers_are_refused_and_no_others(upstream: Upstream, tmp_path: Path, count: int) -> None:
     freeze = {"freeze": "2021-01-01"}
     old, new = {"Authorization": "Bearer old"}, {"Authorization": "Bearer new", "User-Agent": "new/1"}
-    with reloading(upstream, tmp_path, count) as proxy:
+    with reloading(upstream, tmp_path, count, ledger=None) as proxy:
         pids = proxy.pids()
         proxy.proxy.call(headers=old)
         called_long_ago(proxy.proxy, 2020)

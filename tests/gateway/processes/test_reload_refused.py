@@ -25,6 +25,7 @@ from tests.gateway.processes.reloading import (
     one_and_several,
     reloading,
 )
+from tests.support.ledgers import stored_calls
 from tests.support.processes import events, running
 from tests.support.serving import command
 from tests.support.upstream import Upstream, held
@@ -103,8 +104,8 @@ def test_a_missing_default_file_is_reported(upstream: Upstream, tmp_path: Path) 
 
 @one_and_several
 def test_keys_that_need_a_restart_are_named_and_unchanged(upstream: Upstream, tmp_path: Path, count: int) -> None:
-    release = threading.Event()
-    with reloading(upstream, tmp_path, count) as proxy:
+    release, ledger = threading.Event(), str(tmp_path / "callers.db")
+    with reloading(upstream, tmp_path, count, ledger=ledger) as proxy:
         named, verdict = proxy.reload(
             listen="127.0.0.1:1",
             workers=3,
@@ -127,8 +128,9 @@ def test_keys_that_need_a_restart_are_named_and_unchanged(upstream: Upstream, tm
             assert [answer.status for call in calls if (answer := call.answer()) is not None] == [200, 200]
             assert proxy.statuses("moved") == [410]
             release.clear()
-            report = proxy.running.admin.call("/callers.json", None, method="GET").json()
-            assert report["read"]["calls"] == len(proxy.proxy.records())
+        until(lambda: stored_calls(ledger) == 3 * count)
+        report = proxy.running.admin.call("/callers.json", None, method="GET").json()
+        assert report["read"]["calls"] == 3 * count
         assert len(proxy.proxy.records()) == 3 * count
         assert not (tmp_path / "other.jsonl").exists()
         named, _ = proxy.reload(limits={"drain": 7})
@@ -158,7 +160,7 @@ def test_a_reload_may_not_contradict_what_runs(tmp_path: Path) -> None:
     async def adopt(_config: Config) -> None:
         pytest.fail("it was put in force")
 
-    running = config.load(os.devnull, {}, {"callers": {"log": "-"}})
+    running = config.load(os.devnull, {}, {"callers": {"log": "-"}, "ledger": None})
     callers = {"log": str(tmp_path / "callers.jsonl")}
     read = config.load(os.devnull, {}, {"callers": callers, "lifecycle": {"freeze": "2026-01-01"}})
     [problem], value = reload_once(running, read, adopt)

@@ -134,7 +134,7 @@ def test_callers_that_have_left_before_they_are_accepted_do_no_harm(
         caller.sendall(sent)
         reset_on_close(caller)
         caller.close()
-    settings = config.load(None, {}, {"upstream": {"url": upstream.url}, "callers": {"log": str(log)}})
+    settings = config.load(None, {}, {"upstream": {"url": upstream.url}, "callers": {"log": str(log)}, "ledger": None})
     host, port = public.getsockname()
     with server.background(App(settings), public):
         assert Proxy(host, port, log).call().status == 200

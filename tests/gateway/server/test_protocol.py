@@ -349,7 +349,7 @@ def test_what_an_answer_leaves_unread_does_not_keep_the_connection(
     upstream.script = reply(body=b"x" * 60_000)
     public = server.loopback()
     public.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    values = {"callers": {"log": str(tmp_path / "callers.jsonl")}, "upstream": {"url": upstream.url}}
+    values = {"callers": {"log": str(tmp_path / "callers.jsonl")}, "ledger": None, "upstream": {"url": upstream.url}}
     with contextlib.closing(socket.socket()) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         with server.background(App(config.load(None, {}, values)), public, drain=60):

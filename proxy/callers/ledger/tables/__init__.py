@@ -1,0 +1,1 @@
+"""The tables of the ledger: what is written to each, and read from it."""

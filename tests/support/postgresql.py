@@ -1,0 +1,107 @@
+"""A real PostgreSQL server, for the ledgers of fleets."""
+
+import contextlib
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+
+from tests.support.processes import running
+from tests.support.programs import lack, packages
+from tests.support.sockets import free_port
+from tests.support.waiting import PATIENCE, until
+
+_ACCOUNT = "postgres"
+"""Whoever runs the tests as root: PostgreSQL refuses to be root."""
+
+_SETTINGS = {"fsync": "off", "listen_addresses": "127.0.0.1", "max_connections": "60", "log_min_messages": "panic"}
+
+
+class Postgresql:
+    """A server that tests start and stop, with a superuser named ``lead`` who needs no password on loopback.
+
+    Attributes:
+        folder: where it keeps its data.
+        port: where it listens when it is started the next time.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self._numbers = itertools.count()
+
+    def address(self, database: str = "postgres") -> str:
+        return f"postgresql://lead@127.0.0.1:{self.port}/{database}"
+
+    def new_database(self) -> str:
+        """The address of a new, empty database."""
+        name = f"ledger{next(self._numbers)}"
+        with psycopg.connect(self.address(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.address(name)
+
+    def own(self, folder: Path) -> None:
+        """Let the server write to a folder."""
+        if os.geteuid() == 0:
+            shutil.chown(folder, _ACCOUNT)
+
+    def initialize(self) -> None:
+        command = [_program("initdb"), "-D", str(self.folder), "-U", "lead", "--auth=trust", "--no-sync", "-E", "UTF8"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **_account())  # type: ignore[call-overload]
+
+    @contextlib.contextmanager
+    def started(self) -> Iterator[None]:
+        options = [option for name, value in _SETTINGS.items() for option in ("-c", f"{name}={value}")]
+        sockets = ["-c", f"unix_socket_directories={self.folder}", "-p", str(self.port)]
+        command = [_program("postgres"), "-D", str(self.folder), *options, *sockets]
+        with running(subprocess.Popen(command, **_account())) as process:  # type: ignore[call-overload]
+            try:
+                until(self._answers)
+                yield
+            finally:
+                process.send_signal(signal.SIGINT)  # SIGTERM would wait for all connections to end
+                process.wait(PATIENCE)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.address()):
+            return True
+        return False
+
+
+@contextlib.contextmanager
+def initialized() -> Iterator[Postgresql]:
+    """A server that can be started."""
+    _program("postgres")
+    folder = Path(tempfile.mkdtemp(prefix="ledger-"))  # pytest's own folders cannot be entered by other accounts
+    try:
+        server = Postgresql(folder / "data")
+        server.own(folder)
+        server.initialize()
+        yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[Postgresql]:
+    """A running server."""
+    with initialized() as server, server.started():
+        yield server
+
+
+def _account() -> dict[str, str]:
+    return {"user": _ACCOUNT, "cwd": "/"} if os.geteuid() == 0 else {}
+
+
+def _program(name: str) -> str:
+    # Debian puts them outside of PATH, into a folder for each version.
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    if not found:
+        lack("postgres is not installed", f"apt-get install {packages()['/usr/lib/postgresql']}")
+    return str(found[-1])
