@@ -87,7 +87,8 @@ class LostTry:
     async def _hang_up(self, replica: Replica) -> str | None:
         """Call again, and hang up unless there is an answer soon."""
         self._note("calls again for a moment", replica)
-        async with replica.lost(self._number, with_reset=self._chance.random() < 0.5) as reader:
+        # Not with a reset: a process that is slow to read would never see the call.
+        async with replica.lost(self._number, with_reset=False) as reader:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._chance.random() * 0.05):
                     return self._judged(replica, await message(reader))
