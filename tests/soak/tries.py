@@ -24,6 +24,9 @@ from tests.support.postgresql import postgresql
 from tests.support.sockets import free_port
 
 HOUR = 3600.0
+_STANDSTILL = 20.0
+"""Seconds, more than a process may stand still without being taken for dead."""
+
 NEVER = "killed before it was forwarded"
 
 
@@ -121,10 +124,10 @@ class LostTry:
         """Wait until a process knows of each caller that has hung up.
 
         Raises:
-            Killed: a process was killed before it could tell.
+            Killed: a process was killed before it could tell, or was taken for dead since the disk stood still.
         """
-        process, instance = holder.process, holder.instance
-        while True:
+        process, instance, deadline = holder.process, holder.instance, time.monotonic() + _STANDSTILL
+        while time.monotonic() < deadline:
             was_alive = process.poll() is None
             with contextlib.suppress(OSError):
                 rows = await replica.known(self._number)
@@ -137,6 +140,8 @@ class LostTry:
                 if not was_alive:
                     break
             await asyncio.sleep(0.01)
+        else:
+            raise Killed("taken for dead")
         if not rows:
             raise Killed("killed before it was shared")
 

@@ -63,6 +63,7 @@ def main(order: Order) -> None:
         "upstream": {"url": order.upstream, "timeout": 60},
         "callers": {"log": f"{order.folder}/callers.jsonl", "fingerprint_key": FINGERPRINT_KEY},
         "admin": None,
+        "ledger": None,  # only lost tries are shared here
     }
     app = App(
         config.load(None, {}, sections),
