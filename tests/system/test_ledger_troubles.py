@@ -92,8 +92,19 @@ def its_connections_are_cut_and_refused(world: World) -> Iterator[None]:
     with psycopg.connect(world.server.address(), autocommit=True) as connection:
         name = world.address.rpartition("/")[2]
         connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
-        yield
+        over = threading.Event()
+
+        def cut() -> None:
+            while not over.wait(0.1):  # one that was being made at that moment is only seen later
+                connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+
+        cutting = threading.Thread(target=cut)
+        cutting.start()
+        try:
+            yield
+        finally:
+            over.set()
+            cutting.join()
         connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
 
@@ -142,8 +153,8 @@ def test_no_call_fails_and_all_are_counted_afterwards(
         with load.running():
             until(lambda: stored_calls(world.address))
             with trouble(world):
+                load.more()  # or there may be nothing to write
                 until(lambda: GONE in printed.errors())
-                load.more()
                 assert proxy.call("/-/readyz", None, method="GET").status == 200
                 assert Scrape(admin)["ledger_failures_total"] > 0
             until(lambda: BACK in printed.errors())

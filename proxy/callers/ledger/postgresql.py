@@ -75,8 +75,10 @@ class PostgresqlServer:
                 transaction.execute(_LIMITS)
                 yield transaction
         except _CONFLICTS as error:
+            self.close()  # many rows are sent at once, and what was sent after the conflict is still to be answered
             raise Conflict(_reason(error)) from error
         except psycopg.errors.UndefinedTable as error:
+            self.close()
             raise LedgerUnavailable(f"PostgreSQL: {NO_TABLES}") from error
         except psycopg.Error as error:
             self.close()

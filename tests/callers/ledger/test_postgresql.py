@@ -180,3 +180,15 @@ def test_the_encoding_of_the_database_does_not_matter(server: Postgresql, addres
         assert ledger.fingerprint_key(b"key") == b"key"
         ledger.add(counted(call(caller="nächtlich")))
         assert calls_by_caller(ledger) == {"nächtlich": 1}
+
+
+def test_a_conflict_among_many_rows_leaves_a_database_that_works(server: Postgresql) -> None:
+    database = PostgresqlServer(server.new_database())
+    with database.transaction(writes=True) as transaction:
+        transaction.execute("CREATE TABLE keys (id INTEGER PRIMARY KEY)")
+        transaction.execute("CREATE TABLE calls (key INTEGER REFERENCES keys (id))")
+    with pytest.raises(Conflict), database.transaction(writes=True) as transaction:
+        transaction.execute_each("INSERT INTO calls (key) VALUES (?)", ([number] for number in range(20_000)))
+    with database.transaction(writes=True) as transaction:
+        assert list(transaction.fetch("SELECT 1")) == [(1,)]
+    database.close()
