@@ -1,8 +1,14 @@
-"""Lines for files of the log, for tests of how far each is counted."""
+"""Lines for files of the log, and ways to pack them, for tests of how far each file is counted."""
 
+import bz2
+import gzip
 from datetime import datetime, timedelta
 
+import pytest
+
 from tests.callers.lines import DAY, NOW, call, log
+
+PACKED = [pytest.param(bytes, id="plain"), pytest.param(gzip.compress, id="gzip"), pytest.param(bz2.compress, id="bz2")]
 
 
 def clock() -> datetime:

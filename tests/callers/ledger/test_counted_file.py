@@ -1,5 +1,3 @@
-import bz2
-import gzip
 import itertools
 import os
 import shutil
@@ -12,21 +10,9 @@ from proxy.callers.ledger.file_counter import FileCounter
 from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.log.copies import without_copies
 from tests.callers.ledger.reading import opened
-from tests.callers.ledger.restored import clock, lines, once
+from tests.callers.ledger.restored import PACKED, clock, lines, once
 from tests.callers.lines import DAY
 from tests.support.ledgers import Connect, calls_by_caller
-
-PACKED = [pytest.param(bytes, id="plain"), pytest.param(gzip.compress, id="gzip"), pytest.param(bz2.compress, id="bz2")]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "callers.jsonl"
-
-
-@pytest.fixture
-def ledger(connect: Connect) -> Ledger:
-    return opened(connect)
 
 
 def test_a_machine_and_its_copy_are_counted_apart_from_where_they_differ(

@@ -41,16 +41,6 @@ def append(path: Path, *records: Any) -> None:
         file.write(log(*records))
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "callers.jsonl"
-
-
-@pytest.fixture
-def ledger(connect: Connect) -> Ledger:
-    return opened(connect)
-
-
 def feed(feeding: FileFeeder) -> None:
     """What the keeper does in a pass."""
     if feeding.has_turn():

@@ -1,4 +1,3 @@
-import bz2
 import gzip
 from collections.abc import Callable
 from pathlib import Path
@@ -8,23 +7,13 @@ import pytest
 from proxy.callers.ledger.file_counter import FileCounter
 from proxy.callers.ledger.ledger import Ledger
 from tests.callers.ledger.reading import opened
-from tests.callers.ledger.restored import clock, lines, once
+from tests.callers.ledger.restored import PACKED, clock, lines, once
 from tests.support.ledgers import Connect, calls_by_caller
 
 
 def unreadable(ledger: Ledger) -> dict[int | None, int]:
     with ledger.content() as content:
         return {day: found.count for day, found in content.unreadable().days.items()}
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "callers.jsonl"
-
-
-@pytest.fixture
-def ledger(connect: Connect) -> Ledger:
-    return opened(connect)
 
 
 def test_two_that_count_the_same_part_count_it_once(path: Path, ledger: Ledger, connect: Connect) -> None:
@@ -39,9 +28,6 @@ def test_two_that_count_the_same_part_count_it_once(path: Path, ledger: Ledger, 
     assert one.count(str(path), grows=True) == 1
 
     assert calls_by_caller(ledger) == once(0, 1, 2, 3, 4, 5)
-
-
-PACKED = [pytest.param(bytes, id="plain"), pytest.param(gzip.compress, id="gzip"), pytest.param(bz2.compress, id="bz2")]
 
 
 @pytest.mark.parametrize("pack", PACKED)

@@ -1,5 +1,4 @@
 import bz2
-import gzip
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from proxy.callers.ledger.file_id import Ending, Mark, file_id, last_in_common, thinned
-from tests.callers.ledger.restored import lines
-
-PACKED = [pytest.param(bytes, id="plain"), pytest.param(gzip.compress, id="gzip"), pytest.param(bz2.compress, id="bz2")]
+from tests.callers.ledger.restored import PACKED, lines
 
 
 def written(path: Path, content: bytes) -> str:

@@ -1,3 +1,0 @@
-from tests.support.ledgers import address, connect, server
-
-__all__ = ["address", "connect", "server"]
