@@ -17,16 +17,13 @@ from starlette.types import ASGIApp
 from proxy.config import Config, Tls
 from proxy.config.values import Address
 from proxy.gateway.server import protocol
-from proxy.gateway.server.acceptor import BATCH, Acceptor
+from proxy.gateway.server.acceptor import BATCH, MAX_WAITING, Acceptor
 from proxy.gateway.server.descriptors import ADMIN_CONNECTIONS, Shortage
 from proxy.gateway.server.exchange import ServerState
 from proxy.gateway.server.memory import MemoryTrimmer, give_back_large_allocations
 from proxy.gateway.server.protocol import Protocol
 from proxy.gateway.server.tls import Context
 from proxy.output.diagnostics import log
-
-BACKLOG = 4096
-"""Connections that may wait to be accepted: the default maximum of Linux."""
 
 TICK = 1.0
 """Seconds between two checks of time limits."""
@@ -178,6 +175,7 @@ class Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         await self._stopping.wait()
+        self._state.is_stopping = True
         self._on_stopping()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._forced.wait(), self._delay)
@@ -192,9 +190,13 @@ class Server(uvicorn.Server):
             for call in calls:
                 call.cancel()
             await asyncio.wait(calls, timeout=GRACE)
+        for connection in list(self._state.connections):
+            connection.transport.abort()
+        await asyncio.gather(*(connection.closed.wait() for connection in list(self._state.connections)))
         await self.lifespan.shutdown()
 
     async def _finish_calls(self) -> None:
+        await asyncio.gather(*(acceptor.settle() for acceptor in self._acceptors))
         while connections := list(self._state.connections):
             for connection in connections:
                 connection.shutdown()
@@ -213,7 +215,7 @@ class Server(uvicorn.Server):
                 return ADMIN_CONNECTIONS - sum(connection.port == port for connection in connections)
             return self._max_connections - len(connections)
 
-        bound.listen(BACKLOG)  # it may only be bound so far
+        bound.listen(MAX_WAITING)  # it may only be bound so far
         return Acceptor(
             bound,
             new_protocol,
@@ -298,7 +300,7 @@ def bind(key: str, address: Address) -> socket.socket:
             bound = unless_listening.enter_context(socket.socket(family, kind, protocol))
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind(where)
-            bound.listen(BACKLOG)
+            bound.listen(MAX_WAITING)
             unless_listening.pop_all()
     except OSError as error:
         raise ServeError(f"{key}: {address}: {error.strerror}") from None

@@ -14,7 +14,6 @@ from structlog.testing import capture_logs
 from proxy.config.values import Address
 from proxy.gateway.server import protocol, server
 from proxy.gateway.server.server import ServeError
-from tests.gateway.server.samples import GET
 from tests.support.certificates import certified
 from tests.support.processes import events
 from tests.support.proxy import HEAD, TRIGGER, Proxy, proxy_for
@@ -117,17 +116,6 @@ def test_a_stop_waits_for_a_call_whose_caller_has_left(upstream: Upstream, tmp_p
         release.set()
         assert running.exit_status() == 0
         assert [record["outcome"] for record in running.proxy.records()] == ["forwarded"]
-
-
-def test_idle_and_half_sent_requests_do_not_hold_up_the_stop(upstream: Upstream, tmp_path: Path) -> None:
-    with contextlib.ExitStack() as callers:
-        with proxy_for(upstream.url, tmp_path) as proxy:
-            for sent in (b"", b"GET /a HT", HEAD.encode()):
-                callers.enter_context(proxy.wire(sent))
-            kept = callers.enter_context(proxy.wire(GET))
-            assert kept.answer().status == 200
-            stopping = time.monotonic()
-        assert time.monotonic() - stopping < 2
 
 
 def test_time_limits_hold_while_it_stops(monkeypatch: pytest.MonkeyPatch, upstream: Upstream, tmp_path: Path) -> None:
