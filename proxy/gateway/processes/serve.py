@@ -15,20 +15,21 @@ from proxy.gateway.processes import service_manager
 from proxy.gateway.processes.reload import Reload
 from proxy.gateway.processes.start import ConfiguredServer, application, forbid_core_dumps, freeze_startup_objects
 from proxy.gateway.processes.supervisor import Supervisor
-from proxy.gateway.server import descriptors, server
-from proxy.gateway.server.server import Listeners, ServeError
+from proxy.gateway.server import descriptors
+from proxy.gateway.server.listeners import Listeners, ServeError, address, listen
 from proxy.output import diagnostics
 from proxy.output.diagnostics import log
 from proxy.signals import Stop
 
 
-def serve(load: Callable[[], Config], stop: Stop, announce: bool) -> None:
+def serve(load: Callable[[], Config], stop: Stop, *, announce: bool, reuse_port: bool = False) -> None:
     """Serve until a signal stops it: the first one waits for the calls under way, the second does not.
 
     Args:
         load: reads the whole configuration, now and on every SIGHUP.
         stop: receives the signals that stop it, and has blocked SIGHUP, too.
         announce: say on standard error where it listens, forwards and logs.
+        reuse_port: whether another process may serve on the same ports, which this one replaces.
 
     Raises:
         ConfigError: the configuration cannot be used.
@@ -39,7 +40,7 @@ def serve(load: Callable[[], Config], stop: Stop, announce: bool) -> None:
     read = load()
     diagnostics.configure(read.log.format)
     config = _with_shared_key(read)
-    listeners = server.listen(config)
+    listeners = listen(config, reuse_port=reuse_port)
     metrics = Metrics(config)
     app = application(config, listeners, metrics)
     single = _SingleProcess(app, config, Reload(load, read, config, app.adopt, metrics.reloads), stop)
@@ -70,8 +71,8 @@ def _announce(config: Config, listeners: Listeners) -> None:
     scheme = "https" if config.tls else "http"
     log.info(
         "listening",
-        url=f"{scheme}://{server.address(listeners.public)}",
-        admin=listeners.admin and f"{scheme}://{server.address(listeners.admin)}",
+        url=f"{scheme}://{address(listeners.public)}",
+        admin=listeners.admin and f"{scheme}://{address(listeners.admin)}",
         upstream=config.upstream.url,
         caller_log=config.callers.log,
     )

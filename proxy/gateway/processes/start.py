@@ -10,7 +10,8 @@ from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.server import descriptors
 from proxy.gateway.server.acceptor import BATCH
-from proxy.gateway.server.server import Listeners, ServeError, Server
+from proxy.gateway.server.listeners import Listeners, ServeError
+from proxy.gateway.server.server import Server
 
 
 class ConfiguredServer(Server):

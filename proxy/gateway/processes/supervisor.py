@@ -11,7 +11,8 @@ from proxy.gateway.processes import service_manager
 from proxy.gateway.processes.reload import Reload
 from proxy.gateway.processes.worker import Order, Work
 from proxy.gateway.processes.worker_process import WorkerProcess
-from proxy.gateway.server.server import GRACE, Listeners, ServeError
+from proxy.gateway.server.listeners import Listeners, ServeError
+from proxy.gateway.server.server import GRACE
 from proxy.output.diagnostics import log
 from proxy.signals import Stop
 

@@ -15,7 +15,7 @@ from proxy.config import Config
 from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes.start import ConfiguredServer, application, freeze_startup_objects
-from proxy.gateway.server.server import Listeners, ServeError
+from proxy.gateway.server.listeners import Listeners, ServeError
 from proxy.output import diagnostics
 
 Order = Literal["drain", "end"] | Config

@@ -1,4 +1,4 @@
-"""The server of one process, and its listening sockets."""
+"""The server of one process."""
 
 import asyncio
 import contextlib
@@ -9,17 +9,17 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
-from typing import Any, NamedTuple
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from proxy.config import Config, Tls
-from proxy.config.values import Address
+from proxy.config import Tls
 from proxy.gateway.server import protocol
-from proxy.gateway.server.acceptor import BATCH, MAX_WAITING, Acceptor
+from proxy.gateway.server.acceptor import BATCH, Acceptor
 from proxy.gateway.server.descriptors import ADMIN_CONNECTIONS, Shortage
 from proxy.gateway.server.exchange import ServerState
+from proxy.gateway.server.listeners import ServeError, address
 from proxy.gateway.server.memory import MemoryTrimmer, give_back_large_allocations
 from proxy.gateway.server.protocol import Protocol
 from proxy.gateway.server.tls import Context
@@ -30,32 +30,6 @@ TICK = 1.0
 
 GRACE = 1.0
 """Seconds in which a call that is cut off can write its record."""
-
-
-class ServeError(Exception):
-    """The proxy cannot start or stop properly. The message is for whoever runs it."""
-
-
-class Listeners(NamedTuple):
-    """The listening sockets: for callers, and for the admin pages."""
-
-    public: socket.socket
-    admin: socket.socket | None = None
-
-    @property
-    def sockets(self) -> list[socket.socket]:
-        """All of them."""
-        return [bound for bound in self if bound is not None]
-
-
-def listen(config: Config) -> Listeners:
-    """Bind the sockets that the configuration names.
-
-    Raises:
-        ServeError: a socket cannot be bound.
-    """
-    public = bind("listen", config.listen)
-    return Listeners(public, bind("admin", config.admin) if config.admin is not None else None)
 
 
 @contextlib.contextmanager
@@ -83,11 +57,6 @@ def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5, tls: Tls
     finally:
         server.loop.call_soon_threadsafe(server.stop)
         thread.join()
-
-
-def loopback() -> socket.socket:
-    """Return a listening socket on a free port of the loopback interface."""
-    return bind("listen", Address("127.0.0.1", 0))
 
 
 def _do_nothing() -> None:
@@ -215,7 +184,6 @@ class Server(uvicorn.Server):
                 return ADMIN_CONNECTIONS - sum(connection.port == port for connection in connections)
             return self._max_connections - len(connections)
 
-        bound.listen(MAX_WAITING)  # it may only be bound so far
         return Acceptor(
             bound,
             new_protocol,
@@ -280,33 +248,3 @@ def _context(tls: Tls) -> Context:
     except OSError as error:
         raise ServeError(f"tls: {error.filename or 'the certificate'}: {error.strerror}") from None
     return context
-
-
-def bind(key: str, address: Address) -> socket.socket:
-    """Bind a listening socket.
-
-    Args:
-        key: the key of the address in the configuration, for the error.
-        address: where to listen.
-
-    Raises:
-        ServeError: it cannot be bound.
-    """
-    try:
-        family, kind, protocol, _, where = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with contextlib.ExitStack() as unless_listening:
-            bound = unless_listening.enter_context(socket.socket(family, kind, protocol))
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind(where)
-            bound.listen(MAX_WAITING)
-            unless_listening.pop_all()
-    except OSError as error:
-        raise ServeError(f"{key}: {address}: {error.strerror}") from None
-    return bound
-
-
-def address(bound: socket.socket) -> Address:
-    """Return the address that a socket listens on."""
-    return Address(*bound.getsockname()[:2])

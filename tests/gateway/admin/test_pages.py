@@ -5,7 +5,7 @@ import pytest
 
 from proxy import config
 from proxy.gateway.app import App
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners, server
 from tests.support.ledgers import stored_calls
 from tests.support.proxy import Proxy, watched
 from tests.support.upstream import RUN, Upstream
@@ -14,7 +14,7 @@ from tests.support.waiting import until
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_health_is_answered_on_both_listeners(upstream: Upstream, tmp_path: Path, path: str) -> None:
-    public, admin = server.loopback(), server.loopback()
+    public, admin = listeners.loopback(), listeners.loopback()
     values = {"callers": {"log": str(tmp_path / "callers.jsonl")}, "ledger": None, "upstream": {"url": upstream.url}}
     with server.background(App(config.load(None, {}, values), admin.getsockname()[1]), public, admin):
         outside, inside = (Proxy("127.0.0.1", bound.getsockname()[1], tmp_path) for bound in (public, admin))

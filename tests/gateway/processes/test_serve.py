@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.gateway.metrics import FOLDER
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners
 from tests.support.processes import events, running
 from tests.support.proxy import Proxy
 from tests.support.scrape import Scrape
@@ -44,7 +44,7 @@ def test_without_a_terminal_only_problems_are_logged(upstream: Upstream, tmp_pat
 
 
 def test_a_port_in_use_is_named(upstream: Upstream, tmp_path: Path) -> None:
-    with server.loopback() as taken:
+    with listeners.loopback() as taken:
         address = "{}:{}".format(*taken.getsockname())
         arguments = command(upstream.url, tmp_path, listen=address)
         ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
@@ -66,7 +66,7 @@ def test_a_log_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
 def test_problems_found_before_a_worker_starts_are_reported_once(tmp_path: Path, broken: str) -> None:
     (tmp_path / "file").write_text("nonsense")
     file = str(tmp_path / "file")
-    with server.loopback() as taken:
+    with listeners.loopback() as taken:
         section = {
             "listen": "{}:{}".format(*taken.getsockname()),
             "callers": {"log": f"{file}/callers.jsonl"},

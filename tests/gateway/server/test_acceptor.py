@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from proxy import config
 from proxy.gateway.app import App
-from proxy.gateway.server import acceptor, server
+from proxy.gateway.server import acceptor, listeners, server
 from proxy.gateway.server.acceptor import Acceptor
 from proxy.gateway.server.descriptors import Shortage
 from tests.gateway.server.accepting import Accepted, LimitedAcceptor, eventually
@@ -58,7 +58,7 @@ def test_who_waits_when_it_closes_is_accepted() -> None:
 
 def test_processes_that_accept_one_at_a_time_get_equal_shares() -> None:
     async def scenario() -> None:
-        listener = server.loopback()
+        listener = listeners.loopback()
         accepted: list[list[Accepted]] = [[], []]
         acceptors = [
             Acceptor(
@@ -143,7 +143,7 @@ def test_callers_that_have_left_before_they_are_accepted_do_no_harm(
     upstream: Upstream, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     log = tmp_path / "callers.jsonl"
-    public = server.loopback()
+    public = listeners.loopback()
     for sent in (b"", GET, HEAD.encode()):
         caller = socket.create_connection(public.getsockname())
         caller.sendall(sent)
@@ -168,6 +168,6 @@ def test_a_fault_outside_a_call_is_logged_in_one_line_without_its_message(capfd:
             await receive()
             await send({"type": "lifespan.shutdown.complete"})
 
-    with server.background(app, server.loopback()):
+    with server.background(app, listeners.loopback()):
         said = until(lambda: capfd.readouterr().err)
     assert said == 'trigger-shim: error: internal error during="the event loop" exception=RuntimeError\n'

@@ -11,9 +11,8 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from proxy.config.values import Address
-from proxy.gateway.server import protocol, server
-from proxy.gateway.server.server import ServeError
+from proxy.gateway.server import listeners, protocol, server
+from proxy.gateway.server.listeners import ServeError
 from tests.support.certificates import certified
 from tests.support.processes import events
 from tests.support.proxy import HEAD, TRIGGER, Proxy, proxy_for
@@ -160,12 +159,6 @@ def test_a_caller_that_hung_up_before_it_was_accepted_does_no_harm(upstream: Ups
             assert os.read(running.terminal, 4096) == b""
 
 
-@pytest.mark.parametrize("host", ["host.invalid", "192.0.2.1"])
-def test_an_address_of_another_machine_is_named(host: str) -> None:
-    with pytest.raises(ServeError, match=rf"^admin: {host}:1: \w"):
-        server.bind("admin", Address(host, 1))
-
-
 def test_https_is_served_where_a_certificate_is_given(upstream: Upstream, tmp_path: Path) -> None:
     tls, trusting = certified(tmp_path)
     with serving(upstream.url, tmp_path, tls=tls) as running:
@@ -199,7 +192,7 @@ def test_an_application_that_cannot_start_is_an_error_in_the_background() -> Non
     async def fails(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise RuntimeError
 
-    with pytest.raises(ServeError), server.background(fails, server.loopback()):
+    with pytest.raises(ServeError), server.background(fails, listeners.loopback()):
         pass
 
 
@@ -207,6 +200,6 @@ def test_a_message_of_uvicorn_is_an_event_without_its_traceback() -> None:
     async def fails(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "lifespan.startup.failed", "message": "Traceback:\n  File x\nOSError: no disk\n"})
 
-    with capture_logs() as events, pytest.raises(ServeError), server.background(fails, server.loopback()):
+    with capture_logs() as events, pytest.raises(ServeError), server.background(fails, listeners.loopback()):
         pass
     assert events[0] == {"event": "server_message", "message": "OSError: no disk", "log_level": "error"}
