@@ -36,7 +36,8 @@ def run(options: argparse.Namespace) -> ExitStatus:
         options.config = sources.DEFAULT_FILE  # so that a reload fails if the file is gone
     diagnostics.configure("auto")
     try:
-        serve(functools.partial(load_config, options), stop, announce=is_terminal(), reuse_port=options.reuse_port)
+        load = functools.partial(load_config, options)
+        serve(load, stop, announce=is_terminal(), reuse_port=options.reuse_port, file=options.config)
     except ConfigError as error:
         for problem in error.problems:
             log.error("configuration_invalid", message=problem)

@@ -22,13 +22,16 @@ from proxy.output.diagnostics import log
 from proxy.signals import Stop
 
 
-def serve(load: Callable[[], Config], stop: Stop, *, announce: bool, reuse_port: bool = False) -> None:
+def serve(
+    load: Callable[[], Config], stop: Stop, *, announce: bool, reuse_port: bool = False, file: str | None = None
+) -> None:
     """Serve until a signal stops it: the first one waits for the calls under way, the second does not.
 
     Args:
         load: reads the whole configuration, now and on every SIGHUP.
         stop: receives the signals that stop it, and has blocked SIGHUP, too.
         announce: say on standard error where it listens, forwards and logs.
+        file: path of the configuration file, if there is one.
         reuse_port: whether another process may serve on the same ports, which this one replaces.
 
     Raises:
@@ -43,7 +46,7 @@ def serve(load: Callable[[], Config], stop: Stop, *, announce: bool, reuse_port:
     listeners = listen(config, reuse_port=reuse_port)
     metrics = Metrics(config)
     app = application(config, listeners, metrics)
-    single = _SingleProcess(app, config, Reload(load, read, config, app.adopt, metrics.reloads), stop)
+    single = _SingleProcess(app, config, Reload(load, read, config, app.adopt, metrics.reloads, file=file), stop)
     if announce:
         _announce(config, listeners)
     descriptors.check_limit(config)
@@ -53,7 +56,7 @@ def serve(load: Callable[[], Config], stop: Stop, *, announce: bool, reuse_port:
         return
     app.close()  # it was only made to report problems in one line, before a worker meets them
     try:
-        asyncio.run(Supervisor(config, listeners).run(load, read, stop))
+        asyncio.run(Supervisor(config, listeners).run(load, read, stop, file))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise ServeError(f"workers: {where}{error.strerror or type(error).__name__}") from None
@@ -95,6 +98,7 @@ class _SingleProcess(ConfiguredServer):
     def _serving(self) -> None:
         self._reload.start()
         service_manager.ready()
+        service_manager.stay_alive()
 
     def _stopping_serving(self) -> None:
         self._app.stopping()

@@ -45,13 +45,14 @@ class Supervisor:
         self._not_ready: int = config.workers
         self._killed = 0
 
-    async def run(self, load: Callable[[], Config], read: Config, stop: Stop) -> None:
+    async def run(self, load: Callable[[], Config], read: Config, stop: Stop, file: str | None = None) -> None:
         """Keep the workers running until a signal stops them.
 
         Args:
             load: reads the whole configuration.
             read: what it returned at the start.
             stop: receives the signals.
+            file: path of the configuration file, if there is one.
 
         Raises:
             OSError: the folder for the metrics cannot be created.
@@ -60,8 +61,9 @@ class Supervisor:
         stop.set_handler(functools.partial(asyncio.get_running_loop().call_soon_threadsafe, self._stop))
         with metrics.shared_folder() as self._folder:
             reloads = metrics.supervisor_reloads(self._folder)
-            self._reload = Reload(load, read, self._config, self.adopt, reloads)
+            self._reload = Reload(load, read, self._config, self.adopt, reloads, file=file)
             self._reload.start()
+            service_manager.stay_alive()
             await self._run_all()
 
     async def _run_all(self) -> None:
