@@ -10,7 +10,7 @@ KILLS ?= 50
 TRIES ?= 10000
 SECONDS ?= 30
 
-.PHONY: help install demo test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-ledger bench-verdict soak soak-strangers fuzz lock clean
+.PHONY: help install demo demo-fleet test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-ledger bench-verdict soak soak-strangers fuzz lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,12 @@ $(INSTALLED): pyproject.toml deploy/requirements.txt tests/requirements.txt
 
 demo: install ## show the main job on four calls, against a stand-in successor
 	@$(BIN)/trigger-shim demo
+
+demo-fleet: install ## show two proxies that share a PostgreSQL: a retry, a freeze, a kill, and a report from elsewhere
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 \
+	  || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; } \
+	  || { echo "PostgreSQL is missing: apt-get install postgresql" >&2; exit 1; }
+	@$(BIN)/python -m tests.fleet
 
 # Without its compiled files, the proxy would be compiled anew for each of the hundreds of processes.
 test test-quick: export PYTHONDONTWRITEBYTECODE :=
@@ -95,9 +101,9 @@ soak-strangers: install ## only its last part: what callers without a token can 
 
 lock: install ## renew the locked versions from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  --upgrade pyproject.toml -o deploy/requirements.txt
+	  --upgrade --extra postgresql pyproject.toml -o deploy/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  --upgrade --group dev --constraint deploy/requirements.txt pyproject.toml -o tests/requirements.txt
+	  --upgrade --group dev --extra postgresql --constraint deploy/requirements.txt pyproject.toml -o tests/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --upgrade --group build --constraint tests/requirements.txt -o deploy/container/build-requirements.txt
 

@@ -25,7 +25,8 @@ example:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     add_overrides(parser)
-    parser.add_argument("--no-log", action="store_true", help="do not read the caller log, which can take a while")
+    log_options.add_ledger(parser)
+    parser.add_argument("--no-log", action="store_true", help="do not read the ledger or the caller log")
 
 
 def run(options: argparse.Namespace) -> ExitStatus:
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> ExitStatus:
     analysis, reason = None, "the log was not read"
     if not options.no_log:
         try:
-            analysis = log_options.read_calls(config)
+            analysis = log_options.read_calls(config, ledger=options.ledger)
         except NoLog as problem:
             reason = str(problem).partition(": name")[0]
     found = caller_statuses(analysis, rules, policy, now)

@@ -182,15 +182,22 @@ def _connect(config: Config) -> Connect | None:
 
 
 def _keeper(config: Config, metrics: Metrics, now: Clock) -> tuple[Keeper | None, Callable[[bytes], None] | None]:
-    """What keeps the ledger, and what takes the lines of the log if nobody can read them again."""
+    """What keeps the ledger, and what is called with each line of the log."""
     if config.ledger is None:
         return None, None
     ledger, passed = Ledger(engines.connect(config.ledger)), metrics.ledger_passed
     maintain = DailyForgetting(engines.connect(config.ledger), config.ledger_privacy, now)
     if config.callers.log != STDOUT and not is_stream(config.callers.log):
-        return Keeper(ledger, FileFeeder(config.callers.log, ledger, now), passed, maintain), None
+        keeper = Keeper(ledger, FileFeeder(config.callers.log, ledger, now), passed, maintain)
+        return keeper, lambda _: keeper.wake()
     lines = LineFeeder(uuid.uuid4().hex, ledger, now)
-    return Keeper(ledger, lines, passed, maintain), lines.put
+    keeper = Keeper(ledger, lines, passed, maintain)
+
+    def keep(line: bytes) -> None:
+        lines.put(line)
+        keeper.wake()
+
+    return keeper, keep
 
 
 def _digest(config: Config) -> str:

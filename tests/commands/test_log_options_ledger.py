@@ -1,10 +1,7 @@
 """Which ledger the reports read, and what they say of one that they cannot read."""
 
-import re
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
 
 from proxy.callers.ledger import engines, schema
@@ -13,14 +10,11 @@ from tests.callers.lines import DAY, NOW, beats, call, log
 from tests.commands.running import Run
 from tests.commands.samples import nightly, rows
 from tests.support.ledgers import fill
-from tests.support.paths import ROOT
-from tests.support.postgresql import Postgresql
 
 pytestmark = pytest.mark.usefixtures("fixed_time")
 
 REPORTS = (("callers",), ("caller", "nightly"), ("lifecycle",))
 RECORDS = [*beats(NOW - 40 * DAY), *nightly(40, 1, token="a" * 12)]
-GRANTS = re.findall(r"```sql\n(CREATE ROLE .*?)```", (ROOT / "proxy/callers/README.md").read_text(), re.DOTALL)
 
 
 def configure(folder: Path, ledger: str, more: str = "") -> None:
@@ -44,9 +38,12 @@ def test_each_report_reads_the_ledger(run: Run, address: str, tmp_path: Path, re
 
 def test_check_reads_the_ledger(run: Run, address: str, tmp_path: Path) -> None:
     fill(address, *RECORDS)
+    configure(tmp_path, "gone.db", "lifecycle: {sunset: 2027-01-01}")
+    named = run("check", "--ledger", address).out
     configure(tmp_path, address, "lifecycle: {sunset: 2027-01-01}")
 
-    assert "#   affects nightly" in run("check").out.splitlines()
+    for out in (named, run("check").out):
+        assert "#   affects nightly" in out.splitlines()
 
 
 def test_until_there_is_a_ledger_the_log_is_read(run: Run, tmp_path: Path) -> None:
@@ -124,24 +121,3 @@ def test_a_ledger_of_a_later_version_is_one_line(run: Run, address: str, report:
         f"trigger-shim: error: the ledger has version {schema.VERSION + 1}, this proxy knows {schema.VERSION}:"
         " use the later version of the proxy\n"
     )
-
-
-def test_the_role_of_the_documentation_can_read_every_report_and_no_secret(
-    run: Run, server: Postgresql, tmp_path: Path
-) -> None:
-    address = server.new_database()
-    fill(address, *RECORDS)
-    [grants] = GRANTS
-    with psycopg.connect(address, autocommit=True) as connection:
-        for statement in grants.replace("ledger", address.rpartition("/")[2]).split(";")[:-1]:
-            connection.execute(statement)
-    address = address.replace("lead@", "leads:s3cret@")
-    (tmp_path / "calls.jsonl").write_bytes(log(*RECORDS))
-    configure(tmp_path, address)
-
-    commands: list[Any] = [*REPORTS, ("check",), ("callers", "--format", "html"), ("ledger", "check")]
-    assert [run(*command).status for command in commands] == [0] * len(commands)
-    with psycopg.connect(address) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
-        connection.execute("SELECT value FROM secrets")
-    ran = run("ledger", "forget", "--caller", "nightly")
-    assert (ran.status, ran.said) == (1, "trigger-shim: error: PostgreSQL: permission denied for table calls\n")

@@ -11,4 +11,6 @@ COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
 
 SERVICES: dict[str, Any] = COMPOSE["services"]
 
+PROXIES = ("proxy-1", "proxy-2")
+
 SETTINGS = config.load(str(FOLDER / "trigger-shim" / "config.yaml"), {})

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands.running import run
 from tests.deploy.engine import Engine
 from tests.deploy.vector import Vector
+from tests.support.ledgers import server
 from tests.support.paths import ROOT
 from tests.system.conftest import month
 
-__all__ = ["month"]
+__all__ = ["month", "run", "server"]
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,10 @@
-"""What is in deploy/kubernetes: the objects, and what the README tells to do with them."""
+"""What is in deploy/kubernetes: the objects of each overlay, and what the README tells to do with them."""
 
+import json
 import re
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from tests.deploy.tools import DEPLOY
 from tests.support.programs import program
 
 FOLDER = DEPLOY / "kubernetes"
+OVERLAYS = ("single", "fleet")
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
 SECRET = "0123456789abcdef-of-the-test"
 
@@ -34,6 +38,7 @@ class Manifests:
         folder: has the kustomization.
 
     Attributes:
+        overlay: the folder's name.
         template: of the pods.
         pod: its specification.
         container: the only one.
@@ -41,11 +46,9 @@ class Manifests:
         config: the text of config.yaml.
     """
 
-    def __init__(self, folder: Path = FOLDER) -> None:
-        command = [program("kubectl"), "kustomize", str(folder)]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        assert (done.returncode, done.stderr) == (0, "")  # it may say that something is deprecated
-        self.all: list[Object] = list(yaml.safe_load_all(done.stdout))
+    def __init__(self, folder: Path) -> None:
+        self.overlay = folder.name
+        self.all: list[Object] = list(yaml.safe_load_all(_kustomized(folder)))
         self.template: Object = self.spec("Deployment")["template"]
         self.pod: Object = self.template["spec"]
         [self.container] = self.pod["containers"]
@@ -54,8 +57,12 @@ class Manifests:
 
     def one(self, kind: str, name: str | None = None) -> Object:
         """The only object of a kind, or of that and a name."""
-        [found] = [each for each in self.all if each["kind"] == kind and name in {None, each["metadata"]["name"]}]
+        [found] = [each for each in self.of(kind) if name in {None, each["metadata"]["name"]}]
         return found
+
+    def of(self, kind: str) -> list[Object]:
+        """All objects of a kind."""
+        return [each for each in self.all if each["kind"] == kind]
 
     def spec(self, kind: str, name: str | None = None) -> Object:
         """What it says."""
@@ -72,9 +79,36 @@ class Manifests:
         return {each["name"]: each.get("value", SECRET) for each in self.container["env"]}
 
     def settings(self, folder: Path) -> config.Config:
-        """The configuration, as the proxy reads it; a folder takes the file."""
+        """The configuration, as the proxy reads it where there are no Secrets; a folder takes the file."""
         (folder / "config.yaml").write_text(self.config)
-        return config.load(str(folder / "config.yaml"), self.environment())
+        return config.load(str(folder / "config.yaml"), {})
+
+
+def _kustomized(folder: Path) -> str:
+    """What kubectl makes of a folder."""
+    if _kubectl_minor() >= 21:
+        return _kustomize(folder)
+    with tempfile.TemporaryDirectory() as copy:  # as Debian 12 has it: it knows neither of the two keys
+        shutil.copytree(folder.parent, copy, dirs_exist_ok=True)
+        for file in Path(copy).rglob("kustomization.yaml"):
+            values = yaml.safe_load(file.read_text())
+            folders = [name for name in values["resources"] if not name.endswith(".yaml")]
+            values["resources"] = [name for name in values["resources"] if name not in folders]
+            values |= {"bases": folders, "patchesStrategicMerge": [each["path"] for each in values.pop("patches", [])]}
+            file.write_text(yaml.safe_dump(values))
+        return _kustomize(Path(copy) / folder.name)
+
+
+def _kustomize(folder: Path) -> str:
+    command = [program("kubectl"), "kustomize", str(folder)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")  # it may say that something is deprecated
+    return done.stdout
+
+
+def _kubectl_minor() -> int:
+    command = [program("kubectl"), "version", "--client", "--output=json"]
+    return int(json.loads(subprocess.check_output(command))["clientVersion"]["minor"].rstrip("+"))
 
 
 def monitor() -> Object:

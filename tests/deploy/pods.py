@@ -1,4 +1,4 @@
-"""Runs the proxy as a pod of deploy/kubernetes does: its arguments, its environment, its configuration, its ports."""
+"""Runs the proxy as a pod of deploy/kubernetes does: its arguments, environment, configuration, volumes and ports."""
 
 import contextlib
 import json
@@ -29,18 +29,27 @@ class Container:
 
     Attributes:
         output: its standard output and standard error, as the kubelet keeps them.
-        here: the port on this machine that stands for each of the container's.
     """
 
-    manifests: Manifests
+    pod: "Pod"
     process: "subprocess.Popen[bytes]"
     output: Path
-    here: dict[int, int]
 
     def on(self, port: str | int) -> Proxy:
         """What listens on a port of the container, given by its number or, as most manifests do it, by its name."""
         number = self.manifests.ports[port] if isinstance(port, str) else port
-        return Proxy("127.0.0.1", self.here[number], self.output)
+        return Proxy("127.0.0.1", self.pod.here[number], self.output)
+
+    @property
+    def manifests(self) -> Manifests:
+        """Those of the pod."""
+        return self.pod.manifests
+
+    def run(self, *arguments: str, given: str = "") -> "subprocess.CompletedProcess[str]":
+        """Run a command of the proxy in it, as ``kubectl exec`` does, with something on standard input."""
+        command = [*self.pod.runtime.command, *arguments]
+        where = {"env": self.pod.all_environment(), "cwd": self.pod.folder / "config"}
+        return subprocess.run(command, input=given, check=False, capture_output=True, text=True, timeout=60, **where)  # type: ignore[call-overload,no-any-return]
 
     def probe(self, kind: str) -> Answer:
         """What the kubelet gets."""
@@ -54,21 +63,22 @@ class Container:
         return self.process.poll() is not None
 
     def records(self) -> list[dict[str, Any]]:
-        """The records in its output, among what it says to the operator."""
-        lines = [line for line in self.output.read_text().splitlines() if line.startswith("{")]
+        """The records in its log, which may be its output, among what it says to the operator."""
+        log = self.output if self.pod.log == "-" else Path(self.pod.log)
+        lines = [line for line in log.read_text().splitlines() if line.startswith("{")]
         return [event for line in lines if (event := json.loads(line))["event"] == "deprecated_call"]
 
 
 class Runtime(NamedTuple):
-    """What starts containers: a command, before the container's arguments, and where that sees the configuration."""
+    """What starts containers: a command, before the container's arguments, and where that sees the pod's folder."""
 
     command: list[str]
-    config: str
+    folder: str
 
 
 def unconfined(folder: Path) -> Runtime:
     """Starts them as this user, on this machine."""
-    return Runtime([sys.executable, "-m", "proxy"], f"{folder}/config.yaml")
+    return Runtime([sys.executable, "-m", "proxy"], str(folder))
 
 
 def confined(manifests: Manifests, folder: Path, memory: Path) -> Runtime:
@@ -99,7 +109,7 @@ def confined(manifests: Manifests, folder: Path, memory: Path) -> Runtime:
     libraries = f"/mnt/{Path(sysconfig.get_path('purelib')).relative_to(ROOT)}"
     interpreter = f"/srv/{Path(sys.executable).resolve().relative_to(sys.base_prefix)}"
     python = ["env", f"PYTHONPATH=/mnt:{libraries}", "LD_LIBRARY_PATH=/srv/lib", interpreter, "-P", "-m", "proxy"]
-    return Runtime([*namespace, program("setpriv"), *user, *python], "/media/config.yaml")
+    return Runtime([*namespace, program("setpriv"), *user, *python], "/media")
 
 
 @dataclass
@@ -107,36 +117,59 @@ class Pod:
     """A pod, whose containers follow one another.
 
     Attributes:
-        folder: has the configuration and the output.
+        folder: has the output, and in folders of their names the volumes, but for the one in memory.
         environment: is laid over that of the manifests.
+        ledger: its address, where that comes from a Secret.
     """
 
     manifests: Manifests
     folder: Path
     environment: dict[str, str]
-    runtime: Runtime | None = None
+    ledger: str = ""
+    runtime: Runtime = field(init=False)
     here: dict[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(exist_ok=True)
-        (self.folder / "config.yaml").write_text(self.manifests.config)
+        self.runtime = unconfined(self.folder)
+        for name in self._mounts():
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
         self.here = {number: free_port() for number in self.manifests.ports.values()}
         values = yaml.safe_load(self.manifests.config)
         for key in ("listen", "admin"):  # on loopback alone, and on ports that nobody has
             number = int(values[key].rpartition(":")[2])
             self.environment[f"TRIGGER_SHIM__{key.upper()}"] = f"127.0.0.1:{self.here[number]}"
 
+    def all_environment(self) -> dict[str, str]:
+        """What its containers are given."""
+        given = {name: self.seen(value) for name, value in self.manifests.environment().items()}
+        return {**os.environ, **given, **self.environment}
+
+    @property
+    def log(self) -> str:
+        """Where its containers write the caller log, on this machine."""
+        log: str = yaml.safe_load(self.manifests.config)["callers"]["log"]
+        for name, path in self._mounts().items():
+            log = log.replace(path, f"{self.folder}/{name}")
+        return log
+
+    def seen(self, text: str) -> str:
+        """A text with the paths of volumes, as its containers see them here."""
+        for name, path in self._mounts().items():
+            text = text.replace(path, f"{self.runtime.folder}/{name}")
+        return text
+
     @contextlib.contextmanager
     def container(self) -> Iterator[Container]:
         """Run a container, which has started, until the block ends."""
-        command, sees = self.runtime or unconfined(self.folder)
-        _, mounted = self.manifests.volume("config")
-        arguments = [each.replace(f"{mounted}/config.yaml", sees) for each in self.manifests.container["args"]]
+        (self.folder / "config" / "config.yaml").write_text(self.seen(self.manifests.config))
+        if self.ledger:
+            (self.folder / "ledger" / "ledger").write_text(f"{self.ledger}\n")
+        arguments = map(self.seen, self.manifests.container["args"])
         output = self.folder / "output"
-        environment = {**os.environ, **self.manifests.environment(), **self.environment}
         with output.open("ab") as out:
-            process = subprocess.Popen([*command, *arguments], stdout=out, stderr=out, env=environment, cwd="/")
-        running = Container(self.manifests, process, output, self.here)
+            command = [*self.runtime.command, *arguments]
+            process = subprocess.Popen(command, stdout=out, stderr=out, env=self.all_environment(), cwd="/")
+        running = Container(self, process, output)
         try:
             until(running.has_started)
             assert process.poll() is None, output.read_text()
@@ -147,13 +180,20 @@ class Pod:
 
     def remove(self) -> None:
         """Remove what its containers have left in memory."""
-        forget_journals("-", self.environment["TRIGGER_SHIM__LISTEN"])
+        forget_journals(self.log, self.environment["TRIGGER_SHIM__LISTEN"])
+
+    def _mounts(self) -> dict[str, str]:
+        """Where each volume is mounted, but for the one in memory."""
+        names = [volume["name"] for volume in self.manifests.pod["volumes"] if "emptyDir" not in volume]
+        return {name: self.manifests.volume(name)[1] for name in names}
 
 
 @contextlib.contextmanager
-def serving(manifests: Manifests, folder: Path, upstream: str, **environment: str) -> Iterator[Container]:
+def serving(
+    manifests: Manifests, folder: Path, upstream: str, ledger: str = "", **environment: str
+) -> Iterator[Container]:
     """The container of a pod that forwards to an upstream on this machine."""
-    pod = Pod(manifests, folder, {"TRIGGER_SHIM__UPSTREAM__URL": upstream, **environment})
+    pod = Pod(manifests, folder, {"TRIGGER_SHIM__UPSTREAM__URL": upstream, **environment}, ledger)
     try:
         with pod.container() as running:
             yield running

@@ -39,7 +39,7 @@ def test_the_health_check_is_given_more_time_than_the_command_takes() -> None:
 
 def test_the_version_is_that_of_the_project() -> None:
     assert f"ARG VERSION={__version__}\n" in TEXT
-    assert SERVICES["proxy"]["image"] == IMAGE
+    assert SERVICES["proxy-1"]["image"] == IMAGE
 
 
 def test_the_configuration_in_the_image_is_for_a_container() -> None:
@@ -49,13 +49,13 @@ def test_the_configuration_in_the_image_is_for_a_container() -> None:
 
 def test_the_readme_names_what_there_is() -> None:
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
-    commands = re.findall(r"(?:[`|] |`|exec proxy )trigger-shim ([a-z]+)|trigger-shim:\S+ ([a-z]+)`", text)
+    commands = re.findall(r"(?:[`|] |`|exec proxy-1 )trigger-shim ([a-z]+)|trigger-shim:\S+ ([a-z]+)`", text)
     assert {first or second for first, second in commands} == {"health", "callers", "check"}
     for name in re.findall(r"TRIGGER_SHIM__\w+", text):
         config.load(None, {name: "https://made-up.example"})
     assert set(re.findall(r"trigger-shim:(\d\S+)", text.replace("`", " "))) == {__version__}
     given = float(text.partition("--stop-timeout ")[2].split()[0])
-    assert f"{given:g}s" == SERVICES["proxy"]["stop_grace_period"]
+    assert f"{given:g}s" == SERVICES["proxy-1"]["stop_grace_period"]
 
 
 # --- the image
@@ -175,7 +175,7 @@ def test_a_stop_waits_for_the_calls_under_way_and_is_seen_by_the_health_check(
 
 
 def test_in_a_volume_the_log_is_there_for_the_reports(engine: Engine, upstream: Upstream) -> None:
-    log = SERVICES["proxy"]["environment"]["TRIGGER_SHIM__CALLERS__LOG"]
+    log = SERVICES["proxy-1"]["environment"]["TRIGGER_SHIM__CALLERS__LOG"]
     volume = f"--volume={Path(log).parent}"  # one without a name, which is new
     with proxy_in(engine, upstream.url, volume, CALLERS__LOG=log) as (container, proxy, admin):
         assert proxy.call().status == 200

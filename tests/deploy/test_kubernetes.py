@@ -15,22 +15,35 @@ import pytest
 import yaml
 
 from proxy import __version__, config
+from proxy.callers.ledger import keeper
 from proxy.callers.log.journal import SLOT
 from proxy.cli import main
 from proxy.gateway.server.descriptors import KINDS
 from proxy.gateway.server.server import GRACE
 from proxy.output.writer import FLUSH
-from tests.deploy.manifests import FOLDER, README, SECRET, Manifests, blocks, commands, monitor, quantity
+from tests.deploy.manifests import FOLDER, OVERLAYS, README, SECRET, Manifests, blocks, commands, monitor, quantity
 from tests.deploy.tools import DEPLOY
 from tests.support.paths import ROOT
 from tests.support.programs import program
 
+[ADDRESS] = blocks("text")
 BENCHMARKS = ROOT / "tests" / "bench" / "README.md"
 
 
 @pytest.fixture(scope="module")
-def manifests() -> Manifests:
-    return Manifests()
+def single() -> Manifests:
+    return Manifests(FOLDER / "single")
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Manifests:
+    return Manifests(FOLDER / "fleet")
+
+
+@pytest.fixture(scope="module", params=OVERLAYS)
+def manifests(request: pytest.FixtureRequest) -> Manifests:
+    found: Manifests = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +71,14 @@ def test_every_object_is_as_the_published_schemas_want_it(manifests: Manifests, 
 
 
 def selectors(manifests: Manifests) -> Iterator[tuple[str, dict[str, str]]]:
-    for kind in ("Deployment", "PodDisruptionBudget"):
-        yield kind, manifests.spec(kind)["selector"]["matchLabels"]
+    for each in [*manifests.of("Deployment"), *manifests.of("PodDisruptionBudget")]:
+        yield each["kind"], each["spec"]["selector"]["matchLabels"]
     for name in ("trigger-shim", "trigger-shim-admin"):
         yield name, manifests.spec("Service", name)["selector"]
-    yield "NetworkPolicy", manifests.spec("NetworkPolicy")["podSelector"]["matchLabels"]
+    for policy in manifests.of("NetworkPolicy"):
+        yield policy["metadata"]["name"], policy["spec"]["podSelector"]["matchLabels"]
     yield "PodMonitor", monitor()["spec"]["selector"]["matchLabels"]
-    for spread in manifests.pod["topologySpreadConstraints"]:
+    for spread in manifests.pod.get("topologySpreadConstraints", []):
         yield spread["topologyKey"], spread["labelSelector"]["matchLabels"]
 
 
@@ -73,11 +87,41 @@ def test_whatever_selects_pods_selects_these(manifests: Manifests) -> None:
     assert [name for name, selector in selectors(manifests) if not selector or not selector.items() <= labels] == []
 
 
-def test_the_autoscaler_has_the_deployment_which_leaves_the_number_of_pods_to_it(manifests: Manifests) -> None:
-    deployment = manifests.one("Deployment")
+def test_the_autoscaler_has_the_deployment_which_leaves_the_number_of_pods_to_it(fleet: Manifests) -> None:
+    deployment = fleet.one("Deployment")
     target = {key: deployment[key] for key in ("apiVersion", "kind")} | {"name": deployment["metadata"]["name"]}
-    assert manifests.spec("HorizontalPodAutoscaler")["scaleTargetRef"] == target
+    assert fleet.spec("HorizontalPodAutoscaler")["scaleTargetRef"] == target
     assert "replicas" not in deployment["spec"]
+
+
+def test_a_pod_with_a_volume_is_alone_and_goes_before_the_next_one_comes(single: Manifests) -> None:
+    deployment = single.spec("Deployment")
+    assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
+    assert not single.of("HorizontalPodAutoscaler") + single.of("PodDisruptionBudget")
+    claim = single.one("PersistentVolumeClaim")
+    assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]  # of one node, as SQLite needs it
+    assert single.volume("callers")[0]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+
+
+def test_log_and_ledger_are_on_the_volume_which_only_the_pods_group_may_write(
+    single: Manifests, tmp_path: Path
+) -> None:
+    settings, (_, volume) = single.settings(tmp_path), single.volume("callers")
+    assert settings.ledger is not None
+    assert {Path(settings.callers.log).parent, Path(settings.ledger).parent} == {Path(volume)}
+    assert single.pod["securityContext"]["fsGroup"] == single.pod["securityContext"]["runAsGroup"]
+    # Otherwise the kubelet would let the group write to the files that the proxy has made, at each start.
+    assert single.pod["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
+
+
+def test_the_address_of_the_ledger_is_a_file_that_only_the_pods_group_may_read(fleet: Manifests) -> None:
+    volume, where = fleet.volume("ledger")
+    [command] = commands("kubectl create secret generic trigger-shim-ledger")
+    [key] = re.findall(r"--from-file=(\w+)=", command)
+    assert volume["secret"]["secretName"] == "trigger-shim-ledger"
+    assert fleet.environment()["TRIGGER_SHIM__LEDGER_FILE"] == f"{where}/{key}"
+    assert volume["secret"]["defaultMode"] == 0o440
+    assert fleet.pod["securityContext"]["fsGroup"] == fleet.pod["securityContext"]["runAsGroup"]
 
 
 def test_the_image_is_that_of_this_version(manifests: Manifests) -> None:
@@ -96,7 +140,7 @@ def test_pods_run_what_the_image_is_made_for(manifests: Manifests) -> None:
 
 
 def test_a_change_of_the_configuration_is_a_rollout(manifests: Manifests, tmp_path: Path) -> None:
-    folder = shutil.copytree(FOLDER, tmp_path / "copy")
+    folder = shutil.copytree(FOLDER, tmp_path / "copy") / manifests.overlay
     assert Manifests(folder).template == manifests.template
     with (folder / "config.yaml").open("a") as file:
         file.write("lifecycle: {sunset: 2027-01-01}\n")
@@ -106,7 +150,8 @@ def test_a_change_of_the_configuration_is_a_rollout(manifests: Manifests, tmp_pa
 
 
 def test_a_pod_is_given_no_more_than_it_asks_for(manifests: Manifests) -> None:
-    assert manifests.environment().keys() == {"TRIGGER_SHIM__CALLERS__FINGERPRINT_KEY"}
+    file = {"TRIGGER_SHIM__LEDGER_FILE"} if manifests.overlay == "fleet" else set()
+    assert manifests.environment().keys() == {"TRIGGER_SHIM__CALLERS__FINGERPRINT_KEY"} | file
     assert manifests.pod["automountServiceAccountToken"] is False
     # Those of a service called trigger-shim begin almost like the keys of the configuration.
     assert manifests.pod["enableServiceLinks"] is False
@@ -123,7 +168,8 @@ def test_pods_keep_to_the_restricted_standard(manifests: Manifests) -> None:
     assert effective["capabilities"] == {"drop": ["ALL"]}
     assert not {"privileged", "procMount", "seLinuxOptions", "sysctls"} & effective.keys()
     assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & pod.keys()
-    assert {kind for volume in pod["volumes"] for kind in volume if kind != "name"} <= {"configMap", "emptyDir"}
+    kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
+    assert kinds <= {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
     assert not any("hostPort" in port for port in container["ports"])
 
 
@@ -133,34 +179,31 @@ def test_pods_keep_to_the_restricted_standard(manifests: Manifests) -> None:
 def test_a_stop_is_over_before_the_kubelet_ends_it(manifests: Manifests, settings: config.Config) -> None:
     limits, ready = settings.limits, manifests.container["readinessProbe"]
     assert settings.workers == 1  # or it takes PATIENCE besides
-    assert manifests.pod["terminationGracePeriodSeconds"] >= limits.drain_delay + limits.drain + GRACE + FLUSH + 5
+    written = GRACE + FLUSH + keeper._FLUSH
+    assert manifests.pod["terminationGracePeriodSeconds"] >= limits.drain_delay + limits.drain + written + 5
     assert limits.drain > settings.upstream.timeout
     assert limits.drain_delay >= ready["periodSeconds"] * ready["failureThreshold"]
 
 
-def test_a_node_can_be_drained_and_a_rollout_takes_no_pod_away_first(manifests: Manifests) -> None:
-    scaler = manifests.spec("HorizontalPodAutoscaler")
-    assert 0 < manifests.spec("PodDisruptionBudget")["maxUnavailable"] < scaler["minReplicas"] < scaler["maxReplicas"]
-    update = manifests.spec("Deployment")["strategy"]["rollingUpdate"]
+def test_a_node_can_be_drained_and_a_rollout_takes_no_pod_away_first(fleet: Manifests) -> None:
+    scaler = fleet.spec("HorizontalPodAutoscaler")
+    assert 0 < fleet.spec("PodDisruptionBudget")["maxUnavailable"] < scaler["minReplicas"] < scaler["maxReplicas"]
+    update = fleet.spec("Deployment")["strategy"]["rollingUpdate"]
     assert update["maxUnavailable"] == 0
     assert update["maxSurge"] not in {0, "0%"}
 
 
-def test_pods_are_added_before_a_process_has_all_of_its_core(manifests: Manifests, settings: config.Config) -> None:
-    [metric] = manifests.spec("HorizontalPodAutoscaler")["metrics"]
+def test_pods_are_added_before_a_process_has_all_of_its_core(fleet: Manifests, tmp_path: Path) -> None:
+    [metric] = fleet.spec("HorizontalPodAutoscaler")["metrics"]
     target = metric["resource"]["target"]
     assert target["type"] == "AverageValue"
-    assert quantity(manifests.container["resources"]["requests"]["cpu"]) <= quantity(target["averageValue"])
-    assert quantity(target["averageValue"]) < settings.workers
+    assert quantity(fleet.container["resources"]["requests"]["cpu"]) <= quantity(target["averageValue"])
+    assert quantity(target["averageValue"]) < fleet.settings(tmp_path).workers
 
 
-def test_a_retry_comes_to_the_same_pod_while_that_may_have_its_run(
-    manifests: Manifests, settings: config.Config
-) -> None:
-    service = manifests.spec("Service", "trigger-shim")
-    assert service["sessionAffinity"] == "ClientIP"
-    lasts = service["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"]
-    assert lasts >= settings.upstream.timeout + settings.limits.retry_window
+def test_a_call_may_come_to_any_pod(manifests: Manifests) -> None:
+    for service in manifests.of("Service"):
+        assert "sessionAffinity" not in service["spec"]
 
 
 def test_memory_has_room_for_the_calls_under_way(manifests: Manifests, settings: config.Config) -> None:
@@ -177,12 +220,10 @@ def test_memory_has_room_for_the_calls_under_way(manifests: Manifests, settings:
 
 
 def allowed(manifests: Manifests, direction: str, peers: str) -> dict[str, Any]:
-    """Who may be spoken with, by port."""
-    policy = manifests.spec("NetworkPolicy")
-    assert direction.capitalize() in policy["policyTypes"]
-    return {
-        f"{port['port']}/{port['protocol']}": rule.get(peers) for rule in policy[direction] for port in rule["ports"]
-    }
+    """Who may be spoken with, by port: what one policy allows is allowed."""
+    assert direction.capitalize() in manifests.spec("NetworkPolicy", "trigger-shim")["policyTypes"]
+    rules = [rule for each in manifests.of("NetworkPolicy") for rule in each["spec"].get(direction, [])]
+    return {f"{port['port']}/{port['protocol']}": rule.get(peers) for rule in rules for port in rule["ports"]}
 
 
 def test_callers_reach_the_port_for_callers_and_only_monitoring_the_other(manifests: Manifests) -> None:
@@ -193,10 +234,13 @@ def test_callers_reach_the_port_for_callers_and_only_monitoring_the_other(manife
     assert exposed["targetPort"] == "http"
 
 
-def test_a_pod_reaches_the_service_and_names_and_nothing_inside(manifests: Manifests, settings: config.Config) -> None:
+def test_a_pod_reaches_the_service_names_and_its_ledger_and_nothing_else_inside(
+    manifests: Manifests, settings: config.Config
+) -> None:
     found = allowed(manifests, "egress", "to")
     assert settings.upstream.url.startswith("https://")
-    assert found.keys() == {"53/UDP", "53/TCP", "443/TCP"}
+    ledger = {"5432/TCP"} if manifests.overlay == "fleet" else set()
+    assert found.keys() == {"53/UDP", "53/TCP", "443/TCP"} | ledger
     outside = {peer["ipBlock"]["cidr"]: set(peer["ipBlock"]["except"]) for peer in found["443/TCP"]}
     assert outside["0.0.0.0/0"] >= {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"}
     assert outside["::/0"] >= {"fc00::/7", "fe80::/10"}
@@ -205,13 +249,19 @@ def test_a_pod_reaches_the_service_and_names_and_nothing_inside(manifests: Manif
 # --- the README
 
 
-def test_the_secret_that_the_readme_makes_is_the_one_that_the_pods_want(manifests: Manifests) -> None:
-    [command] = commands("kubectl create secret")
-    made_up = command.replace("$(openssl rand -hex 32)", SECRET)
-    assert made_up != command
-    arguments = [*shlex.split(made_up)[1:], "--dry-run=client", "--output=yaml"]
-    secret = yaml.safe_load(subprocess.check_output([program("kubectl"), *arguments]))
-    [variable] = manifests.container["env"]
+def made(beginning: str, folder: Path) -> dict[str, Any]:
+    """The Secret that a command of the README makes."""
+    [command] = commands(f"kubectl create secret generic {beginning}")
+    arguments = shlex.split(command.replace("$(openssl rand -hex 32)", SECRET))
+    (folder / "ledger.txt").write_text(ADDRESS)
+    command_line = [program("kubectl"), *arguments[1:], "--dry-run=client", "--output=yaml"]
+    secret: dict[str, Any] = yaml.safe_load(subprocess.check_output(command_line, cwd=folder))
+    return secret
+
+
+def test_the_key_that_the_readme_makes_is_the_one_that_the_pods_want(manifests: Manifests, tmp_path: Path) -> None:
+    secret = made("trigger-shim ", tmp_path)
+    [variable] = [each for each in manifests.container["env"] if "valueFrom" in each]
     wanted = variable["valueFrom"]["secretKeyRef"]
     assert secret["metadata"]["name"] == wanted["name"]
     assert "optional" not in wanted
@@ -219,20 +269,18 @@ def test_the_secret_that_the_readme_makes_is_the_one_that_the_pods_want(manifest
     assert config.load(None, {variable["name"]: value}).callers.fingerprint_key == SECRET
 
 
-def kubectl_minor() -> int:
-    command = [program("kubectl"), "version", "--client", "--output=json"]
-    return int(json.loads(subprocess.check_output(command))["clientVersion"]["minor"].rstrip("+"))
+def test_the_address_that_the_readme_makes_a_secret_of_is_that_of_the_ledger(tmp_path: Path) -> None:
+    [content] = made("trigger-shim-ledger ", tmp_path)["data"].values()
+    (tmp_path / "ledger").write_bytes(b64decode(content))
+    settings = config.load(None, {"TRIGGER_SHIM__LEDGER_FILE": str(tmp_path / "ledger")})
+    assert settings.ledger == ADDRESS.strip()
 
 
 def test_an_overlay_like_that_of_the_readme_changes_what_it_says(manifests: Manifests, tmp_path: Path) -> None:
     [written] = [block for block in blocks("yaml") if "resources" in block]
-    shutil.copytree(FOLDER, tmp_path / "base")
+    shutil.copytree(FOLDER, tmp_path / "trigger-shim" / "deploy" / "kubernetes")
     (overlay := tmp_path / "overlay").mkdir()
-    text = written.replace("../trigger-shim/deploy/kubernetes", "../base")
-    assert text != written
-    if kubectl_minor() < 21:  # as Debian 12 has it
-        text = text.replace("resources:", "bases:")
-    (overlay / "kustomization.yaml").write_text(text)
+    (overlay / "kustomization.yaml").write_text(written.replace("kubernetes/fleet", f"kubernetes/{manifests.overlay}"))
     (overlay / "config.yaml").write_text(manifests.config + "workers: 2\n")
     changed = Manifests(overlay)
     assert "workers: 2" in changed.config
@@ -241,8 +289,8 @@ def test_an_overlay_like_that_of_the_readme_changes_what_it_says(manifests: Mani
 
 
 def test_every_command_of_the_proxy_and_key_that_the_readme_names_exists(capsys: pytest.CaptureFixture[str]) -> None:
-    calls = re.findall(r"(?:`|\| |^)trigger-shim ([a-z]+)((?: +--[a-z-]+)*)", README, re.MULTILINE)
-    assert {command for command, _ in calls} >= {"check", "callers"}
+    calls = re.findall(r"(?:`|-- |\| |^)trigger-shim ([a-z]+)((?: +--[a-z-]+)*)", README, re.MULTILINE)
+    assert {command for command, _ in calls} >= {"check", "callers", "caller"}
     for command, options in calls:
         with pytest.raises(SystemExit):
             main([command, "--help"])

@@ -1,36 +1,78 @@
-"""The proxy as the manifests run it: probed, called, stopped and killed."""
+"""The proxy as both overlays run it: probed, called, asked who calls, frozen, stopped and killed."""
 
 import contextlib
 import csv
-import json
+import itertools
+import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
+import psycopg
 import pytest
-import yaml
 
-from proxy import config
-from tests.deploy.manifests import README, Manifests, blocks, commands, monitor, quantity
+from tests.callers.lines import beats, call
+from tests.deploy.manifests import FOLDER, OVERLAYS, README, Manifests, commands, monitor, quantity
 from tests.deploy.pods import Container, Pod, confined, serving
 from tests.support.disks import mounted
+from tests.support.ledgers import fill, stored_calls
+from tests.support.postgresql import Postgresql
+from tests.support.proxy import HEAD
 from tests.support.upstream import Upstream, held
 from tests.support.waiting import until
 
+CALL = f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode()
+
 
 @pytest.fixture(scope="module")
-def manifests() -> Manifests:
-    return Manifests()
+def single() -> Manifests:
+    return Manifests(FOLDER / "single")
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Manifests:
+    return Manifests(FOLDER / "fleet")
+
+
+@pytest.fixture(scope="module", params=OVERLAYS)
+def manifests(request: pytest.FixtureRequest) -> Manifests:
+    found: Manifests = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture
-def running(manifests: Manifests, upstream: Upstream, tmp_path: Path) -> Iterator[Container]:
-    with serving(manifests, tmp_path / "pod", upstream.url) as running:
+def ledger(manifests: Manifests, request: pytest.FixtureRequest) -> str:
+    """The address that the Secret has; empty where there is none."""
+    if manifests.overlay == "single":
+        return ""
+    database: Postgresql = request.getfixturevalue("server")
+    return database.new_database()
+
+
+@pytest.fixture
+def running(manifests: Manifests, upstream: Upstream, tmp_path: Path, ledger: str) -> Iterator[Container]:
+    with serving(manifests, tmp_path / "pod", upstream.url, ledger) as running:
         yield running
+
+
+@pytest.fixture
+def replicas(
+    fleet: Manifests, upstream: Upstream, tmp_path: Path, server: Postgresql
+) -> Iterator[tuple[Container, Container]]:
+    address = server.new_database()
+    with (
+        serving(fleet, tmp_path / "trigger-shim-1", upstream.url, address) as one,
+        serving(fleet, tmp_path / "trigger-shim-2", upstream.url, address) as other,
+    ):
+        yield one, other
 
 
 def test_a_pod_passes_its_probes_and_forwards_what_comes_by_the_service(running: Container, upstream: Upstream) -> None:
@@ -65,22 +107,122 @@ def test_each_way_for_prometheus_leads_to_the_metrics(running: Container) -> Non
         assert b"trigger_shim_workers 1" in running.on(where).call(path, None, method="GET").body
 
 
-def test_the_page_of_callers_says_where_they_are_instead(running: Container) -> None:
-    answer = running.on("admin").call("/callers", None, method="GET")
-    assert answer.status == 503
-    assert b"callers.log is standard output" in answer.body
+# --- the migration
+
+
+def test_every_command_of_the_plan_and_the_page_work_in_a_pod(running: Container) -> None:
+    assert running.on("http").call().status == 200
+    until(lambda: "token:" in running.run("callers", "--format", "csv").stdout)
+    [caller] = csv.DictReader(running.run("callers", "--format", "csv").stdout.splitlines())
+    plan = [command for command in commands("kubectl exec") if "-- trigger-shim " in command]
+    assert len(plan) >= 4
+    for command in plan:
+        arguments = shlex.split(command.partition("-- trigger-shim ")[2].replace("nightly", caller["caller"]))
+        given = ""
+        if "<" in arguments:
+            given = running.pod.seen(running.manifests.config) + "lifecycle: {sunset: 2999-01-01}\n"
+            assert "--stdin" in command
+            del arguments[arguments.index("<") :]
+        ran = running.run(*arguments, given=given)
+        assert (ran.returncode, caller["caller"] in ran.stdout) == (0, True), (command, ran.stderr)
+        assert "sunset: permanently refused" in ran.stdout or not given
+    [forwarded] = commands("kubectl port-forward")
+    [page] = re.findall(r"http://localhost:9901(/\w+)", forwarded)
+    answer = running.on(9901).call(page, None, method="GET")
+    assert (answer.status, caller["caller"].encode() in answer.body) == (200, True)
+
+
+def test_leads_of_a_fleet_need_only_its_ledger(
+    replicas: tuple[Container, Container], fleet: Manifests, tmp_path: Path
+) -> None:
+    for pod in replicas:
+        assert pod.on("http").call().status == 200
+    address = replicas[0].pod.ledger
+    until(lambda: stored_calls(address) == 2)
+    (tmp_path / "config.yaml").write_text(fleet.config)  # where there are no Secrets
+    plan = commands("trigger-shim")
+    assert len(plan) >= 2
+    for command in plan:
+        arguments = re.sub(r"postgresql://\S+", address, command).split()[1:]
+        assert address in arguments
+        words = [sys.executable, "-m", "proxy", *arguments, *(["--format", "csv"] if "callers" in arguments else [])]
+        ran = subprocess.run(words, check=False, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+        assert ran.returncode == 0, ran.stderr
+        if "callers" in arguments:
+            [row] = csv.DictReader(ran.stdout.splitlines())
+            assert (row["caller"][:6], row["calls"]) == ("token:", "2")
+    [number] = re.findall(r"A pod has (\w+) connections to PostgreSQL", README)
+    query = "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'trigger-shim' AND datname = %s"
+    with psycopg.connect(address, autocommit=True) as connection:
+        database = address.rpartition("/")[2]
+        expected = ({"three": 3}[number] * len(replicas),)
+        until(lambda: connection.execute(query, [database]).fetchone() == expected)
+
+
+def test_a_freeze_holds_in_every_pod(manifests: Manifests, upstream: Upstream, tmp_path: Path, ledger: str) -> None:
+    freeze = datetime.now(UTC) - timedelta(days=3)
+    place = ledger or str(tmp_path / "callers.db")
+    before = call(freeze - timedelta(days=35), user_agent="nightly/1")
+    fill(place, *beats(freeze - timedelta(days=40), freeze + timedelta(days=2)), before)
+    policy = {
+        "TRIGGER_SHIM__LIFECYCLE__FREEZE": freeze.isoformat(),
+        "TRIGGER_SHIM__CALLERS__KNOWN": '[{name: nightly, agent: "nightly/*"}]',
+    }
+    for number in range(2 if ledger else 1):
+        pod = Pod(
+            manifests, tmp_path / f"pod-{number}", {"TRIGGER_SHIM__UPSTREAM__URL": upstream.url, **policy}, ledger
+        )
+        if not ledger:
+            shutil.copy(place, pod.folder / "callers" / "callers.db")
+        with pod.container() as running:
+            until(partial(is_refused, running, "new/1"))
+            assert not is_refused(running, "nightly/1")
+        pod.remove()
+
+
+def is_refused(running: Container, agent: str) -> bool:
+    return running.on("http").call(headers={"User-Agent": agent}).status == 410
+
+
+def test_a_retry_gets_the_run_of_its_first_try_in_another_pod(
+    replicas: tuple[Container, Container], upstream: Upstream
+) -> None:
+    # The other pod may still know nothing of the lost call at the moment when it has the retry.
+    until(partial(is_taken_over, *replicas, upstream, itertools.count()))
+
+
+def is_taken_over(one: Container, other: Container, upstream: Upstream, numbers: Iterator[int]) -> bool:
+    """Lose a call at one pod, repeat it at the other one, and return whether both are one run."""
+    body, before, release = b'{"revision":"r%d"}' % next(numbers), len(upstream.received), threading.Event()
+    upstream.script = held(release)
+    head = f"{HEAD}Authorization: Bearer secret-token\r\nContent-Length: {len(body)}\r\n\r\n"
+    with one.on("http").wire(head.encode() + body) as caller:
+        until(lambda: len(upstream.received) > before)
+        caller.reset()
+    until(partial(is_lost, one.pod.ledger))
+    release.set()
+    answer = other.on("http").call(body=body).json()
+    return answer["trigger_status"] == "already_exists" and len(upstream.received) == before + 1
+
+
+def is_lost(ledger: str) -> bool:
+    """Whether the ledger has a lost try that has no run yet."""
+    with psycopg.connect(ledger) as connection:
+        return connection.execute("SELECT COUNT(*) FROM tries WHERE run IS NULL").fetchone() == (1,)
+
+
+# --- what is left behind
 
 
 def test_replicas_give_a_caller_one_name_and_the_report_reads_the_output_of_all(
-    manifests: Manifests, upstream: Upstream, tmp_path: Path
+    replicas: tuple[Container, Container], tmp_path: Path
 ) -> None:
     outputs = []
-    for name in ("trigger-shim-1", "trigger-shim-2"):
-        with serving(manifests, tmp_path / name, upstream.url) as running:
-            assert running.on("http").call().status == 200
-            (tmp_path / name / "config.yaml").unlink()
-            running.process.send_signal(signal.SIGHUP)  # it says so on standard error, which is in the same output
-            until(lambda output=running.output: "reload_refused" in output.read_text())  # type: ignore[misc]
+    for name, running in zip(("trigger-shim-1", "trigger-shim-2"), replicas, strict=True):
+        assert running.on("http").call().status == 200
+        (running.pod.folder / "config" / "config.yaml").unlink()
+        running.process.send_signal(signal.SIGHUP)  # it says so on standard error, which is in the same output
+        until(lambda output=running.output: "reload_refused" in output.read_text())  # type: ignore[misc]
         outputs += [f"[pod/{name}/trigger-shim] {line}" for line in running.output.read_text().splitlines()]
     [command] = commands("kubectl logs")
     arguments = command.partition("| trigger-shim ")[2].split()
@@ -90,20 +232,40 @@ def test_replicas_give_a_caller_one_name_and_the_report_reads_the_output_of_all(
     assert (row["caller"][:6], row["calls"]) == ("token:", "2")
 
 
+def test_the_volume_keeps_the_calls_for_the_next_pod_and_through_rotation(
+    single: Manifests, upstream: Upstream, tmp_path: Path
+) -> None:
+    [rotation] = [command for command in commands("kubectl exec") if "-- python3 -c " in command]
+    at_once = {"TRIGGER_SHIM__LIMITS__DRAIN_DELAY": "0"}
+    pod = Pod(single, tmp_path / "pod", {"TRIGGER_SHIM__UPSTREAM__URL": upstream.url, **at_once})
+    for calls in ("2", "4"):
+        with pod.container() as running:
+            assert running.on("http").call().status == 200
+            if calls == "2":
+                subprocess.run([sys.executable, "-c", pod.seen(shlex.split(rotation)[-1])], check=True)
+            assert running.on("http").call().status == 200
+            running.process.terminate()
+            assert running.process.wait(60) == 0
+            [row] = csv.DictReader(running.run("callers", "--format", "csv").stdout.splitlines())
+            assert row["calls"] == calls
+    assert len(list((pod.folder / "callers").glob("callers.jsonl*"))) == 2
+
+
 def test_a_container_that_is_killed_leaves_its_calls_to_the_next_one_in_its_pod(
-    manifests: Manifests, upstream: Upstream, tmp_path: Path
+    manifests: Manifests, upstream: Upstream, tmp_path: Path, ledger: str
 ) -> None:
     release = threading.Event()
     upstream.script = held(release)
     memory, folder = tmp_path / "memory", tmp_path / "pod"
     size = int(quantity(manifests.volume("journal")[0]["emptyDir"]["sizeLimit"]))
     with mounted(memory, "-t", "tmpfs", "-o", f"size={size},mode=777", "none"):
-        pod = Pod(manifests, folder, {"TRIGGER_SHIM__UPSTREAM__URL": upstream.url})
+        pod = Pod(manifests, folder, {"TRIGGER_SHIM__UPSTREAM__URL": upstream.url}, ledger)
         pod.runtime = confined(manifests, folder, memory)
+        if manifests.overlay == "single":  # as the kubelet does it
+            os.chown(folder / "callers", 0, manifests.pod["securityContext"]["fsGroup"])
+            (folder / "callers").chmod(0o2770)
         with pod.container() as running, running.on("http").connect() as caller:
-            caller.sendall(
-                b"POST /acme/shop/ci_workflows/build/trigger HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
-            )
+            caller.sendall(CALL)
             assert upstream.arrived.wait(20)
             who = Path(f"/proc/{running.process.pid}/status").read_text()
             running.process.kill()
@@ -112,6 +274,7 @@ def test_a_container_that_is_killed_leaves_its_calls_to_the_next_one_in_its_pod(
         with pod.container() as running:
             [record] = until(running.records)
             warnings = [line for line in running.output.read_text().splitlines() if not line.startswith("{")]
+            until(lambda: "strangers in 127.0.0.0/24" in running.run("callers").stdout)
         release.set()
     assert (record["outcome"], record["endpoint"]) == ("interrupted", "trigger")
     assert f"Uid:\t{manifests.pod['securityContext']['runAsUser']}\t" in who
@@ -138,19 +301,3 @@ def test_the_largest_calls_fit_into_memory(running: Container, upstream: Upstrea
     most = Path(f"/proc/{running.process.pid}/status").read_text().partition("VmHWM:")[2].split()[0]
     assert int(most) >> 10 < 1.15 * int(found[1])
     assert int(most) << 10 < limit
-
-
-def test_what_stands_in_for_a_freeze_refuses_new_callers_alone(
-    manifests: Manifests, upstream: Upstream, tmp_path: Path
-) -> None:
-    [lifecycle] = [yaml.safe_load(block)["lifecycle"] for block in blocks("yaml") if "brownouts" in block]
-    [brownout] = lifecycle["brownouts"]
-    brownout["from"], brownout["to"], lifecycle["sunset"] = "2000-01-01", "2999-01-01", "2999-01-01"
-    known = [{"name": brownout["except"][0], "agent": "nightly/*"}]
-    stands_in = {"TRIGGER_SHIM__LIFECYCLE": json.dumps(lifecycle), "TRIGGER_SHIM__CALLERS__KNOWN": json.dumps(known)}
-    with serving(manifests, tmp_path / "pod", upstream.url, **stands_in) as running:
-        assert running.on("http").call(headers={"User-Agent": "nightly/1"}).status == 200
-        assert running.on("http").call(headers={"User-Agent": "new/1"}).status == 410
-    freeze = {"TRIGGER_SHIM__LIFECYCLE__FREEZE": "2026-11-10", "TRIGGER_SHIM__LEDGER": "null"}
-    with pytest.raises(config.ConfigError, match=r"lifecycle\.freeze: needs a ledger"):
-        config.load(str(tmp_path / "pod" / "config.yaml"), freeze)

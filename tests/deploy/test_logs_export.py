@@ -1,4 +1,4 @@
-"""What deploy/logs ships, and exports by the commands of its README, is what `trigger-shim callers` reads."""
+"""What deploy/logs ships, and exports by the commands of its README, is what `callers` and `ledger import` read."""
 
 import json
 import random
@@ -28,10 +28,11 @@ def exports() -> list[list[str]]:
     ]
 
 
-def reported(month: Path, log: bytes | str) -> dict[str, Any]:
-    """What the command says of an export, or of a file."""
-    name, export = (log, None) if isinstance(log, str) else ("-", log)
-    words = [sys.executable, "-m", "proxy", "callers", "--format", "json", "--until", END.isoformat(), name]
+def reported(month: Path, log: bytes | str | list[str]) -> dict[str, Any]:
+    """What the command says of an export, of a file, or with some options."""
+    export = log if isinstance(log, bytes) else None
+    read = ["-"] if export is not None else [log] if isinstance(log, str) else log
+    words = [sys.executable, "-m", "proxy", "callers", "--format", "json", "--until", END.isoformat(), *read]
     ran = subprocess.run(words, cwd=month, input=export, check=True, capture_output=True)
     report: dict[str, Any] = json.loads(ran.stdout)
     return report
@@ -72,6 +73,19 @@ def test_the_order_of_an_export_does_not_matter(month: Path, order: str) -> None
     else:
         lines.reverse()
     assert reported(month, b"".join(lines)) == reported(month, "callers.jsonl")
+
+
+def test_an_empty_ledger_is_made_again_from_an_export(month: Path, vector: Vector, tmp_path: Path) -> None:
+    lines = (month / "callers.jsonl").read_bytes().splitlines()
+    shipped = sorted((one for one in map(vector.ship, lines) if one is not None), key=lambda one: one.at)
+    (tmp_path / "lines.jsonl").write_bytes(b"".join(one.line + b"\n" for one in shipped))
+    [command] = [shlex.split(line) for line in COMMANDS if line.startswith("trigger-shim ledger import")]
+    words = [sys.executable, "-m", "proxy", *command[1:], "--ledger", "new.db"]
+    subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
+
+    made, logged = (reported(month, log) for log in (["--ledger", str(tmp_path / "new.db")], "callers.jsonl"))
+    del made["read"], logged["read"]
+    assert made == logged
 
 
 def test_the_queries_for_loki_use_the_labels_that_lines_have(month: Path, vector: Vector) -> None:

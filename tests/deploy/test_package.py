@@ -98,11 +98,19 @@ def needed(metadata: Message) -> list[Requirement]:
     return [requirement for requirement in found if "extra ==" not in str(requirement.marker)]
 
 
+def needed_for(extra: str, metadata: Message) -> list[Requirement]:
+    """What is needed for an extra besides."""
+    found = map(Requirement, metadata.get_all("Requires-Dist", []))
+    return [requirement for requirement in found if f'extra == "{extra}"' in str(requirement.marker)]
+
+
 def test_the_lock_names_every_dependency_with_its_hashes(metadata: Message) -> None:
     lock = (ROOT / "deploy" / "requirements.txt").read_text()
     locked = dict(re.findall(r"^([\w.-]+)==\S+(?: ; .*?)? (\\\n    --hash=sha256:)", lock, re.MULTILINE))
     assert len(locked) == len(re.findall(r"^\S+==", lock, re.MULTILINE))
-    assert locked.keys() >= {requirement.name for requirement in needed(metadata)}
+    # The image is installed from it, and has what the ledger of a fleet needs.
+    wanted = [*needed(metadata), *needed_for("postgresql", metadata)]
+    assert locked.keys() >= {requirement.name for requirement in wanted} >= {"psycopg"}
 
 
 def test_the_pythons_that_the_metadata_name_are_those_that_are_tried(metadata: Message) -> None:

@@ -50,6 +50,7 @@ def sections(folder: Path) -> dict[str, Any]:
     ]
     return {
         "admin": "127.0.0.1:0",
+        "ledger": str(folder / "callers.db"),
         "limits": {"in_flight": 1},
         "upstream": {"timeout": 1.0, "connect_timeout": 0.9},
         "callers": {"log": str(folder / "logs" / "callers.jsonl"), "known": known},

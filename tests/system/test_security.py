@@ -7,6 +7,8 @@ import pytest
 
 from proxy import config, errors
 from proxy.callers import identity
+from proxy.callers.ledger import lines
+from proxy.callers.ledger.counts import Strangers
 from proxy.callers.log import reader
 from proxy.callers.report import succession
 from proxy.callers.report.aggregator import DEFAULT_LIMITS
@@ -78,6 +80,8 @@ HELD: dict[str, tuple[str, type[errors.ProxyError] | None]] = {
         None,
     ),
     "line of a log": (size(reader.LONGEST_LINE), None),
+    "lines of standard output that wait for the ledger": (f"{size(lines.BACKLOG)} a process", None),
+    "keys of strangers in the ledger": (f"{Strangers()._most} an hour, then by network", None),
     "report on `admin`": (
         f"one at a time, cached for {report.SHORTEST_LIFE:g} s or {report.LIFE} times its own time",
         None,

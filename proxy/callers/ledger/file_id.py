@@ -91,7 +91,7 @@ class Ending:
 
 
 def thinned(marks: Iterable[Mark]) -> list[Mark]:
-    """A few of the marks: the distance from the last one doubles from each to the one before it."""
+    """A few of the marks: the farther they are from the last one, the fewer."""
     ordered = sorted(marks)
     found: dict[int, Mark] = {}
     for each in ordered:

@@ -1,5 +1,7 @@
 """The tables of the ledger, and how they became what they are."""
 
+from datetime import UTC, datetime, timedelta
+
 from proxy.callers.ledger.database import Database, LedgerUnavailable, Transaction
 
 HOURS = tuple(f"h{hour:02}" for hour in range(24))
@@ -12,7 +14,7 @@ KEY = ("endpoint", "caller", "caller_source", "outcome", "status", "org", "repo"
 _TEXTS = ", ".join(f"{name} TEXT" for name in KEY if name != "status")
 _COUNTS = ", ".join(f"{hour} INTEGER NOT NULL DEFAULT 0" for hour in HOURS)
 
-# Times are microseconds since 1970, UTC; days count from 0001-01-01, as `datetime.toordinal` does.
+# Times are microseconds, see `to_microseconds`; days count from 0001-01-01, as `datetime.toordinal` does.
 UPGRADES: tuple[tuple[str, ...], ...] = (
     (
         # What tells calls apart. The ID is a digest of the other columns, so all processes give it the same one.
@@ -29,8 +31,8 @@ UPGRADES: tuple[tuple[str, ...], ...] = (
         " PRIMARY KEY (instance, began))",
         # What may be calls and cannot be read, by day (`log.unreadable`); day 0 is for what cannot be dated.
         "CREATE TABLE unreadable (day INTEGER PRIMARY KEY, count BIGINT NOT NULL, last BIGINT, places TEXT NOT NULL)",
-        # What only the proxies may read: the key of the fingerprints.
-        "CREATE TABLE secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+        # What only the proxies may read: the key of the fingerprints. Whoever sets up roles creates it before them.
+        "CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
         # How far each file of the caller log is counted (`ledger.Progress`). `marks` and `torn` are JSON.
         "CREATE TABLE files (id TEXT PRIMARY KEY, name TEXT NOT NULL, position BIGINT NOT NULL, lines BIGINT NOT NULL,"
         " counted BIGINT NOT NULL, marks TEXT NOT NULL, torn TEXT NOT NULL)",
@@ -44,6 +46,19 @@ UPGRADES: tuple[tuple[str, ...], ...] = (
 """The statements that lead from each version of the schema to the next. Never change one that was released."""
 
 VERSION = len(UPGRADES)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_microseconds(moment: datetime) -> int:
+    """What stands in a table for a time: microseconds since 1970, UTC."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def to_moment(microseconds: int) -> datetime:
+    """The time that stands in a table."""
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def upgrade(database: Database) -> None:

@@ -102,6 +102,8 @@ class SqliteFile:
                 check_same_thread=False,
             )
             self._connection = connection
+            # In a container there may be no folder for temporary files, and then large queries would fail.
+            connection.execute("PRAGMA temp_store = MEMORY")
             if not self._is_readonly:
                 self._configure(connection)
         elif self._current() != self._identity:

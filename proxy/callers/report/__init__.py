@@ -1,1 +1,1 @@
-"""Reads caller logs and draws conclusions."""
+"""Judges the calls in the ledger or in caller logs."""

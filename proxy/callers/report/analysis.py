@@ -1,4 +1,4 @@
-"""Reads caller logs and reports on them."""
+"""Reports on the calls in the ledger or in caller logs."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta

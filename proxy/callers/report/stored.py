@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from proxy.callers.ledger.ledger import Content
-from proxy.callers.ledger.tables.moments import to_moment
+from proxy.callers.ledger.schema import to_moment
 from proxy.callers.report.hours import ONE_CALL, Hours
 from proxy.callers.report.tally import CallKey
 

@@ -136,6 +136,9 @@ def test_a_ledger_that_is_away_is_asked_ever_more_rarely(tmp_path: Path, monkeyp
     class Waiting(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
             waits.append(timeout or 0.0)
+            return self.is_set()
+
+        def is_set(self) -> bool:
             return len(waits) > 8
 
     monkeypatch.setattr(keeper, "INTERVAL", 1.0)
@@ -146,7 +149,7 @@ def test_a_ledger_that_is_away_is_asked_ever_more_rarely(tmp_path: Path, monkeyp
     made = Keeper(Ledger(SqliteFile(tmp_path / "callers.db")), feeder, lambda *_: None)
     made._run()
 
-    assert waits == [0, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert waits == [1, 2, 4, 8, 16, 30, 30, 30, 30]
 
 
 def test_processes_do_not_all_write_at_the_same_time() -> None:
@@ -167,3 +170,23 @@ def test_a_database_that_hangs_does_not_keep_the_process(tmp_path: Path, monkeyp
     assert not feeder.is_closed
     feeder.hangs.set()
     until(lambda: feeder.is_closed)
+
+
+def test_a_line_is_counted_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "INTERVAL", 600)
+    feeder = Feeder()
+    with keeping(feeder, tmp_path) as kept:
+        until(lambda: feeder.fed == 1)
+        for fed in (2, 3):
+            kept.wake()
+            until(lambda fed=fed: feeder.fed == fed)  # type: ignore[misc]
+
+
+def test_passes_that_take_long_leave_the_time_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "INTERVAL", 600)
+    monkeypatch.setattr(keeper, "_SHARE", 10**9)
+    feeder = Feeder()
+    with keeping(feeder, tmp_path) as kept:
+        until(lambda: feeder.fed == 1)
+        kept.wake()
+    assert feeder.fed == 2  # at the end

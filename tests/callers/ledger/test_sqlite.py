@@ -176,3 +176,26 @@ def test_a_full_disk_is_named_and_nothing_is_lost_once_there_is_room(tmp_path: P
 def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
     with read_only(tmp_path / "disk"), pytest.raises(LedgerUnavailable, match=r"callers\.db: "):
         created(tmp_path / "disk" / "callers.db")
+
+
+def open_files() -> list[str]:
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the folder itself, which is closed again
+            found.append(str(descriptor.readlink()))
+    return found
+
+
+def test_a_large_query_needs_no_folder_for_temporary_files(tmp_path: Path) -> None:
+    created(path := tmp_path / "callers.db").close()
+    query = (
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 50000)"
+        " SELECT hex(randomblob(64)) AS text FROM n ORDER BY text"
+    )
+    with SqliteFile(path, is_readonly=True).transaction(writes=False) as transaction:
+        found = iter(transaction.fetch(query))
+        next(found)
+        files = open_files()
+
+    assert str(path) in files
+    assert [file for file in files if "etilqs" in file] == []

@@ -7,8 +7,7 @@ import msgspec
 
 from proxy.callers.ledger.counts import DayCount, Key
 from proxy.callers.ledger.database import Transaction
-from proxy.callers.ledger.schema import HOURS, KEY
-from proxy.callers.ledger.tables.moments import to_microseconds
+from proxy.callers.ledger.schema import HOURS, KEY, to_microseconds
 
 DAY_COLUMNS = ("day", "key", "first", "last", "calls", "hours")
 """Columns of the calls of one day with one key: `hours` has a bit for each hour with calls."""

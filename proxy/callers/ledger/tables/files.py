@@ -9,7 +9,7 @@ import msgspec
 
 from proxy.callers.ledger.database import Transaction
 from proxy.callers.ledger.file_id import Mark
-from proxy.callers.ledger.tables.moments import to_microseconds, to_moment
+from proxy.callers.ledger.schema import to_microseconds, to_moment
 from proxy.callers.ledger.tables.unreadable import remove_unreadable
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from proxy.callers.ledger.database import Row, Transaction
-from proxy.callers.ledger.tables.moments import to_microseconds, to_moment
+from proxy.callers.ledger.schema import to_microseconds, to_moment
 from proxy.callers.log.lives import Life
 from proxy.callers.record import Heartbeat
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from proxy.callers.ledger.database import Transaction
-from proxy.callers.ledger.tables.moments import to_microseconds, to_moment
+from proxy.callers.ledger.schema import to_microseconds, to_moment
 from proxy.callers.log.unreadable import Unreadable, UnreadableDay
 
 UNDATED = 0
