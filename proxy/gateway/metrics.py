@@ -5,6 +5,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
@@ -111,6 +112,8 @@ class Metrics:
         self._taken_over = counter("lost_tries_taken_over", "Runs that a retry got from another process.")
         about = "Times that a lost try could not be shared with other processes, so its retry may start a second run."
         self._unshared = counter("lost_tries_not_shared", about)
+        about = "When the certificate ends: the one that callers see (listen), and that of the service (upstream)."
+        self._certificates = latest("certificate_end_timestamp_seconds", about, ["key"])
         self.reloads = Reloads(own)
         if slot is None:
             self.reloads.record(success=True)
@@ -191,6 +194,10 @@ class Metrics:
     def count_unshared(self) -> None:
         """Count a lost try of which other processes do not know, or whose run cannot be claimed."""
         self._unshared.inc()
+
+    def certificate_ends(self, key: str, end: datetime) -> None:
+        """Set when a certificate ends, by the key of the configuration that it belongs to."""
+        self._certificates.labels(key).set(end.timestamp())
 
     def connected(self, by: int) -> None:
         """Add to the number of open connections."""

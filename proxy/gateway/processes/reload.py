@@ -15,6 +15,9 @@ from proxy.output.diagnostics import log
 from proxy.output.formatting import date
 from proxy.run_file import RunFile
 
+Adopt = Callable[[Config], Awaitable[None]]
+"""Puts a configuration in force, or raises an error."""
+
 
 class Reload:
     """Reloads on every SIGHUP. A signal that arrives during a reload leads to another one.
@@ -33,7 +36,7 @@ class Reload:
         load: Callable[[], Config],
         read: Config,
         running: Config,
-        adopt: Callable[[Config], Awaitable[None]],
+        adopt: Adopt,
         reloads: Reloads,
         *,
         file: str | None = None,

@@ -12,7 +12,7 @@ from proxy.config import Config
 from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes import service_manager
-from proxy.gateway.processes.reload import Reload
+from proxy.gateway.processes.reload import Adopt, Reload
 from proxy.gateway.processes.start import ConfiguredServer, application, forbid_core_dumps, freeze_startup_objects
 from proxy.gateway.processes.supervisor import Supervisor
 from proxy.gateway.server import descriptors
@@ -46,7 +46,9 @@ def serve(
     listeners = listen(config, reuse_port=reuse_port)
     metrics = Metrics(config)
     app = application(config, listeners, metrics)
-    single = _SingleProcess(app, config, Reload(load, read, config, app.adopt, metrics.reloads, file=file), stop)
+    single = _SingleProcess(
+        app, config, lambda adopt: Reload(load, read, config, adopt, metrics.reloads, file=file), stop
+    )
     if announce:
         _announce(config, listeners)
     descriptors.check_limit(config)
@@ -84,10 +86,10 @@ def _announce(config: Config, listeners: Listeners) -> None:
 class _SingleProcess(ConfiguredServer):
     """The server of a proxy without workers."""
 
-    def __init__(self, app: App, config: Config, reload: Reload, stop: Stop) -> None:
+    def __init__(self, app: App, config: Config, reload: Callable[[Adopt], Reload], stop: Stop) -> None:
         super().__init__(app, config, ready=self._serving, stopping=self._stopping_serving)
         self._app = app
-        self._reload = reload
+        self._reload = reload(self.adopt)
         self._stop_signals = stop
 
     @contextlib.contextmanager

@@ -82,7 +82,7 @@ class Supervisor:
         Raises:
             ConfigError: a worker refuses it.
         """
-        self._config = config
+        before, self._config = self._config, config
         asked = {asyncio.create_task(worker.adopt(config)): worker for worker in self._workers.values()}
         if not asked:
             return
@@ -91,6 +91,8 @@ class Supervisor:
             log.warning("reload_waiting", worker=asked[task].pid)
         await asyncio.wait(asked)
         if problems := [f"{worker}: {problem}" for task, worker in asked.items() if (problem := task.result())]:
+            self._config = before
+            await asyncio.gather(*(worker.adopt(before) for worker in asked.values()))
             raise ConfigError(problems)
 
     async def _run_slot(self, slot: int) -> None:

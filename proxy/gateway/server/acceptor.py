@@ -52,7 +52,7 @@ class Acceptor:
         self._protocol = protocol
         self._room = room
         self._shortage = shortage
-        self._tls = tls
+        self.tls = tls
         self._handshake = handshake if tls is not None else None
         self._batch = batch
         self._connecting: set[asyncio.Task[None]] = set()
@@ -105,5 +105,5 @@ class Acceptor:
     async def _connect(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):  # it is gone already, or does not speak TLS
             await self._loop.connect_accepted_socket(
-                self._protocol, connection, ssl=self._tls, ssl_handshake_timeout=self._handshake
+                self._protocol, connection, ssl=self.tls, ssl_handshake_timeout=self._handshake
             )

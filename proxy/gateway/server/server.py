@@ -5,7 +5,6 @@ import contextlib
 import logging
 import math
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
@@ -17,6 +16,7 @@ from starlette.types import ASGIApp
 from proxy.config import Tls
 from proxy.gateway.server import protocol
 from proxy.gateway.server.acceptor import BATCH, Acceptor
+from proxy.gateway.server.certificate import server_context
 from proxy.gateway.server.descriptors import ADMIN_CONNECTIONS, Shortage
 from proxy.gateway.server.exchange import ServerState
 from proxy.gateway.server.listeners import ServeError, address
@@ -103,7 +103,7 @@ class Server(uvicorn.Server):
     ) -> None:
         super().__init__(_settings(app))
         self._asgi, self._state = app, ServerState()
-        self._tls = _context(tls) if tls is not None else None
+        self._tls = server_context(tls) if tls is not None else None
         self._drain, self._delay = drain, delay
         self._on_ready, self._on_stopping = ready, stopping
         self._stopping, self._forced = asyncio.Event(), asyncio.Event()
@@ -129,6 +129,11 @@ class Server(uvicorn.Server):
         """Stop at once."""
         self._forced.set()
         self._stopping.set()
+
+    def show(self, certificate: Context) -> None:
+        """Show another certificate on new connections."""
+        for acceptor in self._acceptors:
+            acceptor.tls = certificate
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self.loop = asyncio.get_running_loop()
@@ -237,14 +242,3 @@ def _settings(app: ASGIApp) -> uvicorn.Config:
         lifespan="on",
         log_config=None,
     )
-
-
-def _context(tls: Tls) -> Context:
-    context = Context(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(tls.certificate, tls.key)
-    except ssl.SSLError as error:
-        raise ServeError(f"tls: the certificate and the key cannot be used: {error.reason or error}") from None
-    except OSError as error:
-        raise ServeError(f"tls: {error.filename or 'the certificate'}: {error.strerror}") from None
-    return context

@@ -6,6 +6,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import NamedTuple, Self, cast
 
 import httpx
@@ -131,6 +132,12 @@ class Upstream:
         finally:
             if stream is not None:
                 await stream.aclose()
+
+    @property
+    def certificate_end(self) -> datetime | None:
+        """When the service's certificate ends, as of the last connection; None if that is not known."""
+        ends = [pool.certificate_end for pool in (self._posts, self._streams) if isinstance(pool, ConnectionPool)]
+        return max((end for end in ends if end is not None), default=None)
 
     @property
     def in_use(self) -> dict[ConnectionKind, int]:
