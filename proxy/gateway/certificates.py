@@ -3,12 +3,10 @@
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
+from proxy.gateway.metrics import CertificateKey
 from proxy.output.diagnostics import log
 from proxy.output.formatting import date
-
-Owner = Literal["listen", "upstream"]
 
 _SOON = timedelta(days=14)
 _DAY = timedelta(days=1)
@@ -22,27 +20,27 @@ class Certificates:
         measure: called with the time when a certificate ends.
     """
 
-    def __init__(self, now: Callable[[], datetime], measure: Callable[[Owner, datetime], None]) -> None:
+    def __init__(self, now: Callable[[], datetime], measure: Callable[[CertificateKey, datetime], None]) -> None:
         self._now, self._measure = now, measure
-        self._ends: dict[Owner, datetime] = {}
-        self._told: dict[Owner, datetime] = {}
+        self._ends: dict[CertificateKey, datetime] = {}
+        self._told: dict[CertificateKey, datetime] = {}
 
-    def update(self, owner: Owner, end: datetime | None) -> None:
+    def update(self, key: CertificateKey, end: datetime | None) -> None:
         """Note when a certificate ends; None if that is not known."""
-        if end is not None and end != self._ends.get(owner):
-            self._ends[owner] = end
-            self._told.pop(owner, None)
-            self._measure(owner, end)
+        if end is not None and end != self._ends.get(key):
+            self._ends[key] = end
+            self._told.pop(key, None)
+            self._measure(key, end)
 
     def check(self) -> None:
         """Called about once a second."""
         now = self._now()
-        for owner, end in self._ends.items():
-            told = self._told.get(owner)
+        for key, end in self._ends.items():
+            told = self._told.get(key)
             if end - now < _SOON and (told is None or now - told >= _DAY):
-                self._told[owner] = now
+                self._told[key] = now
                 log.warning(
-                    "certificate_ends", key=owner, end=date(end), days=int((end - now) / _DAY), message="renew it"
+                    "certificate_ends", key=key, end=date(end), days=int((end - now) / _DAY), message="renew it"
                 )
 
 

@@ -50,6 +50,9 @@ Kind = Literal["withdrawn", "pass_through"]
 ConnectionKind = Literal["run_starting", "other"]
 """What a connection to the service is for: calls that start runs, or all others."""
 
+CertificateKey = Literal["listen", "upstream"]
+"""The key of the configuration that a certificate belongs to."""
+
 # Prometheus misses the first increase of a series that did not exist before, so these exist from the start.
 _EXPECTED: tuple[tuple[Outcome, int], ...] = (
     ("forwarded", 2),
@@ -113,7 +116,8 @@ class Metrics:
         about = "Times that a lost try could not be shared with other processes, so its retry may start a second run."
         self._unshared = counter("lost_tries_not_shared", about)
         about = "When the certificate ends: the one that callers see (listen), and that of the service (upstream)."
-        self._certificates = latest("certificate_end_timestamp_seconds", about, ["key"])
+        certificates = latest("certificate_end_timestamp_seconds", about, ["key"])
+        self._certificates = {key: certificates.labels(key) for key in get_args(CertificateKey)}
         self.reloads = Reloads(own)
         if slot is None:
             self.reloads.record(success=True)
@@ -195,9 +199,9 @@ class Metrics:
         """Count a lost try of which other processes do not know, or whose run cannot be claimed."""
         self._unshared.inc()
 
-    def certificate_ends(self, key: str, end: datetime) -> None:
+    def certificate_ends(self, key: CertificateKey, end: datetime) -> None:
         """Set when a certificate ends, by the key of the configuration that it belongs to."""
-        self._certificates.labels(key).set(end.timestamp())
+        self._certificates[key].set(end.timestamp())
 
     def connected(self, by: int) -> None:
         """Add to the number of open connections."""

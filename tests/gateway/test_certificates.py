@@ -2,7 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from proxy.gateway.certificates import Certificates, Owner
+from proxy.gateway.certificates import Certificates
+from proxy.gateway.metrics import CertificateKey
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -11,8 +12,8 @@ DAY = timedelta(days=1)
 def test_a_certificate_that_ends_within_two_weeks_is_named_once_a_day(capsys: pytest.CaptureFixture[str]) -> None:
     now, measured = [NOW], []
 
-    def measure(owner: Owner, end: datetime) -> None:
-        measured.append((owner, end))
+    def measure(key: CertificateKey, end: datetime) -> None:
+        measured.append((key, end))
 
     certificates = Certificates(lambda: now[0], measure)
     certificates.update("upstream", None)
