@@ -1,4 +1,3 @@
-import json
 import os
 import signal
 from pathlib import Path
@@ -7,7 +6,6 @@ from typing import Any
 import pytest
 
 from proxy import run_file
-from proxy.callers.log.journal import memory_folder
 from proxy.commands import reload
 from tests.commands.running import Ran, Run
 from tests.gateway.processes.reloading import ENDED, one_and_several, reloading
@@ -61,36 +59,6 @@ def test_without_a_proxy_it_says_so(run: Run, tmp_path: Path) -> None:
 def test_without_a_file_it_asks_for_one(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run("reload").status == 2
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", json.dumps({"pid": 1}).encode()])
-def test_a_file_that_somebody_else_has_put_there_sends_no_signal(run: Run, tmp_path: Path, content: bytes) -> None:
-    config = tmp_path / "config.yaml"
-    config.touch()
-    planted = Path(memory_folder(), f"{run_file._prefix(str(config))}1")
-    planted.write_bytes(content)
-    try:
-        assert run("reload", "--config", str(config)).status == 1
-    finally:
-        planted.unlink()
-
-
-def test_a_process_of_another_user_gets_no_signal(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: list[Any]
-) -> None:
-    config = str(tmp_path / "config.yaml")
-    Path(config).touch()
-    running = run_file.RunFile(config)
-    try:
-        assert [found.pid for found in run_file.runs(config)] == [os.getpid()]
-        original = os.fstat
-        monkeypatch.setattr(
-            os, "fstat", lambda file: os.stat_result([*original(file)[:4], 12345, *original(file)[5:10]])
-        )
-        assert run("reload", "--config", config).status == 1
-        assert killed == []
-    finally:
-        running.close()
 
 
 def test_a_proxy_that_does_not_answer_is_not_waited_for_for_ever(

@@ -65,7 +65,7 @@ def _report(
     records = [record["request_id"] for record in served.proxy.records()]
     print(
         f"{way.title}: {len(callers.sent)} calls on {callers.connections} connections; "
-        + ", ".join(f"{number} × {name}" for name, number in done.items()),
+        + ", ".join(f"{name} {number} times" for name, number in done.items()),
         flush=True,
     )
     problems = [f"{request_id} was not answered: {what}" for request_id, what in callers.lost.items()]

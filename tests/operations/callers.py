@@ -59,7 +59,8 @@ class Callers:
                 stays = await self._call(f"call-{caller}-{number}", reader, writer)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._over.wait(), chance.uniform(0, 0.05))
-            writer.close()
+            writer.transport.abort()
+            await asyncio.sleep(0)
 
     async def _call(self, request_id: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Make a call, and return whether the connection can be used for another one."""

@@ -22,6 +22,7 @@ class Relay:
         self.target = target
         self.refused = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._open: list[asyncio.StreamWriter] = []
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[int]:
@@ -34,8 +35,12 @@ class Relay:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            for writer in self._open:
+                writer.transport.abort()
+            await asyncio.sleep(0)
 
     async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.append(writer)
         await asyncio.sleep(DELAY)
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
@@ -43,6 +48,7 @@ class Relay:
             self.refused += 1
             writer.transport.abort()
             return
+        self._open.append(far_writer)
         for source, sink in ((reader, far_writer), (far_reader, writer)):
             task = asyncio.create_task(self._pump(source, sink))
             self._tasks.add(task)
