@@ -89,6 +89,6 @@ def test_no_core_is_written() -> None:
 
 def test_memory_has_room_for_a_worker_with_a_report() -> None:
     text = UNIT.read_text(encoding="utf-8")
-    worker, report = (int(found) for found in re.findall(r"(\d+) MiB with (?:64|300,000)", text))
+    worker, report = (int(found) for found in re.findall(r"(\d+) MiB with (?:64|10,000)", text))
     assert SERVICE["MemoryMax"] == "1G"
     assert worker + report < int(SERVICE["MemoryHigh"].removesuffix("M")) < 1024

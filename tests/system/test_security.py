@@ -81,7 +81,10 @@ HELD: dict[str, tuple[str, type[errors.ProxyError] | None]] = {
     ),
     "line of a log": (size(reader.LONGEST_LINE), None),
     "lines of standard output that wait for the ledger": (f"{size(lines.BACKLOG)} a process", None),
-    "keys of strangers in the ledger": (f"{Strangers()._most} an hour, then by network", None),
+    "keys of strangers in the ledger": (
+        f"{Strangers()._most} a day and {Strangers()._in_all} in all, then by network",
+        None,
+    ),
     "report on `admin`": (
         f"one at a time, cached for {report.SHORTEST_LIFE:g} s or {report.LIFE} times its own time",
         None,

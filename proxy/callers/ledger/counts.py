@@ -3,11 +3,13 @@
 Pure: the time is an argument.
 """
 
+import hashlib
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from msgspec.structs import astuple
 
 from proxy.callers.ledger.details import LAST_CALLS, KeyDetails
@@ -18,6 +20,13 @@ from proxy.callers.record import EARLIEST, Heartbeat, ReportedCall, in_utc
 Key = tuple[Any, ...]
 """The values of the columns `schema.KEY`, which are the fields of a `ReportedCall` after the first one."""
 
+
+def key_id(key: Key) -> int:
+    """The ID of a key: the same in all processes."""
+    digest = hashlib.blake2b(msgspec.msgpack.encode(key), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
 _KEY_END = 1 + len(KEY)
 _INSTANCE = ReportedCall.__struct_fields__.index("instance")
 _KEPT = frozenset({"endpoint", "outcome", "status", "caller_source"})
@@ -25,6 +34,9 @@ _CALLER, _SOURCE, _STATUS, _TOKEN, _ADDRESS = map(
     KEY.index, ("caller", "caller_source", "status", "token", "client_ip")
 )
 ANYWHERE = "unknown"
+
+_DAYS = 8
+"""Days of which the keys of strangers are remembered."""
 
 
 class DayCount:
@@ -52,42 +64,50 @@ class Strangers:
 
     Args:
         proven: tokens that the service has accepted, by their fingerprints.
-        most: keys in one hour; further calls of strangers are counted by network and outcome, and those from more
-            networks than that by outcome only.
+        most: keys on one day, and `in_all`: keys in the ledger. Further calls of strangers are counted by network and
+            outcome; once there are twice as many keys, by outcome only.
 
     Attributes:
         proven: tokens that the service has accepted; those of other hosts may be added.
+        stored: IDs of the keys of strangers in the ledger.
     """
 
-    def __init__(self, proven: Iterable[str] = (), most: int = 1000) -> None:
+    def __init__(self, proven: Iterable[str] = (), most: int = 1000, in_all: int = 10_000) -> None:
         self.proven = set(proven)
-        self._most = most
-        self._hours: dict[int, set[Key]] = {}
+        self.stored: set[int] = set()
+        self._most, self._in_all = most, in_all
+        self._days: dict[int, set[Key]] = {}
 
-    def bounded(self, key: Key, hour: int) -> Key:
+    def bounded(self, key: Key, day: int) -> Key:
         """The key to count a call by.
 
         Args:
             key: of the call.
-            hour: its hour since some fixed time.
+            day: of the call, as an ordinal.
         """
         token = key[_TOKEN]
         if token is not None and key[_STATUS] < 400:
             self.proven.add(token)
         if token in self.proven:
             return key
-        keys = self._hours.get(hour)
+        keys = self._days.get(day)
         if keys is None:
-            if len(self._hours) >= 24:
-                del self._hours[min(self._hours)]
-            keys = self._hours[hour] = set()
-        if key not in keys and len(keys) >= self._most:
+            if len(self._days) >= _DAYS:
+                del self._days[min(self._days)]
+            keys = self._days[day] = set()
+        if key in keys:
+            return key
+        if self._is_full(keys, 1) and key_id(key) not in self.stored:
             network = network_of(key[_ADDRESS])
             key = _folded(key, str(network.network_address) if network is not None else ANYWHERE)
-            if key not in keys and len(keys) >= 2 * self._most:
+            if key not in keys and self._is_full(keys, 2) and key_id(key) not in self.stored:
                 return _folded(key, ANYWHERE)
         keys.add(key)
+        self.stored.add(key_id(key))
         return key
+
+    def _is_full(self, keys: set[Key], times: int) -> bool:
+        return len(keys) >= times * self._most or len(self.stored) >= times * self._in_all
 
 
 class Counts:
@@ -156,7 +176,7 @@ class Counts:
             self.seen[instance] = moment
 
     def _new_count(self, day: int, key: Key, moment: datetime) -> DayCount:
-        bounded = self._strangers.bounded(key, day * 24 + moment.hour)
+        bounded = self._strangers.bounded(key, day)
         return self.days.setdefault((day, bounded), DayCount(moment))
 
 

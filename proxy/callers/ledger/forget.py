@@ -5,11 +5,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from proxy.callers.ledger import schema
-from proxy.callers.ledger.counts import Key, without_person
+from proxy.callers.ledger.counts import Key, key_id, without_person
 from proxy.callers.ledger.database import Conflict, Database, LedgerUnavailable, Row, Transaction
 from proxy.callers.ledger.details import KeyDetails
 from proxy.callers.ledger.ledger import Content, repeated
-from proxy.callers.ledger.tables.calls import ADD_CALLS, ADD_KEY, key_id
+from proxy.callers.ledger.tables.calls import ADD_CALLS, ADD_KEY
 from proxy.callers.ledger.tables.details import add_details
 from proxy.output.diagnostics import log
 

@@ -65,6 +65,13 @@ class Ledger:
             query = "SELECT DISTINCT token FROM keys WHERE status < 400 AND token IS NOT NULL"
             return [token for (token,) in transaction.fetch(query)]
 
+    def keys_of_strangers(self) -> set[int]:
+        """The IDs of the keys of calls without a token that the service has accepted."""
+        with self._database.transaction(writes=False) as transaction:
+            proven = "SELECT token FROM keys WHERE status < 400 AND token IS NOT NULL"
+            query = f"SELECT id FROM keys WHERE token IS NULL OR token NOT IN ({proven})"
+            return {number for (number,) in transaction.fetch(query)}
+
     def fingerprint_key(self, proposed: bytes) -> bytes:
         """The key of the fingerprints; the proposed one if there is none yet.
 

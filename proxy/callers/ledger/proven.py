@@ -1,4 +1,4 @@
-"""Knows which tokens the service has accepted, on this host and on the others."""
+"""Knows which tokens the service has accepted, and how many keys strangers have, on this host and on the others."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ _LIFE = timedelta(hours=1)
 
 
 class ProvenTokens:
-    """Bounds strangers, and asks the ledger each hour for tokens that other hosts have seen accepted.
+    """Bounds strangers, and asks the ledger each hour for what other hosts have counted.
 
     Args:
         ledger: which is asked.
@@ -33,5 +33,6 @@ class ProvenTokens:
         now = self._now()
         if self._asked is None or now - self._asked >= _LIFE:
             self._strangers.proven.update(self._ledger.proven_tokens())
+            self._strangers.stored = self._ledger.keys_of_strangers()
             self._asked = now
         return self._strangers

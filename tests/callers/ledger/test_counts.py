@@ -88,11 +88,36 @@ def test_no_call_is_lost_in_a_fold_and_its_outcome_stays() -> None:
     assert statuses == [25, 25]
 
 
-def test_each_hour_has_a_limit_of_its_own() -> None:
+def test_each_day_has_a_limit_of_its_own() -> None:
     strangers = Strangers(most=1)
-    found = bounded(strangers, stranger(1), stranger(2), stranger(3, NOW + HOUR), stranger(4, NOW + HOUR))
+    found = bounded(strangers, stranger(1), stranger(2), stranger(3, NOW + HOUR), stranger(4, NOW - DAY))
 
-    assert found == {"token:1": 1, "10.0.2.0": 1, "token:3": 1, "10.0.4.0": 1}
+    assert found == {"token:1": 1, "10.0.2.0": 1, "unknown": 1, "token:4": 1}
+
+
+def test_strangers_have_only_so_many_keys_in_all() -> None:
+    strangers = Strangers(most=10, in_all=3)
+    days = [stranger(number, NOW - number * DAY) for number in range(8)]
+    found = bounded(strangers, *days, *days)
+
+    assert found == {
+        **{f"token:{number}": 2 for number in range(3)},
+        **{f"10.0.{number}.0": 2 for number in range(3, 6)},
+        "unknown": 4,
+    }
+
+
+def test_keys_that_are_stored_already_are_counted_on() -> None:
+    before = Strangers(in_all=1)
+    bounded(before, stranger(1), stranger(2))
+    after = Strangers(in_all=1)
+    after.stored = before.stored
+
+    assert bounded(after, stranger(3, NOW - DAY), stranger(1), stranger(2)) == {
+        "unknown": 1,
+        "token:1": 1,
+        "10.0.2.0": 1,
+    }
 
 
 def test_callers_whose_token_the_service_accepts_are_never_folded() -> None:

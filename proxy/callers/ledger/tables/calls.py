@@ -1,11 +1,8 @@
 """How many calls there were with each key, by day and hour."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
-from proxy.callers.ledger.counts import DayCount, Key
+from proxy.callers.ledger.counts import DayCount, Key, key_id
 from proxy.callers.ledger.database import Transaction
 from proxy.callers.ledger.schema import HOURS, KEY, to_microseconds
 
@@ -24,12 +21,6 @@ ADD_CALLS = (
 )
 SELECT_DAYS = f"SELECT {_DAY} FROM calls WHERE day >= ? AND day < ?"
 SELECT_HOURS = f"SELECT {_DAY}, {', '.join(HOURS)} FROM calls WHERE day = ?"
-
-
-def key_id(key: Key) -> int:
-    """The ID of a key: the same in all processes."""
-    digest = hashlib.blake2b(msgspec.msgpack.encode(key), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
 
 
 def add_calls(transaction: Transaction, days: Mapping[tuple[int, Key], DayCount]) -> None:

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from proxy.callers.ledger.counts import Key
+from proxy.callers.ledger.counts import Key, key_id
 from proxy.callers.ledger.database import Transaction
 from proxy.callers.ledger.details import KeyDetails
-from proxy.callers.ledger.tables.calls import key_id
 
 _AT_ONCE = 500
 """Keys in one query."""
