@@ -68,10 +68,10 @@ def test_check_does_not_print_the_secret(run: Run, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("TRIGGER_SHIM__CALLERS__FINGERPRINT_KEY", SECRET)
     assert SECRET not in "".join(run("check")[1:])
 
-    monkeypatch.setenv("TRIGGER_SHIM__CALLERS__FINGERPRINT_KEY", f"*{SECRET}")
+    monkeypatch.setenv("TRIGGER_SHIM__CALLERS__FINGERPRINT_KEY", SECRET[:15])
     ran = run("check")
     assert ran.status == 2
-    assert SECRET not in ran.out + ran.err
+    assert SECRET[:15] not in ran.out + ran.err
 
 
 def test_a_brownout_of_ten_seconds_for_one_caller_is_announced(run: Run, planned: Any) -> None:
