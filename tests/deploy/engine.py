@@ -33,7 +33,7 @@ class Made(NamedTuple):
     Attributes:
         variant: what is there before the packages: nothing and they are only unpacked, or what apt needs.
         packages: names, with commas between them.
-        hooks: commands of the shell; ``$1`` is the folder of the image.
+        hooks: commands of the shell, run once the packages are unpacked; ``$1`` is the folder of the image.
         changes: instructions of a Dockerfile.
     """
 
@@ -125,9 +125,9 @@ class Engine:
         """Make an image."""
         archive = self.folder / "image.tar"
         # Whoever stands between this machine and the package registries is trusted in the image, too.
-        hooks = [f"copy-in {AUTHORITIES} {Path(AUTHORITIES).parent}", *made.hooks]
+        trust = f"--customize-hook=copy-in {AUTHORITIES} {Path(AUTHORITIES).parent}"
         options = [f"--variant={made.variant}", f"--include={made.packages}", "--quiet", "--mode=root"]
-        options += ["--dpkgopt=force-unsafe-io", *(f"--customize-hook={hook}" for hook in hooks)]
+        options += ["--dpkgopt=force-unsafe-io", trust, *(f"--extract-hook={hook}" for hook in made.hooks)]
         self._run(self._mmdebstrap, *options, SUITE, str(archive), _mirror())
         self._run(self.podman, "import", *(f"--change={change}" for change in made.changes), str(archive), name)
         archive.unlink()

@@ -163,9 +163,14 @@ POSTGRESQL = Made(
         'mkdir -p "$1/var/lib/postgresql/data" "$1/docker-entrypoint-initdb.d"',
         'chown 999:999 "$1/var/lib/postgresql/data"',
         'echo "postgres:x:999:999::/var/lib/postgresql:/bin/sh" >"$1/etc/passwd"',
-        f"upload {Path(__file__).with_name('postgresql-entrypoint')} /entrypoint",
+        f"""cp '{Path(__file__).with_name("postgresql-entrypoint")}' "$1/entrypoint\"""",
     ),
-    changes=('ENTRYPOINT ["/bin/sh", "/entrypoint"]', "STOPSIGNAL SIGINT"),
+    changes=(
+        "ENV PATH=/usr/lib/postgresql/17/bin:/usr/bin:/bin",
+        "ENV PGDATA=/var/lib/postgresql/data",
+        'ENTRYPOINT ["/bin/sh", "/entrypoint"]',
+        "STOPSIGNAL SIGINT",
+    ),
 )
 NETWORK = """
 [network]
@@ -272,9 +277,8 @@ def composed(engine: Engine, tmp_path: Path) -> Iterator[Composed]:
 
 def test_together_they_work(composed: Composed) -> None:
     healthy = ["exec", "-T", "postgresql", *SERVICES["postgresql"]["healthcheck"]["test"][1:]]
-    with composed.up("postgresql"):
+    with composed.up("nginx", "prometheus"):
         until(lambda: composed.works(*healthy))
-        composed.compose("up", "--detach", "--no-build", "nginx", "prometheus")
         until(lambda: all(composed.ask(f"http://127.0.0.1:{port}/readyz") == "ready\n" for port in (9901, 9902)))
         for _ in range(4):
             assert trigger(composed)["error_code"] == "UpstreamUnreachable"
@@ -291,7 +295,7 @@ def test_together_they_work(composed: Composed) -> None:
 
         lead = composed.secret("lead").replace("127.0.0.1", "postgresql")
         assert calls(composed, "proxy-1", "--ledger", lead) == 8
-        psql = ("exec", "-T", "postgresql", "/usr/lib/postgresql/17/bin/psql")
+        psql = ("exec", "-T", "postgresql", "psql")
         assert composed.works(*psql, composed.secret("lead"), "--command", "SELECT id FROM keys")
         assert not composed.works(*psql, composed.secret("lead"), "--command", "SELECT value FROM secrets")
         assert not composed.works(*psql, composed.secret("lead").replace("@", "x@"), "--command", "SELECT 1")

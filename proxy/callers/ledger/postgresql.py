@@ -15,6 +15,7 @@ _SETTINGS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
     "application_name": "trigger-shim",
+    "client_encoding": "UTF8",  # a database without an encoding would answer with bytes
     "prepare_threshold": None,  # poolers that share connections between transactions know no prepared statements
 }
 """A server that is gone is noticed within seconds: without these it takes minutes."""

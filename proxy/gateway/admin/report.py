@@ -59,7 +59,7 @@ class LiveReport:
             NoReport: there is no ledger, or it cannot be read.
         """
         made = self._cache.get(form)
-        if made is None or made.until < asyncio.get_running_loop().time():
+        if made is None or made.until <= asyncio.get_running_loop().time():
             if form not in self._making:
                 self._making[form] = asyncio.create_task(self._make(form))
             made = await asyncio.shield(self._making[form])

@@ -169,3 +169,14 @@ def test_who_waits_notices_that_the_server_stops_and_listens_again() -> None:
             database.close()
         for end in wake:
             os.close(end)
+
+
+def test_the_encoding_of_the_database_does_not_matter(server: Postgresql, address: str) -> None:
+    # Debian makes such ones where no locale is set.
+    with connected(address) as connection:
+        connection.execute("CREATE DATABASE ascii ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    with contextlib.closing(Ledger(PostgresqlServer(server.address("ascii")))) as ledger:
+        ledger.open()
+        assert ledger.fingerprint_key(b"key") == b"key"
+        ledger.add(counted(call(caller="nächtlich")))
+        assert calls_by_caller(ledger) == {"nächtlich": 1}
