@@ -44,7 +44,7 @@ def test_the_version_is_that_of_the_project() -> None:
 
 def test_the_configuration_in_the_image_is_for_a_container() -> None:
     given = yaml.safe_load((FOLDER / "trigger-shim" / "config.yaml").read_text(encoding="utf-8"))
-    assert given == {"listen": "0.0.0.0:8080", "admin": "0.0.0.0:9901", "callers": {"log": "-"}}
+    assert given == {"listen": "0.0.0.0:8080", "admin": "0.0.0.0:9901", "callers": {"log": "-"}, "ledger": None}
 
 
 def test_the_readme_names_what_there_is() -> None:
@@ -177,7 +177,8 @@ def test_a_stop_waits_for_the_calls_under_way_and_is_seen_by_the_health_check(
 def test_in_a_volume_the_log_is_there_for_the_reports(engine: Engine, upstream: Upstream) -> None:
     log = SERVICES["proxy-1"]["environment"]["TRIGGER_SHIM__CALLERS__LOG"]
     volume = f"--volume={Path(log).parent}"  # one without a name, which is new
-    with proxy_in(engine, upstream.url, volume, CALLERS__LOG=log) as (container, proxy, admin):
+    ledger = str(Path(log).with_suffix(".db"))
+    with proxy_in(engine, upstream.url, volume, CALLERS__LOG=log, LEDGER=ledger) as (container, proxy, admin):
         assert proxy.call().status == 200
         ran = container.exec("trigger-shim", "callers", "--format", "json")
         assert ran.returncode == 0, ran.stderr

@@ -189,9 +189,11 @@ def _unreceived(call: Call, told: Told) -> tuple[str, int]:
 
 def _of_retry(call: Call, told: Told, first: Told | None, evidence: Evidence) -> Iterator[str]:
     """Whether a retry was given the run of the lost try, where that has one, and nobody else was."""
-    is_lost = first is not None and first.gone and first.outcome == "forwarded" and first.run is not None
+    has_run = first is not None and first.outcome == "forwarded" and first.run is not None
+    # A caller may leave between its record and its answer.
+    is_lost = has_run and call.first not in evidence.seen
     if told.outcome != "redelivered":
-        if is_lost and evidence.knows_all and told.outcome != "overloaded":
+        if is_lost and first is not None and first.gone and evidence.knows_all and told.outcome != "overloaded":
             yield f"it was not given the run of {call.first}"
     elif first is None or not is_lost:
         yield "it was given a run, and there is none that was lost"

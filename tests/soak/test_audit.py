@@ -112,6 +112,11 @@ def saw(name: str, **fields: Any) -> Change:
     return lambda evidence: evidence._replace(seen={**evidence.seen, name: evidence.seen[name]._replace(**fields)})
 
 
+def both_got(name: str, other: str) -> Change:
+    """Have a caller see the answer of another one, too."""
+    return lambda evidence: evidence._replace(seen={**evidence.seen, name: evidence.seen[other]})
+
+
 def did(**fields: dict[str, Any]) -> Change:
     """Have the upstream do something besides."""
     return lambda evidence: evidence._replace(
@@ -172,7 +177,7 @@ def test_sound_evidence_has_no_problem() -> None:
         (record("1.run", run="18"), "1.run: its caller got created run 11, its record says created 18"),
         (record("2r.run", run="18"), "2r.run: it was given already_exists run 18, the lost try had 12"),
         (record("2r.run", outcome="unreachable", status=502), "2r.run: it was not given the run of 2.run"),
-        (record("2.run", gone=False), "2r.run: it was given a run, and there is none that was lost"),
+        (both_got("2.run", "1.run"), "2r.run: it was given a run, and there is none that was lost"),
         (record("6.run", outcome="redelivered"), "6.run: it was given a run, and there is none that was lost"),
         (saw("1.run", status=201), "1.run: its caller got 201, its record says 200"),
         (saw("7.run", status=502), "7.run: its caller got 502, not {200}"),

@@ -138,15 +138,34 @@ class Counts:
             lines: the line of each.
             latest: records of this time or later are wrong.
         """
+        days, seen = self.days, self.seen
+        # This loop runs for each call of the proxy, so it calls no functions that it can do without.
         for record, line in zip(records, lines, strict=True):
-            if record.ts.tzinfo is not UTC:
-                record.ts = in_utc(record.ts)
-            if not EARLIEST <= record.ts < latest:
+            moment = record.ts
+            if moment.tzinfo is not UTC:
+                moment = record.ts = in_utc(moment)
+            if not EARLIEST <= moment < latest:
                 self.misdated += 1
-            elif isinstance(record, Heartbeat):
+                continue
+            if isinstance(record, Heartbeat):
                 self.heartbeats.append(record)
-            else:
-                self._add_call(record, line)
+                continue
+            values = astuple(record)
+            day, hour, key = moment.toordinal(), moment.hour, values[1:_KEY_END]
+            count = days.get((day, key)) or self._new_count(day, key, moment)
+            if moment > count.last:
+                count.last = moment
+            elif moment < count.first:
+                count.first = moment
+            hours = count.hours
+            hours[hour] = hours.get(hour, 0) + 1
+            count.lines.append((moment, line))
+            if record.status >= 400 or b'"ignored_fields"' in line:
+                count.details = count.details or KeyDetails()
+                count.details.add_fields(record.status, record.outcome, line)
+            instance = values[_INSTANCE]
+            if instance is not None and moment > seen.get(instance, EARLIEST):
+                seen[instance] = moment
 
     def details(self) -> dict[Key, KeyDetails]:
         """Details of the calls, by key."""
@@ -157,23 +176,6 @@ class Counts:
             if count.details is not None:
                 details.merge(count.details)
         return found
-
-    def _add_call(self, call: ReportedCall, line: bytes) -> None:
-        values, moment = astuple(call), call.ts
-        day, hour, key = moment.toordinal(), moment.hour, values[1:_KEY_END]
-        count = self.days.get((day, key)) or self._new_count(day, key, moment)
-        if moment > count.last:
-            count.last = moment
-        elif moment < count.first:
-            count.first = moment
-        count.hours[hour] = count.hours.get(hour, 0) + 1
-        count.lines.append((moment, line))
-        if call.status >= 400 or b'"ignored_fields"' in line:
-            count.details = count.details or KeyDetails()
-            count.details.add_fields(call.status, call.outcome, line)
-        instance = values[_INSTANCE]
-        if instance is not None and moment > self.seen.get(instance, EARLIEST):
-            self.seen[instance] = moment
 
     def _new_count(self, day: int, key: Key, moment: datetime) -> DayCount:
         bounded = self._strangers.bounded(key, day)

@@ -1,6 +1,7 @@
 """The HMAC key for fingerprints of tokens, the same for all processes that share a ledger."""
 
 import contextlib
+import errno
 import secrets
 
 from proxy.callers.ledger import engines
@@ -29,7 +30,7 @@ def find_key(configured: str | None, caller_log: str, ledger: str | None) -> byt
     if configured is not None or ledger is None:
         return fingerprint_key(configured, caller_log)
     if "://" not in ledger:
-        return fingerprint_key(None, ledger if caller_log == STDOUT else caller_log)
+        return fingerprint_key(None, caller_log) if caller_log != STDOUT else _key_beside(ledger)
     local = None if caller_log == STDOUT else fingerprint_key(None, caller_log)
     try:
         key = _shared_key(ledger, local)
@@ -43,6 +44,15 @@ def find_key(configured: str | None, caller_log: str, ledger: str | None) -> byt
     if local not in {None, key}:
         keep_key(caller_log, key)
     return key
+
+
+def _key_beside(ledger: str) -> bytes:
+    try:
+        return fingerprint_key(None, ledger)
+    except OSError as problem:
+        if problem.errno == errno.EINVAL:  # it is not to be trusted
+            raise
+        return fingerprint_key(None, STDOUT)  # a ledger that cannot be written stops no start
 
 
 def _shared_key(address: str, local: bytes | None) -> bytes:

@@ -16,8 +16,8 @@ _MODE = 0o640
 _PATIENCE = 10.0
 """Seconds to wait for another process that writes."""
 
-_LOOK = 0.02
-"""Seconds between two looks for a change: a look takes some microseconds."""
+_LOOK = 0.05
+"""Seconds between two looks for a change: a look takes a tenth of a millisecond."""
 
 _NETWORK = frozenset({"9p", "afs", "ceph", "cifs", "gfs2", "lustre", "nfs", "nfs4", "ocfs2", "smb3", "smbfs"})
 _NETWORK_FUSE = frozenset({"fuse.ceph", "fuse.gcsfuse", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs"})

@@ -3,6 +3,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.ledger.shared_key import find_key
 from proxy.callers.log.files import STDOUT
@@ -58,6 +60,15 @@ def test_the_key_of_the_ledger_is_still_known_when_the_ledger_is_away(server: Po
     assert find_key(None, log, NOWHERE) == shared
     [file] = tmp_path.iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_ledger_that_cannot_be_written_stops_no_start(tmp_path: Path, capsys: Any) -> None:
+    assert len(find_key(None, STDOUT, "/proc/self/nowhere/callers.db")) >= 32
+    assert "fingerprints of tokens change with every start" in capsys.readouterr().err
+
+    (tmp_path / "callers.key").write_text("short")
+    with pytest.raises(OSError, match="does not have"):
+        find_key(None, STDOUT, str(tmp_path / "callers.db"))
 
 
 def test_the_first_proposal_is_kept(connect: Connect) -> None:
