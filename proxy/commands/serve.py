@@ -30,14 +30,13 @@ def run(options: argparse.Namespace) -> ExitStatus:
     from proxy.gateway.server.listeners import ServeError  # noqa: PLC0415
     from proxy.output import diagnostics  # noqa: PLC0415
     from proxy.output.diagnostics import log  # noqa: PLC0415
-    from proxy.output.stderr import is_terminal  # noqa: PLC0415
 
     if options.config is None and Path(sources.DEFAULT_FILE).exists():
         options.config = sources.DEFAULT_FILE  # so that a reload fails if the file is gone
     diagnostics.configure("auto")
     try:
         load = functools.partial(load_config, options)
-        serve(load, stop, announce=is_terminal(), reuse_port=options.reuse_port, file=options.config)
+        serve(load, stop, reuse_port=options.reuse_port, file=options.config)
     except ConfigError as error:
         for problem in error.problems:
             log.error("configuration_invalid", message=problem)

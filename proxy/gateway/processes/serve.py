@@ -6,9 +6,11 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 
+from proxy import __version__
 from proxy.callers.ledger.shared_key import find_key
 from proxy.callers.log.files import STDOUT
 from proxy.config import Config
+from proxy.config.values import without_password
 from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes import service_manager
@@ -22,15 +24,12 @@ from proxy.output.diagnostics import log
 from proxy.signals import Stop
 
 
-def serve(
-    load: Callable[[], Config], stop: Stop, *, announce: bool, reuse_port: bool = False, file: str | None = None
-) -> None:
+def serve(load: Callable[[], Config], stop: Stop, *, reuse_port: bool = False, file: str | None = None) -> None:
     """Serve until a signal stops it: the first one waits for the calls under way, the second does not.
 
     Args:
         load: reads the whole configuration, now and on every SIGHUP.
         stop: receives the signals that stop it, and has blocked SIGHUP, too.
-        announce: say on standard error where it listens, forwards and logs.
         file: path of the configuration file, if there is one.
         reuse_port: whether another process may serve on the same ports, which this one replaces.
 
@@ -49,8 +48,7 @@ def serve(
     single = _SingleProcess(
         app, config, lambda adopt: Reload(load, read, config, adopt, metrics.reloads, file=file), stop
     )
-    if announce:
-        _announce(config, listeners)
+    _announce(config, listeners, file)
     descriptors.check_limit(config)
     if config.workers == 1:
         freeze_startup_objects()
@@ -72,7 +70,7 @@ def _with_shared_key(config: Config) -> Config:
     return dataclasses.replace(config, callers=dataclasses.replace(config.callers, fingerprint_key=key))
 
 
-def _announce(config: Config, listeners: Listeners) -> None:
+def _announce(config: Config, listeners: Listeners, file: str | None) -> None:
     scheme = "https" if config.tls else "http"
     log.info(
         "listening",
@@ -80,6 +78,9 @@ def _announce(config: Config, listeners: Listeners) -> None:
         admin=listeners.admin and f"{scheme}://{address(listeners.admin)}",
         upstream=config.upstream.url,
         caller_log=config.callers.log,
+        ledger=config.ledger and without_password(config.ledger),
+        config=file,
+        version=__version__,
     )
 
 

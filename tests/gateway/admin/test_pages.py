@@ -25,6 +25,23 @@ def test_health_is_answered_on_both_listeners(upstream: Upstream, tmp_path: Path
         assert outside.call(path, method="GET", body=None).body == RUN
 
 
+def test_readiness_can_say_what_the_proxy_needs(tmp_path: Path) -> None:
+    ledger = str(tmp_path / "callers.db")
+    with watched("http://127.0.0.1:1", tmp_path, ledger=ledger) as (proxy, admin):
+
+        def verbose() -> list[str]:
+            return admin.call("/readyz?verbose", None, method="GET").body.decode().splitlines()
+
+        until(lambda: "ledger          the last pass counted everything" in verbose())
+        assert verbose()[:2] == ["ready", "service         reached, or not called yet"]
+        assert proxy.call().status == 502
+        assert "service         unreachable: it refused the connection" in verbose()
+        assert "lost tries      shared" in verbose()
+        assert "caller log      0 records lost since the start" in verbose()
+        assert admin.call("/readyz", None, method="GET").body == b"ready\n"
+        assert proxy.call("/-/readyz?verbose", None, method="GET").body == b"ready\n"  # which is for everybody
+
+
 def test_only_the_admin_listener_shows_them(upstream: Upstream, tmp_path: Path) -> None:
     with watched(upstream.url, tmp_path) as (proxy, admin):
         for path in ("/-/metrics", "/-/", "/-/../metrics", "/-/%2e%2e/metrics"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy import __version__
 from proxy.gateway.metrics import FOLDER
 from proxy.gateway.server import listeners
 from tests.support.processes import events, running
@@ -28,18 +29,21 @@ def test_a_terminal_shows_a_line_about_what_is_served(upstream: Upstream, tmp_pa
             assert os.read(running.terminal, 4096) == b""
     assert running.announced == [
         f"trigger-shim: listening url=http://127.0.0.1:{running.proxy.port} upstream={upstream.url} "
-        f"caller_log={running.proxy.log}",
+        f"caller_log={running.proxy.log} config={tmp_path / 'config.yaml'} version={__version__}",
     ]
 
 
-def test_without_a_terminal_only_problems_are_logged(upstream: Upstream, tmp_path: Path) -> None:
+def test_without_a_terminal_only_that_and_problems_are_logged(upstream: Upstream, tmp_path: Path) -> None:
     log = tmp_path / "callers.jsonl"
     arguments = command(upstream.url, tmp_path)
     with running(subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)) as process:
         until(lambda: log.exists() and b'"start"' in log.read_bytes())
         process.terminate()
-        assert process.communicate(timeout=60) == (b"", b"")
-    assert process.returncode == 0
+        out, said = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, b"")
+    [listening] = events(said)
+    assert listening["event"] == "listening"
+    assert listening["version"] == __version__
     assert [json.loads(line)["at"] for line in log.read_text().splitlines()] == ["start", "stop"]
 
 
