@@ -10,7 +10,7 @@ KILLS ?= 50
 TRIES ?= 10000
 SECONDS ?= 30
 
-.PHONY: help install demo demo-fleet test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-ledger bench-verdict soak soak-strangers fuzz lock clean
+.PHONY: help install demo demo-fleet test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-ledger bench-verdict soak soak-strangers fuzz operations lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,6 +106,9 @@ lock: install ## renew the locked versions from pyproject.toml
 	  --upgrade --group dev --extra postgresql --constraint deploy/requirements.txt pyproject.toml -o tests/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --upgrade --group build --constraint tests/requirements.txt -o deploy/container/build-requirements.txt
+
+operations: install ## restarts, reloads and renewed certificates under load, for a minute: no call is lost, and none refused
+	$(BIN)/python -m tests.operations
 
 clean: ## remove what the other targets made
 	rm -rf .venv dist logs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -5,7 +5,7 @@ sources.py finds the values, sections.py and values.py check them.
 
 import dataclasses
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -71,6 +71,7 @@ class Callers:
     trusted_proxies: Networks = _LOOPBACK
     header: FieldName | None = None
     fingerprint_key: Secret | None = None
+    fingerprint_key_file: File | None = None
     known: tuple[KnownCaller, ...] = ()
     gone: Globs = ()
 
@@ -109,6 +110,17 @@ class Config:
     tls: Tls | None = None
 
 
+def _is_path(keys: Sequence[str]) -> bool:
+    return sections.kind_at(Config, keys) in {LogPath, File, LedgerAddress}
+
+
+_SCHEMA = sources.Schema(
+    keys=frozenset(sections.keys_of(Config)),
+    is_text=lambda keys: sections.is_text(sections.kind_at(Config, keys)),
+    is_path=_is_path,
+)
+
+
 class ConfigError(Exception):
     """The configuration cannot be used.
 
@@ -133,15 +145,15 @@ def load(file: str | None, environment: Mapping[str, str], flags: sources.Values
         ConfigError: the configuration has problems; it lists all of them.
     """
     try:
-        values, problems = sources.layered(file, environment, flags or {})
+        values, overridden, problems = sources.layered(file, environment, flags or {}, _SCHEMA)
     except sources.Unreadable as error:
         raise ConfigError([str(error)]) from None
     config: Config = sections.read(Config, values, "", problems)
     if not problems:
-        config = _with_ledger(config, values, problems)
+        config = _with_secrets(_with_ledger(config, values, problems), problems)
         problems += contradictions(config)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(sources.with_lines(problems, file, overridden))
     return config
 
 
@@ -153,6 +165,15 @@ def _with_ledger(config: Config, given: sources.Values, problems: list[str]) -> 
     elif "ledger" not in given and config.callers.log != STDOUT and not is_stream(config.callers.log):
         address = str(Path(config.callers.log).with_suffix(".db"))
     return dataclasses.replace(config, ledger=address)
+
+
+def _with_secrets(config: Config, problems: list[str]) -> Config:
+    """The configuration with the secrets that are in files of their own."""
+    file = config.callers.fingerprint_key_file
+    if file is None:
+        return config
+    key = sections.read(Secret, _content(file), "callers.fingerprint_key_file", problems)
+    return dataclasses.replace(config, callers=dataclasses.replace(config.callers, fingerprint_key=key))
 
 
 def _content(path: str) -> str | None:

@@ -123,6 +123,8 @@ Size = Annotated[int, _reader(_size, "size", "write bytes, or a number with KiB,
 
 def _moment(value: Any) -> datetime:
     moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None and re.search(r"\d[T ]\d", value):
+        raise WrongValue(f"{_shown(value)} has no time zone; add it, such as {value}Z for UTC, or {value}+03:00")
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -168,7 +170,7 @@ LogPath = Annotated[
     str, _reader(_matching(r"(?!\s*\Z)[^\0]+"), "file name", 'write a path, or "-" for standard output')
 ]
 LogFormat = Annotated[str, _reader(_matching("auto|console|json"), "log format", "write auto, console or json")]
-File = Annotated[str, _reader(_file, "file", "write the path of an existing PEM file")]
+File = Annotated[str, _reader(_file, "file", "write the path of an existing file")]
 Fingerprint = Annotated[
     str,
     # What stands here by mistake may be the token itself.
@@ -193,8 +195,9 @@ Secret = Annotated[
 
 
 def _address(value: Any) -> Address:
-    found = _match(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\[\]:\s]+)):(\d{1,5})", value)
-    _check(int(found[3]) <= 65535)
+    found = _match(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\[\]:\s]+)):(\d{1,9})", value)
+    if int(found[3]) > 65535:
+        raise WrongValue(f"{_shown(value)} has a port over 65535; write a port from 0 to 65535")
     return Address(found[1] or found[2], int(found[3]))
 
 
@@ -242,10 +245,16 @@ Page = Annotated[
         _matching(r"https?://[!#-;=?-\[\]_a-z~]+"), "URL", "write https://…, with other characters percent-encoded"
     ),
 ]
-_Network = Annotated[
-    Network,
-    _reader(lambda value: ipaddress.ip_network(str(value)), "network", "write ADDRESS/BITS, such as 10.0.0.0/8"),
-]
+
+
+def _network(value: Any) -> Network:
+    network = ipaddress.ip_network(str(value), strict=False)
+    if str(network.network_address) != str(ipaddress.ip_interface(str(value)).ip):
+        raise WrongValue(f"{_shown(value)} has bits after those of the network; write {network}, or one address")
+    return network
+
+
+_Network = Annotated[Network, _reader(_network, "network", "write ADDRESS/BITS, such as 10.0.0.0/8")]
 
 # --- lists
 

@@ -32,6 +32,7 @@ from proxy.gateway.call.records import Records
 from proxy.gateway.call.retries import derived_key
 from proxy.gateway.call.shared_tries import SharedTries
 from proxy.gateway.call.tries_link import Connect
+from proxy.gateway.certificates import Certificates
 from proxy.gateway.head import EXTENSION
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.upstream.upstream import Upstream
@@ -47,6 +48,9 @@ class App:
         now: the time, UTC.
         metrics: given if several workers share their metrics.
         ledger: makes a connection to the ledger, which opens when it is needed; None if there is no ledger.
+
+    Attributes:
+        certificates: watches when they end.
 
     Raises:
         OSError: the caller log or the fingerprint key cannot be opened.
@@ -70,9 +74,10 @@ class App:
         self._upstream = Upstream(config.upstream, transport)
         self._budget = Budget(max(config.limits.buffered, config.limits.body))
         self._metrics = metrics or Metrics(config)
+        self.certificates = Certificates(now, self._metrics.certificate_ends)
         self._keeper, keep = _keeper(config, self._metrics, now)
         self._records = Records(config, self._metrics, keep)
-        self._admin = Admin(self._lifespan, self._metrics, LiveReport(config), own_names(config))
+        self._admin = Admin(self._lifespan, self._metrics, LiveReport(config), own_names(config), looks=self._looks)
         key = find_key(config.callers.fingerprint_key, config.callers.log, config.ledger)
         self._key_id = key_id(key)
         self._digest = _digest(config)
@@ -126,6 +131,17 @@ class App:
             self._digest = digest
             self._beat("interval")
 
+    def _looks(self) -> Mapping[str, str]:
+        """What ``/readyz?verbose`` says besides."""
+        reason, keeper = self._upstream.reachability.reason, self._keeper
+        ledger = "none" if self._config.ledger is None else "not kept" if keeper is None else keeper.state.value
+        return {
+            "service": "reached, or not called yet" if reason is None else f"unreachable: {reason}",
+            "ledger": ledger,
+            "lost tries": "shared" if self._shared_tries.works else "not shared",
+            "caller log": f"{self._records.lost} records lost since the start",
+        }
+
     def stopping(self) -> None:
         """Report that the proxy is not ready any more. Calls are still served."""
         self._admin.ready = False
@@ -170,6 +186,9 @@ class App:
 
     def _sample(self) -> None:
         self._metrics.sampled(self._upstream.in_use, self._budget.total)
+        self.certificates.update("upstream", self._upstream.certificate_end)
+        self.certificates.check()
+        self._upstream.reachability.update()
 
     def _beat(self, at: Literal["start", "interval", "stop"]) -> None:
         self._records.beat(self._now(), at, self._key_id, self._digest)

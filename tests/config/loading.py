@@ -74,7 +74,7 @@ READ = [
     ("lifecycle.deprecated", "2025-12-02", datetime(2025, 12, 2, tzinfo=UTC)),
     ("lifecycle.sunset", "2026-12-31", datetime(2026, 12, 31, tzinfo=UTC)),
     ("lifecycle.sunset", '"2026-12-31"', datetime(2026, 12, 31, tzinfo=UTC)),
-    ("lifecycle.sunset", "2026-12-31 12:30:00", datetime(2026, 12, 31, 12, 30, tzinfo=UTC)),
+    ("lifecycle.sunset", "2026-12-31 12:30:00Z", datetime(2026, 12, 31, 12, 30, tzinfo=UTC)),
     ("lifecycle.sunset", "2026-12-31T12:00:00Z", datetime(2026, 12, 31, 12, tzinfo=UTC)),
     ("lifecycle.sunset", "2026-12-31T12:00:00+03:00", datetime(2026, 12, 31, 9, tzinfo=UTC)),
     ("lifecycle.documentation", "https://example.org/a?b=c#d", "https://example.org/a?b=c#d"),

@@ -115,8 +115,8 @@ def test_a_secret_that_is_too_short_is_not_quoted(problems: Problems) -> None:
 
 @pytest.mark.parametrize("before", ["*", "!", "'", "[", "@", "x: ", "!!int "])
 def test_no_message_quotes_a_secret_from_the_environment(problems: Problems, before: str) -> None:
-    for file in ("", f"callers: {{fingerprint_key: {'x' * 16}}}"):
-        found = problems(file, {"TRIGGER_SHIM__CALLERS__FINGERPRINT_KEY": before + SECRET})
+    for name in ("CALLERS", "CALLERS__FINGERPRINT_KEY__X", "CALLERS__KNOWN"):
+        found = problems("", {f"TRIGGER_SHIM__{name}": before + SECRET})
         assert SECRET not in "\n".join(found)
 
 

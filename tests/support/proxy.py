@@ -15,7 +15,7 @@ import httpx
 from proxy import config
 from proxy.gateway.app import App
 from proxy.gateway.call.policy import Clock
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners, server
 from tests.support.waiting import PATIENCE
 from tests.support.wire import Answer, Head, Wire
 
@@ -91,7 +91,7 @@ def proxy_for(url: str, folder: Path, now: Clock | None = None, **sections: Any)
     values = {"callers": {"log": str(log)}, "admin": None, "ledger": None, **sections}
     values["upstream"] = {"url": url, **values.get("upstream", {})}
     values["callers"] = {"log": str(log), **values["callers"]}
-    public = server.loopback()
+    public = listeners.loopback()
     host, port = public.getsockname()
     settings = config.load(None, {}, values)
     app = App(settings, now=now) if now is not None else App(settings)
@@ -106,7 +106,7 @@ def watched(
     """A proxy and its admin listener, without a ledger. `sections` are merged into the configuration."""
     log = folder / "callers.jsonl"
     values = {"upstream": {"url": url}, "callers": {"log": str(log)}, "ledger": None, **sections}
-    public, admin = server.loopback(), server.loopback()
+    public, admin = listeners.loopback(), listeners.loopback()
     app = App(config.load(None, {}, values), admin.getsockname()[1], transport)
     with server.background(app, public, admin):
         proxy, pages = (Proxy("127.0.0.1", bound.getsockname()[1], log) for bound in (public, admin))

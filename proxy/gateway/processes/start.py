@@ -5,12 +5,14 @@ import gc
 import resource
 from collections.abc import Callable
 
-from proxy.config import Config
+from proxy.config import Config, ConfigError
 from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.server import descriptors
 from proxy.gateway.server.acceptor import BATCH
-from proxy.gateway.server.server import Listeners, ServeError, Server
+from proxy.gateway.server.certificate import end_of, server_context
+from proxy.gateway.server.listeners import Listeners, ServeError
+from proxy.gateway.server.server import Server
 
 
 class ConfiguredServer(Server):
@@ -35,6 +37,27 @@ class ConfiguredServer(Server):
             max_connections=descriptors.max_connections(config),
             batch=batch,
         )
+        self._app, self._files = app, config.tls
+        self._note_end()
+
+    async def adopt(self, config: Config) -> None:
+        """Apply the policy, the known callers, and the certificate as it is in its files now. See `App.adopt`.
+
+        Raises:
+            ConfigError: the certificate cannot be used; then nothing has changed.
+        """
+        try:
+            certificate = server_context(self._files) if self._files is not None else None
+        except ServeError as error:
+            raise ConfigError([str(error)]) from None
+        await self._app.adopt(config)
+        if certificate is not None:
+            self.show(certificate)
+            self._note_end()
+
+    def _note_end(self) -> None:
+        if self._files is not None:
+            self._app.certificates.update("listen", end_of(self._files))
 
 
 def forbid_core_dumps() -> None:

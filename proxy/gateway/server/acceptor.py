@@ -12,6 +12,9 @@ from collections.abc import Callable
 
 from proxy.gateway.server.descriptors import Shortage
 
+MAX_WAITING = 4096
+"""Connections that may wait to be accepted: the default maximum of Linux."""
+
 BATCH = 64
 """Connections that a process accepts at a time, unless it shares the socket with others."""
 
@@ -49,7 +52,7 @@ class Acceptor:
         self._protocol = protocol
         self._room = room
         self._shortage = shortage
-        self._tls = tls
+        self.tls = tls
         self._handshake = handshake if tls is not None else None
         self._batch = batch
         self._connecting: set[asyncio.Task[None]] = set()
@@ -58,11 +61,18 @@ class Acceptor:
         self._resume()
 
     def close(self) -> None:
-        """Accept no more connections. Those that were accepted stay open."""
+        """Accept no more connections but those that wait: closing the socket would reset them."""
         self._loop.remove_reader(self._listener)
         if self._resuming is not None:
             self._resuming.cancel()
+        with contextlib.suppress(OSError):  # none is waiting, or there are no descriptors
+            for _ in range(MAX_WAITING):
+                self._start(self._listener.accept()[0])
         self._listener.close()
+
+    async def settle(self) -> None:
+        """Wait until the connections that were accepted have their protocols."""
+        await asyncio.gather(*self._connecting)
 
     def _resume(self) -> None:
         self._loop.add_reader(self._listener, self._accept)
@@ -80,9 +90,12 @@ class Acceptor:
             except OSError as error:
                 self._pause_accepting(error.strerror or type(error).__name__)
                 return
-            task = self._loop.create_task(self._connect(connection))
-            self._connecting.add(task)
-            task.add_done_callback(self._connecting.discard)
+            self._start(connection)
+
+    def _start(self, connection: socket.socket) -> None:
+        task = self._loop.create_task(self._connect(connection))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
 
     def _pause_accepting(self, why: str) -> None:
         self._shortage.report(why, self._loop.time())
@@ -92,5 +105,5 @@ class Acceptor:
     async def _connect(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):  # it is gone already, or does not speak TLS
             await self._loop.connect_accepted_socket(
-                self._protocol, connection, ssl=self._tls, ssl_handshake_timeout=self._handshake
+                self._protocol, connection, ssl=self.tls, ssl_handshake_timeout=self._handshake
             )

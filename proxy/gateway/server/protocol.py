@@ -29,6 +29,9 @@ AHEAD_LIMIT = 100
 KEEPALIVE = 75
 """Seconds for which an idle connection stays open."""
 
+IDLE_GRACE = 2.0
+"""Seconds after the last answer before a stop closes an idle connection: its caller may be sending a request."""
+
 HEAD_TIMEOUT = 10.0
 """Seconds from the first byte of a request to the end of its headers."""
 
@@ -163,12 +166,9 @@ class Protocol(asyncio.Protocol):
     # The server calls these
 
     def shutdown(self) -> None:
-        """Close once the requests so far are answered."""
-        if self._exchanges:
-            for exchange in self._exchanges:
-                exchange.keep_alive = False
-        else:
-            self._hang_up()
+        """Close once the requests so far are answered, and no other can be on its way."""
+        if self._phase is _SERVING and not self._exchanges:
+            self._expect_request(self.loop.time() if self._parser.is_in_head else self._deadline - KEEPALIVE)
 
     def enforce_timeouts(self, now: float) -> None:
         """Close the connection if a time limit is over. Called about once a second."""
@@ -280,8 +280,19 @@ class Protocol(asyncio.Protocol):
         elif self._refusal is not None:
             self._refuse(self._refusal)
         else:
-            self._deadline = self.loop.time() + (HEAD_TIMEOUT if self._parser.is_in_head else KEEPALIVE)
+            self._expect_request(self.loop.time())
             self.transport.resume_reading()
+
+    def _expect_request(self, since: float) -> None:
+        """Wait for the next request, which may have begun to arrive."""
+        if self.server_state.is_stopping:
+            self._deadline = since + IDLE_GRACE
+            self.loop.call_at(self._deadline, self._enforce_deadline)
+        else:
+            self._deadline = since + (HEAD_TIMEOUT if self._parser.is_in_head else KEEPALIVE)
+
+    def _enforce_deadline(self) -> None:
+        self.enforce_timeouts(max(self.loop.time(), self._deadline))
 
     def _refuse(self, error: Exception) -> None:
         """Answer an invalid request after those before it, and close."""

@@ -9,11 +9,13 @@ import re
 import select
 import ssl
 from collections.abc import AsyncIterable, Callable
+from datetime import datetime
 from typing import Any, cast
 
 import httpx
 
 from proxy import errors
+from proxy.gateway.certificates import end_of_peer
 from proxy.gateway.upstream.response_parser import ResponseParser
 
 READ_SIZE = 32 << 10
@@ -64,6 +66,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
     Attributes:
         state: what it is doing.
         response: the response to the last request.
+        certificate_end: when the certificate of the service ends; None without TLS.
         is_established: whether it was ever connected; if so, `on_lost` is called at its end.
         paused_at: since when nobody reads the response, so that reading is paused, on the loop's clock; or None.
         sending_at: when the caller last sent `UPLOAD_STEP` bytes of the request's body, on the loop's clock.
@@ -86,6 +89,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         # of the connection
         self.state = State.IDLE
         self.is_established = False
+        self.certificate_end: datetime | None = None
         self._requests = 0
         self.usable_until = math.inf
         self._expires_at = loop.time() + lifetime
@@ -262,6 +266,8 @@ class UpstreamConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._tls = _tls_protocol(transport)
+        if self._tls is not None:
+            self.certificate_end = end_of_peer(transport.get_extra_info("ssl_object"))
         self._descriptor = transport.get_extra_info("socket").fileno()
         self._poll.register(self._descriptor, select.POLLIN)
         self.is_established = True

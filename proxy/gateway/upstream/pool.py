@@ -10,6 +10,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Self
 
 import aiohappyeyeballs
@@ -53,6 +54,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     ) -> None:
         self._host = origin.raw_host.decode("ascii")
         self._port = origin.port or (443 if origin.scheme == "https" else 80)
+        self.certificate_end: datetime | None = None
         self._tls = (tls or _system_trust()) if origin.scheme == "https" else None
         self._keepalive = keepalive
         self._max_connections = max_connections
@@ -168,6 +170,8 @@ class ConnectionPool(httpx.AsyncBaseTransport):
                 raise httpx.ConnectError(type(error).__name__) from error
             raise
         self._connections.add(connection)
+        if connection.certificate_end is not None:
+            self.certificate_end = connection.certificate_end
         # What came already is no response to the request (RFC 9112, section 9.2); over TLS, it may be a session ticket.
         if not (connection.is_usable if self._tls is None else connection.is_reusable):
             connection.abort()

@@ -6,6 +6,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import NamedTuple, Self, cast
 
 import httpx
@@ -15,7 +16,12 @@ from proxy.gateway.headers import Header
 from proxy.gateway.metrics import ConnectionKind
 from proxy.gateway.upstream.messages import RawHeaders, RawRequest
 from proxy.gateway.upstream.pool import ConnectionPool
+from proxy.gateway.upstream.reachability import Reachability
 from proxy.gateway.upstream.service_timeouts import ServiceTimeout, ServiceTimeouts
+
+_UNREACHABLE = "The service cannot be reached: "
+_OWN_LIMITS = {"connection_limit_reached"}
+"""What is not the service's fault."""
 
 ANSWER_LIMIT = 4 << 20
 """Bytes of the answer to a call that starts a run, encoded or not."""
@@ -64,6 +70,7 @@ class Upstream:
         self._timeouts = ServiceTimeouts(settings.timeout)
         connect = settings.connect_timeout
         self._limits = httpx.Timeout(settings.timeout, connect=connect, pool=connect).as_dict()
+        self.reachability = Reachability(settings.url)
         self._posts = transport or _pool(base, settings)
         self._streams = transport or _pool(base, settings)
 
@@ -94,6 +101,8 @@ class Upstream:
         try:
             with ServiceTimeout(self._timeouts):
                 response = await self._posts.handle_async_request(request)
+                if self.reachability.reason is not None:
+                    self.reachability.worked()
                 stream = cast("httpx.AsyncByteStream", response.stream)
                 return Answer(response.status_code, response.headers.raw, await _read_all(stream))
         except (errors.ProxyError, httpx.HTTPError, TimeoutError) as error:
@@ -124,6 +133,8 @@ class Upstream:
         try:
             with timeout:
                 response = await self._streams.handle_async_request(request)
+                if self.reachability.reason is not None:
+                    self.reachability.worked()
                 stream = cast("httpx.AsyncByteStream", response.stream)
                 yield Stream(response.status_code, response.headers.raw, _read_each(stream, timeout))
         except (errors.ProxyError, httpx.HTTPError, TimeoutError) as error:
@@ -131,6 +142,12 @@ class Upstream:
         finally:
             if stream is not None:
                 await stream.aclose()
+
+    @property
+    def certificate_end(self) -> datetime | None:
+        """When the service's certificate ends, as of the last connection; None if that is not known."""
+        ends = [pool.certificate_end for pool in (self._posts, self._streams) if isinstance(pool, ConnectionPool)]
+        return max((end for end in ends if end is not None), default=None)
 
     @property
     def in_use(self) -> dict[ConnectionKind, int]:
@@ -145,6 +162,8 @@ class Upstream:
     def _mapped(self, error: Exception, response: httpx.Response | None) -> errors.ProxyError:
         mapped = self._proxy_error(error)
         mapped.upstream_status = response.status_code if response is not None else None
+        if isinstance(mapped, errors.Unreachable) and mapped.proxy_error not in _OWN_LIMITS:
+            self.reachability.failed(mapped.message.removeprefix(_UNREACHABLE).removesuffix("."))
         return mapped
 
     def _proxy_error(self, error: Exception) -> errors.ProxyError:
@@ -254,4 +273,4 @@ def _no_connection(cause: BaseException | None) -> errors.ProxyError:
 
 
 def _unreachable(why: str, proxy_error: str, limit: errors.Limit | None = None) -> errors.ProxyError:
-    return errors.Unreachable(f"The service cannot be reached: {why}.", proxy_error=proxy_error, limit=limit)
+    return errors.Unreachable(f"{_UNREACHABLE}{why}.", proxy_error=proxy_error, limit=limit)

@@ -19,7 +19,7 @@ from proxy.gateway.call.any_server import AnyServer
 from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes.start import application
-from proxy.gateway.server.server import Listeners, loopback
+from proxy.gateway.server.listeners import Listeners, loopback
 from tests.gateway.call.relaying import BEGIN, chunk
 from tests.support.ledgers import is_created
 from tests.support.upstream import Upstream, held, reply

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from proxy import __version__
 from proxy.gateway.metrics import FOLDER
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners
 from tests.support.processes import events, running
 from tests.support.proxy import Proxy
 from tests.support.scrape import Scrape
@@ -28,23 +29,26 @@ def test_a_terminal_shows_a_line_about_what_is_served(upstream: Upstream, tmp_pa
             assert os.read(running.terminal, 4096) == b""
     assert running.announced == [
         f"trigger-shim: listening url=http://127.0.0.1:{running.proxy.port} upstream={upstream.url} "
-        f"caller_log={running.proxy.log}",
+        f"caller_log={running.proxy.log} config={tmp_path / 'config.yaml'} version={__version__}",
     ]
 
 
-def test_without_a_terminal_only_problems_are_logged(upstream: Upstream, tmp_path: Path) -> None:
+def test_without_a_terminal_only_that_and_problems_are_logged(upstream: Upstream, tmp_path: Path) -> None:
     log = tmp_path / "callers.jsonl"
     arguments = command(upstream.url, tmp_path)
     with running(subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)) as process:
         until(lambda: log.exists() and b'"start"' in log.read_bytes())
         process.terminate()
-        assert process.communicate(timeout=60) == (b"", b"")
-    assert process.returncode == 0
+        out, said = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, b"")
+    [listening] = map(json.loads, said.splitlines())
+    assert listening["event"] == "listening"
+    assert listening["version"] == __version__
     assert [json.loads(line)["at"] for line in log.read_text().splitlines()] == ["start", "stop"]
 
 
 def test_a_port_in_use_is_named(upstream: Upstream, tmp_path: Path) -> None:
-    with server.loopback() as taken:
+    with listeners.loopback() as taken:
         address = "{}:{}".format(*taken.getsockname())
         arguments = command(upstream.url, tmp_path, listen=address)
         ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
@@ -66,7 +70,7 @@ def test_a_log_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
 def test_problems_found_before_a_worker_starts_are_reported_once(tmp_path: Path, broken: str) -> None:
     (tmp_path / "file").write_text("nonsense")
     file = str(tmp_path / "file")
-    with server.loopback() as taken:
+    with listeners.loopback() as taken:
         section = {
             "listen": "{}:{}".format(*taken.getsockname()),
             "callers": {"log": f"{file}/callers.jsonl"},

@@ -1,0 +1,75 @@
+"""Finds out why a start would fail, without serving."""
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from proxy.callers.ledger import engines
+from proxy.callers.ledger.database import NO_TABLES, LedgerUnavailable
+from proxy.callers.ledger.ledger import Ledger
+from proxy.callers.log.files import STDOUT
+from proxy.config import Config
+from proxy.config.values import Address
+from proxy.gateway.server.certificate import server_context
+from proxy.gateway.server.listeners import ServeError, bind
+
+
+def problems(config: Config) -> Iterator[str]:
+    """Why no start with this configuration can succeed on this machine."""
+    if config.tls is not None:
+        with _told() as told:
+            server_context(config.tls)
+        yield from told
+    for key, where in _addresses(config):
+        with _told() as told:
+            bind(key, where).close()
+        yield from (problem for problem in told if not problem.endswith(os.strerror(errno.EADDRINUSE)))
+
+
+def warnings(config: Config) -> Iterator[str]:
+    """Why a start by this user, at this moment, might fail, or lack something."""
+    for key, where in _addresses(config):
+        with _told() as told:
+            bind(key, where).close()
+        yield from (f"{problem}, perhaps by this proxy" for problem in told)
+    if config.callers.log != STDOUT and (problem := _cannot_write(config.callers.log)) is not None:
+        yield f"callers.log: {problem}"
+    if config.ledger is not None and (problem := _cannot_use(config.ledger)) is not None:
+        yield f"ledger: {problem}"
+
+
+def _addresses(config: Config) -> Iterator[tuple[str, Address]]:
+    yield "listen", config.listen
+    if config.admin is not None:
+        yield "admin", config.admin
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[list[str]]:
+    """What a `ServeError` in the block says."""
+    found: list[str] = []
+    try:
+        yield found
+    except ServeError as error:
+        found.append(str(error))
+
+
+def _cannot_write(path: str) -> str | None:
+    """Why a file cannot be appended to. Nothing is created: it would belong to whoever checks."""
+    file = Path(path)
+    place = next(each for each in (file, *file.absolute().parents) if each.exists())
+    if os.access(place, os.W_OK, effective_ids=True) and (place == file or place.is_dir()):
+        return None
+    return f"this user cannot write {place}"
+
+
+def _cannot_use(address: str) -> str | None:
+    if "://" not in address:
+        return _cannot_write(address)
+    try:
+        with contextlib.closing(Ledger(engines.connect(address, is_readonly=True))) as ledger, ledger.content():
+            return None
+    except LedgerUnavailable as problem:
+        return None if NO_TABLES in str(problem) else str(problem)

@@ -1,0 +1,67 @@
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy import config
+from proxy.config import Config
+from proxy.gateway.processes import trial
+from tests.support.certificates import CA, certified
+
+
+def settings(folder: Path, **values: Any) -> Config:
+    known = {"listen": "127.0.0.1:0", "admin": None, "callers": {"log": str(folder / "callers.jsonl")}}
+    return config.load(None, {}, {**known, **values})
+
+
+def found(checked: Config) -> tuple[list[str], list[str]]:
+    return list(trial.problems(checked)), list(trial.warnings(checked))
+
+
+def test_a_configuration_that_can_be_used_has_none(tmp_path: Path) -> None:
+    tls, _ = certified(tmp_path)
+    assert found(settings(tmp_path, tls=tls)) == ([], [])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["certificate.pem", "key.pem"]  # nothing was created
+
+
+def test_a_certificate_that_does_not_fit_its_key_is_a_problem(tmp_path: Path) -> None:
+    tls, _ = certified(tmp_path)
+    CA.issue_cert("h").private_key_pem.write_to_path(tls["key"])
+    [[problem], _] = found(settings(tmp_path, tls=tls))
+    assert problem.startswith("tls: the certificate and the key cannot be used")
+
+
+@pytest.mark.parametrize("key", ["listen", "admin"])
+def test_an_address_of_another_machine_is_a_problem(tmp_path: Path, key: str) -> None:
+    [[problem], _] = found(settings(tmp_path, **{key: "192.0.2.1:8080"}))
+    assert problem.startswith(f"{key}: 192.0.2.1:8080: ")
+
+
+def test_a_port_that_is_taken_is_only_a_warning(tmp_path: Path) -> None:
+    """It may be this proxy that has it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        problems, warnings = found(settings(tmp_path, listen=where))
+    assert problems == []
+    assert warnings == [f"listen: {where}: Address already in use, perhaps by this proxy"]
+
+
+@pytest.mark.parametrize("key", ["log", "ledger"])
+def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path: Path, key: str) -> None:
+    path = "/proc/self/nowhere/callers.jsonl"
+    values: dict[str, Any] = {"ledger": path} if key == "ledger" else {"callers": {"log": path}, "ledger": None}
+    problems, [warning] = found(settings(tmp_path, **values))
+    assert problems == []
+    assert warning.startswith(f"{'ledger' if key == 'ledger' else 'callers.log'}: this user cannot write /proc/self")
+
+
+def test_a_file_where_a_folder_belongs_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    _, [warning] = found(settings(tmp_path, callers={"log": str(tmp_path / "file" / "log")}, ledger=None))
+    assert warning == f"callers.log: this user cannot write {tmp_path / 'file'}"
+
+
+def test_a_ledger_that_cannot_be_reached_is_a_warning(tmp_path: Path) -> None:
+    _, [warning] = found(settings(tmp_path, ledger="postgresql://nobody@127.0.0.1:1/none"))
+    assert warning.startswith("ledger: PostgreSQL: ")
