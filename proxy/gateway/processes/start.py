@@ -1,5 +1,6 @@
 """What every process that serves does at its start, and the server that it runs."""
 
+import asyncio
 import contextlib
 import gc
 import resource
@@ -8,11 +9,13 @@ from collections.abc import Callable
 from proxy.config import Config, ConfigError
 from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
+from proxy.gateway.pem import UnusableFile
 from proxy.gateway.server import descriptors
 from proxy.gateway.server.acceptor import BATCH
 from proxy.gateway.server.certificate import end_of, server_context
 from proxy.gateway.server.listeners import Listeners, ServeError
 from proxy.gateway.server.server import Server
+from proxy.gateway.upstream.dialer import Dialer
 
 
 class ConfiguredServer(Server):
@@ -41,16 +44,18 @@ class ConfiguredServer(Server):
         self._note_end()
 
     async def adopt(self, config: Config) -> None:
-        """Apply the policy, the known callers, and the certificate as it is in its files now. See `App.adopt`.
+        """Apply the policy, the known callers, and what the files for TLS and egress have now. See `App.adopt`.
 
         Raises:
-            ConfigError: the certificate cannot be used; then nothing has changed.
+            ConfigError: one of the files cannot be used; then nothing has changed.
         """
         try:
             certificate = server_context(self._files) if self._files is not None else None
-        except ServeError as error:
+            dialer = await asyncio.to_thread(Dialer.configured, config.upstream)
+        except (ServeError, UnusableFile) as error:
             raise ConfigError([str(error)]) from None
         await self._app.adopt(config)
+        self._app.upstream.use(dialer)
         if certificate is not None:
             self.show(certificate)
             self._note_end()
@@ -70,10 +75,12 @@ def application(config: Config, listeners: Listeners, metrics: Metrics) -> App:
     """Make the application that serves on the sockets.
 
     Raises:
-        ServeError: the caller log or the fingerprint key cannot be opened.
+        ServeError: the caller log, the fingerprint key or a file for connections to the service cannot be used.
     """
     try:
         return App(config, listeners.admin.getsockname()[1] if listeners.admin is not None else None, metrics=metrics)
+    except UnusableFile as error:
+        raise ServeError(str(error)) from None
     except OSError as error:
         raise ServeError(f"callers.log: {error.filename or config.callers.log}: {error.strerror}") from None
 

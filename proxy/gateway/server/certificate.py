@@ -6,6 +6,7 @@ from datetime import datetime
 
 from proxy.config import Tls
 from proxy.gateway.certificates import end_of_peer
+from proxy.gateway.pem import UnusableFile, load_key_pair
 from proxy.gateway.server.listeners import ServeError
 from proxy.gateway.server.tls import Context
 
@@ -21,17 +22,10 @@ def server_context(tls: Tls) -> Context:
     """
     context = Context(ssl.PROTOCOL_TLS_SERVER)
     try:
-        context.load_cert_chain(tls.certificate, tls.key, password=_no_pass_phrase)
-    except ssl.SSLError as error:
-        raise ServeError(f"tls: the certificate and the key cannot be used: {error.reason or error}") from None
-    except OSError as error:
-        raise ServeError(f"tls: {error.filename or 'the certificate'}: {error.strerror}") from None
+        load_key_pair(context, "tls", tls.certificate, tls.key)
+    except UnusableFile as error:
+        raise ServeError(str(error)) from None
     return context
-
-
-def _no_pass_phrase() -> str:
-    # Without this, OpenSSL would ask on the terminal.
-    raise ServeError("tls.key: it has a pass phrase, which nobody can enter at a start: remove it with openssl pkey")
 
 
 def end_of(tls: Tls) -> datetime | None:

@@ -56,7 +56,7 @@ async def said_by_plain_tcp(say: bytes) -> BaseException | None:
         writer.write(say)
 
     async with pool_for(serve) as (pool, _):
-        pool._tls = client_context()
+        pool.dialer.tls = client_context()
         with pytest.raises(httpx.ConnectError) as caught:
             await call(pool)
         await until(lambda: pool._capacity == 10)
@@ -74,7 +74,7 @@ def test_a_handshake_that_does_not_end_is_given_up_in_time() -> None:
 
     async def test() -> None:
         async with pool_for(silent) as (pool, _):
-            pool._tls = client_context()
+            pool.dialer.tls = client_context()
             with pytest.raises(httpx.ConnectTimeout):
                 await call(pool, connect=0.1)
             await until(lambda: pool._capacity == 10)
