@@ -75,7 +75,7 @@ class EgressProxy:
         found = _STATUS.match(head)
         if found is None or not end:
             raise EgressError("the answer of the egress proxy is not HTTP")
-        if found[1] == b"407":
+        if found[1] in {b"407", b"401"}:  # 401 is what tinyproxy says to wrong credentials
             why = "wants credentials" if self.authorization is None else "does not accept the credentials"
             raise EgressError(f"the egress proxy {why}", "proxy_configuration_error")
         if not found[1].startswith(b"2"):
