@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 from proxy.config import Config, ConfigError
 from proxy.gateway.app import App
+from proxy.gateway.certificates import end_of
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.pem import UnusableFile
 from proxy.gateway.server import descriptors
 from proxy.gateway.server.acceptor import BATCH
-from proxy.gateway.server.certificate import end_of, server_context
+from proxy.gateway.server.certificate import server_context
 from proxy.gateway.server.listeners import Listeners, ServeError
 from proxy.gateway.server.server import Server
 from proxy.gateway.upstream.dialer import Dialer
@@ -41,7 +42,7 @@ class ConfiguredServer(Server):
             batch=batch,
         )
         self._app, self._files = app, config.tls
-        self._note_end()
+        self._note_ends(config)
 
     async def adopt(self, config: Config) -> None:
         """Apply the policy, the known callers, and what the files for TLS and egress have now. See `App.adopt`.
@@ -58,11 +59,15 @@ class ConfiguredServer(Server):
         self._app.upstream.use(dialer)
         if certificate is not None:
             self.show(certificate)
-            self._note_end()
+        self._note_ends(config)
 
-    def _note_end(self) -> None:
+    def _note_ends(self, config: Config) -> None:
+        watched, upstream = self._app.certificates, config.upstream
         if self._files is not None:
-            self._app.certificates.update("listen", end_of(self._files))
+            watched.update("listen", end_of(self._files.certificate, self._files.key))
+        if upstream.certificate is not None and upstream.key is not None:
+            end = end_of(upstream.certificate, upstream.key, of_client=True)
+            watched.update("upstream.certificate", end)
 
 
 def forbid_core_dumps() -> None:

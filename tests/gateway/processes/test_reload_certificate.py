@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from proxy.cli import main
-from tests.support.certificates import CA, asks_for_a_certificate, certified
+from tests.support.certificates import CA, DAY, NOW, asks_for_a_certificate, certified
 from tests.support.proxy import Proxy
+from tests.support.scrape import Scrape
 from tests.support.serving import serving
 from tests.support.upstream import Upstream, closes, reply
 from tests.support.waiting import until
@@ -30,6 +31,7 @@ def test_a_renewed_certificate_is_shown_after_a_reload_and_a_wrong_one_is_not(
     files, trust = certified(tmp_path)
     reload = ["reload", "--config", str(tmp_path / "config.yaml")]
     with serving(upstream.url, tmp_path, tls=files, workers=count) as running:
+        until(lambda: workers(running.proxy, count))
         kept = trust.wrap_socket(running.proxy.connect(), server_hostname="127.0.0.1")
         before = shown(running.proxy, trust)
         renewed = CA.issue_cert("127.0.0.1")
@@ -68,11 +70,13 @@ def test_a_renewed_certificate_is_shown_to_the_service_after_a_reload_and_a_wron
     reload = ["reload", "--config", str(tmp_path / "config.yaml")]
     with (
         Upstream(note, tls=tls).running() as upstream,
-        serving(upstream.url.replace("http:", "https:"), tmp_path, upstream=settings, workers=count) as running,
+        serving(
+            upstream.url.replace("http:", "https:"), tmp_path, upstream=settings, workers=count, admin="127.0.0.1:0"
+        ) as running,
     ):
         until(lambda: workers(running.proxy, count))
         assert running.proxy.call().status == 200
-        renewed = CA.issue_cert("127.0.0.1")
+        renewed = CA.issue_cert("127.0.0.1", not_after=NOW + 99 * DAY)
         renewed.cert_chain_pems[0].write_to_path(files["certificate"])
         assert main(reload) == 2  # the key is still the old one
         assert "upstream: the certificate and the key cannot be used" in capsys.readouterr().err
@@ -85,3 +89,5 @@ def test_a_renewed_certificate_is_shown_to_the_service_after_a_reload_and_a_wron
         assert [running.proxy.call().status for _ in range(4)] == [200] * 4
         assert len(set(seen[1:])) == 1
         assert set(seen[1:]).isdisjoint(seen[:1])
+        end = Scrape(running.admin).value("certificate_end_timestamp_seconds", key="upstream.certificate")
+        assert end == int((NOW + 99 * DAY).timestamp())
