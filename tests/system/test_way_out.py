@@ -133,12 +133,19 @@ def test_a_service_that_asks_for_a_certificate_gets_the_one_that_is_configured(t
         assert upstream.connections == 1
 
 
+@pytest.mark.parametrize("is_new", [False, True], ids=["TLS 1.2", "TLS 1.3"])
 @pytest.mark.parametrize("files", [{}, {"ca": AUTHORITY}], ids=["none", "of another authority"])
-def test_a_service_that_does_not_accept_the_certificate_gets_no_call(tmp_path: Path, files: dict[str, Any]) -> None:
+def test_a_service_that_does_not_accept_the_certificate_gets_no_call(
+    tmp_path: Path, files: dict[str, Any], *, is_new: bool
+) -> None:
     mine = shown(tmp_path, **files) if files else {}
-    with in_front(tmp_path, asking(), **authorities(tmp_path), **mine) as (proxy, upstream):
-        assert proxy.call().status == 502
-        assert upstream.received == []
+    tls = asking()
+    tls.maximum_version = ssl.TLSVersion.TLSv1_3 if is_new else ssl.TLSVersion.TLSv1_2
+    with in_front(tmp_path, tls, **authorities(tmp_path), **mine) as (proxy, upstream):
+        reason = (
+            "the TLS handshake failed" if not (mine or is_new) else "it does not accept the certificate of the proxy"
+        )
+        assert f"{reason}." in refused(proxy, upstream)
 
 
 def test_a_certificate_is_shown_through_an_egress_proxy_too(tmp_path: Path) -> None:

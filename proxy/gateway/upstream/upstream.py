@@ -15,6 +15,7 @@ import httpx
 from proxy import config, errors
 from proxy.gateway.headers import Header
 from proxy.gateway.metrics import ConnectionKind
+from proxy.gateway.upstream.connection import is_refused_certificate
 from proxy.gateway.upstream.dialer import Dialer
 from proxy.gateway.upstream.egress import EgressError
 from proxy.gateway.upstream.messages import RawHeaders, RawRequest
@@ -276,6 +277,8 @@ def _no_connection(cause: BaseException | None) -> errors.ProxyError:
             return _unreachable("its name is not known", "dns_error")
         case ssl.SSLCertVerificationError():
             return _unreachable("its certificate is not trusted", "tls_certificate_error")
+        case ssl.SSLError() if is_refused_certificate(cause):
+            return _unreachable("it does not accept the certificate of the proxy", "tls_alert_received")
         case ssl.SSLError():
             return _unreachable("the TLS handshake failed", "tls_protocol_error")
         case ConnectionRefusedError():
