@@ -283,7 +283,8 @@ class UpstreamConnection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         error: httpx.TransportError = httpx.ReadError("the connection broke")
-        if is_refused_certificate(exc):  # with TLS 1.3, the service says so after the handshake, and reads no request
+        # With TLS 1.3, the service says so after the handshake, and reads no request.
+        if is_refused_certificate(exc) and self._requests == 1 and not self.response.has_begun:
             error = httpx.ConnectError("the service does not accept the certificate")
             error.__cause__ = exc
         self._fail(error)
