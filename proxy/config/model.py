@@ -29,6 +29,7 @@ from proxy.config.values import (
     LogPath,
     Networks,
     Period,
+    ProxyUrl,
     Seconds,
     Secret,
     Size,
@@ -38,13 +39,18 @@ from proxy.config.values import (
 
 @dataclass(frozen=True)
 class Upstream:
-    """The address of the service, and how long to wait for it, in seconds."""
+    """The service: its address, the way there, and how long to wait, in seconds."""
 
     url: Url = "https://api.sourcecraft.tech"
     connect_timeout: Seconds = 5.0
     timeout: Seconds = 60.0
     keepalive: Seconds = 5.0
     max_connections: Count = 512
+    proxy: ProxyUrl | None = None
+    proxy_credentials_file: File | None = None
+    authorities: File | None = None
+    certificate: File | None = None
+    key: File | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,11 @@ class Config:
     ledger_privacy: Period | None = None
     log: Log = Log()
     tls: Tls | None = None
+
+    @property
+    def successor_url(self) -> str:
+        """The address of the service that callers and their owners are told."""
+        return self.lifecycle.successor_url or self.upstream.url
 
 
 def _is_path(keys: Sequence[str]) -> bool:
@@ -195,6 +206,7 @@ def contradictions(config: Config) -> list[str]:
         problems.append("admin: uses the same port as listen; choose another one, or null to switch it off")
     if config.upstream.connect_timeout >= config.upstream.timeout:
         problems.append("upstream.connect_timeout: must be shorter than upstream.timeout; change one of them")
+    problems += _of_upstream(config.upstream)
     begin, end = config.lifecycle.deprecated, config.lifecycle.sunset
     if begin is not None and end is not None and end < begin:
         problems.append("lifecycle.sunset: is before lifecycle.deprecated; change one of them (RFC 9745, section 4)")
@@ -207,6 +219,22 @@ def contradictions(config: Config) -> list[str]:
             f"tls.{key}: missing; write the path of the PEM file"
             for key in ("certificate", "key")
             if not getattr(config.tls, key)
+        ]
+    return problems
+
+
+def _of_upstream(upstream: Upstream) -> list[str]:
+    problems = []
+    if upstream.proxy_credentials_file is not None and upstream.proxy is None:
+        problems.append("upstream.proxy_credentials_file: no proxy gets them; set upstream.proxy, or remove them")
+    for key, other in (("certificate", "key"), ("key", "certificate")):
+        if getattr(upstream, key) is None and getattr(upstream, other) is not None:
+            problems.append(f"upstream.{key}: missing; write the path of the PEM file, or remove upstream.{other}")
+    if not upstream.url.startswith("https:"):
+        problems += [
+            f"upstream.{key}: upstream.url has no TLS; write https:// there, or remove this key"
+            for key in ("authorities", "certificate")
+            if getattr(upstream, key) is not None
         ]
     return problems
 

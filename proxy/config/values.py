@@ -212,6 +212,14 @@ def _url(value: Any) -> str:
     return str(value.rstrip("/"))
 
 
+def _proxy_url(value: Any) -> str:
+    if re.match(r"[^/]*//[^/]*@", value):
+        raise WrongValue("it contains credentials; write them into the file that upstream.proxy_credentials_file names")
+    parts = urlsplit(_match(r"http://[!-.0-~]+/?", value)[0])
+    _check(parts.hostname and parts.port and not parts.query and not parts.fragment)
+    return str(value.rstrip("/"))
+
+
 def _ledger(value: Any) -> str:
     address = _match(r"(?!\s*\Z)[^\0\n]+", value)[0]
     if "://" in address:
@@ -239,6 +247,7 @@ ListenAddress = Annotated[
     Address, _reader(_address, "address", 'write HOST:PORT, such as 127.0.0.1:8080 or "[::1]:8080"')
 ]
 Url = Annotated[str, _reader(_url, "URL", "write https://HOST or http://HOST:PORT")]
+ProxyUrl = Annotated[str, _reader(_proxy_url, "URL of a proxy", "write http://HOST:PORT")]
 Page = Annotated[
     str,
     _reader(

@@ -51,9 +51,11 @@ class App:
 
     Attributes:
         certificates: watches when they end.
+        upstream: the service.
 
     Raises:
         OSError: the caller log or the fingerprint key cannot be opened.
+        UnusableFile: a file for connections to the service cannot be used.
         LedgerUnavailable: the library for the ledger's database is not installed.
     """
 
@@ -71,7 +73,7 @@ class App:
         self._interval = config.callers.heartbeat
         self._admin_port = admin_port
         self._now = now
-        self._upstream = Upstream(config.upstream, transport)
+        self.upstream = Upstream(config.upstream, transport)
         self._budget = Budget(max(config.limits.buffered, config.limits.body))
         self._metrics = metrics or Metrics(config)
         self.certificates = Certificates(now, self._metrics.certificate_ends)
@@ -88,7 +90,7 @@ class App:
         self._gateway = Gateway(
             config,
             self._policy,
-            self._upstream,
+            self.upstream,
             self._records,
             self._metrics,
             shared=self._shared_tries,
@@ -133,7 +135,7 @@ class App:
 
     def _looks(self) -> Mapping[str, str]:
         """What ``/readyz?verbose`` says besides."""
-        reason, keeper = self._upstream.reachability.reason, self._keeper
+        reason, keeper = self.upstream.reachability.reason, self._keeper
         ledger = "none" if self._config.ledger is None else "not kept" if keeper is None else keeper.state.value
         return {
             "service": "reached, or not called yet" if reason is None else f"unreachable: {reason}",
@@ -152,7 +154,7 @@ class App:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self) -> AsyncIterator[Mapping[str, Any]]:
-        async with self._upstream:
+        async with self.upstream:
             self._records.open()
             self._beat("start")
             if self._keeper is not None:
@@ -185,10 +187,10 @@ class App:
             self._beat("interval")
 
     def _sample(self) -> None:
-        self._metrics.sampled(self._upstream.in_use, self._budget.total)
-        self.certificates.update("upstream", self._upstream.certificate_end)
+        self._metrics.sampled(self.upstream.in_use, self._budget.total)
+        self.certificates.update("upstream", self.upstream.certificate_end)
         self.certificates.check()
-        self._upstream.reachability.update()
+        self.upstream.reachability.update()
 
     def _beat(self, at: Literal["start", "interval", "stop"]) -> None:
         self._records.beat(self._now(), at, self._key_id, self._digest)

@@ -50,7 +50,7 @@ Kind = Literal["withdrawn", "pass_through"]
 ConnectionKind = Literal["run_starting", "other"]
 """What a connection to the service is for: calls that start runs, or all others."""
 
-CertificateKey = Literal["listen", "upstream"]
+CertificateKey = Literal["listen", "upstream", "upstream.certificate"]
 """The key of the configuration that a certificate belongs to."""
 
 # Prometheus misses the first increase of a series that did not exist before, so these exist from the start.
@@ -115,7 +115,7 @@ class Metrics:
         self._taken_over = counter("lost_tries_taken_over", "Runs that a retry got from another process.")
         about = "Times that a lost try could not be shared with other processes, so its retry may start a second run."
         self._unshared = counter("lost_tries_not_shared", about)
-        about = "When the certificate ends: the one that callers see (listen), and that of the service (upstream)."
+        about = "When a certificate ends, by its key: upstream.certificate is shown to the service, upstream by it."
         certificates = latest("certificate_end_timestamp_seconds", about, ["key"])
         self._certificates = {key: certificates.labels(key) for key in get_args(CertificateKey)}
         self.reloads = Reloads(own)

@@ -19,7 +19,8 @@ DESIGNED = """
 listen: 127.0.0.1:8080          # legacy tooling points here
 admin: 127.0.0.1:9901           # health, metrics, the callers page; null switches it off
 workers: 1
-upstream:  {url: https://api.sourcecraft.tech, connect_timeout: 5, timeout: 60, keepalive: 5, max_connections: 512}
+upstream:  {url: https://api.sourcecraft.tech, connect_timeout: 5, timeout: 60, keepalive: 5, max_connections: 512,
+            proxy: null, proxy_credentials_file: null, authorities: null, certificate: null, key: null}
 limits:    {body: 1MiB, buffered: 64MiB, in_flight: 1024, drain_delay: 0, drain: 30, retry_window: 60}
 lifecycle: {deprecated: 2025-12-01, sunset: null, documentation: https://example.org/x, brownouts: [], freeze: null}
 callers:   {log: logs/callers.jsonl, heartbeat: 300, trusted_proxies: [127.0.0.0/8, "::1/128"], header: null,
@@ -38,6 +39,9 @@ SOUND = [
     "lifecycle: {deprecated: 2026-01-01, sunset: 2026-01-01}",
     "lifecycle: {deprecated: 2026-01-01T03:00:00+03:00, sunset: 2026-01-01T00:00:00Z}",
     "lifecycle: {deprecated: null, sunset: 2001-01-01}",
+    "upstream: {proxy: http://egress:3128, proxy_credentials_file: config.yaml}",
+    "upstream: {authorities: config.yaml, certificate: config.yaml, key: config.yaml}",
+    "upstream: {url: http://h, proxy: http://egress:3128}",
 ]
 
 
@@ -54,6 +58,15 @@ def test_what_is_no_contradiction_is_read(load: Load, text: str) -> None:
         ("upstream: {connect_timeout: 60}", "upstream.connect_timeout", "upstream.timeout"),
         ("upstream: {timeout: 5}", "upstream.connect_timeout", "upstream.timeout"),
         ("upstream: {timeout: 4.9}", "upstream.connect_timeout", "upstream.timeout"),
+        ("upstream: {proxy_credentials_file: config.yaml}", "upstream.proxy_credentials_file", "upstream.proxy"),
+        ("upstream: {certificate: config.yaml}", "upstream.key", "upstream.certificate"),
+        ("upstream: {key: config.yaml}", "upstream.certificate", "upstream.key"),
+        ("upstream: {url: http://h, authorities: config.yaml}", "upstream.authorities", "upstream.url"),
+        (
+            "upstream: {url: http://h, certificate: config.yaml, key: config.yaml}",
+            "upstream.certificate",
+            "upstream.url",
+        ),
         ("lifecycle: {sunset: 2025-11-30}", "lifecycle.sunset", "lifecycle.deprecated"),
         (
             "lifecycle: {deprecated: 2026-01-01T00:00:00Z, sunset: 2026-01-01T02:59:59+03:00}",

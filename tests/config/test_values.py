@@ -110,6 +110,22 @@ REFUSED = {
         ],
         '"https://api.example\\n"',
     ],
+    ("upstream.proxy", "http://HOST:PORT"): [
+        *["3128", "egress.example:3128", "https://egress.example:3128", "http://egress.example", "http://:3128"],
+        *["http://egress.example:0", "http://egress.example:65536", "http://egress.example:3128/x", "socks5://h:1080"],
+        *[
+            "http://egress.example:3128?x",
+            '"http://egress.example:3128/#"',
+            '"http://a b:1"',
+            '"http://a:1\\n"',
+            "true",
+        ],
+    ],
+    ("upstream.authorities", "existing file"): ["nowhere.pem", "5", '""', "/"],
+    ("upstream.certificate", "existing file"): ["nowhere.pem", "[a]"],
+    ("upstream.key", "existing file"): ["nowhere.pem"],
+    ("upstream.proxy_credentials_file", "existing file"): ["nowhere"],
+    ("lifecycle.successor_url", "https://HOST"): ["api.example", "ftp://api.example", "5"],
     ("limits.drain_delay", "0 or more"): ["-1", "null", '"5"', "true", ".nan", ".inf", "5s", "99999999"],
     ("upstream.connect_timeout", "seconds"): ["0", "-1", "null", '"5"', "true", ".nan", ".inf", "-.inf", "5s"],
     ("upstream.timeout", "seconds"): ["0", "0.0", "31622401", "1" + "0" * 400, "[5]"],
@@ -181,6 +197,14 @@ def test_credentials_in_the_upstream_url_are_refused(problems: Problems, url: st
 
     assert found.startswith("upstream.url: ")
     assert "remove them" in found
+
+
+@pytest.mark.parametrize("url", ["http://user@egress:1", "http://user:password@egress:1", "//user:password@egress:1"])
+def test_credentials_in_the_url_of_the_egress_proxy_are_refused_and_not_shown(problems: Problems, url: str) -> None:
+    found = one(problems(lines("upstream.proxy", url)))
+
+    assert found.startswith("upstream.proxy: it contains credentials; write them into the file ")
+    assert "password" not in found
 
 
 @pytest.mark.parametrize("url", ["https://api.example?a=b", "https://api.example/#", "https://api.example/x?"])

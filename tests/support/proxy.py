@@ -40,8 +40,8 @@ class Proxy:
     def patient(self) -> None:
         """From now on, wait for the service however busy the machine is."""
         assert self.app is not None
-        self.app._upstream._timeouts.seconds = PATIENCE
-        self.app._upstream._limits["connect"] = PATIENCE
+        self.app.upstream._timeouts.seconds = PATIENCE
+        self.app.upstream._limits["connect"] = PATIENCE
 
     def call(
         self,

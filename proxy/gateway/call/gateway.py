@@ -58,7 +58,6 @@ class Gateway:
     ) -> None:
         self._body_limit = config.limits.body
         self._upstream = upstream
-        self._base = config.upstream.url
         self._policy = policy
         self._name_header = (config.callers.header or "").lower().encode()
         self._single = headers.SINGLE | {self._name_header}
@@ -226,7 +225,7 @@ class Gateway:
 
     def _identify(self, head: Head, match: Match) -> WithdrawnCall:
         snapshot, now = self._policy.snapshot, self._policy.now()
-        return WithdrawnCall.of(head, match, snapshot, self._name_header, now=now, base=self._base)
+        return WithdrawnCall.of(head, match, snapshot, self._name_header, now=now)
 
     def _hop(self, head: Head) -> headers.Hop:
         trusted = self._policy.snapshot.identity.trusts(head.peer)

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 
 from proxy import __version__
 from proxy.callers.ledger.shared_key import find_key
@@ -49,6 +50,7 @@ def serve(load: Callable[[], Config], stop: Stop, *, reuse_port: bool = False, f
         app, config, lambda adopt: Reload(load, read, config, adopt, metrics.reloads, file=file), stop
     )
     _announce(config, listeners, file)
+    _name_ignored(os.environ)
     descriptors.check_limit(config)
     if config.workers == 1:
         freeze_startup_objects()
@@ -82,6 +84,13 @@ def _announce(config: Config, listeners: Listeners, file: str | None) -> None:
         config=file,
         version=__version__,
     )
+
+
+def _name_ignored(variables: Iterable[str]) -> None:
+    """Log which environment variables name an egress proxy: other programs would use it."""
+    found = sorted(name for name in variables if name.upper() in {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"})
+    if found:
+        log.warning("environment_ignored", variables=found, message="only upstream.proxy names an egress proxy")
 
 
 class _SingleProcess(ConfiguredServer):

@@ -12,8 +12,10 @@ from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.log.files import STDOUT
 from proxy.config import Config
 from proxy.config.values import Address
+from proxy.gateway.pem import UnusableFile
 from proxy.gateway.server.certificate import server_context
 from proxy.gateway.server.listeners import ServeError, bind
+from proxy.gateway.upstream.dialer import Dialer
 
 
 def problems(config: Config) -> Iterator[str]:
@@ -22,6 +24,9 @@ def problems(config: Config) -> Iterator[str]:
         with _told() as told:
             server_context(config.tls)
         yield from told
+    with _told() as told:
+        Dialer.configured(config.upstream)
+    yield from told
     for key, where in _addresses(config):
         with _told() as told:
             bind(key, where).close()
@@ -48,11 +53,11 @@ def _addresses(config: Config) -> Iterator[tuple[str, Address]]:
 
 @contextlib.contextmanager
 def _told() -> Iterator[list[str]]:
-    """What a `ServeError` in the block says."""
+    """What an error of the block says."""
     found: list[str] = []
     try:
         yield found
-    except ServeError as error:
+    except (ServeError, UnusableFile) as error:
         found.append(str(error))
 
 

@@ -27,6 +27,7 @@ BUFFER_LIMIT = READ_SIZE // 2
 UPLOAD_STEP = 16 << 10
 """Bytes that a caller has to send of a body to count as sending, rather than as stalled."""
 
+_REFUSED_CERTIFICATE = re.compile(r"_ALERT_(.*CERTIFICATE|UNKNOWN_CA)")
 _NOT_IN_TARGET = re.compile(rb"[\x00-\x20\x7f]")
 
 
@@ -280,8 +281,13 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         else:
             self._fail(httpx.ReadError("the connection ended"))
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self._fail(httpx.ReadError("the connection broke"))
+    def connection_lost(self, exc: Exception | None) -> None:
+        error: httpx.TransportError = httpx.ReadError("the connection broke")
+        # With TLS 1.3, the service says so after the handshake, and reads no request.
+        if is_refused_certificate(exc) and self._requests == 1 and not self.response.has_begun:
+            error = httpx.ConnectError("the service does not accept the certificate")
+            error.__cause__ = exc
+        self._fail(error)
         self._on_lost(self)
 
     def pause_writing(self) -> None:
@@ -315,6 +321,11 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         allowed = self.response.idle_limit
         idle = self._keepalive if allowed is None else min(allowed, self._keepalive)
         self.usable_until = min(self.loop.time() + idle, self._expires_at)
+
+
+def is_refused_certificate(error: BaseException | None) -> bool:
+    """Whether the service does not accept the client's certificate, or misses one (RFC 8446, section 6.2)."""
+    return isinstance(error, ssl.SSLError) and _REFUSED_CERTIFICATE.search(error.reason or "") is not None
 
 
 def _was_closed_properly(transport: asyncio.Transport) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import socket
 import ssl
 import zlib
@@ -14,6 +15,9 @@ import httpx
 from proxy import config, errors
 from proxy.gateway.headers import Header
 from proxy.gateway.metrics import ConnectionKind
+from proxy.gateway.upstream.connection import is_refused_certificate
+from proxy.gateway.upstream.dialer import Dialer
+from proxy.gateway.upstream.egress import EgressError
 from proxy.gateway.upstream.messages import RawHeaders, RawRequest
 from proxy.gateway.upstream.pool import ConnectionPool
 from proxy.gateway.upstream.reachability import Reachability
@@ -60,6 +64,9 @@ class Upstream:
         settings: address and limits. `post` and `stream` have a pool of `max_connections` each, so that neither waits
             for the other.
         transport: used instead of both pools, if given.
+
+    Raises:
+        UnusableFile: a file that the settings name cannot be used.
     """
 
     def __init__(self, settings: config.Upstream, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -71,8 +78,10 @@ class Upstream:
         connect = settings.connect_timeout
         self._limits = httpx.Timeout(settings.timeout, connect=connect, pool=connect).as_dict()
         self.reachability = Reachability(settings.url)
-        self._posts = transport or _pool(base, settings)
-        self._streams = transport or _pool(base, settings)
+        self._pools = _pools(settings) if transport is None else []
+        self._posts: httpx.AsyncBaseTransport
+        self._streams: httpx.AsyncBaseTransport
+        self._posts, self._streams = (transport, transport) if transport is not None else self._pools
 
     async def __aenter__(self) -> Self:
         return self
@@ -143,17 +152,21 @@ class Upstream:
             if stream is not None:
                 await stream.aclose()
 
+    def use(self, dialer: Dialer) -> None:
+        """Make new connections in another way."""
+        for pool in self._pools:
+            pool.dialer = dialer
+
     @property
     def certificate_end(self) -> datetime | None:
         """When the service's certificate ends, as of the last connection; None if that is not known."""
-        ends = [pool.certificate_end for pool in (self._posts, self._streams) if isinstance(pool, ConnectionPool)]
-        return max((end for end in ends if end is not None), default=None)
+        return max((end for pool in self._pools if (end := pool.certificate_end) is not None), default=None)
 
     @property
     def in_use(self) -> dict[ConnectionKind, int]:
         """How many connections carry a call, or are being made for one."""
-        pools: dict[ConnectionKind, object] = {"run_starting": self._posts, "other": self._streams}
-        return {kind: pool.in_use for kind, pool in pools.items() if isinstance(pool, ConnectionPool)}
+        kinds: tuple[ConnectionKind, ...] = "run_starting", "other"
+        return {kind: pool.in_use for kind, pool in zip(kinds, self._pools, strict=False)}
 
     def _request(self, method: str, target: bytes, headers: list[Header], body: httpx.AsyncByteStream) -> httpx.Request:
         extensions = {"target": self._prefix + target, "timeout": self._limits}
@@ -178,6 +191,8 @@ class Upstream:
                 )
             case httpx.ConnectError():
                 return _no_connection(error.__cause__)
+            case EgressError():
+                return _unreachable(str(error), error.proxy_error)
             case httpx.UnsupportedProtocol() | httpx.ProxyError():
                 return _unreachable("its address cannot be used", "proxy_configuration_error")
             case httpx.TimeoutException() | TimeoutError():
@@ -190,8 +205,10 @@ class Upstream:
                 return errors.ConnectionLost("The connection to the service broke before its answer was whole.")
 
 
-def _pool(base: httpx.URL, settings: config.Upstream) -> ConnectionPool:
-    return ConnectionPool(base, keepalive=settings.keepalive, max_connections=settings.max_connections)
+def _pools(settings: config.Upstream) -> list[ConnectionPool]:
+    dialer = Dialer.configured(settings)
+    make = functools.partial(ConnectionPool, keepalive=settings.keepalive, max_connections=settings.max_connections)
+    return [make(dialer), make(dialer)]
 
 
 class _Upload(httpx.AsyncByteStream):
@@ -260,6 +277,8 @@ def _no_connection(cause: BaseException | None) -> errors.ProxyError:
             return _unreachable("its name is not known", "dns_error")
         case ssl.SSLCertVerificationError():
             return _unreachable("its certificate is not trusted", "tls_certificate_error")
+        case ssl.SSLError() if is_refused_certificate(cause):
+            return _unreachable("it does not accept the certificate of the proxy", "tls_alert_received")
         case ssl.SSLError():
             return _unreachable("the TLS handshake failed", "tls_protocol_error")
         case ConnectionRefusedError():

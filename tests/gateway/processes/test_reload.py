@@ -41,6 +41,17 @@ def test_a_caller_that_has_moved_is_refused_at_once_and_no_other(
             assert proxy.statuses("moved", "stays") == [200, 200]
 
 
+@one_and_several
+def test_callers_are_told_another_address_at_once(upstream: Upstream, tmp_path: Path, count: int) -> None:
+    with reloading(upstream, tmp_path, count) as proxy:
+        assert f"<{upstream.url}/repos/" in (proxy.call_as("stays").header("link") or "")
+        assert proxy.reload(lifecycle={"successor_url": "https://api.example"}) == [
+            f"{READ}known_callers=0 brownouts=0"
+        ]
+        for _ in proxy.each():
+            assert "<https://api.example/repos/" in (proxy.call_as("stays").header("link") or "")
+
+
 class Called(NamedTuple):
     """A call under load: when it began and ended, and what became of it."""
 

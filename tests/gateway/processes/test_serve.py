@@ -47,6 +47,25 @@ def test_without_a_terminal_only_that_and_problems_are_logged(upstream: Upstream
     assert [json.loads(line)["at"] for line in log.read_text().splitlines()] == ["start", "stop"]
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_variables_that_name_an_egress_proxy_are_ignored_and_named_once(
+    upstream: Upstream, tmp_path: Path, count: int
+) -> None:
+    names = ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "http_proxy", "https_proxy"]
+    port = free_port()
+    arguments = command(upstream.url, tmp_path, listen=f"127.0.0.1:{port}", workers=count)
+    environment = {**os.environ, **dict.fromkeys(names, "http://user:secret@127.0.0.1:1"), "NO_PROXY": "none"}
+    proxy = Proxy("127.0.0.1", port, tmp_path / "callers.jsonl")
+    with running(subprocess.Popen(arguments, stderr=subprocess.PIPE, env=environment)) as process:
+        until(lambda: workers(proxy, count))
+        assert proxy.call().status == 200
+        process.terminate()
+        said = process.communicate(timeout=60)[1]
+    assert b"secret" not in said
+    [ignored] = events(said)
+    assert (ignored["event"], ignored["variables"]) == ("environment_ignored", sorted(names))
+
+
 def test_a_port_in_use_is_named(upstream: Upstream, tmp_path: Path) -> None:
     with listeners.loopback() as taken:
         address = "{}:{}".format(*taken.getsockname())
@@ -66,7 +85,7 @@ def test_a_log_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
     assert failed["message"].startswith(f"callers.log: {tmp_path / 'file'}")
 
 
-@pytest.mark.parametrize("broken", ["listen", "callers", "tls"])
+@pytest.mark.parametrize("broken", ["listen", "callers", "tls", "upstream"])
 def test_problems_found_before_a_worker_starts_are_reported_once(tmp_path: Path, broken: str) -> None:
     (tmp_path / "file").write_text("nonsense")
     file = str(tmp_path / "file")
@@ -75,8 +94,9 @@ def test_problems_found_before_a_worker_starts_are_reported_once(tmp_path: Path,
             "listen": "{}:{}".format(*taken.getsockname()),
             "callers": {"log": f"{file}/callers.jsonl"},
             "tls": {"certificate": file, "key": file},
+            "upstream": {"authorities": file},
         }[broken]
-        end = ended(command("http://upstream.example", tmp_path, workers=2, **{broken: section}))
+        end = ended(command("https://upstream.example", tmp_path, workers=2, **{broken: section}))
     assert (end.returncode, end.stdout) == (1, "")
     [failed] = events(end.stderr)
     assert failed["event"] == "serve_failed"

@@ -32,6 +32,25 @@ def test_a_certificate_that_does_not_fit_its_key_is_a_problem(tmp_path: Path) ->
     assert problem.startswith("tls: the certificate and the key cannot be used")
 
 
+def test_the_files_of_the_way_to_the_service_are_tried(tmp_path: Path) -> None:
+    tls, _ = certified(tmp_path)
+    authorities, credentials = tmp_path / "ca.pem", tmp_path / "credentials"
+    authorities.write_bytes(CA.cert_pem.bytes())
+    credentials.write_text("user:password")
+    way = {"proxy": "http://h:1", "proxy_credentials_file": str(credentials), "authorities": str(authorities), **tls}
+    assert found(settings(tmp_path, upstream=way)) == ([], [])
+
+    credentials.write_text("password")
+    [[problem], _] = found(settings(tmp_path, upstream=way))
+    assert problem.startswith("upstream.proxy_credentials_file: ")
+    Path(tls["key"]).write_text("nothing")
+    [[problem], _] = found(settings(tmp_path, upstream=way))
+    assert problem.startswith("upstream: the certificate and the key cannot be used: ")
+    authorities.write_text("nothing")
+    [[problem], _] = found(settings(tmp_path, upstream=way))
+    assert problem.startswith("upstream.authorities: ")
+
+
 @pytest.mark.parametrize("key", ["listen", "admin"])
 def test_an_address_of_another_machine_is_a_problem(tmp_path: Path, key: str) -> None:
     [[problem], _] = found(settings(tmp_path, **{key: "192.0.2.1:8080"}))

@@ -1,5 +1,4 @@
 import ssl
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -7,9 +6,9 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from proxy.config import Tls
-from proxy.gateway.server.certificate import end_of, server_context
+from proxy.gateway.server.certificate import server_context
 from proxy.gateway.server.listeners import ServeError
-from tests.support.certificates import CA, DAY, NOW
+from tests.support.certificates import CA
 
 
 def written(folder: Path, leaf: trustme.LeafCert) -> Tls:
@@ -17,22 +16,6 @@ def written(folder: Path, leaf: trustme.LeafCert) -> Tls:
     certificate.write_bytes(b"".join(pem.bytes() for pem in leaf.cert_chain_pems))
     leaf.private_key_pem.write_to_path(key)
     return Tls(str(certificate), str(key))
-
-
-@pytest.mark.parametrize("days", [-2, 1, 400])
-@pytest.mark.parametrize("authority", [CA, CA.create_child_ca()], ids=["root", "intermediate"])
-def test_the_end_of_a_certificate_is_known(tmp_path: Path, days: int, authority: trustme.CA) -> None:
-    end = NOW + days * DAY
-    tls = written(tmp_path, authority.issue_cert("h", not_before=NOW - 9 * DAY, not_after=end))
-    found = end_of(tls)
-    assert found is not None
-    assert abs(found - end) < timedelta(seconds=1)
-
-
-def test_of_a_certificate_that_cannot_be_read_no_end_is_known(tmp_path: Path) -> None:
-    tls = written(tmp_path, CA.issue_cert("h"))
-    Path(tls.certificate).write_text("nothing")
-    assert end_of(tls) is None
 
 
 def test_a_key_with_a_pass_phrase_is_refused_by_name(tmp_path: Path) -> None:
