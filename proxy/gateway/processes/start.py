@@ -5,13 +5,14 @@ import gc
 import resource
 from collections.abc import Callable
 
+from proxy.callers.trusted_proxies import TrustedProxies
 from proxy.config import Config, ConfigError
 from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.server import descriptors
 from proxy.gateway.server.acceptor import BATCH
 from proxy.gateway.server.certificate import end_of, server_context
-from proxy.gateway.server.listeners import Listeners, ServeError
+from proxy.gateway.server.listeners import Listeners, ServeError, address
 from proxy.gateway.server.server import Server
 
 
@@ -36,6 +37,7 @@ class ConfiguredServer(Server):
             stopping=stopping,
             max_connections=descriptors.max_connections(config),
             batch=batch,
+            behind=TrustedProxies(config.callers.trusted_proxies) if config.callers.proxy_protocol else None,
         )
         self._app, self._files = app, config.tls
         self._note_end()
@@ -73,7 +75,7 @@ def application(config: Config, listeners: Listeners, metrics: Metrics) -> App:
         ServeError: the caller log or the fingerprint key cannot be opened.
     """
     try:
-        return App(config, listeners.admin.getsockname()[1] if listeners.admin is not None else None, metrics=metrics)
+        return App(config, address(listeners.admin).name if listeners.admin is not None else None, metrics=metrics)
     except OSError as error:
         raise ServeError(f"callers.log: {error.filename or config.callers.log}: {error.strerror}") from None
 
