@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from proxy import config
+from proxy.callers.trusted_proxies import TrustedProxies
 from proxy.gateway.app import App
 from proxy.gateway.call.policy import Clock
 from proxy.gateway.server import listeners, server
@@ -26,9 +27,10 @@ HEAD = f"POST {TRIGGER} HTTP/1.1\r\nHost: proxy\r\n"
 
 @dataclass
 class Proxy:
-    """A proxy on a free loopback port.
+    """A proxy on a free loopback port, or on a Unix socket.
 
     Attributes:
+        host: its address, or the path of the socket, whose port is 0.
         app: its application, if it runs in this process.
     """
 
@@ -50,7 +52,8 @@ class Proxy:
         headers: dict[str, str] | None = None,
         method: str = "POST",
     ) -> Answer:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection(*((self.host, self.port) if self.port else ("localhost",)))
+        connection.sock = self.connect()
         with contextlib.closing(connection):
             connection.request(method, path, body, {"Authorization": "Bearer secret-token", **(headers or {})})
             response = connection.getresponse()
@@ -58,7 +61,12 @@ class Proxy:
             return Answer(Head(b"HTTP/1.1 %d" % response.status, fields), response.read())
 
     def connect(self) -> socket.socket:
-        return socket.create_connection((self.host, self.port), timeout=PATIENCE)
+        if self.port:
+            return socket.create_connection((self.host, self.port), timeout=PATIENCE)
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(PATIENCE)
+        connection.connect(self.host)
+        return connection
 
     def wire(self, sent: bytes = b"") -> Wire:
         """A new connection, on which some bytes are sent at once."""
@@ -91,12 +99,18 @@ def proxy_for(url: str, folder: Path, now: Clock | None = None, **sections: Any)
     values = {"callers": {"log": str(log)}, "admin": None, "ledger": None, **sections}
     values["upstream"] = {"url": url, **values.get("upstream", {})}
     values["callers"] = {"log": str(log), **values["callers"]}
-    public = listeners.loopback()
-    host, port = public.getsockname()
     settings = config.load(None, {}, values)
+    public = listeners.bind("listen", settings.listen) if "listen" in sections else listeners.loopback()
     app = App(settings, now=now) if now is not None else App(settings)
-    with server.background(app, public, tls=settings.tls):
-        yield Proxy(host, port, log, app)
+    behind = TrustedProxies(settings.callers.trusted_proxies) if settings.callers.proxy_protocol else None
+    with server.background(app, public, tls=settings.tls, behind=behind):
+        yield at(public, log, app)
+
+
+def at(bound: socket.socket, log: Path, app: App | None = None) -> Proxy:
+    """The proxy that serves on a socket."""
+    name = bound.getsockname()
+    return Proxy(*((name, 0) if isinstance(name, str) else name[:2]), log, app)
 
 
 @contextlib.contextmanager

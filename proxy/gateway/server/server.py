@@ -36,10 +36,16 @@ GRACE = 1.0
 
 
 @contextlib.contextmanager
-def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5, tls: Tls | None = None) -> Iterator[None]:
+def background(
+    app: ASGIApp,
+    *sockets: socket.socket,
+    drain: float = 5,
+    tls: Tls | None = None,
+    behind: TrustedProxies | None = None,
+) -> Iterator[None]:
     """Serve an application from a thread while the block runs."""
     done = threading.Event()
-    server = Server(app, drain, tls=tls, ready=done.set)
+    server = Server(app, drain, tls=tls, ready=done.set, behind=behind)
 
     def run() -> None:
         try:

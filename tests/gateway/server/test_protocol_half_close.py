@@ -102,6 +102,7 @@ class Line(NamedTuple):
 
 LINES: dict[str, tuple[type[Wire], ssl.TLSVersion | None]] = {
     "TCP": (Wire, None),
+    "Unix": (Wire, None),
     "TLS 1.2": (Secured, ssl.TLSVersion.TLSv1_2),
     "TLS 1.3": (Secured, ssl.TLSVersion.TLSv1_3),
     "TLS 1.2 and TCP": (Ended, ssl.TLSVersion.TLSv1_2),
@@ -122,7 +123,8 @@ def line(request: pytest.FixtureRequest, upstream: Upstream, tmp_path: Path) -> 
     kind, version = LINES[request.param]
     tls, trusting = certified(tmp_path)
     if version is None:
-        with proxy_for(upstream.url, tmp_path) as proxy:
+        where = {"listen": f"unix:{tmp_path}/socket"} if request.param == "Unix" else {}
+        with proxy_for(upstream.url, tmp_path, **where) as proxy:
             yield Line(proxy, kind, None)
     else:
         trusting.maximum_version = trusting.minimum_version = version
@@ -230,7 +232,7 @@ def test_retries_that_give_up_one_after_the_other_leave_one_run(line: Line, upst
 
 
 # While requests wait for their turn, TLS is read no further: the event loop sees the end of TCP first, and closes.
-@pytest.mark.parametrize("line", ["TCP", "TLS 1.2", "TLS 1.3"], indirect=True)
+@pytest.mark.parametrize("line", ["TCP", "Unix", "TLS 1.2", "TLS 1.3"], indirect=True)
 def test_requests_that_were_sent_ahead_of_a_half_close_are_answered(line: Line, upstream: Upstream) -> None:
     with line.caller(TRIGGERS + LISTS + PASSES + TRIGGERS) as caller:
         caller.half_close()
