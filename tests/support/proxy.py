@@ -14,6 +14,8 @@ import httpx
 
 from proxy import config
 from proxy.callers.trusted_proxies import TrustedProxies
+from proxy.config import Config
+from proxy.config.values import UnixPath
 from proxy.gateway.app import App
 from proxy.gateway.call.policy import Clock
 from proxy.gateway.server import listeners, server
@@ -63,9 +65,11 @@ class Proxy:
     def connect(self) -> socket.socket:
         if self.port:
             return socket.create_connection((self.host, self.port), timeout=PATIENCE)
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(PATIENCE)
-        connection.connect(self.host)
+        with contextlib.ExitStack() as unless_connected:
+            connection = unless_connected.enter_context(socket.socket(socket.AF_UNIX))
+            connection.settimeout(PATIENCE)
+            connection.connect(self.host)
+            unless_connected.pop_all()
         return connection
 
     def wire(self, sent: bytes = b"") -> Wire:
@@ -95,16 +99,28 @@ class Proxy:
 @contextlib.contextmanager
 def proxy_for(url: str, folder: Path, now: Clock | None = None, **sections: Any) -> Iterator[Proxy]:
     """A proxy in front of an upstream, without a ledger. `sections` are merged into the configuration."""
-    log = folder / "callers.jsonl"
-    values = {"callers": {"log": str(log)}, "admin": None, "ledger": None, **sections}
+    values = {"callers": {}, "admin": None, "ledger": None, **sections}
     values["upstream"] = {"url": url, **values.get("upstream", {})}
-    values["callers"] = {"log": str(log), **values["callers"]}
-    settings = config.load(None, {}, values)
-    public = listeners.bind("listen", settings.listen) if "listen" in sections else listeners.loopback()
+    log, settings = _settings(folder, values)
+    public = _listener("listen", sections)
     app = App(settings, now=now) if now is not None else App(settings)
-    behind = TrustedProxies(settings.callers.trusted_proxies) if settings.callers.proxy_protocol else None
-    with server.background(app, public, tls=settings.tls, behind=behind):
+    with server.background(app, public, tls=settings.tls, behind=_behind(settings)):
         yield at(public, log, app)
+
+
+def _settings(folder: Path, values: dict[str, Any]) -> tuple[Path, Config]:
+    log = folder / "callers.jsonl"
+    return log, config.load(None, {}, {**values, "callers": {"log": str(log), **values.get("callers", {})}})
+
+
+def _listener(key: str, sections: dict[str, Any]) -> socket.socket:
+    """A socket for a Unix path that is asked for, or else on a free port."""
+    path: str = sections.get(key, "")
+    return listeners.bind(key, UnixPath(path.removeprefix("unix:"))) if path else listeners.loopback()
+
+
+def _behind(settings: Config) -> TrustedProxies | None:
+    return TrustedProxies(settings.callers.trusted_proxies) if settings.callers.proxy_protocol else None
 
 
 def at(bound: socket.socket, log: Path, app: App | None = None) -> Proxy:
@@ -118,10 +134,8 @@ def watched(
     url: str, folder: Path, transport: httpx.AsyncBaseTransport | None = None, **sections: Any
 ) -> Iterator[tuple[Proxy, Proxy]]:
     """A proxy and its admin listener, without a ledger. `sections` are merged into the configuration."""
-    log = folder / "callers.jsonl"
-    values = {"upstream": {"url": url}, "callers": {"log": str(log)}, "ledger": None, **sections}
-    public, admin = listeners.loopback(), listeners.loopback()
-    app = App(config.load(None, {}, values), admin.getsockname()[1], transport)
-    with server.background(app, public, admin):
-        proxy, pages = (Proxy("127.0.0.1", bound.getsockname()[1], log) for bound in (public, admin))
-        yield proxy, pages
+    log, settings = _settings(folder, {"upstream": {"url": url}, "ledger": None, **sections})
+    public, admin = _listener("listen", sections), _listener("admin", sections)
+    app = App(settings, listeners.address(admin).name, transport)
+    with server.background(app, public, admin, behind=_behind(settings)):
+        yield at(public, log), at(admin, log)
