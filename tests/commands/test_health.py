@@ -68,7 +68,8 @@ def test_one_without_admin_pages_is_asked_where_its_callers_come(ask: Ask, upstr
 def test_it_is_asked_on_a_unix_socket(ask: Ask, upstream: Upstream, tmp_path: Path, key: str) -> None:
     where = f"unix:{tmp_path}/socket"
     keys = {"listen": "127.0.0.1:1", "admin": None, key: where}
-    with watched(upstream.url, tmp_path, **{key: where}):
+    sections: dict[str, Any] = {key: where}
+    with watched(upstream.url, tmp_path, **sections):
         assert ask(**keys) == (0, "")
     page = {"listen": "/-/readyz", "admin": "/readyz"}[key]
     refused = f"trigger-shim: error: http://{where}:{page}: Connection refused\n"  # its file has been left
@@ -79,7 +80,7 @@ def test_it_is_asked_on_a_unix_socket(ask: Ask, upstream: Upstream, tmp_path: Pa
 def test_where_the_proxy_protocol_is_expected_it_is_spoken(
     ask: Ask, upstream: Upstream, tmp_path: Path, *, secured: bool
 ) -> None:
-    more = {"tls": certified(tmp_path)[0]} if secured else {}
+    more: dict[str, Any] = {"tls": certified(tmp_path)[0]} if secured else {}
     with proxy_for(upstream.url, tmp_path, callers={"proxy_protocol": True}, **more) as proxy:
         listen = f"127.0.0.1:{proxy.port}"
         assert ask(listen=listen, admin=None, callers={"proxy_protocol": True}, **more) == (0, "")

@@ -126,7 +126,8 @@ def _behind(settings: Config) -> TrustedProxies | None:
 def at(bound: socket.socket, log: Path, app: App | None = None) -> Proxy:
     """The proxy that serves on a socket."""
     name = bound.getsockname()
-    return Proxy(*((name, 0) if isinstance(name, str) else name[:2]), log, app)
+    host, port = (name, 0) if isinstance(name, str) else name[:2]
+    return Proxy(host, port, log, app)
 
 
 @contextlib.contextmanager

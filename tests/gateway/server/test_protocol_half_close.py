@@ -123,7 +123,7 @@ def line(request: pytest.FixtureRequest, upstream: Upstream, tmp_path: Path) -> 
     kind, version = LINES[request.param]
     tls, trusting = certified(tmp_path)
     if version is None:
-        where = {"listen": f"unix:{tmp_path}/socket"} if request.param == "Unix" else {}
+        where: dict[str, Any] = {"listen": f"unix:{tmp_path}/socket"} if request.param == "Unix" else {}
         with proxy_for(upstream.url, tmp_path, **where) as proxy:
             yield Line(proxy, kind, None)
     else:
