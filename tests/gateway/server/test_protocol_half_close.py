@@ -19,7 +19,7 @@ from tests.support.certificates import certified
 from tests.support.programs import program
 from tests.support.proxy import HEAD, Proxy, proxy_for
 from tests.support.upstream import RUN, Upstream, held, reply
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.support.wire import Wire
 
 TRIGGERS = f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode()
@@ -297,6 +297,25 @@ def test_a_caller_that_half_closes_may_be_slow_to_read(
         caller.half_close()
         assert recorded(proxy, 1) == [("forwarded", False)]
         assert caller.rest().endswith(b"\r\n\r\n" + body)
+
+
+@pytest.mark.parametrize("line", ["Unix"], indirect=True)
+@pytest.mark.parametrize("reads", [True, False])
+def test_an_answer_that_lies_unread_in_a_unix_socket_is_not_delivered_yet(
+    monkeypatch: pytest.MonkeyPatch, line: Line, upstream: Upstream, *, reads: bool
+) -> None:
+    monkeypatch.setattr(delivery, "PATIENCE", PATIENCE)
+    with line.caller(TRIGGERS) as caller:
+        caller.half_close()
+        assert caller.socket.recv(1, socket.MSG_PEEK) == b"H"
+        line.sees()
+        if reads:
+            assert b'"trigger_status":"created"' in caller.rest()
+    assert recorded(line.proxy, 1) == [("forwarded", not reads)]
+    with line.caller(TRIGGERS) as retry:
+        retry.half_close()
+        assert (b'"trigger_status":"created"' if reads else b'"trigger_status":"already_exists"') in retry.rest()
+    assert len(upstream.received) == 1 + reads
 
 
 def test_a_caller_that_half_closes_without_a_request_is_disconnected(line: Line) -> None:
