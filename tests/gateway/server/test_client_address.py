@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from proxy.callers.trusted_proxies import TrustedProxies
 from proxy.gateway.server import client_address, protocol
 from proxy.gateway.server.client_address import ClientAddresses
 from tests.support.certificates import certified
+from tests.support.paths import ROOT
 from tests.support.processes import running
 from tests.support.programs import program
 from tests.support.proxy import HEAD, Proxy, proxy_for, watched
@@ -284,13 +286,24 @@ def test_haproxy_passes_tls_through_behind_the_header(upstream: Upstream, tmp_pa
 def test_the_checks_of_haproxy_are_its_own_calls(
     upstream: Upstream, tmp_path: Path, options: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    checks = f"{options} check check-send-proxy inter 20ms fall 1\n  option httpchk GET /checked"
+    checks = f"{options} check check-send-proxy inter 20ms fall 10000\n  option httpchk GET /checked"
     with proxy_for(upstream.url, tmp_path, **BEHIND) as proxy, balanced(proxy, tmp_path, checks) as front:
         until(lambda: len(upstream.received) >= 3)
         assert front.call().status == 200
     found = {tuple(check.all("X-Forwarded-For")) for check in upstream.received if check.target == "/checked"}
     assert found == {("127.0.0.1",)}
     assert capfd.readouterr().err == ""
+
+
+def test_the_backend_that_the_page_shows_works(
+    upstream: Upstream, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+    [options] = re.findall(r"\n  mode tcp\n  server proxy 127\.0\.0\.1:8080 (.*)\n", page)
+    with proxy_for(upstream.url, tmp_path, **BEHIND) as proxy:
+        with balanced(proxy, tmp_path, options) as front:
+            assert recorded(front, TRIGGER) == "127.0.0.1"
+        assert capfd.readouterr().err == ""
 
 
 def test_haproxy_without_the_header_is_refused_and_the_operator_told(
