@@ -1,6 +1,7 @@
 """A proxy that listens on a Unix socket, as a process of its own."""
 
 import contextlib
+import json
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ def test_it_serves_there_and_removes_the_socket_at_the_end(upstream: Upstream, t
         process.terminate()
         said = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 0
-    [listening] = events(said)
+    listening = json.loads(said)
     assert listening["url"] == f"http://unix:{tmp_path}/socket"
     assert listening["admin"] == f"http://unix:{tmp_path}/admin"
     assert not {path for path in tmp_path.iterdir() if path.is_socket()}
