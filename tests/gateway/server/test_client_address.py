@@ -214,6 +214,7 @@ defaults
   timeout connect 20s
   timeout client 20s
   timeout server 20s
+  timeout check 20s
 frontend callers
   bind 127.0.0.1:{port}
   default_backend proxies
@@ -286,9 +287,9 @@ def test_haproxy_passes_tls_through_behind_the_header(upstream: Upstream, tmp_pa
 def test_the_checks_of_haproxy_are_its_own_calls(
     upstream: Upstream, tmp_path: Path, options: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    checks = f"{options} check check-send-proxy inter 20ms fall 10000\n  option httpchk GET /checked"
+    checks = f"{options} check check-send-proxy inter 2s\n  option httpchk GET /checked"
     with proxy_for(upstream.url, tmp_path, **BEHIND) as proxy, balanced(proxy, tmp_path, checks) as front:
-        until(lambda: len(upstream.received) >= 3)
+        until(lambda: upstream.received)
         assert front.call().status == 200
     found = {tuple(check.all("X-Forwarded-For")) for check in upstream.received if check.target == "/checked"}
     assert found == {("127.0.0.1",)}
