@@ -17,7 +17,9 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
     """Add ``--listen`` and ``--upstream``, which override the file and the environment."""
-    parser.add_argument("--listen", metavar="HOST:PORT", help="where callers connect; overrides `listen`")
+    parser.add_argument(
+        "--listen", metavar="ADDRESS", help="HOST:PORT or unix:/PATH, where callers connect; overrides `listen`"
+    )
     parser.add_argument("--upstream", metavar="URL", help="where calls are forwarded; overrides `upstream.url`")
 
 

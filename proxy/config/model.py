@@ -21,6 +21,7 @@ from proxy.config.values import (
     Delay,
     FieldName,
     File,
+    Flag,
     Globs,
     Hosts,
     LedgerAddress,
@@ -33,6 +34,7 @@ from proxy.config.values import (
     Seconds,
     Secret,
     Size,
+    UnixPath,
     Url,
 )
 
@@ -75,6 +77,7 @@ class Callers:
     log: LogPath = "logs/callers.jsonl"
     heartbeat: Seconds = 300.0
     trusted_proxies: Networks = _LOOPBACK
+    proxy_protocol: Flag = False
     header: FieldName | None = None
     fingerprint_key: Secret | None = None
     fingerprint_key_file: File | None = None
@@ -202,8 +205,13 @@ def render(config: Config) -> str:
 def contradictions(config: Config) -> list[str]:
     """Find values that are valid on their own but contradict each other."""
     problems = []
-    if config.admin is not None and config.admin.port == config.listen.port != 0:
-        problems.append("admin: uses the same port as listen; choose another one, or null to switch it off")
+    if config.admin is not None and config.admin.name == config.listen.name != 0:
+        kind = "socket" if isinstance(config.listen, UnixPath) else "port"
+        problems.append(f"admin: uses the same {kind} as listen; choose another one, or null to switch it off")
+    if config.callers.proxy_protocol and not (config.callers.trusted_proxies or isinstance(config.listen, UnixPath)):
+        problems.append(
+            "callers.proxy_protocol: needs callers.trusted_proxies: only these may connect; add the balancer"
+        )
     if config.upstream.connect_timeout >= config.upstream.timeout:
         problems.append("upstream.connect_timeout: must be shorter than upstream.timeout; change one of them")
     problems += _of_upstream(config.upstream)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 
 from proxy.config import values
-from proxy.config.values import MASK, Address, LedgerAddress, Secret, described, shown_key
+from proxy.config.values import MASK, Address, LedgerAddress, Secret, UnixPath, described, shown_key
 
 
 class Section(NamedTuple):
@@ -151,6 +151,6 @@ def plain(kind: Any, value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, timedelta):
         return f"{value.days}d"
-    if isinstance(value, tuple) and not isinstance(value, Address):
+    if isinstance(value, tuple) and not isinstance(value, (Address, UnixPath)):
         return [str(item) for item in value]
     return value if isinstance(value, (int, float, type(None))) else str(value)

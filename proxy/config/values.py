@@ -9,11 +9,16 @@ from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from proxy.callers.identity import FINGERPRINT_DIGITS, Network
+from proxy.callers.identity import FINGERPRINT_DIGITS
+from proxy.callers.trusted_proxies import Network
 from proxy.withdrawn import brownouts
 
 MASK = "********"
 """Stands for a secret."""
+
+_UNIX = "unix:"
+_LONGEST_PATH = 107
+"""Bytes, see unix(7)."""
 
 
 class Address(NamedTuple):
@@ -25,6 +30,25 @@ class Address(NamedTuple):
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+    @property
+    def name(self) -> int:
+        """What tells it from the other listener."""
+        return self.port
+
+
+class UnixPath(NamedTuple):
+    """A Unix socket to listen on."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"{_UNIX}{self.path}"
+
+    @property
+    def name(self) -> str:
+        """What tells it from the other listener."""
+        return self.path
 
 
 class WrongValue(ValueError):
@@ -194,11 +218,22 @@ Secret = Annotated[
 # --- addresses
 
 
-def _address(value: Any) -> Address:
+def _address(value: Any) -> Address | UnixPath:
+    if isinstance(value, str) and value.startswith(_UNIX):
+        return _unix_path(value)
     found = _match(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\[\]:\s]+)):(\d{1,9})", value)
     if int(found[3]) > 65535:
         raise WrongValue(f"{_shown(value)} has a port over 65535; write a port from 0 to 65535")
     return Address(found[1] or found[2], int(found[3]))
+
+
+def _unix_path(value: str) -> UnixPath:
+    path = value.removeprefix(_UNIX)
+    if not (path.startswith("/") and path.isprintable()) or path.endswith("/"):
+        raise WrongValue(f"{_shown(value)} has no absolute path; write one such as {_UNIX}/run/trigger-shim.sock")
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise WrongValue(f"{_shown(value)} is too long; write a path of at most {_LONGEST_PATH} bytes")
+    return UnixPath(path)
 
 
 def _url(value: Any) -> str:
@@ -244,7 +279,8 @@ LedgerAddress = Annotated[
     ),
 ]
 ListenAddress = Annotated[
-    Address, _reader(_address, "address", 'write HOST:PORT, such as 127.0.0.1:8080 or "[::1]:8080"')
+    Address | UnixPath,
+    _reader(_address, "address", f'write HOST:PORT, such as 127.0.0.1:8080 or "[::1]:8080", or {_UNIX}/PATH'),
 ]
 Url = Annotated[str, _reader(_url, "URL", "write https://HOST or http://HOST:PORT")]
 ProxyUrl = Annotated[str, _reader(_proxy_url, "URL of a proxy", "write http://HOST:PORT")]

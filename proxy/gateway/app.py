@@ -43,7 +43,7 @@ class App:
 
     Args:
         config: the whole configuration.
-        admin_port: port of the admin listener; None if there is none.
+        admin: port of the admin listener, or path of its Unix socket; None if there is none.
         transport: replaces the network in tests.
         now: the time, UTC.
         metrics: given if several workers share their metrics.
@@ -62,7 +62,7 @@ class App:
     def __init__(
         self,
         config: Config,
-        admin_port: int | None = None,
+        admin: int | str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         now: Clock = lambda: datetime.now(UTC),
         metrics: Metrics | None = None,
@@ -71,7 +71,7 @@ class App:
     ) -> None:
         self._config = config
         self._interval = config.callers.heartbeat
-        self._admin_port = admin_port
+        self._admin_listener = admin
         self._now = now
         self.upstream = Upstream(config.upstream, transport)
         self._budget = Budget(max(config.limits.buffered, config.limits.body))
@@ -112,8 +112,11 @@ class App:
             await self._gateway(scope, receive, send)
 
     def _is_admin(self, scope: Scope) -> bool:
-        server = scope.get("server")  # on a Unix socket, it has no port
-        return self._admin_port is not None and server is not None and server[1] == self._admin_port
+        if self._admin_listener is None or (server := scope.get("server")) is None:
+            return False
+        host, port = server
+        listener: int | str = host if port is None else port  # a Unix socket has its path and None
+        return listener == self._admin_listener
 
     async def adopt(self, config: Config) -> None:
         """Apply the policy and the known callers of a configuration to all later calls.
@@ -176,9 +179,9 @@ class App:
                 await asyncio.to_thread(self._keeper.close)
         self.close()
 
-    def _connected(self, port: int, change: int) -> None:
+    def _connected(self, listener: int | str, change: int) -> None:
         """Called by the proxy's own server for each connection that begins (1) or ends (-1)."""
-        if port != self._admin_port:
+        if listener != self._admin_listener:
             self._metrics.connected(change)
 
     async def _keep_beating(self) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from proxy.config import Config
-from proxy.config.values import Address
+from proxy.config.values import Address, UnixPath
 
 SECRET = "s3cret-S3cret-s3cret"
 
@@ -47,6 +47,9 @@ READ = [
     ("listen", "0.0.0.0:65535", Address("0.0.0.0", 65535)),
     ("listen", "localhost:8080", Address("localhost", 8080)),
     ("listen", '"[::1]:8080"', Address("::1", 8080)),
+    ("listen", "unix:/run/trigger-shim.sock", UnixPath("/run/trigger-shim.sock")),
+    ("admin", f"unix:/{'x' * 106}", UnixPath(f"/{'x' * 106}")),
+    ("callers.proxy_protocol", "true", True),
     ("admin", "10.0.0.1:9000", Address("10.0.0.1", 9000)),
     ("admin", "null", None),
     ("workers", "1", 1),

@@ -34,6 +34,8 @@ tls: null                       # or {certificate: FILE, key: FILE}
 SOUND = [
     "listen: 127.0.0.1:9901\nadmin: null",
     "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0",
+    "listen: unix:/a\nadmin: unix:/b",
+    "listen: unix:/a\ncallers: {proxy_protocol: true, trusted_proxies: []}",
     "upstream: {connect_timeout: 59.9}",
     "upstream: {connect_timeout: 0.1, timeout: 0.2}",
     "lifecycle: {deprecated: 2026-01-01, sunset: 2026-01-01}",
@@ -55,6 +57,8 @@ def test_what_is_no_contradiction_is_read(load: Load, text: str) -> None:
     [
         ("listen: 127.0.0.1:9901", "admin", "listen"),
         ("listen: 127.0.0.1:81\nadmin: 10.0.0.1:81", "admin", "listen"),
+        ("listen: unix:/a\nadmin: unix:/a", "admin", "the same socket as listen"),
+        ("callers: {proxy_protocol: true, trusted_proxies: []}", "callers.proxy_protocol", "callers.trusted_proxies"),
         ("upstream: {connect_timeout: 60}", "upstream.connect_timeout", "upstream.timeout"),
         ("upstream: {timeout: 5}", "upstream.connect_timeout", "upstream.timeout"),
         ("upstream: {timeout: 4.9}", "upstream.connect_timeout", "upstream.timeout"),

@@ -112,10 +112,10 @@ class Front:
         return SHIM if through else SERVICE
 
 
-def _written(folder: Path, authority: Authority, front: int, proxy: str, service: str, more: dict[str, str]) -> Path:
+def _written(folder: Path, authority: Authority, front: int, proxy: Proxy, service: str, more: dict[str, str]) -> Path:
     changes = {
         "    listen 443 ssl;\n    listen [::]:443 ssl;": f"    listen 127.0.0.1:{front} ssl;",
-        "server 127.0.0.1:8080;": f"server {proxy};",
+        "server 127.0.0.1:8080;": f"server 127.0.0.1:{proxy.port};" if proxy.port else f"server unix:{proxy.host};",
         "/etc/nginx/trigger-shim.crt": str(authority.certificate),
         "/etc/nginx/trigger-shim.key": str(authority.key),
         "/etc/ssl/certs/ca-certificates.crt": str(authority.trusted),
@@ -139,7 +139,7 @@ def fronted(folder: Path, changes: dict[str, str] | None = None, **sections: Any
         upstream = stack.enter_context(Upstream().running())
         proxy = stack.enter_context(proxy_for(upstream.url, folder, **sections))
         secured = service.url.replace("http:", "https:")
-        main = _written(folder, authority, port, f"127.0.0.1:{proxy.port}", secured, changes or {})
+        main = _written(folder, authority, port, proxy, secured, changes or {})
         ran = subprocess.run([nginx, "-e", "stderr", "-t", "-c", main], capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
         assert "warn" not in ran.stderr
@@ -395,6 +395,20 @@ def test_a_proxy_that_does_not_answer_is_a_timeout_with_the_schema(tmp_path: Pat
         release.set()  # or the proxy would wait for it at its end
     assert answer.status == 504
     assert answer.json()["details"] == {"run_started": "unknown"}
+
+
+def test_over_a_unix_socket_as_the_page_shows_it(tmp_path: Path) -> None:
+    page = FILE.with_name("README.md").read_text(encoding="utf-8")
+    [shown] = re.findall(r"```nginx\n(upstream .*?\})\n```", page, re.DOTALL)
+    [ours] = re.findall(r"^upstream .*?^\}", TEXT, re.DOTALL | re.MULTILINE)
+    listen = str(config.load(None, {}, {"listen": re.findall(r"`listen: (unix:\S+)`", page)[0]}).listen)
+    assert shown == re.sub(r" *#.*", "", ours.replace("server 127.0.0.1:8080;", f"server {listen};"))
+    callers: dict[str, Any] = {"trusted_proxies": []}
+    with fronted(tmp_path, listen=f"unix:{tmp_path}/proxy.sock", callers=callers) as front:
+        for _ in range(3):
+            assert front.call().status == 200
+        records = front.proxy.records()
+    assert [record["client_ip"] for record in records] == ["127.0.0.2"] * 3
 
 
 def test_a_service_with_another_name_gets_no_token(tmp_path: Path) -> None:

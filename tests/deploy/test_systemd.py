@@ -10,7 +10,7 @@ from proxy.commands.status import ExitStatus
 from proxy.gateway.processes.supervisor import PATIENCE
 from proxy.gateway.server.server import GRACE
 from tests.deploy.systemd import FOLDER, INSTALLED, SERVICE, SETTINGS, UNIT
-from tests.deploy.tools import adapted
+from tests.deploy.tools import DEPLOY, adapted
 from tests.support.programs import program
 
 
@@ -25,6 +25,21 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     command = [program("systemd-analyze"), "verify", "--man=no", _here(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     # It warns of a key that it does not know, and its status is 0 all the same.
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+def test_a_unix_socket_may_be_opened_as_the_pages_show_it(tmp_path: Path) -> None:
+    page = (FOLDER / "README.md").read_text(encoding="utf-8")
+    [shown] = re.findall(r"```ini\n(\[Socket\]\n.*?)```", page, re.DOTALL)
+    [where] = re.findall(r"`listen: (unix:\S+)`", page)
+    assert f"ListenStream={config.load(None, {}, {'listen': where}).listen.name}\n" in shown
+    assert f"`listen: {where}`" in (DEPLOY / "nginx" / "README.md").read_text(encoding="utf-8")
+    _here(tmp_path)
+    (tmp_path / "trigger-shim.socket").write_text((FOLDER / "trigger-shim.socket").read_text())
+    (tmp_path / "trigger-shim.socket.d").mkdir()
+    (tmp_path / "trigger-shim.socket.d" / "override.conf").write_text(shown)
+    command = [program("systemd-analyze"), "verify", "--man=no", str(tmp_path / "trigger-shim.socket")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 

@@ -44,6 +44,15 @@ def serve(load: Callable[[], Config], stop: Stop, *, reuse_port: bool = False, f
     diagnostics.configure(read.log.format)
     config = _with_shared_key(read)
     listeners = listen(config, reuse_port=reuse_port)
+    try:
+        _serve(load, stop, read, config, listeners, file=file)
+    finally:
+        listeners.remove_files()
+
+
+def _serve(
+    load: Callable[[], Config], stop: Stop, read: Config, config: Config, listeners: Listeners, *, file: str | None
+) -> None:
     metrics = Metrics(config)
     app = application(config, listeners, metrics)
     single = _SingleProcess(

@@ -6,6 +6,7 @@ import gc
 import resource
 from collections.abc import Callable
 
+from proxy.callers.trusted_proxies import TrustedProxies
 from proxy.config import Config, ConfigError
 from proxy.gateway.app import App
 from proxy.gateway.certificates import end_of
@@ -14,7 +15,7 @@ from proxy.gateway.pem import UnusableFile
 from proxy.gateway.server import descriptors
 from proxy.gateway.server.acceptor import BATCH
 from proxy.gateway.server.certificate import server_context
-from proxy.gateway.server.listeners import Listeners, ServeError
+from proxy.gateway.server.listeners import Listeners, ServeError, address
 from proxy.gateway.server.server import Server
 from proxy.gateway.upstream.dialer import Dialer
 
@@ -40,6 +41,7 @@ class ConfiguredServer(Server):
             stopping=stopping,
             max_connections=descriptors.max_connections(config),
             batch=batch,
+            behind=TrustedProxies(config.callers.trusted_proxies) if config.callers.proxy_protocol else None,
         )
         self._app, self._files = app, config.tls
         self._note_ends(config)
@@ -83,7 +85,7 @@ def application(config: Config, listeners: Listeners, metrics: Metrics) -> App:
         ServeError: the caller log, the fingerprint key or a file for connections to the service cannot be used.
     """
     try:
-        return App(config, listeners.admin.getsockname()[1] if listeners.admin is not None else None, metrics=metrics)
+        return App(config, address(listeners.admin).name if listeners.admin is not None else None, metrics=metrics)
     except UnusableFile as error:
         raise ServeError(str(error)) from None
     except OSError as error:

@@ -11,11 +11,16 @@ from proxy.callers.ledger.database import NO_TABLES, LedgerUnavailable
 from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.log.files import STDOUT
 from proxy.config import Config
-from proxy.config.values import Address
+from proxy.config.values import Address, UnixPath
 from proxy.gateway.pem import UnusableFile
 from proxy.gateway.server.certificate import server_context
 from proxy.gateway.server.listeners import ServeError, bind
+from proxy.gateway.server.unix_sockets import SocketFile
 from proxy.gateway.upstream.dialer import Dialer
+
+_IN_USE = os.strerror(errno.EADDRINUSE)
+_NOT_NOW = (_IN_USE, os.strerror(errno.ENOENT), os.strerror(errno.EACCES))
+"""The folder of a Unix socket may exist only while the service runs, and belong to its user."""
 
 
 def problems(config: Config) -> Iterator[str]:
@@ -29,23 +34,34 @@ def problems(config: Config) -> Iterator[str]:
     yield from told
     for key, where in _addresses(config):
         with _told() as told:
-            bind(key, where).close()
-        yield from (problem for problem in told if not problem.endswith(os.strerror(errno.EADDRINUSE)))
+            _bind(key, where)
+        yield from (problem for problem in told if not problem.endswith(_passing(where)))
 
 
 def warnings(config: Config) -> Iterator[str]:
     """Why a start by this user, at this moment, might fail, or lack something."""
     for key, where in _addresses(config):
         with _told() as told:
-            bind(key, where).close()
-        yield from (f"{problem}, perhaps by this proxy" for problem in told)
+            _bind(key, where)
+        yield from (f"{problem}, perhaps by this proxy" if problem.endswith(_IN_USE) else problem for problem in told)
     if config.callers.log != STDOUT and (problem := _cannot_write(config.callers.log)) is not None:
         yield f"callers.log: {problem}"
     if config.ledger is not None and (problem := _cannot_use(config.ledger)) is not None:
         yield f"ledger: {problem}"
 
 
-def _addresses(config: Config) -> Iterator[tuple[str, Address]]:
+def _passing(where: Address | UnixPath) -> tuple[str, ...]:
+    """The ends of problems that a start may not have."""
+    return _NOT_NOW if isinstance(where, UnixPath) else (_IN_USE,)
+
+
+def _bind(key: str, where: Address | UnixPath) -> None:
+    with bind(key, where) as bound:
+        if (file := SocketFile.of(bound)) is not None:
+            file.remove()
+
+
+def _addresses(config: Config) -> Iterator[tuple[str, Address | UnixPath]]:
     yield "listen", config.listen
     if config.admin is not None:
         yield "admin", config.admin

@@ -116,7 +116,8 @@ def main(descriptor: int) -> int:
     for bound in sockets:
         bound.set_inheritable(False)
     try:
-        app = application(work.config, Listeners(*sockets), Metrics(work.config, work.slot))
+        listeners = Listeners(sockets[0], sockets[1] if len(sockets) > 1 else None)
+        app = application(work.config, listeners, Metrics(work.config, work.slot))
         server = _WorkerServer(app, work.config, channel)
     except ServeError as error:
         channel.send(str(error))

@@ -6,8 +6,10 @@ import socket
 from typing import NamedTuple
 
 from proxy.config import Config
-from proxy.config.values import Address
+from proxy.config.values import Address, UnixPath
+from proxy.gateway.server import unix_sockets
 from proxy.gateway.server.acceptor import MAX_WAITING
+from proxy.gateway.server.unix_sockets import SocketFile
 
 _FIRST_PASSED = 3
 """The first descriptor that a service manager passes."""
@@ -18,15 +20,25 @@ class ServeError(Exception):
 
 
 class Listeners(NamedTuple):
-    """The listening sockets: for callers, and for the admin pages."""
+    """The listening sockets: for callers, and for the admin pages.
+
+    Attributes:
+        files: those that were created for Unix sockets.
+    """
 
     public: socket.socket
     admin: socket.socket | None = None
+    files: tuple[SocketFile, ...] = ()
 
     @property
     def sockets(self) -> list[socket.socket]:
         """All of them."""
-        return [bound for bound in self if bound is not None]
+        return [self.public] if self.admin is None else [self.public, self.admin]
+
+    def remove_files(self) -> None:
+        """Remove the files, before the process ends."""
+        for file in self.files:
+            file.remove()
 
 
 def listen(config: Config, *, reuse_port: bool = False) -> Listeners:
@@ -34,27 +46,33 @@ def listen(config: Config, *, reuse_port: bool = False) -> Listeners:
 
     Args:
         config: the whole configuration.
-        reuse_port: whether another process may listen on the same ports, which this one replaces.
+        reuse_port: whether another process may listen on the same ports, which this one replaces. Not on Unix sockets.
 
     Raises:
         ServeError: a socket cannot be bound, or one was passed that the configuration does not name.
     """
     with contextlib.ExitStack() as unless_opened:
-        passed: dict[int, socket.socket] = {}
+        passed: dict[int | str, socket.socket] = {}
+        files = []
         for given in _passed():
-            passed[address(given).port] = unless_opened.enter_context(given)
+            passed[address(given).name] = unless_opened.enter_context(given)
 
-        def open_socket(key: str, where: Address) -> socket.socket:
-            if where.port in passed:
-                return passed.pop(where.port)
-            return unless_opened.enter_context(bind(key, where, reuse_port=reuse_port))
+        def open_socket(key: str, where: Address | UnixPath) -> socket.socket:
+            if where.name in passed:
+                return passed.pop(where.name)
+            bound = unless_opened.enter_context(bind(key, where, reuse_port=reuse_port))
+            if (file := SocketFile.of(bound)) is not None:
+                files.append(file)
+                unless_opened.callback(file.remove)
+            return bound
 
         public = open_socket("listen", config.listen)
         admin = open_socket("admin", config.admin) if config.admin is not None else None
         for bound in passed.values():
-            raise ServeError(f"a socket for {address(bound)} was passed, but neither listen nor admin has this port")
+            kind = "path" if bound.family == socket.AF_UNIX else "port"
+            raise ServeError(f"a socket for {address(bound)} was passed, but neither listen nor admin has this {kind}")
         unless_opened.pop_all()
-    return Listeners(public, admin)
+    return Listeners(public, admin, tuple(files))
 
 
 def _passed() -> list[socket.socket]:
@@ -74,7 +92,7 @@ def loopback() -> socket.socket:
     return bind("listen", Address("127.0.0.1", 0))
 
 
-def bind(key: str, address: Address, *, reuse_port: bool = False) -> socket.socket:
+def bind(key: str, address: Address | UnixPath, *, reuse_port: bool = False) -> socket.socket:
     """Bind a listening socket.
 
     Args:
@@ -86,6 +104,8 @@ def bind(key: str, address: Address, *, reuse_port: bool = False) -> socket.sock
         ServeError: it cannot be bound.
     """
     try:
+        if isinstance(address, UnixPath):
+            return unix_sockets.bind(address.path, MAX_WAITING)
         family, kind, protocol, _, where = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
@@ -102,6 +122,7 @@ def bind(key: str, address: Address, *, reuse_port: bool = False) -> socket.sock
     return bound
 
 
-def address(bound: socket.socket) -> Address:
+def address(bound: socket.socket) -> Address | UnixPath:
     """Return the address that a socket listens on."""
-    return Address(*bound.getsockname()[:2])
+    name = bound.getsockname()
+    return UnixPath(os.fsdecode(name)) if bound.family == socket.AF_UNIX else Address(*name[:2])

@@ -13,15 +13,18 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from proxy.callers.trusted_proxies import TrustedProxies
 from proxy.config import Tls
 from proxy.gateway.server import protocol
 from proxy.gateway.server.acceptor import BATCH, Acceptor
 from proxy.gateway.server.certificate import server_context
+from proxy.gateway.server.client_address import ClientAddresses
 from proxy.gateway.server.descriptors import ADMIN_CONNECTIONS, Shortage
 from proxy.gateway.server.exchange import ServerState
 from proxy.gateway.server.listeners import ServeError, address
 from proxy.gateway.server.memory import MemoryTrimmer, give_back_large_allocations
 from proxy.gateway.server.protocol import Protocol
+from proxy.gateway.server.proxy_protocol import Client
 from proxy.gateway.server.tls import Context
 from proxy.output.diagnostics import log
 
@@ -33,10 +36,16 @@ GRACE = 1.0
 
 
 @contextlib.contextmanager
-def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5, tls: Tls | None = None) -> Iterator[None]:
+def background(
+    app: ASGIApp,
+    *sockets: socket.socket,
+    drain: float = 5,
+    tls: Tls | None = None,
+    behind: TrustedProxies | None = None,
+) -> Iterator[None]:
     """Serve an application from a thread while the block runs."""
     done = threading.Event()
-    server = Server(app, drain, tls=tls, ready=done.set)
+    server = Server(app, drain, tls=tls, ready=done.set, behind=behind)
 
     def run() -> None:
         try:
@@ -82,6 +91,8 @@ class Server(uvicorn.Server):
         max_connections: limit of open connections, beyond which the first socket, for callers, accepts no more. The
             second one, for the admin pages, has `ADMIN_CONNECTIONS`.
         batch: connections to accept at a time.
+        behind: the balancers that say by the PROXY protocol who connects to the first socket; nobody else may connect
+            to it. None if callers connect themselves.
 
     Raises:
         ServeError: the certificate or its key cannot be used.
@@ -100,6 +111,7 @@ class Server(uvicorn.Server):
         stopping: Callable[[], None] = _do_nothing,
         max_connections: float = math.inf,
         batch: int = BATCH,
+        behind: TrustedProxies | None = None,
     ) -> None:
         super().__init__(_settings(app))
         self._asgi, self._state = app, ServerState()
@@ -108,6 +120,7 @@ class Server(uvicorn.Server):
         self._on_ready, self._on_stopping = ready, stopping
         self._stopping, self._forced = asyncio.Event(), asyncio.Event()
         self._max_connections, self._batch = max_connections, batch
+        self._behind = behind
         self._shortages = (
             Shortage(),
             Shortage(lambda: ADMIN_CONNECTIONS, "the admin listener has no more; see who keeps them"),
@@ -178,17 +191,20 @@ class Server(uvicorn.Server):
         await asyncio.gather(*self._state.tasks, return_exceptions=True)
 
     def _accept_on(self, bound: socket.socket, *, is_admin: bool) -> Acceptor:
-        port = address(bound).port
+        listener = address(bound).name
 
-        def new_protocol() -> Protocol:
-            return Protocol(self._asgi, self._state, self.lifespan.state.get("connected"))
+        def new_protocol(client: Client | None = None) -> Protocol:
+            return Protocol(self._asgi, self._state, self.lifespan.state.get("connected"), client)
 
         def room() -> float:
             connections: set[Protocol] = self._state.connections
             if is_admin:
-                return ADMIN_CONNECTIONS - sum(connection.port == port for connection in connections)
+                return ADMIN_CONNECTIONS - sum(connection.listener == listener for connection in connections)
             return self._max_connections - len(connections)
 
+        client_of = None
+        if self._behind is not None and not is_admin:
+            client_of = ClientAddresses(self._behind, protocol.HEAD_TIMEOUT, self._state.refused).read
         return Acceptor(
             bound,
             new_protocol,
@@ -196,6 +212,7 @@ class Server(uvicorn.Server):
             self._shortages[is_admin],
             tls=self._tls,
             handshake=protocol.HEAD_TIMEOUT,
+            client_of=client_of,
             batch=self._batch,
         )
 

@@ -103,6 +103,14 @@ def test_a_trigger_is_translated_and_recorded(upstream: Upstream, tmp_path: Path
     assert "client_gone" not in record
 
 
+def test_over_a_unix_socket_the_header_says_who_called(upstream: Upstream, tmp_path: Path) -> None:
+    callers = {"log": str(tmp_path / "callers.jsonl"), "trusted_proxies": []}
+    with served(tmp_path, upstream.url, "h11", "unix", callers=callers) as plain:
+        plain.call(TRIGGER.replace(b"Host: proxy\r\n", b"Host: proxy\r\nX-Forwarded-For: 198.51.100.7\r\n"))
+        [record] = plain.records()
+    assert record["client_ip"] == "198.51.100.7"
+
+
 @pytest.mark.parametrize("parser", ["h11", "httptools"])
 def test_the_admin_pages_are_served_too(upstream: Upstream, tmp_path: Path, parser: str) -> None:
     ledger = str(tmp_path / "callers.db")

@@ -7,6 +7,7 @@ import pytest
 from proxy import config
 from proxy.config import Config
 from proxy.gateway.processes import trial
+from proxy.gateway.server import unix_sockets
 from tests.support.certificates import CA, certified
 
 
@@ -64,6 +65,31 @@ def test_a_port_that_is_taken_is_only_a_warning(tmp_path: Path) -> None:
         problems, warnings = found(settings(tmp_path, listen=where))
     assert problems == []
     assert warnings == [f"listen: {where}: Address already in use, perhaps by this proxy"]
+
+
+def test_a_unix_socket_is_tried_and_nothing_is_left(tmp_path: Path) -> None:
+    assert found(settings(tmp_path, listen=f"unix:{tmp_path}/socket")) == ([], [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_a_unix_socket_may_appear_with_the_service(tmp_path: Path) -> None:
+    where = f"unix:{tmp_path}/nowhere/socket"
+    problems, warnings = found(settings(tmp_path, listen=where))
+    assert (problems, warnings) == ([], [f"listen: {where}: No such file or directory"])
+
+
+def test_a_unix_socket_that_is_taken_is_only_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with unix_sockets.bind(str(path), 1):
+        problems, warnings = found(settings(tmp_path, listen=f"unix:{path}"))
+    assert (problems, warnings) == ([], [f"listen: unix:{path}: Address already in use, perhaps by this proxy"])
+    assert path.is_socket()
+
+
+def test_a_file_in_the_place_of_a_unix_socket_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    [[problem], _] = found(settings(tmp_path, listen=f"unix:{tmp_path}/file"))
+    assert problem == f"listen: unix:{tmp_path}/file: is not a socket; remove it, or choose another path"
 
 
 @pytest.mark.parametrize("key", ["log", "ledger"])

@@ -63,7 +63,7 @@ def test_processes_that_accept_one_at_a_time_get_equal_shares() -> None:
         acceptors = [
             Acceptor(
                 listener.dup(),
-                lambda mine=mine: Accepted(mine),  # type: ignore[misc]
+                lambda mine=mine: Accepted(mine),
                 lambda: PATIENCE,
                 Shortage(),
                 tls=None,
