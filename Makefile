@@ -107,7 +107,7 @@ lock: install ## renew the locked versions from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --upgrade --group build --constraint tests/requirements.txt -o deploy/container/build-requirements.txt
 
-operations: install ## restarts, reloads and renewed certificates under load, for a minute: no call is lost, and none refused
+operations: install ## restarts, upgrades, reloads and renewed certificates under load, for a minute: no call is lost, and none refused
 	$(BIN)/python -m tests.operations
 
 clean: ## remove what the other targets made
