@@ -6,7 +6,15 @@ from typing import Any
 
 import psycopg
 
-from proxy.callers.ledger.database import NO_TABLES, Conflict, LedgerUnavailable, Row, Transaction, wait_readable
+from proxy.callers.ledger.database import (
+    NO_TABLES,
+    Conflict,
+    LedgerUnavailable,
+    Row,
+    TablesMissing,
+    Transaction,
+    wait_readable,
+)
 
 _SETTINGS: dict[str, Any] = {
     "connect_timeout": 5,
@@ -77,7 +85,7 @@ class PostgresqlServer:
         except _CONFLICTS as error:
             raise Conflict(_reason(error)) from error
         except psycopg.errors.UndefinedTable as error:
-            raise LedgerUnavailable(f"PostgreSQL: {NO_TABLES}") from error
+            raise TablesMissing(f"PostgreSQL: {NO_TABLES}") from error
         except psycopg.Error as error:
             self.close()
             raise LedgerUnavailable(_reason(error)) from error

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from proxy.callers.ledger.database import Database, LedgerUnavailable, Transaction
+from proxy.callers.ledger.database import Database, LedgerUnavailable, TablesMissing, Transaction
 
 HOURS = tuple(f"h{hour:02}" for hour in range(24))
 """The columns with the number of calls in each hour of a day, UTC."""
@@ -100,10 +100,10 @@ def check(transaction: Transaction) -> None:
     """Check that this version of the proxy understands the tables.
 
     Raises:
-        LedgerUnavailable: it does not, or there are none.
+        LedgerUnavailable: it does not; `TablesMissing` if a start of the proxy changes that.
     """
     if _version(transaction) < VERSION:
-        raise LedgerUnavailable("the ledger is of an earlier version: start the proxy once, which upgrades it")
+        raise TablesMissing("the ledger is of an earlier version: start the proxy once, which upgrades it")
 
 
 def _version(transaction: Transaction) -> int:
