@@ -68,7 +68,9 @@ def test_the_image_says_what_it_is_and_how_it_is_run(engine: Engine) -> None:
         "description": "Keeps old CI tooling working on a withdrawn SourceCraft endpoint",
         "licenses": "MIT",
         "version": __version__,
+        "source": "source-of-the-test",
         "revision": "revision-of-the-test",
+        "created": "created-of-the-test",
         "name": "gcr.io/distroless/python3-debian13:nonroot",
     }
     settings = image["Config"]

@@ -1,4 +1,4 @@
-"""Restarts, reloads and renewed certificates under load: no call is lost, and none refused.
+"""Restarts, upgrades, reloads and renewed certificates under load: no call is lost, and none refused.
 
 python -m tests.operations --seconds 60
 """
@@ -16,6 +16,7 @@ from typing import NamedTuple
 from tests.operations.callers import Callers
 from tests.operations.relay import Relay
 from tests.operations.served import Served
+from tests.support.ledgers import stored_calls
 from tests.support.upstream import Upstream
 
 
@@ -49,10 +50,11 @@ async def operate(way: Way, folder: Path, seconds: float, count: int = 40) -> li
             callers = Callers(port, served.trust, count)
             load = asyncio.create_task(callers.run())
             end = asyncio.get_running_loop().time() + seconds
-            for operation in itertools.cycle((served.restart, served.reload, served.renew)):
+            operations = (served.restart, served.reload, served.renew, served.upgrade, served.reload, served.roll_back)
+            for operation in itertools.cycle(operations):
                 await operation()
                 done[operation.__name__] += 1
-                if asyncio.get_running_loop().time() > end and len(done) == 3:
+                if asyncio.get_running_loop().time() > end and len(done) == len(set(operations)):
                     break
             callers.stop()
             await load
@@ -77,6 +79,9 @@ def _report(
         if sorted(found) != sorted(callers.sent):
             lacks = len(set(callers.sent) - set(found))
             problems.append(f"{len(found)} {where} for {len(callers.sent)} calls; {lacks} calls have none")
+    counted = stored_calls(served.ledger)
+    if counted != len(callers.sent):
+        problems.append(f"the ledger has {counted} of {len(callers.sent)} calls")
     return problems
 
 

@@ -1,4 +1,4 @@
-"""A proxy that is restarted, replaced and reloaded by whoever runs it."""
+"""A proxy that is restarted, upgraded and reloaded by whoever runs it."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,10 @@ from typing import Any
 
 import yaml
 
+from proxy import __version__
+from tests.operations import later
 from tests.support.certificates import CA, certified
+from tests.support.paths import ROOT
 from tests.support.proxy import Proxy
 from tests.support.serving import command
 
@@ -32,6 +35,7 @@ class Served:
 
     Attributes:
         starts: how many processes were started.
+        ledger: the path of its ledger.
     """
 
     def __init__(self, url: str, folder: Path, *, keeps_socket: bool, workers: int) -> None:
@@ -42,13 +46,16 @@ class Served:
         self.port = self._kept.getsockname()[1]
         self.proxy = Proxy("127.0.0.1", self.port, folder / "callers.jsonl")
         self._keeps_socket = keeps_socket
+        self.ledger = str(folder / "callers.db")
+        self._version, self._sources = __version__, ROOT
+        self._later = later.write(folder / "later")
         self._command = command(
             url,
             folder,
             listen=f"127.0.0.1:{self.port}",
             tls=self._files,
             workers=workers,
-            ledger=str(folder / "callers.db"),
+            ledger=self.ledger,
         )
         self._config = folder / "config.yaml"
         self._current: asyncio.subprocess.Process | None = None
@@ -78,9 +85,22 @@ class Served:
     async def reload(self) -> None:
         """Change the policy, and have it read."""
         config: dict[str, Any] = yaml.safe_load(self._config.read_text())
-        config["lifecycle"] = {"deprecated": "2020-01-01"} if "lifecycle" not in config else {}
-        self._config.write_text(yaml.safe_dump({key: value for key, value in config.items() if value != {}}))
+        if config.pop("lifecycle", None) is None:
+            config["lifecycle"] = {"deprecated": "2020-01-01"}
+        self._config.write_text(yaml.safe_dump(config))
         await self._reload()
+
+    async def upgrade(self) -> None:
+        """Start a later version in place of this one, with a configuration that this one does not know."""
+        self._version, self._sources = later.VERSION, self._later
+        self._config.write_text(f"{self._config.read_text()}{later.KEY}: 2\n")
+        await self.restart()
+
+    async def roll_back(self) -> None:
+        """Start this version again, with a configuration that it knows."""
+        self._version, self._sources = __version__, ROOT
+        self._config.write_text(self._config.read_text().replace(f"{later.KEY}: 2\n", ""))
+        await self.restart()
 
     async def renew(self) -> None:
         """Renew the certificate, and have it read."""
@@ -91,12 +111,13 @@ class Served:
 
     async def _reload(self) -> None:
         reload = [sys.executable, "-m", "proxy", "reload", "--config", str(self._config)]
-        process = await asyncio.create_subprocess_exec(*reload, stdout=asyncio.subprocess.DEVNULL)
+        process = await asyncio.create_subprocess_exec(*reload, cwd=self._sources, stdout=asyncio.subprocess.DEVNULL)
         assert await process.wait() == 0
 
     async def _start(self) -> asyncio.subprocess.Process:
         self.starts += 1
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        events = self._folder / f"events-{self.starts}"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, events.open("wb") as stderr:
             address = self._folder / f"notify-{self.starts}"
             manager.bind(str(address))
             manager.setblocking(False)
@@ -109,10 +130,12 @@ class Served:
                 *command,
                 pass_fds=(number,) if self._keeps_socket else (),
                 env={**os.environ, "NOTIFY_SOCKET": str(address)},
-                stderr=asyncio.subprocess.DEVNULL,
+                cwd=self._sources,
+                stderr=stderr,
             )
             said = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(manager, 4096), _LONGEST)
             assert said == b"READY=1"
+        assert f'"version":"{self._version}"' in events.read_text()
         return process
 
     async def _stop(self, process: asyncio.subprocess.Process) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from proxy.callers.ledger import engines
-from proxy.callers.ledger.database import NO_TABLES, LedgerUnavailable
+from proxy.callers.ledger.database import LedgerUnavailable, TablesMissing
 from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.log.files import STDOUT
 from proxy.config import Config
@@ -92,5 +92,7 @@ def _cannot_use(address: str) -> str | None:
     try:
         with contextlib.closing(Ledger(engines.connect(address, is_readonly=True))) as ledger, ledger.content():
             return None
+    except TablesMissing:
+        return None
     except LedgerUnavailable as problem:
-        return None if NO_TABLES in str(problem) else str(problem)
+        return str(problem)

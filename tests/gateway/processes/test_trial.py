@@ -2,6 +2,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from proxy import config
@@ -9,6 +10,7 @@ from proxy.config import Config
 from proxy.gateway.processes import trial
 from proxy.gateway.server import unix_sockets
 from tests.support.certificates import CA, certified
+from tests.support.postgresql import Postgresql
 
 
 def settings(folder: Path, **values: Any) -> Config:
@@ -110,3 +112,19 @@ def test_a_file_where_a_folder_belongs_is_a_warning(tmp_path: Path) -> None:
 def test_a_ledger_that_cannot_be_reached_is_a_warning(tmp_path: Path) -> None:
     _, [warning] = found(settings(tmp_path, ledger="postgresql://nobody@127.0.0.1:1/none"))
     assert warning.startswith("ledger: PostgreSQL: ")
+
+
+def test_a_ledger_that_a_start_will_upgrade_is_no_warning_and_a_later_one_is(
+    tmp_path: Path, server: Postgresql
+) -> None:
+    ledger = server.new_database()
+    assert found(settings(tmp_path, ledger=ledger)) == ([], [])
+    with psycopg.connect(ledger) as connection:
+        connection.execute("CREATE TABLE versions (version INTEGER PRIMARY KEY, oldest INTEGER NOT NULL DEFAULT 1)")
+        connection.execute("INSERT INTO versions VALUES (1)")
+    assert found(settings(tmp_path, ledger=ledger)) == ([], [])
+
+    with psycopg.connect(ledger) as connection:
+        connection.execute("INSERT INTO versions VALUES (99, 99)")
+    _, [warning] = found(settings(tmp_path, ledger=ledger))
+    assert warning.startswith("ledger: the ledger has version 99, for proxies that know version 99 or later")
