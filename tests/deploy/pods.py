@@ -81,15 +81,29 @@ def unconfined(folder: Path) -> Runtime:
     return Runtime([sys.executable, "-m", "proxy"], str(folder))
 
 
-def confined(manifests: Manifests, folder: Path, memory: Path) -> Runtime:
-    """Starts them as the pod's user, without any capability, where nothing can be written but in memory.
+class User(NamedTuple):
+    """Whom a container runs as."""
+
+    user: int
+    group: int
+    others: int
+    """The group of the volumes (``fsGroup``)."""
+
+
+OF_THE_IMAGE = User(65532, 65532, 65532)
+OF_OPENSHIFT = User(1000650000, 0, 1000650000)
+"""One that OpenShift might choose for a namespace: each has a range of its own."""
+
+
+def confined(manifests: Manifests, folder: Path, memory: Path, who: User = OF_THE_IMAGE) -> Runtime:
+    """Starts them as some user, without any capability, where nothing can be written but in memory.
 
     Args:
-        manifests: say who that user is, and where the volumes are.
+        manifests: say where the volumes are.
         folder: of the pod.
         memory: the volume in memory.
+        who: the user.
     """
-    who = manifests.pod["securityContext"]
     # Each is bound to where that user may go: the folder above it may be closed.
     bound = {
         sys.base_prefix: "/srv",
@@ -104,7 +118,7 @@ def confined(manifests: Manifests, folder: Path, memory: Path) -> Runtime:
         'exec "$@"',
     ]
     namespace = [program("unshare"), "--mount", "sh", "-c", " && ".join(steps), "sh"]
-    user = [f"--reuid={who['runAsUser']}", f"--regid={who['runAsGroup']}", "--clear-groups"]
+    user = [f"--reuid={who.user}", f"--regid={who.group}", f"--groups={who.others}"]
     user += ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
     libraries = f"/mnt/{Path(sysconfig.get_path('purelib')).relative_to(ROOT)}"
     interpreter = f"/srv/{Path(sys.executable).resolve().relative_to(sys.base_prefix)}"
