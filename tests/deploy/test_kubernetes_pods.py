@@ -20,8 +20,9 @@ import psycopg
 import pytest
 
 from tests.callers.lines import beats, call
+from tests.deploy.isolation import User
 from tests.deploy.manifests import FOLDER, OVERLAYS, README, Manifests, commands, monitor, quantity
-from tests.deploy.pods import OF_OPENSHIFT, OF_THE_IMAGE, Container, Pod, User, confined, serving
+from tests.deploy.pods import OF_OPENSHIFT, OF_THE_IMAGE, Container, Pod, confined, serving
 from tests.support.disks import mounted
 from tests.support.ledgers import fill, stored_calls
 from tests.support.postgresql import Postgresql

@@ -41,10 +41,10 @@ def warnings(config: Config) -> Iterator[str]:
             yield f"{problem}, perhaps {'only to this user' if problem.endswith(_DENIED) else 'by this proxy'}"
     for key, file in _closed(config):
         yield f"{key}: this user cannot read {file}"
-    if config.callers.log != STDOUT and (problem := _cannot_write(config.callers.log)) is not None:
-        yield f"callers.log: {problem}"
-    if config.ledger is not None and (problem := _cannot_use(config.ledger)) is not None:
-        yield f"ledger: {problem}"
+    if config.callers.log != STDOUT and (reason := _cannot_write(config.callers.log)) is not None:
+        yield f"callers.log: {reason}"
+    if config.ledger is not None and (reason := _cannot_use(config.ledger)) is not None:
+        yield f"ledger: {reason}"
 
 
 def _closed(config: Config) -> Iterator[tuple[str, str]]:
