@@ -61,15 +61,16 @@ class Machine(NamedTuple):
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
-    """One call was made. The configuration names a key that is closed to the group, as a credential is."""
+    """One call was made. The key that the configuration names is closed to the group."""
     if os.geteuid() != 0:
         lack("other users' commands are run by root alone", "sudo make test")
     with tempfile.TemporaryDirectory() as name, Upstream().running() as upstream:
         folder = Path(name)
         folder.chmod(0o755)
         (etc := folder / "etc").mkdir()
-        known = "  known: [{name: nightly, agent: 'nightly/*'}]\n  fingerprint_key_file: key\n"
-        (etc / "config.yaml").write_text(adapted(FOLDER / "config.yaml", {SETTINGS.callers.log: LOG}) + known)
+        here = {SETTINGS.callers.log: LOG, "/etc/trigger-shim/fingerprint-key": "/media/etc/key"}
+        known = "  known: [{name: nightly, agent: 'nightly/*'}]\n"
+        (etc / "config.yaml").write_text(adapted(FOLDER / "config.yaml", here) + known)
         (etc / "key").write_text("made-up-key-of-the-test")
         (etc / "key").chmod(0o600)
         os.chown(etc / "key", PROXY.user, PROXY.group)
