@@ -195,7 +195,8 @@ def _from_file(kind: Any, path: str, key: str, problems: list[str]) -> Any:
     try:
         text = Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
-        problems.append(f"{key}: {path}: {error.strerror}")
+        instead = ", or give another one with --ledger" if kind is LedgerAddress else ""
+        problems.append(f"{key}: {path}: {error.strerror}; let this user read it{instead}")
         return None
     except ValueError:
         text = None

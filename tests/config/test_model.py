@@ -177,6 +177,16 @@ def test_a_key_that_this_user_may_not_read_is_a_problem_only_where_it_is_needed(
     assert read.callers.fingerprint_key is None
 
 
+def test_a_ledger_file_that_this_user_may_not_read_is_a_problem_with_the_way_round_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_to_all(tmp_path, monkeypatch)
+    Path("ledger").touch(mode=0)
+    Path("config.yaml").write_text("ledger_file: ledger")
+    with unprivileged(), pytest.raises(config.ConfigError, match="Permission denied; .* with --ledger"):
+        config.load("config.yaml", {}, needs_key=False)
+
+
 def test_a_key_that_is_missing_is_a_problem_for_everybody(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("callers: {fingerprint_key_file: key}")
     with pytest.raises(config.ConfigError, match="is not a valid file"):
