@@ -183,7 +183,7 @@ def test_a_ledger_file_that_this_user_may_not_read_is_a_problem_with_the_way_rou
     open_to_all(tmp_path, monkeypatch)
     Path("ledger").touch(mode=0)
     Path("config.yaml").write_text("ledger_file: ledger")
-    with unprivileged(), pytest.raises(config.ConfigError, match="Permission denied; .* with --ledger"):
+    with unprivileged(), pytest.raises(config.ConfigError, match=r"Permission denied; .* with --ledger"):
         config.load("config.yaml", {}, needs_key=False)
 
 
