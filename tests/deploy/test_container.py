@@ -188,7 +188,8 @@ def test_in_a_volume_the_log_is_there_for_the_reports(engine: Engine, upstream: 
         page = admin.call("/callers.json", None, method="GET")
         assert (page.status, page.json()["read"]["calls"]) == (200, 1)
         assert container.stop() == 0
-        assert container.said() == ("", "")
+        written, said = container.said()
+        assert (written, [event["event"] for event in events(said)]) == ("", ["listening"])
 
 
 def test_of_two_workers_one_that_dies_is_replaced_and_leaves_nothing(engine: Engine, upstream: Upstream) -> None:
