@@ -21,7 +21,7 @@ settings.load_profile("repeatable")
 IMAGE = {"tests/deploy/test_compose.py", "tests/deploy/test_container.py"}
 """Files whose tests run the image, which takes minutes to build."""
 
-EXIT = 60
+EXIT = 300
 """Seconds after the last test in which the run must be over."""
 
 

@@ -127,7 +127,9 @@ class LostTry:
             was_alive = process.poll() is None
             with contextlib.suppress(OSError):
                 rows = await replica.known(self._number)
-                if self._is_told or sum(row.owner == instance for row in rows) >= self._lost[instance]:
+                # A process that stood still for long is taken for dead, and its rows have no owner any more.
+                told = sum(row.owner in {instance, None} for row in rows)
+                if self._is_told or told >= self._lost[instance]:
                     self._is_told = True
                     self._note(f"knows {rows}", replica)
                     return

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tests.gateway.processes.reloading import ENDED, MOVED, READ, SUCCESS, SUCCESSFUL, one_and_several, reloading
 from tests.support.ledgers import stored_calls
-from tests.support.processes import events, running
+from tests.support.processes import next_event, running
 from tests.support.proxy import TRIGGER, Proxy
 from tests.support.serving import command
 from tests.support.upstream import Upstream, held
@@ -218,7 +218,7 @@ def test_a_signal_before_it_serves_is_not_lost(upstream: Upstream, tmp_path: Pat
         with pipe.being_read(f"{content}lifecycle: {{sunset: 2043-01-01}}\n"):
             pass
         assert process.stderr is not None
-        [reloaded] = events(process.stderr.readline())
+        reloaded = next_event(process.stderr)
         assert (reloaded["event"], reloaded["sunset"]) == ("configuration_reloaded", "2043-01-01")
 
 

@@ -41,7 +41,7 @@ def test_without_a_terminal_only_that_and_problems_are_logged(upstream: Upstream
         process.terminate()
         out, said = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, b"")
-    [listening] = events(said)
+    [listening] = map(json.loads, said.splitlines())
     assert listening["event"] == "listening"
     assert listening["version"] == __version__
     assert [json.loads(line)["at"] for line in log.read_text().splitlines()] == ["start", "stop"]
