@@ -147,13 +147,16 @@ class ConfigError(Exception):
         self.problems = problems
 
 
-def load(file: str | None, environment: Mapping[str, str], flags: sources.Values | None = None) -> Config:
+def load(
+    file: str | None, environment: Mapping[str, str], flags: sources.Values | None = None, *, needs_key: bool = True
+) -> Config:
     """Load the effective configuration.
 
     Args:
         file: path of the file, as `sources.layered` expects it.
         environment: of the process.
         flags: values by top-level key or section; these override the other two.
+        needs_key: whether a file with the fingerprint key that this user may not read is a problem.
 
     Raises:
         ConfigError: the configuration has problems; it lists all of them.
@@ -164,7 +167,7 @@ def load(file: str | None, environment: Mapping[str, str], flags: sources.Values
         raise ConfigError([str(error)]) from None
     config: Config = sections.read(Config, values, "", problems)
     if not problems:
-        config = _with_secrets(_with_ledger(config, values, problems), problems)
+        config = _with_key(_with_ledger(config, values, problems), problems, is_needed=needs_key)
         problems += contradictions(config)
     if problems:
         raise ConfigError(sources.with_lines(problems, file, overridden))
@@ -175,26 +178,43 @@ def _with_ledger(config: Config, given: sources.Values, problems: list[str]) -> 
     """The configuration with the address of the ledger: from its file, or beside the log if there is no key for it."""
     address: Any = config.ledger
     if config.ledger_file is not None:
-        address = sections.read(LedgerAddress, _content(config.ledger_file), "ledger_file", problems)
+        address = _from_file(LedgerAddress, config.ledger_file, "ledger_file", problems)
     elif "ledger" not in given and config.callers.log != STDOUT and not is_stream(config.callers.log):
         address = str(Path(config.callers.log).with_suffix(".db"))
     return dataclasses.replace(config, ledger=address)
 
 
-def _with_secrets(config: Config, problems: list[str]) -> Config:
-    """The configuration with the secrets that are in files of their own."""
+def _with_key(config: Config, problems: list[str], *, is_needed: bool) -> Config:
+    """The configuration with the fingerprint key, if that is in a file of its own."""
     file = config.callers.fingerprint_key_file
-    if file is None:
+    if file is None or (not is_needed and is_closed(file)):
         return config
-    key = sections.read(Secret, _content(file), "callers.fingerprint_key_file", problems)
+    key = _from_file(Secret, file, "callers.fingerprint_key_file", problems)
     return dataclasses.replace(config, callers=dataclasses.replace(config.callers, fingerprint_key=key))
 
 
-def _content(path: str) -> str | None:
+def is_closed(path: str) -> bool:
+    """Whether this user may not read a file."""
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
+        Path(path).open("rb").close()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _from_file(kind: Any, path: str, key: str, problems: list[str]) -> Any:
+    """The value of a key whose file this is."""
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        instead = ", or give another one with --ledger" if kind is LedgerAddress else ""
+        problems.append(f"{key}: {path}: {error.strerror}; let this user read it{instead}")
         return None
+    except ValueError:
+        text = None
+    return sections.read(kind, text, key, problems)
 
 
 def render(config: Config) -> str:

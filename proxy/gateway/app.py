@@ -35,6 +35,7 @@ from proxy.gateway.call.tries_link import Connect
 from proxy.gateway.certificates import Certificates
 from proxy.gateway.head import EXTENSION
 from proxy.gateway.metrics import Metrics
+from proxy.gateway.reached_limits import ReachedLimits
 from proxy.gateway.upstream.upstream import Upstream
 
 
@@ -76,6 +77,7 @@ class App:
         self.upstream = Upstream(config.upstream, transport)
         self._budget = Budget(max(config.limits.buffered, config.limits.body))
         self._metrics = metrics or Metrics(config)
+        self._limits = ReachedLimits(self._metrics.refused)
         self.certificates = Certificates(now, self._metrics.certificate_ends)
         self._keeper, keep = _keeper(config, self._metrics, now)
         self._records = Records(config, self._metrics, keep)
@@ -93,6 +95,7 @@ class App:
             self.upstream,
             self._records,
             self._metrics,
+            refused=self._limits.refused,
             shared=self._shared_tries,
             retry_key=derived_key(key),
         )
@@ -168,7 +171,7 @@ class App:
             yield {
                 "connected": self._connected,
                 "budget": self._budget,
-                "refused": self._metrics.refused,
+                "refused": self._limits.refused,
                 "sample": self._sample,
             }
             await self._shared_tries.stop()
@@ -194,6 +197,7 @@ class App:
         self.certificates.update("upstream", self.upstream.certificate_end)
         self.certificates.check()
         self.upstream.reachability.update()
+        self._limits.update()
 
     def _beat(self, at: Literal["start", "interval", "stop"]) -> None:
         self._records.beat(self._now(), at, self._key_id, self._digest)

@@ -11,6 +11,7 @@ from proxy import config
 from proxy.config import Config, ConfigError
 from tests.config.loading import READ, SECRET, Load, Problems, keys, lines, one, variable
 from tests.support.paths import ROOT
+from tests.support.users import open_to_all, unprivileged
 
 SHIPPED = ROOT / "config.yaml"
 
@@ -177,6 +178,36 @@ def test_the_address_of_the_ledger_may_be_in_a_file(load: Load, problems: Proble
     assert load(f"{text}\nledger: null") == read
     file.write_bytes(b"\xff")
     assert one(problems(text)).startswith("ledger_file: ")
+
+
+def test_a_key_that_this_user_may_not_read_is_a_problem_only_where_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_to_all(tmp_path, monkeypatch)
+    Path("key").write_text(SECRET)
+    Path("key").chmod(0)
+    Path("config.yaml").write_text("callers: {fingerprint_key_file: key}")
+    with unprivileged():
+        read = config.load("config.yaml", {}, needs_key=False)
+        with pytest.raises(config.ConfigError, match="Permission denied"):
+            config.load("config.yaml", {})
+    assert read.callers.fingerprint_key is None
+
+
+def test_a_ledger_file_that_this_user_may_not_read_is_a_problem_with_the_way_round_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_to_all(tmp_path, monkeypatch)
+    Path("ledger").touch(mode=0)
+    Path("config.yaml").write_text("ledger_file: ledger")
+    with unprivileged(), pytest.raises(config.ConfigError, match=r"Permission denied; .* with --ledger"):
+        config.load("config.yaml", {}, needs_key=False)
+
+
+def test_a_key_that_is_missing_is_a_problem_for_everybody(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("callers: {fingerprint_key_file: key}")
+    with pytest.raises(config.ConfigError, match="is not a valid file"):
+        config.load(str(tmp_path / "config.yaml"), {}, needs_key=False)
 
 
 @pytest.mark.parametrize(

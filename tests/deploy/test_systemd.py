@@ -77,16 +77,31 @@ def test_the_log_lies_where_the_service_may_write_and_its_group_may_read() -> No
     assert int(SERVICE["UMask"], 8) & 0o040 == 0
 
 
-def test_the_configuration_differs_from_the_defaults_by_the_log_alone() -> None:
+def test_the_configuration_differs_from_the_defaults_by_the_log_and_the_key_alone() -> None:
     given = yaml.safe_load((FOLDER / "config.yaml").read_text())
-    assert given == {"listen": str(config.load(None, {}).listen), "callers": {"log": SETTINGS.callers.log}}
+    callers = {"log": SETTINGS.callers.log, "fingerprint_key_file": "/etc/trigger-shim/fingerprint-key"}
+    assert given == {"listen": str(config.load(None, {}).listen), "callers": callers}
 
 
-def test_the_secret_is_one_that_the_configuration_knows() -> None:
-    [name] = re.findall(r"^#(TRIGGER_SHIM__\w+)=$", (FOLDER / "environment").read_text(), re.MULTILINE)
-    key = config.load(None, {name: "made-up-key-of-the-test"}).callers.fingerprint_key
-    assert key is not None
-    assert SERVICE["EnvironmentFile"] == "-/etc/trigger-shim/environment"
+def test_each_secret_is_a_credential_that_the_configuration_reads(tmp_path: Path) -> None:
+    text = UNIT.read_text(encoding="utf-8")
+    credentials = dict(re.findall(r"^#?LoadCredential=([\w-]+):/etc/trigger-shim/([\w-]+)$", text, re.MULTILINE))
+    variables = dict(re.findall(r"^#?Environment=(\w+)=%d/([\w-]+)$", text, re.MULTILINE))
+    assert set(credentials) == set(credentials.values()) == set(variables.values()) == {"fingerprint-key", "ledger"}
+    (tmp_path / "fingerprint-key").write_text("made-up-key-of-the-test")
+    (tmp_path / "ledger").write_text("postgresql://shim@db.example/ledger")
+    read = config.load(None, {variable: str(tmp_path / name) for variable, name in variables.items()})
+    assert read.callers.fingerprint_key == "made-up-key-of-the-test"
+    assert read.ledger == "postgresql://shim@db.example/ledger"
+
+
+def test_systemd_finds_nothing_wrong_with_a_unit_whose_ledger_is_a_credential(tmp_path: Path) -> None:
+    unit = Path(_here(tmp_path))
+    unit.write_text(re.sub(r"^#(?=LoadCredential|Environment)", "", unit.read_text(), flags=re.MULTILINE))
+    ran = subprocess.run(
+        [program("systemd-analyze"), "verify", "--man=no", str(unit)], capture_output=True, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
 
 
 def test_the_user_and_the_group_of_the_unit_are_made(tmp_path: Path) -> None:

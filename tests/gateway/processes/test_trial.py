@@ -11,6 +11,7 @@ from proxy.gateway.processes import trial
 from proxy.gateway.server import unix_sockets
 from tests.support.certificates import CA, certified
 from tests.support.postgresql import Postgresql
+from tests.support.users import open_to_all, unprivileged
 
 
 def settings(folder: Path, **values: Any) -> Config:
@@ -128,3 +129,36 @@ def test_a_ledger_that_a_start_will_upgrade_is_no_warning_and_a_later_one_is(
         connection.execute("INSERT INTO versions VALUES (99, 99)")
     _, [warning] = found(settings(tmp_path, ledger=ledger))
     assert warning.startswith("ledger: the ledger has version 99, for proxies that know version 99 or later")
+
+
+def test_secrets_that_only_the_proxys_user_can_read_are_warnings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_to_all(tmp_path, monkeypatch)
+    tls, _ = certified(Path())
+    Path("key").write_text("made-up-key-of-the-test")
+    Path("calls").touch()
+    Path("calls").chmod(0o666)
+    checked = settings(Path(), tls=tls, callers={"log": "calls", "fingerprint_key_file": "key"}, ledger=None)
+    for file in ("key", tls["key"]):
+        Path(file).chmod(0)
+    with unprivileged():
+        problems, warnings = found(checked)
+    assert problems == []
+    assert warnings == [
+        "callers.fingerprint_key_file: this user cannot read key",
+        f"tls.key: this user cannot read {tls['key']}",
+    ]
+
+
+def test_a_port_that_this_user_may_not_have_is_only_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd may have bound it for the proxy."""
+    open_to_all(tmp_path, monkeypatch)
+    if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 81:
+        pytest.skip("here everybody may have every port")
+    Path("callers.jsonl").touch()
+    Path("callers.jsonl").chmod(0o666)
+    with unprivileged():
+        problems, warnings = found(settings(Path(), listen="127.0.0.1:81", ledger=None))
+    assert problems == []
+    assert warnings == ["listen: 127.0.0.1:81: Permission denied, perhaps only to this user"]
