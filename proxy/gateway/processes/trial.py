@@ -23,7 +23,7 @@ _DOUBTS = {
     os.strerror(errno.EACCES): ", perhaps only to this user",
     os.strerror(errno.ENOENT): "",
 }
-"""Why a start may not have a problem with an address, by how it ends. A Unix socket's folder may come with the service."""
+"""Why a start may not have a problem with an address, by how it ends. The folder of a Unix socket may come later."""
 
 
 def problems(config: Config) -> Iterator[str]:
