@@ -11,15 +11,14 @@ from proxy.commands import log_options
 from proxy.commands.options import add_config, add_overrides, require_config
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import render, sources
-from proxy.gateway.processes import trial
 from proxy.output import messages
 from proxy.output.formatting import printable
 
 SUMMARY = "validate the configuration, and show what it will do and to whom"
 EPILOG = """\
 Prints the effective configuration, with secrets masked, and the next changes as
-comments. Tries the certificate and the addresses, and whether this user can write
-the log and reach the ledger.
+comments. Tries the certificate and the addresses, and whether this user can
+write the log and reach the ledger.
 
 exit status:
   0  the configuration can be used
@@ -37,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> ExitStatus:
+    # Imported here so that `trigger-shim --help` does not import a server.
+    from proxy.gateway.processes import trial  # noqa: PLC0415
+
     config = require_config(options)
     if problems := list(trial.problems(config)):
         raise CommandError(ExitStatus.USAGE, *problems)

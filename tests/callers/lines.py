@@ -70,6 +70,7 @@ def request_ids(path: Path) -> list[str]:
 def rescued(printed: str) -> list[str]:
     """The calls whose records went to standard error, each on a line of its own."""
     others = (
+        "trigger-shim: listening ",
         "trigger-shim: warning: caller log stalled",  # on a busy machine
         "trigger-shim: caller log recovered",
         "trigger-shim: caller log written again",
