@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 from prometheus_client import ProcessCollector
 
-from proxy.gateway.metrics import FOLDER
 from proxy.config import Config, ConfigError
+from proxy.gateway.metrics import FOLDER
 from proxy.gateway.processes.supervisor import LONGEST_PAUSE, STEADY, Supervisor, next_pause
 from proxy.gateway.processes.worker_process import WorkerProcess
 from proxy.gateway.server.listeners import Listeners
