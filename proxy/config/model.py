@@ -170,7 +170,7 @@ def load(
         config = _with_key(_with_ledger(config, values, problems), problems, is_needed=needs_key)
         problems += contradictions(config)
     if problems:
-        raise ConfigError(sources.with_lines(problems, file, overridden))
+        raise ConfigError(sources.with_places(problems, file, overridden))
     return config
 
 

@@ -36,7 +36,7 @@ class Schema(NamedTuple):
 
 def layered(
     file: str | None, environment: Mapping[str, str], flags: Values, schema: Schema
-) -> tuple[Values, Values, list[str]]:
+) -> tuple[Values, dict[str, str | None], list[str]]:
     """Merge all sources.
 
     Args:
@@ -47,46 +47,48 @@ def layered(
         schema: of the keys.
 
     Returns:
-        The values, those that are not from the file, and one sentence for each that cannot be merged.
+        The values; for each key that is not from the file the variable, or None if it is from a flag; and one sentence
+        for each value that cannot be merged.
 
     Raises:
         Unreadable: the file cannot be read or is not YAML.
     """
     values = _read_file(file)
     _resolve(values, _folder(file or DEFAULT_FILE), schema)
-    upper: Values = {}
-    problems = _merge_environment(upper, environment, schema) + _merge(upper, flags)
-    problems += _merge(values, upper)
-    return values, upper, problems
+    variables: Values = {}
+    problems = _merge_environment(variables, environment, schema)
+    overridden = {key: variable(key) for key in _paths(variables)} | dict.fromkeys(_paths(flags))
+    problems += _merge(variables, flags)
+    problems += _merge(values, variables)
+    return values, overridden, problems
 
 
-def with_lines(problems: Iterable[str], file: str | None, overridden: Values) -> list[str]:
-    """Add the line to each problem of a key in the file.
+def with_places(problems: Iterable[str], file: str | None, overridden: Mapping[str, str | None]) -> list[str]:
+    """Add the line of the file, or the variable, to each problem of a key.
 
     Args:
         problems: sentences that begin with the key and a colon.
         file: as in `layered`.
-        overridden: values that are not from the file.
+        overridden: the variables of keys that are not from the file, as `layered` returns them.
     """
     path = Path(file or DEFAULT_FILE)
     try:
         root = yaml.compose(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, ValueError, yaml.YAMLError):
-        return list(problems)
-    lines = dict(_lines(root)) if root is not None else {}
-    elsewhere = set(_paths(overridden))
+        root = None
+    places: dict[str, str | None] = {key: f"{path} line {line}" for key, line in _lines(root)} if root else {}
+    places |= overridden
 
-    def with_line(problem: str) -> str:
+    def with_place(problem: str) -> str:
         key = problem.partition(": ")[0]
-        while key not in lines:
+        while key not in places:
             shorter = re.match(r"(.*)(?:\.[^.\[]*|\[\d+\])$", key)
             if shorter is None:
                 return problem
             key = shorter[1]
-        is_elsewhere = any(key == other or key.startswith((f"{other}.", f"{other}[")) for other in elsewhere)
-        return problem if is_elsewhere else f"{problem} ({path} line {lines[key]})"
+        return problem if (place := places[key]) is None else f"{problem} ({place})"
 
-    return [with_line(problem) for problem in problems]
+    return [with_place(problem) for problem in problems]
 
 
 def _lines(node: yaml.Node, above: str = "") -> Iterator[tuple[str, int]]:

@@ -93,10 +93,11 @@ def test_a_problem_of_a_key_has_its_line(problems: Problems, tmp_path: Path, tex
     assert one(problems(text)).endswith(f" ({tmp_path / 'config.yaml'} line {line})")
 
 
-def test_a_problem_of_a_value_from_elsewhere_has_no_line(problems: Problems) -> None:
+def test_a_problem_of_a_value_from_elsewhere_has_the_variable_or_nothing(problems: Problems) -> None:
     file = "listen: 127.0.0.1:1\nupstream: {timeout: 5}"
-    assert " line " not in one(problems(file, {"TRIGGER_SHIM__UPSTREAM__TIMEOUT": "0"}))
-    assert " line " not in one(problems(file, {}, {"listen": "x"}))
+    assert one(problems(file, {"TRIGGER_SHIM__UPSTREAM__TIMEOUT": "0"})).endswith(" (TRIGGER_SHIM__UPSTREAM__TIMEOUT)")
+    assert one(problems(file, {"TRIGGER_SHIM__LISTN": "x"})).endswith(" (TRIGGER_SHIM__LISTN)")
+    assert one(problems(file, {"TRIGGER_SHIM__LISTEN": "x"}, {"listen": "x"})).endswith("unix:/PATH")
     assert one(problems(f"{file}\nadmin: x", {"TRIGGER_SHIM__LISTEN": "[::]:1"})).endswith(" line 3)")
 
 

@@ -191,7 +191,7 @@ def test_a_wrong_value_is_refused_with_its_key_and_the_fix(problems: Problems, k
     assert found.startswith(f"{key}: ")
     assert fix in found.partition("; ")[2]
     if not re.match(r'[\d.]+$|true|false|null|[\[{]|.*\\|""$', text):  # in a variable, all of this is text
-        assert one(problems("", {variable(key): text})) == found.rpartition(" (")[0]
+        assert one(problems("", {variable(key): text})) == f"{found.rpartition(' (')[0]} ({variable(key)})"
 
 
 @pytest.mark.parametrize(
