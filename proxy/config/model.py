@@ -34,6 +34,7 @@ from proxy.config.values import (
     Seconds,
     Secret,
     Size,
+    Text,
     UnixPath,
     Url,
 )
@@ -86,6 +87,14 @@ class Callers:
 
 
 @dataclass(frozen=True)
+class Letters:
+    """How letters to owners are worded, and who writes them."""
+
+    template: File | None = None
+    sender: Text | None = None
+
+
+@dataclass(frozen=True)
 class Log:
     """How events are written to standard error."""
 
@@ -115,6 +124,7 @@ class Config:
     ledger: LedgerAddress | None = "logs/callers.db"
     ledger_file: File | None = None
     ledger_privacy: Period | None = None
+    letters: Letters = Letters()
     log: Log = Log()
     tls: Tls | None = None
 

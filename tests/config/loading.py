@@ -110,6 +110,8 @@ READ = [
     ("ledger", "postgresql://shim@db:5433/ledger?sslmode=require", "postgresql://shim@db:5433/ledger?sslmode=require"),
     ("ledger_privacy", "null", None),
     ("ledger_privacy", "62d", timedelta(days=62)),
+    ("letters.template", "null", None),
+    ("letters.sender", "Anna <anna@example.org>", "Anna <anna@example.org>"),
     ("tls", "null", None),
 ]
 

@@ -80,7 +80,10 @@ def test_a_lead_can_read_every_report_and_change_nothing(
         assert "permission denied" in refused.said
 
 
-def test_a_lead_can_add_letters_and_change_none(roles: Roles) -> None:
+def test_a_lead_can_add_letters_and_change_none(
+    run: Run, roles: Roles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     ledger = Ledger(engines.connect(roles.lead))
     ledger.check_letters()
     ledger.add_letters(["team-a"], NOW)
@@ -93,6 +96,12 @@ def test_a_lead_can_add_letters_and_change_none(roles: Roles) -> None:
     execute(roles.proxies, "REVOKE INSERT ON letters FROM trigger_shim_lead")
     with pytest.raises(NotAllowed):
         Ledger(engines.connect(roles.lead)).check_letters()
+    refused = run("letters", "--due", "30d", "--ledger", roles.lead)
+    assert (refused.status, refused.said) == (
+        1,
+        "trigger-shim: error: --due needs to know who had letters: PostgreSQL: permission denied for table letters;"
+        " an administrator can GRANT INSERT ON letters to this role\n",
+    )
 
 
 def test_a_lead_can_read_the_tables_of_later_versions_and_never_the_key(roles: Roles) -> None:
