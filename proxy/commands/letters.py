@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from proxy.callers.ledger import engines
@@ -23,7 +24,7 @@ from proxy.commands import log_options
 from proxy.commands.options import add_config, add_format, require_config
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config
-from proxy.output import messages
+from proxy.output import messages, terminal
 from proxy.output.formatting import day, join_names, pluralize, printable, shortened
 
 SUMMARY = "write a letter to each owner: what to change, and by when"
@@ -37,14 +38,15 @@ examples:
 UNOWNED = "_without-owner.md"
 """The file with the callers that have no owner. No letter has such a name."""
 
-_SUFFIXES = {"eml": ".eml", "markdown": ".md"}
 _MOST_SHOWN = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument(
-        "--to", metavar="FOLDER", help="write a file for each owner into this folder (default: standard output)"
+        "--to",
+        metavar="FOLDER",
+        help="write a file for each owner into this folder, a new one each time (default: standard output)",
     )
     parser.add_argument("--owner", metavar="NAME", help="write only to this owner")
     parser.add_argument(
@@ -73,14 +75,14 @@ def _write(analysis: Analysis, config: Config, history: "_History", options: arg
         raise CommandError(ExitStatus.FAILED, f"--due needs to know who had letters: {history.problem}")
     owners = by_owner(analysis.report.callers)
     unowned = owners.pop(None, [])
-    post = _Post(options, history, analysis.report.now)
-    for letter, draft in _drafts(post.chosen(owners), analysis, config):
-        post.send(letter, draft)
+    writer = _LetterWriter(options, history, analysis.report.now)
+    for letter, draft in _drafts(writer.chosen(owners), analysis, config):
+        writer.send(letter, draft)
     if unowned and options.owner is None:
         profiles = [make_profile(row, analysis.detail_of(row.name), config.successor_url) for row in unowned]
-        post.list_unowned(len(unowned), unowned_to_markdown(profiles, analysis.report.now))
-    post.report()
-    return ExitStatus.FAILED if post.has_failed else ExitStatus.OK
+        writer.list_unowned(len(unowned), unowned_to_markdown(profiles, analysis.report.now))
+    writer.report()
+    return ExitStatus.FAILED if writer.has_failed else ExitStatus.OK
 
 
 def _drafts(owners: Mapping[str, list[Row]], analysis: Analysis, config: Config) -> list[tuple[Letter, Draft]]:
@@ -136,7 +138,46 @@ class _History:
             self._ledger.close()
 
 
-class _Post:
+class _Folder:
+    """A folder with a file for each letter."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CommandError(ExitStatus.FAILED, f"--to: {path}: {error.strerror}") from None
+
+    def put(self, name: str, text: str) -> None:
+        """Write a file, or leave no part of it: nobody is to send half a letter."""
+        part = self.path / f".{name}.part"
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(self.path / name)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+
+
+class _StandardOutput:
+    """Letters one after the other."""
+
+    def __init__(self, separator: str) -> None:
+        self._separator, self._before = separator, ""
+
+    def put(self, _name: str, text: str) -> None:
+        """Print a letter; if that fails, the command ends."""
+        try:
+            print(self._before + text, end="", flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            terminal.stop_printing()
+            raise CommandError(ExitStatus.FAILED, f"standard output: {error.strerror}") from None
+        self._before = self._separator
+
+
+class _LetterWriter:
     """Writes letters, and tells what became of each.
 
     Args:
@@ -151,9 +192,13 @@ class _Post:
     def __init__(self, options: argparse.Namespace, history: _History, now: datetime) -> None:
         self.has_failed = False
         self._options, self._history, self._now = options, history, now
-        self._folder = _made(options.to) if options.to is not None else None
+        self._is_markdown = options.format == "markdown"
+        self._suffix = ".md" if self._is_markdown else ".eml"
+        self._folder = _Folder(options.to) if options.to is not None else None
+        self._target = self._folder or _StandardOutput("\n" if self._is_markdown else "")
         self._written: list[str] = []  # names of files
-        self._left_out: dict[str, str] = {}  # owners that got none, and why
+        self._left_out: dict[str, str] = {}  # owners that get no letter, and why
+        self._without_to: dict[str, str] = {}  # owners without a mail address, and what they have
         self._forgotten: list[str] = []  # owners whose letter is not remembered
         self._list = ""
 
@@ -174,11 +219,9 @@ class _Post:
 
     def send(self, letter: Letter, draft: Draft) -> None:
         """Write a letter, and remember it."""
-        suffix = _SUFFIXES[self._options.format]
-        text = draft.markdown if self._options.format == "markdown" else self._message(letter, draft)
-        name = file_name(letter.owner) + suffix
+        name = file_name(letter.owner) + self._suffix
         try:
-            self._write(name, text)
+            self._target.put(name, draft.markdown if self._is_markdown else self._message(letter, draft))
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -192,64 +235,48 @@ class _Post:
     def _message(self, letter: Letter, draft: Draft) -> str:
         to = [address for contact in letter.contacts for address in mail.mail_addresses(contact)]
         if not to:
-            contacts = (
-                f"{join_names(letter.contacts)} is not a mail address" if letter.contacts else "it has no contact"
-            )
-            messages.warning(f"the letter to {shortened(letter.owner)} has no To: {contacts}")
+            self._without_to[letter.owner] = join_names(letter.contacts) or "no contact"
         message = mail.to_message(draft, to, mail.mail_addresses(letter.sender), letter.date)
         return mail.to_text(message, in_mbox=self._folder is None and self._options.owner is None)
 
-    def _write(self, name: str, text: str) -> None:
-        if self._folder is None:
-            separator = "\n" if self._written and self._options.format == "markdown" else ""
-            print(separator + text, end="", flush=True)
-            return
-        part = self._folder / f".{name}.part"
-        try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(self._folder / name)  # so that nobody sends half a letter
-        except OSError:
-            part.unlink(missing_ok=True)
-            raise
-
     def list_unowned(self, count: int, text: str) -> None:
         """Write the list of callers without an owner, unless it would be in a mail box."""
-        callers = "1 caller has" if count == 1 else f"{count} callers have"
-        if self._folder is None and self._options.format == "eml":
-            self._list = f"; {callers} no owner, see --format markdown or --to"
+        self._list = f"; {'1 caller has' if count == 1 else f'{count} callers have'} no owner"
+        if self._folder is None and not self._is_markdown:
+            self._list += ", see --format markdown or --to"
             return
         try:
-            self._write(UNOWNED, text)
-            self._list = f"; {callers} no owner" + (
-                f", see {self._folder / UNOWNED}" if self._folder is not None else ""
-            )
+            self._target.put(UNOWNED, text)
+        except BrokenPipeError:
+            raise
         except OSError as error:
             self.has_failed = True
-            self._list = f"; the list of callers without an owner is not written: {error.strerror}"
+            self._list += f", but the list cannot be written: {error.strerror}"
+            return
+        self._list += f", see {self._folder.path / UNOWNED}" if self._folder is not None else ""
 
     def report(self) -> None:
         """Say what was written, and to whom not."""
+        if self._without_to:
+            messages.warning(f"no To in letters to {_explained(self._without_to)}: write a mail address as contact")
         if self._forgotten:
             messages.warning(f"letters to {join_names(self._forgotten)} are not remembered: {self._history.problem}")
-        if self._folder is not None and (others := self._others(self._folder)):
-            messages.warning(f"{self._folder} also has {pluralize(others, 'letter')} from before: send none twice")
-        where = f" to {self._folder}" if self._folder is not None else ""
-        left_out = [f"{shortened(printable(name))} ({why})" for name, why in self._left_out.items()]
-        more = f", and {len(left_out) - _MOST_SHOWN} more" if len(left_out) > _MOST_SHOWN else ""
-        none = f"; none for {', '.join(left_out[:_MOST_SHOWN])}{more}" if left_out else ""
+        where = ""
+        if self._folder is not None:
+            where = f" to {self._folder.path}"
+            files = {path.name for path in self._folder.path.glob(f"*{self._suffix}")} - {*self._written, UNOWNED}
+            if files:
+                letters = pluralize(len(files), "letter")
+                messages.warning(f"{self._folder.path} also has {letters} from before: send none twice")
+        none = f"; none for {_explained(self._left_out)}" if self._left_out else ""
         messages.info(f"wrote {pluralize(len(self._written), 'letter')}{where}{none}{self._list}")
 
-    def _others(self, folder: Path) -> int:
-        suffix = _SUFFIXES[self._options.format]
-        return len({path.name for path in folder.glob(f"*{suffix}")} - {*self._written, UNOWNED})
 
-
-def _made(folder: str) -> Path:
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CommandError(ExitStatus.FAILED, f"--to: {folder}: {error.strerror}") from None
-    return Path(folder)
+def _explained(owners: Mapping[str, str]) -> str:
+    """The first owners, each with what is said of it."""
+    texts = [f"{shortened(printable(owner))} ({why})" for owner, why in islice(owners.items(), _MOST_SHOWN)]
+    more = [f"and {len(owners) - _MOST_SHOWN} more"] if len(owners) > _MOST_SHOWN else []
+    return ", ".join(texts + more)
 
 
 def file_name(owner: str) -> str:

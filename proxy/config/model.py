@@ -24,6 +24,7 @@ from proxy.config.values import (
     Flag,
     Globs,
     Hosts,
+    LeadFile,
     LedgerAddress,
     ListenAddress,
     LogFormat,
@@ -90,7 +91,7 @@ class Callers:
 class Letters:
     """How letters to owners are worded, and who writes them."""
 
-    template: File | None = None
+    template: LeadFile | None = None
     sender: Text | None = None
 
 
@@ -135,7 +136,7 @@ class Config:
 
 
 def _is_path(keys: Sequence[str]) -> bool:
-    return sections.kind_at(Config, keys) in {LogPath, File, LedgerAddress}
+    return sections.kind_at(Config, keys) in {LogPath, File, LeadFile, LedgerAddress}
 
 
 _SCHEMA = sources.Schema(

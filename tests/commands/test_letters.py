@@ -1,5 +1,6 @@
 import email
 import mailbox
+import subprocess
 import tempfile
 from email.message import EmailMessage
 from email.policy import default
@@ -11,7 +12,7 @@ import yaml
 
 from proxy.commands.letters import UNOWNED, file_name
 from tests.callers.lines import DAY, NOW, beats, log
-from tests.commands.running import Run
+from tests.commands.running import COMMAND, Run
 from tests.commands.samples import SUNSET, known, nightly
 from tests.support.ledgers import fill
 from tests.support.users import open_to_all, unprivileged
@@ -33,7 +34,7 @@ RECORDS = [
     ),
     *nightly(169, 120, "moved", user_agent="moved/1"),
 ]
-SAID_OF_B = "trigger-shim: warning: the letter to team-b has no To: #b is not a mail address\n"
+SAID_OF_B = "trigger-shim: warning: no To in letters to team-b (#b): write a mail address as contact\n"
 NOT_TO_C = "none for team-c (none of its callers calls any more)"
 
 
@@ -177,10 +178,28 @@ def test_a_letter_that_cannot_be_written_is_not_remembered(run: Run, tmp_path: P
     )
 
 
+def test_a_full_disk_behind_standard_output_is_said(calls: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run([COMMAND, "letters", calls], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (ran.returncode, ran.stderr) == (1, "trigger-shim: error: standard output: No space left on device\n")
+
+
 def test_a_folder_that_cannot_be_made_is_said(run: Run, calls: str) -> None:
     assert run("letters", "--to", f"{calls}/out", calls).said.startswith(
         "trigger-shim: error: --to: callers.jsonl/out: "
     )
+
+
+def test_a_letter_names_the_address_that_refused_callers_get(run: Run, calls: str) -> None:
+    values = yaml.safe_load(Path("config.yaml").read_text())
+    values["lifecycle"]["successor_url"] = "https://told.example/v1"
+    Path("config.yaml").write_text(yaml.safe_dump(values))
+    out = run("letters", "--format", "markdown", "--owner", "team-b", calls).out
+
+    assert "The new calls go to <https://told.example/v1>, " in out
+    assert "\ncurl -X POST https://told.example/v1/repos/acme/shop/cicd/runs \\\n" in out
+    assert "sourcecraft.tech" not in out
 
 
 def test_letters_from_before_are_not_to_be_sent_again(run: Run, calls: str) -> None:
@@ -199,6 +218,12 @@ def test_a_template_of_the_company_is_used(run: Run, calls: str, tmp_path: Path)
         "# team-b, move\n\n`POST /"
     )
 
+    configure(None, template="gone.jinja")
+    assert run("letters", calls).said == (
+        "trigger-shim: error: letters.template: gone.jinja: No such file or directory\n"
+    )
+
+    configure(None, template="own.jinja")
     (tmp_path / "own.jinja").write_text("# {{ ownr }}")
     ran = run("letters", "--to", "out", calls)
     assert (ran.status, ran.said) == (

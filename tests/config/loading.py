@@ -111,6 +111,7 @@ READ = [
     ("ledger_privacy", "null", None),
     ("ledger_privacy", "62d", timedelta(days=62)),
     ("letters.template", "null", None),
+    ("letters.template", "/only/where/letters/are/written.jinja", "/only/where/letters/are/written.jinja"),
     ("letters.sender", "Anna <anna@example.org>", "Anna <anna@example.org>"),
     ("tls", "null", None),
 ]

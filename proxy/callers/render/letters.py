@@ -124,7 +124,7 @@ def _caller(profile: CallerProfile, analysis: Analysis, policy: Policy) -> Lette
         last_call=row.last_seen,
         end=row.effect.refused_from,
         is_refused=is_refused,
-        has_extension=not is_refused and row.effect.refused_from not in {None, policy.sunset, subject.migrated},
+        has_extension=subject.extension is not None and row.effect.refused_from == subject.extension,
         brownouts=[] if is_refused else lifecycle.planned_brownouts(policy, subject, now, BROWNOUTS),
         warnings=[Markdown(warning) for warning in profile.warnings(code)],
         changes=Markdown(changes_to_markdown(profile)),

@@ -26,7 +26,7 @@ _PAGE = """\
 <meta charset="utf-8">
 <style>
 body {{ font-family: sans-serif; line-height: 1.4; max-width: 50em }}
-pre {{ background: #f3f3f3; padding: 0.7em; overflow-x: auto }}
+pre {{ background: #f3f3f3; padding: 0.7em; white-space: pre-wrap }}
 </style>
 </head>
 <body>
