@@ -2,7 +2,7 @@
 
 import msgspec
 from starlette import responses
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from proxy import errors
 from proxy.errors import Outcome
@@ -29,13 +29,12 @@ class Response(responses.Response):
         self.background = None
         self._reason = reason
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - an ASGI application
         """Send it. Only the proxy's own server knows the key ``reason``; others ignore it, as ASGI asks them to."""
-        if self._reason is None:
-            await super().__call__(scope, receive, send)
-            return
-        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-        await send({**start, "reason": self._reason.encode("ascii")})
+        start: Message = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        if self._reason is not None:
+            start["reason"] = self._reason.encode("ascii")
+        await send(start)
         await send({"type": "http.response.body", "body": self.body})
 
 
