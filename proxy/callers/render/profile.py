@@ -83,7 +83,7 @@ class CallerProfile(NamedTuple):
         """Calls by value, for each kind of values that the caller has."""
         counts = self.row.counts | self.detail.counts
         counts["names"] = self.detail.names if self.row.is_stranger else Counter()
-        return [(kind, counts[kind]) for kind in _COUNTED if counts[kind]]
+        return [(kind, counts[kind]) for kind in COUNTED if counts[kind]]
 
     def warnings(self, quote: Callable[[str], str] = printable) -> list[str]:
         """Problems that the new call alone does not solve, a sentence or two each.
@@ -125,7 +125,9 @@ class CallerProfile(NamedTuple):
         ]
 
 
-_COUNTED = "names endpoints repositories workflows agents addresses tokens outcomes errors".split()
+COUNTED = "names endpoints repositories workflows agents addresses tokens outcomes errors".split()
+"""The kinds of values that calls are counted by, in the order in which they are shown."""
+
 _TRIGGERS = {endpoint.name for endpoint in ENDPOINTS if endpoint.is_trigger}
 _TRIGGER = (
     "For a trigger, the path, the body and the response change. Replace BRANCH and VALUE with what the tool sends now;"

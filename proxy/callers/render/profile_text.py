@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from proxy.callers.record import LastCall
-from proxy.callers.render.profile import CallerProfile, RequiredChange
+from proxy.callers.render.profile import COUNTED, CallerProfile, RequiredChange
 from proxy.output.formatting import BLOCKS, code, format_counts, minute, percent, pluralize, printable, sparkline
 
 _TREND_WIDTH = 60
@@ -47,15 +47,28 @@ def profile_to_markdown(profile: CallerProfile, now: datetime) -> str:
         "",
         *profile.advice,
         "",
-        *(line for change in profile.changes for line in _fenced(change)),
-        *_rest(profile),
+        changes_to_markdown(profile),
+        "",
         "## Last calls, in UTC",
         "",
-        "```",
-        *(_call(call).replace("```", "` ` `") for call in profile.detail.last_calls),
-        "```",
+        *_last_calls(profile),
     ]
     return "\n".join(lines) + "\n"
+
+
+def changes_to_markdown(profile: CallerProfile) -> str:
+    """The new calls as Markdown, each with the call that it replaces."""
+    changes = [line for change in profile.changes for line in _fenced(change)]
+    return "\n".join([*changes, *_rest(profile)]).rstrip("\n")
+
+
+_EVIDENCE = {"user", "successor of", "calls", *COUNTED} - {"outcomes"}
+
+
+def evidence_to_markdown(profile: CallerProfile) -> str:
+    """What its calls said of the caller, and the last of them, as Markdown."""
+    facts = [f"- {title}: {code(text)}" for title, text in _facts(profile, BLOCKS) if title in _EVIDENCE]
+    return "\n".join([*facts, "", "Last calls, in UTC:", "", *_last_calls(profile)])
 
 
 def _facts(profile: CallerProfile, blocks: str) -> Iterator[tuple[str, str]]:
@@ -95,6 +108,10 @@ def _fenced(change: RequiredChange) -> Iterator[str]:
 def _request(change: RequiredChange) -> list[str]:
     notes = [f"# {printable(note)}" for note in change.notes]
     return [*notes, *map(printable, (change.request or "").splitlines())]
+
+
+def _last_calls(profile: CallerProfile) -> list[str]:
+    return ["```", *(_call(call).replace("```", "` ` `") for call in profile.detail.last_calls), "```"]
 
 
 def _rest(profile: CallerProfile) -> Iterable[str]:
