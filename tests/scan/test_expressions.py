@@ -25,6 +25,11 @@ PIECES = [
     "a + ", "'+a+'", "'+a(b)+'/cicd/", "'cicd',", "a, 'cicd', ", "'a','a','a','cicd',", "ci_workflows/a b c ", "<a ",
     "cicd/{'a':'b', ", "cicd/" + "x" * 500 + "(", "'" + " " * 79 + "+" + " " * 79 + "a(" + "x" * 79,
     "curl -X DELETE https://api.sourcecraft.tech/a/b ", "cicd/ a.b.c(d)[e]a.b.c(d)[e]a.b.c(d)[e] ",
+    "W=/ci_workflows\n", "W=$W/ci_workflows $W/a/trigger\n", "W = ", "a.W: b = ", "$W/cicd/runs ", "W='https://",
+    "trigger_status ", ".trigger_status", "flux_id ", "'ci_workflows' ", "ci_workflows", "/ci_workflows/$",
+    "[\"flux_id", "run_workflow ", "workflowName runWorkflow ", "Deprecated", "listRunsDeprecated ",
+    "(=https://api.sourcecraft.tech ",
+    "fetch(\"/a/b/cicd/runs\"", "((((/a/b/cicd/runs ", "# trigger-shim: ignore\n", "runWorkflow trigger-shim: ignore ",
 ]  # fmt: skip
 
 
