@@ -4,12 +4,16 @@ import argparse
 import sys
 from typing import TextIO
 
-from proxy import config
-from proxy.commands.options import add_format
+from proxy.callers.log.files import NoLog
+from proxy.commands.log_options import add_ledger, read_calls
+from proxy.commands.options import add_config, add_format, load_config
+from proxy.commands.sources import targets
 from proxy.commands.status import CommandError, ExitStatus
+from proxy.config import Config, ConfigError
 from proxy.output import messages, terminal
 from proxy.scan import baseline, render
 from proxy.scan.baseline import BaselineError
+from proxy.scan.likely_callers import LikelyCallers
 from proxy.scan.sarif import sarif
 from proxy.scan.scan import Scan
 
@@ -29,6 +33,7 @@ examples:
   trigger-shim scan . --exclude vendor --exclude 'docs/*.md'
   trigger-shim scan . --write-baseline scan-baseline.json
   trigger-shim scan . --baseline scan-baseline.json
+  trigger-shim scan . --log callers.jsonl
   trigger-shim scan --format sarif .gitlab-ci.yml scripts > withdrawn.sarif"""
 USAGE_STATUS = ExitStatus.FAILED
 
@@ -46,6 +51,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     known = parser.add_mutually_exclusive_group()
     known.add_argument("--baseline", metavar="FILE", help="do not show the findings that this file lists")
     known.add_argument("--write-baseline", metavar="FILE", help="list all findings in this file, for --baseline")
+    log = parser.add_mutually_exclusive_group()
+    log.add_argument(
+        "--log",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="name the callers in this caller log that a call is likely to be; can be repeated",
+    )
+    add_ledger(log)
+    add_config(parser)
     add_format(parser, "table", "json", "markdown", "sarif")
 
 
@@ -63,11 +78,24 @@ def run(options: argparse.Namespace) -> ExitStatus:
     except BaselineError as problem:
         raise CommandError(ExitStatus.FAILED, str(problem)) from None
     scan.drop_notes()
+    if options.log or options.ledger:
+        scan.name_callers(_likely_callers(options).of)
     try:
         _print(scan, options.format, sys.stdout)
     except BrokenPipeError:  # whoever reads only the first lines still needs the status
         terminal.stop_printing()
     return _report(scan)
+
+
+def _likely_callers(options: argparse.Namespace) -> LikelyCallers:
+    try:
+        # Without --config no file is read: one in the working folder may belong to the tool that is scanned.
+        config = load_config(options) if options.config else Config()
+        return LikelyCallers(targets(read_calls(config, options.log, options.ledger, wants_detail=lambda _: True)))
+    except ConfigError as error:
+        raise CommandError(ExitStatus.FAILED, *error.problems) from None
+    except NoLog as problem:
+        raise CommandError(ExitStatus.FAILED, str(problem)) from None
 
 
 def _report(scan: Scan) -> ExitStatus:
@@ -88,7 +116,7 @@ def _print(scan: Scan, output_format: str, out: TextIO) -> None:
         case "markdown":
             render.markdown(scan, out)
         case "sarif":
-            sarif(scan, out, config.Config().lifecycle.documentation or "")
+            sarif(scan, out, Config().lifecycle.documentation or "")
         case _:
             render.table(scan, out)
     out.flush()

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 
 from proxy.scan.files import Examined, LeftOut, examine_all
@@ -52,9 +53,12 @@ class Scan:
         files = walk.files(names)
         self.folders, self.left_out = walk.folders, walk.left_out
         self.problems, self.warnings = walk.problems, walk.warnings
-        with (progress or _silent)(len(files)) as advance:
-            for file, examined in zip(files, examine_all(files, advance), strict=True):
-                self._add(os.path.normpath(file.path), examined)
+        try:
+            with (progress or _silent)(len(files)) as advance:
+                for file, examined in zip(files, examine_all(files, advance), strict=True):
+                    self._add(os.path.normpath(file.path), examined)
+        except BrokenProcessPool:
+            self.problems.append(_DIED)
 
     def _add(self, file: str, examined: Examined) -> None:
         match examined:
@@ -73,6 +77,10 @@ class Scan:
         left = set(map(id, known))
         self.found = [located for located in self.found if id(located) not in left]
         self.known += len(known)
+
+    def name_callers(self, likely: Callable[[Located], tuple[str, ...]]) -> None:
+        """Say of each call which callers it is likely to be."""
+        self.found = [located._replace(callers=likely(located)) for located in self.found]
 
     def drop_notes(self) -> None:
         """Leave out what only helps to change calls, if there are none."""
@@ -94,6 +102,7 @@ class Scan:
         return self.count(Confidence.LOOK)
 
 
+_DIED = "a process that reads files has died, perhaps for lack of memory; not all files were examined"
 _UNEXPLAINED = f"'{MARK}' needs a reason behind it, and suppresses nothing without one"
 
 

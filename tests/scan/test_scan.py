@@ -1,11 +1,13 @@
 """What a scan counts, and what it leaves out."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from proxy.scan import files
 from proxy.scan.finding import Confidence
 from proxy.scan.scan import Scan
 
@@ -55,6 +57,29 @@ def test_what_is_left_out_for_the_baseline_is_counted() -> None:
     scan.leave_out(scan.found[:2])
 
     assert ([located.finding.line for located in scan.found], scan.known) == ([3], 2)
+
+
+def test_a_process_that_dies_is_a_problem_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = os.getpid()
+    for number in range(4):
+        Path(str(number)).touch()
+    monkeypatch.setattr(files, "FEW", 2)
+    monkeypatch.setattr(files, "_processors", lambda: 2)
+    monkeypatch.setattr(files, "examine", lambda _: os._exit(1) if os.getpid() != first else None)
+    scan = Scan()
+
+    scan.examine(["."])
+
+    [problem] = scan.problems
+    assert problem.endswith("not all files were examined")
+
+
+def test_the_likely_callers_are_written_to_each_finding() -> None:
+    scan = scanned(a=CALL)
+
+    scan.name_callers(lambda located: (located.file, "nightly"))
+
+    assert [located.callers for located in scan.found] == [("a", "nightly")]
 
 
 def test_progress_is_told_how_many_files_there_are_and_are_done() -> None:
