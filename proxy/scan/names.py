@@ -32,9 +32,9 @@ _NAME = re.compile(
 )
 _CLIENT = re.compile("(?i:withdrawn_?api)|CI_?A(?:pi|PI)|ci_api")
 """The classes that have these methods, and their modules."""
-_BODY = re.compile("(?i:run_?ci_?body)")
+_BODY = re.compile(r"(?<!\w)(?:run_ci_body|[rR]unCIBody|RunCiBody)(?!\w)")
 _WORKFLOW = re.compile("workflowName")
-_OWNER = re.compile("(?i:org|owner)")
+_REPOSITORY = re.compile(r"(?i:\brepo)")
 _AROUND = 400
 _OLD_SDK = "runWorkflows of version 0.1.4 of the TypeScript SDK calls a withdrawn path"
 
@@ -67,17 +67,17 @@ class _Company:
 
     @cached_property
     def _near(self) -> tuple[Nearby, Nearby, Nearby]:
-        return Nearby(_BODY, self._text), Nearby(_WORKFLOW, self._text), Nearby(_OWNER, self._text)
+        return Nearby(_BODY, self._text), Nearby(_WORKFLOW, self._text), Nearby(_REPOSITORY, self._text)
 
     def confidence(self, match: re.Match[str]) -> Confidence | None:
         """How sure it is that the name is that of our client."""
         around = match.start() - _AROUND, match.end() + _AROUND
-        bodies, workflows, owners = self._near
+        bodies, workflows, repositories = self._near
         if self.has_client or bodies.has(*around):
             return Confidence.CERTAIN
-        if "_" in match["name"] or not workflows.has(*around):
-            return None
-        return Confidence.LIKELY if owners.has(*around) else Confidence.LOOK
+        # Other engines run a workflow by its name, too, but not that of a repository.
+        is_ours = "_" not in match["name"] and workflows.has(*around) and repositories.has(*around)
+        return Confidence.LIKELY if is_ours else None
 
 
 def _hit(match: re.Match[str], endpoint: str, confidence: Confidence) -> Hit:

@@ -14,7 +14,7 @@ FOLDERS = frozenset(
 """First segments of paths of files."""
 _REPOS = re.compile("(?i:repos)(?![a-z])")
 _OTHER_API = re.compile(r"api|rest|v\d+|apis", re.IGNORECASE)
-_REPOSITORY = re.compile("repo|project_path|slug", re.IGNORECASE)
+_REPOSITORY = re.compile("repo|project_?path|slug|full_?name", re.IGNORECASE)
 
 
 def cicd_confidence(call: Call, key: int, method: Callable[[], str | None]) -> Confidence | None:
@@ -50,7 +50,7 @@ def _may_hold_repository(call: Call, key: int) -> bool:
     last = call.expression.segments[key - 1] if key else None
     if last is None or not last.is_dynamic or call.is_internal:
         return False
-    return (len(call.before(key)) == 1 and call.is_based) or bool(_REPOSITORY.search(last.text))
+    return bool(_REPOSITORY.search(last.text))
 
 
 def _is_withdrawn(call: Call, key: int, method: Callable[[], str | None]) -> bool:

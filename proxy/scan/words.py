@@ -14,7 +14,7 @@ _SUCCESSORS = {
     "fluxid": "id of the run, or slug where that is empty",
 }
 _FIELD = re.compile(
-    r"(?<![A-Za-z0-9])(?:flux_public_id|[fF]luxPublicI[dD]|flux_id|trigger_status|[tT]riggerStatus)(?![\w-])"
+    r"(?<!\w)(?:[gG]et)?(?P<name>flux_public_id|[fF]luxPublicI[dD]|flux_id|trigger_status|[tT]riggerStatus)(?:Ok)?(?![\w-])"
 )
 _FIELDS = ("flux_public_id", "luxPublicI", "flux_id", "trigger_status", "riggerStatus")
 _UNIQUE = re.compile("flux_public_id|[fF]luxPublicI[dD]")
@@ -33,9 +33,14 @@ _MOST = 5000
 _WORD = re.compile(r"(?<![\w.-])ci_workflows(?![\w.-])")
 _TOKEN = re.compile(r"[^\s,;]{1,200}\Z")
 _VARIABLE = re.compile(r"[$%{}<>]|://|\+|\.\.")
-_FOLDER_CALL = re.compile(
-    r"(?:\bpath|Path|file|File|fs|dir|Dir)\w*[.(][^;\n]{0,100}\Z|\b(?:cd|ls|mkdir|rm|cp|mv|cat)\s[^;\n]{0,100}\Z"
+_ANOTHER_THING = re.compile(
+    r"\b(?:path|Path|file|File|fs|dir|Dir)\w*[.(][^;\n]{0,100}\Z"
+    r"|\b(?:cd|ls|mkdir|rm|cp|mv|cat)\s[^;\n]{0,100}\Z"
+    r"|(?i:table|module|package|label|collection|column|folder|dir)\w{0,20}[ \t]{0,8}[:=]{1,2}[ \t]{0,8}[\"'`]?\Z"
 )
+"""What comes before the name of a folder, or of a table."""
+_KEY = re.compile(r"[\"'`]?\]?\s{0,4}(?::(?!:)|=>|=(?!=))(?!//)")
+"""What follows a key of an object or a variable that gets a value."""
 _LITERAL_PATH = re.compile(r"(?:\A|[\s\"'`(=])/([\w~-]{1,60})(?:/[\w~-]{1,60}){1,6}/\Z")
 _BASE = re.compile(
     rf"(?:(?:[=:,(>|?-]|\b(?:ENV|ARG|set|setenv)\s\w{{1,60}}|\breturn)\s{{0,8}})[rfbu$@]?[\"'`]?"
@@ -50,22 +55,18 @@ def find_fields(text: str) -> Iterator[Hit]:
     is_ours = bool(_OURS.search(text))
     others = Nearby(_OTHER_HOST, text)
     for match in _FIELD.finditer(text):
-        name = match[0].replace("_", "").lower()
-        if (
-            _UNIQUE.fullmatch(match[0])
-            or (is_ours and match[0] == "flux_id")
-            or _is_read(text, match, others, is_ours=is_ours)
-        ):
-            yield Hit(*match.span(), ANSWER, None, _SUCCESSORS[name], Confidence.LOOK)
+        if _is_answer(text, match, others, is_ours=is_ours):
+            successor = _SUCCESSORS[match["name"].replace("_", "").lower()]
+            yield Hit(*match.span(), ANSWER, None, successor, Confidence.LOOK)
 
 
-def _is_read(text: str, match: re.Match[str], others: Nearby, *, is_ours: bool) -> bool:
-    """Whether ``trigger_status`` is read from an answer that may be ours."""
-    if match[0] == "flux_id" or (match[0] != "trigger_status" and not is_ours):
-        return False
+def _is_answer(text: str, match: re.Match[str], others: Nearby, *, is_ours: bool) -> bool:
+    """Whether a field is one of our answer: other services have a ``trigger_status``, too."""
+    if is_ours or _UNIQUE.fullmatch(match["name"]):
+        return True
     before = text[max(match.start() - 20, 0) : match.start()]
-    is_key = any(found.end() == len(before) for found in _READ.finditer(before))
-    return is_ours or (is_key and not others.has(match.start() - _AROUND, match.end()))
+    is_read = match[0] == "trigger_status" and any(found.end() == len(before) for found in _READ.finditer(before))
+    return is_read and not others.has(match.start() - _AROUND, match.end())
 
 
 def find_rest(text: str, taken: Iterable[tuple[int, int]], explained: Iterable[str]) -> Iterator[Hit]:
@@ -102,12 +103,10 @@ def _is_suspicious(text: str, match: re.Match[str], line: str) -> bool:
     after = text[match.end() : match.end() + 100]
     token = _TOKEN.search(line)
     before = token[0] if token else ""
-    if _FOLDER_CALL.search(line) or re.match(r"[\"'`]?\s{0,4}(?::(?!:)|=>|=(?!=))(?!//)", after):
+    if _ANOTHER_THING.search(line) or _KEY.match(after) or _OTHER_HOST.search(before):
         return False
     rest = re.match(r"[^\s\"'`,;)]{0,100}", after)
     tail = rest[0] if rest else ""
-    if _OTHER_HOST.search(before):
-        return False
     if _VARIABLE.search(before + tail) and (before[-1:] == "/" or tail[:1] == "/"):
         return not re.search(r"\.\w{1,5}$", tail)
     if before[-1:] in {'"', "'", "`"} or re.search(r"\w[\"']?=\Z", before):

@@ -40,7 +40,10 @@ def test_a_common_name_counts_beside_its_body(call: str) -> None:
     ("call", "confidence"),
     [
         ("runWorkflow({orgSlug, repoSlug, workflowName})", Confidence.LIKELY),
-        ("runWorkflow(workflowName)", Confidence.LOOK),
+        ("runWorkflowByID({repoId, workflowName})", Confidence.LIKELY),
+        ("runWorkflow(workflowName)", None),
+        ("runWorkflow({org, workflowName})", None),
+        ("runWorkflow(reports: RunCiBodyReport[])", None),
         ("run_workflow(org, repo, workflowName='build')", None),
         ("runWorkflow(org, repo)", None),
     ],
