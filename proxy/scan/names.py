@@ -23,24 +23,30 @@ _DEPRECATED = {
 _SPELLINGS = (
     "[rR]unWorkflow(?:s|ByI[Dd])?",
     "run_workflow(?:s|_by_id)?",
-    "(?:[lL]istRuns|[gG]etRun|[gG]etWorkflow|[gG]etCubeLogs|[gG]etCubeArtifacts|[uU]pdateRepository|[dD]eleteRepository)(?=Deprecated)",
-    "(?:list_runs|get_run|get_workflow|get_cube_logs|get_cube_artifacts|update_repository|delete_repository)(?=_deprecated)",
+    "(?:[lL]istRuns|[gG]et(?:Run|Workflow|CubeLogs|CubeArtifacts)|[uU]pdateRepository|[dD]eleteRepository)(?=Deprecated)",
+    "(?:list_runs|get_(?:run|workflow|cube_logs|cube_artifacts)|update_repository|delete_repository)(?=_deprecated)",
 )
 _NAME = re.compile(
     rf"(?<![\w$])(?P<name>{'|'.join(_SPELLINGS)})(?P<deprecated>_?[dD]eprecated)?"
     r"(?:WithHttpInfo|_with_http_info|Async|Raw|Call|Request)?(?![\w$])"
 )
-_CLIENT = re.compile("(?i:withdrawn_?api)|CI_?A(?:pi|PI)|ci_api")
+_CLIENT = re.compile("(?i:withdrawn_?api)|(?<![A-Za-z])(?:CIA(?:pi|PI)|ci_api)(?![a-z])")
 """The classes that have these methods, and their modules."""
+_SDK = re.compile(r"(?<=\.)(?P<name>runWorkflows|listRuns|get(?:Run|Workflow|CubeLogs|CubeArtifacts))(?:Raw)?(?=\s?\()")
+"""Methods of the class ``CICDApi``, whose names are those of current calls."""
 _BODY = re.compile(r"(?<!\w)(?:run_ci_body|[rR]unCIBody|RunCiBody)(?!\w)")
 _WORKFLOW = re.compile("workflowName")
 _REPOSITORY = re.compile(r"(?i:\brepo)")
 _AROUND = 400
 _OLD_SDK = "runWorkflows of version 0.1.4 of the TypeScript SDK calls a withdrawn path"
+_LOOK_AT_SDK = "version 0.1.4 of the TypeScript SDK calls a withdrawn path with this name"
 
 
 def find_names(text: str) -> Iterator[Hit]:
     """Find calls through a generated client."""
+    if "CICDApi" in text and "sourcecraft" in text.lower():
+        for match in _SDK.finditer(text):
+            yield _hit(match, _DEPRECATED[match["name"].lower()], Confidence.LOOK, _LOOK_AT_SDK)
     if not any(stem in text for stem in ("un_workflow", "unWorkflow", "eprecated")):
         return
     company = _Company(text)
@@ -48,11 +54,9 @@ def find_names(text: str) -> Iterator[Hit]:
         name = match["name"].replace("_", "").lower()
         if match["deprecated"]:
             confidence = Confidence.CERTAIN if company.has_client or name in _TRIGGERS else Confidence.LIKELY
-            yield _hit(match, _DEPRECATED[name], confidence)
+            yield _hit(match, _DEPRECATED[name], confidence, _OLD_SDK if name in _TRIGGERS else "")
         elif name in _TRIGGERS and (found := company.confidence(match)):
-            yield _hit(match, _TRIGGERS[name], found)
-        elif name == "runworkflows" and company.has_client and match["name"] == "runWorkflows":
-            yield Hit(*match.span(), "run_workflows", "POST", _advice("run_workflows", _OLD_SDK), Confidence.LOOK)
+            yield _hit(match, _TRIGGERS[name], found, _OLD_SDK)
 
 
 class _Company:
@@ -80,11 +84,7 @@ class _Company:
         return Confidence.LIKELY if is_ours else None
 
 
-def _hit(match: re.Match[str], endpoint: str, confidence: Confidence) -> Hit:
-    note = _OLD_SDK if endpoint in _TRIGGERS.values() else ""
-    return Hit(*match.span(), endpoint, BY_NAME[endpoint].method, _advice(endpoint, note), confidence)
-
-
-def _advice(endpoint: str, note: str) -> str:
-    successor = f"{BY_NAME[endpoint].method} {BY_NAME[endpoint].successor}"
-    return f"{successor} ({note})" if note else successor
+def _hit(match: re.Match[str], name: str, confidence: Confidence, note: str) -> Hit:
+    endpoint = BY_NAME[name]
+    successor = f"{endpoint.method} {endpoint.successor}{f' ({note})' if note else ''}"
+    return Hit(*match.span(), name, endpoint.method, successor, confidence)

@@ -15,6 +15,7 @@ _WORDS = {
     "orkflow": ("ci_workflows", "unWorkflow", "un_workflow"),
     "eprecated": tuple(f"{word[1:]}{ending}" for word in _CLIENT_WORDS for ending in ("Deprecated", "_deprecated")),
     "cicd": ("cicd",),
+    "CICDApi": ("CICDApi",),
     "sourcecraft": (HOST,),
     "lux": ("flux_public_id", "luxPublicI", "flux_id"),
     "rigger": ("trigger_status", "riggerStatus"),

@@ -14,7 +14,8 @@ _SUCCESSORS = {
     "fluxid": "id of the run, or slug where that is empty",
 }
 _FIELD = re.compile(
-    r"(?<!\w)(?:[gG]et)?(?P<name>flux_public_id|[fF]luxPublicI[dD]|flux_id|trigger_status|[tT]riggerStatus)(?:Ok)?(?![\w-])"
+    r"(?<!\w)(?:[gG]et)?(?P<name>flux_public_id|[fF]luxPublicI[dD]|flux_id|trigger_status|triggerStatus"
+    r"|(?<=[t.])TriggerStatus)(?:Ok)?(?![\w-])"
 )
 _FIELDS = ("flux_public_id", "luxPublicI", "flux_id", "trigger_status", "riggerStatus")
 _UNIQUE = re.compile("flux_public_id|[fF]luxPublicI[dD]")

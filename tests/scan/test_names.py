@@ -75,12 +75,24 @@ def test_a_deprecated_name_counts_alone_in_any_spelling(name: str, endpoint: str
         assert (found.hit.endpoint, found.found) == (endpoint, spelling)
 
 
-def test_the_sdk_whose_new_name_calls_an_old_path_is_something_to_look_at() -> None:
-    [found] = find("import { CIApi } from 'sdk'; ci.runWorkflows({})")
+@pytest.mark.parametrize(
+    ("name", "endpoint"),
+    [
+        ("runWorkflows", "run_workflows"),
+        ("listRuns", "list_runs"),
+        ("getRun", "get_run"),
+        ("getWorkflow", "get_workflow"),
+        ("getCubeLogs", "get_logs"),
+        ("getCubeArtifactsRaw", "get_artifacts"),
+    ],
+)
+def test_the_sdk_that_calls_old_paths_with_new_names_is_to_be_looked_at(name: str, endpoint: str) -> None:
+    [found] = find(f"import {{ CICDApi }} from '@me/sourcecraft-sdk'; new CICDApi().{name}({{}})")
 
-    assert (found.hit.endpoint, found.hit.confidence) == ("run_workflows", Confidence.LOOK)
-    assert "0.1.4 of the TypeScript SDK" in found.hit.replacement
-    assert find("client.runWorkflows({})") == []
+    assert (found.hit.endpoint, found.hit.confidence, found.found) == (endpoint, Confidence.LOOK, name)
+    assert found.hit.replacement.endswith("version 0.1.4 of the TypeScript SDK calls a withdrawn path with this name)")
+    assert find(f"import {{ CICDApi }} from '@me/sdk'; new CICDApi().{name}({{}})") == []
+    assert find(f"client.{name}({{}})") == []
 
 
 def test_the_advice_does_not_lead_to_that_sdk() -> None:

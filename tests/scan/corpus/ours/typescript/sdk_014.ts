@@ -1,3 +1,5 @@
-import { CIApi } from '@sourcecraft/sdk';
+import { CICDApi, Configuration } from '@me/sourcecraft-sdk';
 
-export const start = (ci: CIApi) => ci.runWorkflows({ orgSlug: 'acme', repoSlug: 'shop', runWorkflowsBody: {} });
+const cicd = new CICDApi(new Configuration({ accessToken: process.env.TOKEN }));
+export const start = () => cicd.runWorkflows({ orgSlug: 'acme', repoSlug: 'shop', runWorkflowsBody: {} });
+export const runs = () => cicd.listRuns({ orgSlug: 'acme', repoSlug: 'shop' });
