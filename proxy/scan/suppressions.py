@@ -1,17 +1,19 @@
 """Comments that suppress findings: ``trigger-shim: ignore`` and the reason."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from proxy.scan.finding import Finding
 
 MARK = "trigger-shim: ignore"
 
-_COMMENT = re.compile(r"(?P<before>[^\n]{0,80}?)\btrigger-shim:[ \t]{0,8}ignore\b(?P<reason>[^\n]{0,200})")
+_COMMENT = re.compile(r"\btrigger-shim:[ \t]{0,8}ignore\b(?P<reason>[^\n]{0,200}+)")
 _ALONE = re.compile(r"\W*(?:(?i:rem)\b)?\W*")
-_CONTINUED = re.compile(r"[\\^`][ \t]*\r?\Z")
+_CONTINUED = re.compile(r"[\\^`][ \t]{0,80}\r?\Z")
 _REASON = re.compile(r"\w{2}")
+_INDENT = 80
+"""How many characters may come before a comment that is alone in its line."""
 
 
 class Sifted(NamedTuple):
@@ -31,29 +33,41 @@ def sift(text: str, findings: Sequence[Finding]) -> Sifted:
     """Leave out what a comment suppresses: one in its lines, or alone in the line above it or above its command."""
     if not findings or "trigger-shim:" not in text:
         return Sifted(list(findings))
-    lines = text.split("\n")
-    comments = {number: found for number, line in enumerate(lines, 1) if (found := _COMMENT.search(line))}
-    kept = [finding for finding in findings if not _is_suppressed(finding, lines, comments)]
-    unexplained = tuple(number for number, found in comments.items() if not _REASON.search(found["reason"]))
-    return Sifted(kept, len(findings) - len(kept), unexplained)
+    comments = _Comments(text)
+    kept = [finding for finding in findings if not comments.suppress(finding)]
+    return Sifted(kept, len(findings) - len(kept), tuple(comments.unexplained))
 
 
-def _is_suppressed(finding: Finding, lines: Sequence[str], comments: dict[int, re.Match[str]]) -> bool:
-    inside = range(finding.line, finding.end_line + 1)
-    first = _first_line(finding.line, lines)
-    above = comments.get(first - 1)
-    near = [comments[number] for number in inside if number in comments]
-    if above is not None and _ALONE.fullmatch(above["before"]):
-        near.append(above)
-    return _has_reason(near)
+class _Comments:
+    """The comments of a text.
 
+    Attributes:
+        unexplained: lines with a comment that has no reason.
+    """
 
-def _has_reason(comments: Iterable[re.Match[str]]) -> bool:
-    return any(_REASON.search(comment["reason"]) for comment in comments)
+    def __init__(self, text: str) -> None:
+        self._inside: set[int] = set()
+        self._alone: set[int] = set()
+        self._first_lines: list[int] = []
+        self.unexplained: list[int] = []
+        first = 1
+        for number, line in enumerate(text.split("\n"), 1):
+            self._first_lines.append(first)
+            if not _CONTINUED.search(line[-90:]):
+                first = number + 1
+            if comment := _COMMENT.search(line):
+                self._add(number, comment, line)
 
+    def _add(self, number: int, comment: re.Match[str], line: str) -> None:
+        if not _REASON.search(comment["reason"]):
+            self.unexplained.append(number)
+            return
+        self._inside.add(number)
+        if comment.start() <= _INDENT and _ALONE.fullmatch(line, 0, comment.start()):
+            self._alone.add(number)
 
-def _first_line(number: int, lines: Sequence[str]) -> int:
-    """The first line of a command that goes over several lines."""
-    while number > 1 and _CONTINUED.search(lines[number - 2][-80:]):
-        number -= 1
-    return number
+    def suppress(self, finding: Finding) -> bool:
+        """Whether one of them suppresses a finding."""
+        is_inside = any(number in self._inside for number in range(finding.line, finding.end_line + 1))
+        # A command that goes over several lines has no place for a comment inside.
+        return is_inside or self._first_lines[finding.line - 1] - 1 in self._alone

@@ -5,6 +5,7 @@ from bisect import bisect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from itertools import islice
 
 from proxy.scan.expressions import Expression, Part, Segment
 
@@ -58,23 +59,19 @@ class Variables:
     def _values(self) -> dict[str, list[int]]:
         """Where the values of each variable begin."""
         values: defaultdict[str, list[int]] = defaultdict(list)
-        for count, match in enumerate(_ASSIGNMENT.finditer(self._text)):
-            if count == _MOST:
-                break
-            values[match["name"]].append(match.end())
-        for match in _ENV.finditer(self._text):
-            values[match["name"]].append(match.end())
-            values[match["name"]].sort()
-        return values
+        for pattern in (_ASSIGNMENT, _ENV):
+            for match in islice(pattern.finditer(self._text), _MOST):
+                values[match["name"]].append(match.end())
+        return {name: sorted(places) for name, places in values.items()}
 
     def carriers(self) -> list[str]:
         """The names of variables that hold the first part of a withdrawn path."""
         keys = "|".join(sorted(self._keys))
         ends = re.compile(rf"(?:{keys})(?:/(?!trigger)[^\s/\"'`]{{1,80}}+)?/?[\"'`)}}]{{0,3}}(?:[,;\s]|\Z)")
         names: dict[str, None] = {}
-        for count, end in enumerate(ends.finditer(self._text)):
+        for end in islice(ends.finditer(self._text), _MOST_ENDS):
             names.update(dict.fromkeys(self._assigned(end.start(), end.end())))
-            if len(names) >= _MOST_CARRIERS or count == _MOST_ENDS:
+            if len(names) >= _MOST_CARRIERS:
                 break
         return [*names]
 
