@@ -51,15 +51,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     known = parser.add_mutually_exclusive_group()
     known.add_argument("--baseline", metavar="FILE", help="do not show the findings that this file lists")
     known.add_argument("--write-baseline", metavar="FILE", help="list all findings in this file, for --baseline")
-    log = parser.add_mutually_exclusive_group()
-    log.add_argument(
+    calls = parser.add_mutually_exclusive_group()
+    calls.add_argument(
         "--log",
         action="append",
         default=[],
         metavar="FILE",
         help="name the callers in this caller log that a call is likely to be; can be repeated",
     )
-    add_ledger(log)
+    add_ledger(calls)
     add_config(parser)
     add_format(parser, "table", "json", "markdown", "sarif")
 
