@@ -61,7 +61,9 @@ class Call(NamedTuple):
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether the host is another one that is not the proxy."""
+        """Whether it is another service: not over HTTP, or under another host that is not the proxy."""
+        if self.expression.scheme not in {"", "http", "https"}:
+            return True
         return self.host not in {None, HOST} and not self.is_internal
 
     @property

@@ -60,6 +60,7 @@ class Expression(NamedTuple):
         is_rooted: whether it begins with a slash.
         ends: numbers of segments after which the path may end.
         is_list: whether the segments are items of a list, without slashes.
+        scheme: what comes before ``://``, if it is written out.
     """
 
     segments: tuple[Segment, ...]
@@ -67,6 +68,7 @@ class Expression(NamedTuple):
     is_rooted: bool = False
     ends: frozenset[int] = frozenset()
     is_list: bool = False
+    scheme: str = ""
 
 
 def regions(text: str, anchor: re.Pattern[str]) -> Iterator[tuple[int, int]]:
@@ -83,6 +85,9 @@ def regions(text: str, anchor: re.Pattern[str]) -> Iterator[tuple[int, int]]:
         yield start, min(end, len(text))
 
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+]{0,10}+(?=:\Z)")
+
+
 class _Builder:
     """Builds expressions from tokens, one after another."""
 
@@ -96,6 +101,7 @@ class _Builder:
         self._is_rooted = False
         self._slashes = 0
         self._awaits_authority = False
+        self._scheme = ""
         self._ends: set[int] = set()
 
     @property
@@ -123,6 +129,8 @@ class _Builder:
         else:
             self._slashes += 1
             if self._slashes == 2 and self._segments and self._segments[-1].text.endswith(":"):
+                scheme = _SCHEME.search(self._segments[-1].word)
+                self._scheme = scheme[0].lower() if scheme else ""
                 self._segments.clear()
                 self._awaits_authority = True
 
@@ -137,7 +145,13 @@ class _Builder:
         if self.parts and not self.parts[-1].is_dynamic:
             self._strip()
         self._close()
-        expression = Expression(tuple(self._segments), self._authority, self._is_rooted, ends=frozenset(self._ends))
+        expression = Expression(
+            tuple(self._segments),
+            self._authority,
+            self._is_rooted,
+            ends=frozenset(self._ends),
+            scheme=self._scheme,
+        )
         self._clear()
         return expression
 

@@ -19,6 +19,10 @@ _NEXT_COMMAND = re.compile(r"[;&|]\s")
 _CONTINUED = re.compile(r"[\\^`][ \t]*\r?\Z")
 _COMMAND = re.compile(r"\b(?:curl|wget)\b")
 _FETCH = re.compile(r"\bfetch\s?\(\s?[\"'`]\Z")
+_ASSIGNED = re.compile(
+    r"\s{0,40}+(?:[A-Za-z]{2,10}\s){0,4}[$@]?[A-Za-z_]\w{0,60}+"
+    r"(?:\s?:\s?[\w<>\[\].]{1,30}+)?\s{0,8}(?::=|[?+:]?=)(?![=>])"
+)
 _AROUND = 300
 _BRACKET = re.compile(r"[\[\](){}]")
 _OPEN = "([{"
@@ -57,14 +61,33 @@ class Methods:
 
     def near(self, start: int, end: int) -> str:
         """The method of a call that can be GET or POST, as far as the text around it shows."""
-        method = self.on_line(start, end)
-        if method is None and _COMMAND.search(self._text, max(self._start, start - _AROUND), start):
-            return "GET"
-        if method is None:
-            method = self._only(*self._brackets(start, end)) or self._of_block(start, end)
-        if method is None and _FETCH.search(self._text, max(self._bounds[0], start - _AROUND), self._quote(start)):
-            return "GET" if self._text[end : end + 8].lstrip("\"'`").startswith(")") else EITHER
+        method = self._of_line(start, end) or self._of_text(start, end)
         return method if method in {"GET", "POST"} else EITHER
+
+    def _of_line(self, start: int, end: int) -> str | None:
+        method = self.on_line(start, end)
+        is_command = _COMMAND.search(self._text, max(self._start, start - _AROUND), start)
+        return method or ("GET" if is_command else None)
+
+    def _of_text(self, start: int, end: int) -> str | None:
+        opened = self._opened(start)
+        is_argument = opened is not None and self._text[opened] == "("
+        is_assigned = self._is_assigned(start, opened if is_argument else None)
+        inside = self._only(*self._brackets(opened, end)) if opened is not None else None
+        if is_assigned:  # the method is where the variable is used, which may be anywhere
+            return (inside if is_argument else None) or self._of_fetch(start, end)
+        return inside or self._of_block(start, end) or self._of_fetch(start, end)
+
+    def _is_assigned(self, start: int, opened: int | None) -> bool:
+        """Whether a variable gets the path, and not an argument with a name."""
+        assigned = _ASSIGNED.match(self._text, max(self._start, start - _AROUND), start)
+        return assigned is not None and (opened is None or opened >= assigned.end())
+
+    def _of_fetch(self, start: int, end: int) -> str | None:
+        """GET, if the path is the only argument of ``fetch``."""
+        is_fetch = _FETCH.search(self._text, max(self._bounds[0], start - _AROUND), self._quote(start))
+        is_whole = self._text[end : end + 8].lstrip("\"'`").startswith(")")
+        return "GET" if is_fetch and is_whole else None
 
     def _quote(self, start: int) -> int:
         """Behind the quote that begins the text of a call."""
@@ -84,16 +107,18 @@ class Methods:
             return "POST"
         return methods.pop() if len(methods) == 1 else None
 
-    def _brackets(self, start: int, end: int) -> tuple[int, int]:
-        """From the line of the bracket that is open before the call to where it is closed."""
-        lowest, highest = max(start - _AROUND, self._bounds[0]), min(end + _AROUND, self._bounds[1])
-        opened, depth = start, 0
-        for bracket in reversed([*_BRACKET.finditer(self._text, lowest, start)]):
-            opened, depth = bracket.start(), depth + (1 if bracket[0] in _OPEN else -1)
+    def _opened(self, start: int) -> int | None:
+        """The bracket that is open before a call."""
+        depth = 0
+        for bracket in reversed([*_BRACKET.finditer(self._text, max(start - _AROUND, self._bounds[0]), start)]):
+            depth += 1 if bracket[0] in _OPEN else -1
             if depth == 1:
-                break
-        if depth < 1:
-            return start, start
+                return bracket.start()
+        return None
+
+    def _brackets(self, opened: int, end: int) -> tuple[int, int]:
+        """From the line of an open bracket to where it is closed."""
+        lowest, highest, depth = max(opened - _AROUND, self._bounds[0]), min(end + _AROUND, self._bounds[1]), 1
         for bracket in _BRACKET.finditer(self._text, end, highest):
             depth += 1 if bracket[0] in _OPEN else -1
             if depth == 0:

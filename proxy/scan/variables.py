@@ -179,4 +179,5 @@ def _spliced(expression: Expression, index: int, held: Expression) -> Expression
         authority,
         held.is_rooted if index == 0 else expression.is_rooted,
         ends=frozenset(end + more if end > index else end for end in expression.ends),
+        scheme=held.scheme or expression.scheme,
     )

@@ -67,7 +67,8 @@ class Walk:
         real = Path(top).resolve()
         if (repository := repository_of(real)) is not None:
             self._ask_git(str(repository))
-        stack = [(os.path.normpath(top), str(real))]
+        top = os.path.normpath(top)
+        stack = [(top, str(real))]
         while stack:
             folder, place = stack.pop()
             if not self._is_new(place):
@@ -81,7 +82,7 @@ class Walk:
             if any(entry.name == ".git" for entry in entries):
                 self._ask_git(place)
             below: list[tuple[str, str]] = []
-            yield from self._entries(folder, place, entries, below)
+            yield from self._entries(folder, place, entries, below, len(_prefix(top)))
             stack += reversed(below)
 
     def _ask_git(self, repository: str) -> None:
@@ -94,9 +95,9 @@ class Walk:
             self.warnings.append(f"{repository}: {error}; files that it ignores are examined, too")
 
     def _entries(
-        self, folder: str, place: str, entries: list[os.DirEntry[str]], below: list[tuple[str, str]]
+        self, folder: str, place: str, entries: list[os.DirEntry[str]], below: list[tuple[str, str]], top: int
     ) -> Iterator[File]:
-        """The files of a folder; the folders in it are added to `below`."""
+        """The files of a folder; the folders in it are added to `below`. Behind `top` characters a path is relative."""
         shown, real = _prefix(folder), _prefix(place)
         for entry in entries:
             if entry.name == ".git":
@@ -104,7 +105,7 @@ class Walk:
             path, target = shown + entry.name, real + entry.name
             if target in self._ignored:
                 self.left_out[LeftOut.IGNORED] += 1
-            elif self._is_excluded(path):
+            elif self._is_excluded(path, path[top:]):
                 self.left_out[LeftOut.EXCLUDED] += 1
             elif entry.is_symlink():
                 self.left_out[LeftOut.LINKS] += 1
@@ -130,18 +131,19 @@ def _prefix(folder: str) -> str:
     return "" if folder == "." else folder if folder.endswith("/") else f"{folder}/"
 
 
-def _excluder(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """Make a function that tells whether a path is excluded.
+def _excluder(patterns: Sequence[str]) -> Callable[..., bool]:
+    """Make a function that tells whether a file is excluded, of which it gets one path or several.
 
-    A pattern without a slash is that of a name, in any folder. One with a slash is that of a path, as it is shown.
+    A pattern without a slash is that of a name, in any folder. One with a slash is that of a path, as it is shown, or
+    relative to the folder that is named.
     """
     names = [pattern.rstrip("/") for pattern in patterns if "/" not in pattern.rstrip("/")]
     paths = [os.path.normpath(pattern) for pattern in patterns if "/" in pattern.rstrip("/")]
 
-    def is_excluded(path: str) -> bool:
-        name = path.rpartition("/")[2]
+    def is_excluded(*spellings: str) -> bool:
+        name = spellings[0].rpartition("/")[2]
         return any(fnmatch.fnmatchcase(name, each) for each in names) or any(
-            fnmatch.fnmatchcase(path, each) for each in paths
+            fnmatch.fnmatchcase(path, each) for path in spellings for each in paths
         )
 
-    return is_excluded if patterns else lambda _: False
+    return is_excluded if patterns else lambda *_: False

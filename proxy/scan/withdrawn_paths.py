@@ -12,6 +12,7 @@ FOLDERS = frozenset(
     " Volumes".split()
 )
 """First segments of paths of files."""
+_FOLDER = re.compile(r"home|pwd|cwd|dir(?![a-z])|directory|folder|workspace", re.IGNORECASE)
 _REPOS = re.compile("(?i:repos)(?![a-z])")
 _OTHER_API = re.compile(r"api|rest|v\d+|apis", re.IGNORECASE)
 _REPOSITORY = re.compile("repo|project_?path|slug|full_?name", re.IGNORECASE)
@@ -55,6 +56,9 @@ def _may_hold_repository(call: Call, key: int) -> bool:
 
 def _is_withdrawn(call: Call, key: int, method: Callable[[], str | None]) -> bool:
     before = call.before(key)
+    first = call.expression.segments[0]
+    if (not call.is_based and first.word in FOLDERS) or (first.is_dynamic and _FOLDER.search(first.text)):
+        return False
     if before[-1].is_dynamic and before[-2].is_dynamic:
         return len(before) == 2 or before[-3].is_dynamic
     if len(before) == 3 and not call.is_based and before[0].is_dynamic:
@@ -63,7 +67,7 @@ def _is_withdrawn(call: Call, key: int, method: Callable[[], str | None]) -> boo
         return False
     if call.is_based or before[-1].is_dynamic or before[-2].is_dynamic:
         return True
-    return before[0].text not in FOLDERS if call.expression.is_rooted else method() is not None
+    return call.expression.is_rooted or method() is not None
 
 
 def _parts(call: Call, key: int) -> Iterator[Part]:

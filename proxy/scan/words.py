@@ -110,7 +110,7 @@ def _is_suspicious(text: str, match: re.Match[str], line: str) -> bool:
     tail = rest[0] if rest else ""
     if _VARIABLE.search(before + tail) and (before[-1:] == "/" or tail[:1] == "/"):
         return not re.search(r"\.\w{1,5}$", tail)
-    if before[-1:] in {'"', "'", "`"} or re.search(r"\w[\"']?=\Z", before):
+    if before.rstrip("/")[-1:] in {'"', "'", "`"} or re.search(r"\w[\"']?=\Z", before):
         return tail in {"", "/"}
     path = _LITERAL_PATH.search(line)
     return path is not None and path[1] not in FOLDERS and "." not in tail and "/" not in tail[1:]

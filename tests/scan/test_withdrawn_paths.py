@@ -17,6 +17,11 @@ from proxy.scan.patterns import find
         "/cicd/runs",
         "$API_URL/cicd/runs",
         "src/cicd/runs",
+        "gs://bucket/$TEAM/$APP/cicd/runs",
+        "s3://builds/acme/shop/cicd/runs",
+        "$HOME/$PROJECT/cicd/runs",
+        "${baseDir}/$TEAM/$APP/cicd/runs",
+        "/var/$APP/cicd/runs",
     ],
 )
 def test_a_path_of_another_api_or_of_files_is_none(path: str) -> None:

@@ -67,6 +67,8 @@ def test_the_advice_says_what_the_new_answer_has(field: str, successor: str) -> 
         "workflows: '{{ api }}/acme/shop/ci_workflows'",
         "call('/acme/shop/ci_workflows/build', '/trigger')",
         "parts = ['ci_workflows', name]",
+        '(str api "/" org "/" repo "/ci_workflows/" name "/trigger")',
+        "acl old path_reg ^/[^/]+/[^/]+/ci_workflows/",
     ],
 )
 def test_a_beginning_of_a_path_is_to_be_looked_at(text: str) -> None:
