@@ -34,7 +34,7 @@ def add_logs(parser: argparse.ArgumentParser) -> None:
     add_ledger(parser)
 
 
-def add_ledger(parser: argparse.ArgumentParser) -> None:
+def add_ledger(parser: argparse._ActionsContainer) -> None:
     """Add ``--ledger``."""
     parser.add_argument(
         "--ledger",

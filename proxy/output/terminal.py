@@ -4,12 +4,21 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple, TextIO
 
 from rich import box
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -156,16 +165,29 @@ def stop_printing() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-@contextlib.contextmanager
-def progress(size: int) -> Iterator[Callable[[int], None]]:
+Advance = Callable[[int], None]
+"""Says that so much more is done."""
+
+
+def progress(size: int) -> AbstractContextManager[Advance]:
     """Show a progress bar for `size` bytes on standard error, after the first second, if that is a terminal."""
+    return _progress(size, DownloadColumn())
+
+
+def file_progress(count: int) -> AbstractContextManager[Advance]:
+    """The same for a number of files."""
+    return _progress(count, MofNCompleteColumn())
+
+
+@contextlib.contextmanager
+def _progress(total: int, amount: ProgressColumn) -> Iterator[Advance]:
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda _: None
         return
-    shown = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    shown = (TextColumn("reading"), BarColumn(), amount, TimeRemainingColumn())
     bar = Progress(*shown, console=console, transient=True)
-    task, begun = bar.add_task("reading", total=size), time.monotonic()
+    task, begun = bar.add_task("reading", total=total), time.monotonic()
 
     def advance(count: int) -> None:
         bar.advance(task, count)

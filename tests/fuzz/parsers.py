@@ -25,7 +25,7 @@ from proxy.gateway.server.protocol import Protocol
 from proxy.gateway.server.proxy_protocol import MAX_SIZE, Malformed, ProxyHeader, parse
 from proxy.gateway.server.request import HEAD_LIMIT, HEADERS_LIMIT
 from proxy.gateway.upstream.response_parser import ResponseParser
-from proxy.scan import patterns, walk
+from proxy.scan import files, patterns
 from proxy.withdrawn import curl, endpoints, replacement, run_workflows, trigger
 from proxy.withdrawn.curl import CurlError
 from tests.fuzz import pieces
@@ -299,7 +299,7 @@ def lines(data: bytes) -> None:
 
 def sources(data: bytes) -> None:
     """A scan of any file ends, and each finding is in it."""
-    text = walk.decode(data)
+    text = files.decode(data)
     found = patterns.find(text)
     assert len(found) <= len(text)
     lines = text.count("\n") + 1

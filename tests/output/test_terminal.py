@@ -25,6 +25,17 @@ def test_reading_that_takes_its_time_shows_how_far_it_is(monkeypatch: pytest.Mon
     assert "0.5/1.0 kB" in shown.shown()
 
 
+def test_files_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(terminal, "SOON", -1.0)
+    with terminal.file_progress(1000) as advance:
+        advance(500)
+
+    assert "500/1000" in shown.shown()
+
+
 def test_reading_that_is_over_soon_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = Terminal()
     monkeypatch.setattr(sys, "stderr", shown)

@@ -202,6 +202,7 @@ def profile_to_json(profile: CallerProfile) -> str:
             **profile.detail.counts,
             **({"names": profile.detail.names} if profile.row.is_stranger else {}),
             "changes": [change._asdict() for change in profile.changes],
+            **({"places": [place._asdict() for place in profile.places]} if profile.places is not None else {}),
             "last_calls": profile.detail.last_calls,
         }
     )

@@ -40,18 +40,29 @@ class RequiredChange(NamedTuple):
         return self.endpoint not in _TRIGGERS and self.hint is None
 
 
+class Place(NamedTuple):
+    """Where in a file a caller is likely to make a call."""
+
+    file: str
+    line: int
+    endpoint: str
+    found: str
+
+
 class CallerProfile(NamedTuple):
     """Everything about one caller.
 
     Attributes:
         changes: the most frequent ones, up to `CHANGES`.
         more_changes: number of changes that are left out.
+        places: where its calls are; None if nobody looked.
     """
 
     row: Row
     detail: Detail
     changes: list[RequiredChange]
     more_changes: int
+    places: list[Place] | None = None
 
     @property
     def activity(self) -> str:

@@ -1,6 +1,6 @@
 """A caller's profile as plain text and as Markdown."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from proxy.callers.record import LastCall
@@ -26,6 +26,7 @@ def profile_to_text(profile: CallerProfile, now: datetime, blocks: str = BLOCKS)
         "",
         *(line for change in profile.changes for line in _change(change)),
         *_rest(profile),
+        *_places(profile, "  ", printable, heading=""),
         "Last calls, in UTC",
         "",
         *(f"  {_call(call)}" for call in profile.detail.last_calls),
@@ -49,6 +50,7 @@ def profile_to_markdown(profile: CallerProfile, now: datetime) -> str:
         "",
         changes_to_markdown(profile),
         "",
+        *_places(profile, "- ", code, heading="## "),
         "## Last calls, in UTC",
         "",
         *_last_calls(profile),
@@ -116,6 +118,18 @@ def _last_calls(profile: CallerProfile) -> list[str]:
 
 def _rest(profile: CallerProfile) -> Iterable[str]:
     return [f"Not shown: {profile.more_changes} less frequent ones.", ""] if profile.more_changes else []
+
+
+def _places(profile: CallerProfile, bullet: str, quote: Callable[[str], str], *, heading: str) -> Iterator[str]:
+    if profile.places is None:
+        return
+    yield f"{heading}Where it is likely to be called"
+    yield ""
+    for place in profile.places:
+        yield f"{bullet}{quote(f'{place.file}:{place.line}')}: {quote(place.found)} ({quote(place.endpoint)})"
+    if not profile.places:
+        yield f"{bullet.replace('- ', '')}No call in these files has its repository and workflow."
+    yield ""
 
 
 def _call(call: LastCall) -> str:
