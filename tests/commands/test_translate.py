@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy.withdrawn import curl
+from tests.calls.reading import shell
 from tests.commands.running import COMMAND, Run, environment, examples
 
 PATH = "/acme/shop/ci_workflows/build/trigger"
@@ -100,13 +100,12 @@ def test_a_curl_command_line_becomes_one_for_the_successor(run: Run) -> None:
     ran = run("translate", "--curl", stdin=CALL)
 
     assert ran.status == 0
-    call = curl.parse(ran.out)
-    assert (call.method, call.url) == ("POST", "$API/repos/acme/shop/cicd/runs")
-    assert sorted(call.headers) == [("Authorization", "Bearer $TOKEN"), ("Content-Type", "application/json")]
-    literal = curl.LITERAL_DOLLAR
+    call = shell(ran.out)
+    assert (call.method, call.url) == ("POST", "<$API>/repos/acme/shop/cicd/runs")
+    assert sorted(call.headers) == [("Authorization", "Bearer <$TOKEN>"), ("Content-Type", "application/json")]
     assert json.loads(call.body) == {
-        "head": {"branch": "$BRANCH"},
-        "workflows": [{"name": "build", "values": [{"name": "price", "value": f"5{literal}"}]}],
+        "head": {"branch": "<$BRANCH>"},
+        "workflows": [{"name": "build", "values": [{"name": "price", "value": "5$"}]}],
     }
 
 
@@ -116,7 +115,7 @@ def test_a_revision_that_is_a_shell_variable_is_warned_about(run: Run, field: st
     ran = run("translate", "--curl", stdin=f'curl -X POST $API{PATH} -d \'{{"{field}": "{revision}"}}\'')
 
     assert ran.status == 0
-    assert ("a revision is a shell variable" in ran.err) == ("BRANCH" in revision)
+    assert ("a revision is a variable" in ran.err) == ("BRANCH" in revision)
 
 
 def test_a_workflow_revision_may_be_spelled_as_a_protobuf_gateway_takes_it(run: Run) -> None:
@@ -129,41 +128,40 @@ def test_a_workflow_revision_may_be_spelled_as_a_protobuf_gateway_takes_it(run: 
 def test_a_body_becomes_a_curl_command_line_in_which_only_the_token_is_a_variable(run: Run) -> None:
     ran = run("translate", "--curl", "--path", PATH, stdin=LEGACY)
 
-    call = curl.parse(ran.out)
+    call = shell(ran.out)
     assert (call.method, call.url) == ("POST", "https://api.sourcecraft.tech/repos/acme/shop/cicd/runs")
-    assert call.header("authorization") == "Bearer $SOURCECRAFT_TOKEN"
-    assert "$" not in call.body
-    assert json.loads(call.body.replace(curl.LITERAL_DOLLAR, "$")) == SUCCESSOR
+    assert call.header("authorization") == "Bearer <$SOURCECRAFT_TOKEN>"
+    assert json.loads(call.body) == SUCCESSOR
 
 
 def test_a_dollar_in_the_name_of_a_workflow_is_no_variable(run: Run) -> None:
     ran = run("translate", "--curl", "--path", "/acme/shop/ci_workflows/a%24b/trigger", stdin="{}")
 
-    assert "$" not in curl.parse(ran.out).body
+    assert json.loads(shell(ran.out).body) == {"workflows": [{"name": "a$b"}]}
 
 
 @pytest.mark.parametrize(
     ("url", "successor"),
     [
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
-        ('"$API"', "$API"),
-        ('"https://$HOST:$PORT"', "https://$HOST:$PORT"),
-        ('"${API:-https://api.sourcecraft.tech}"', "${API:-https://api.sourcecraft.tech}"),
+        ('"$API"', "<$API>"),
+        ('"https://$HOST:$PORT"', "https://<$HOST>:<$PORT>"),
+        ('"${API:-https://api.sourcecraft.tech}"', "<${API:-https://api.sourcecraft.tech}>"),
         ("api.sourcecraft.tech", "api.sourcecraft.tech"),
     ],
 )
 def test_the_base_address_stays_what_it_was(run: Run, url: str, successor: str) -> None:
     ran = run("translate", "--curl", stdin=f"curl -X POST {url}'{PATH}'")
 
-    assert curl.parse(ran.out).url == f"{successor}/repos/acme/shop/cicd/runs"
+    assert shell(ran.out).url == f"{successor}/repos/acme/shop/cicd/runs"
 
 
 def test_variables_in_the_path_stay_variables(run: Run) -> None:
     ran = run("translate", "--curl", stdin='curl -X POST "$API/$ORG/${REPO}/ci_workflows/$WORKFLOW/trigger"')
 
-    call = curl.parse(ran.out)
-    assert call.url == "$API/repos/$ORG/${REPO}/cicd/runs"
-    assert json.loads(call.body) == {"workflows": [{"name": "$WORKFLOW"}]}
+    call = shell(ran.out)
+    assert call.url == "<$API>/repos/<$ORG>/<${REPO}>/cicd/runs"
+    assert json.loads(call.body) == {"workflows": [{"name": "<$WORKFLOW>"}]}
 
 
 @pytest.mark.parametrize(
@@ -209,7 +207,7 @@ def test_a_run_becomes_its_legacy_answer(run: Run, answer: Any, legacy: tuple[st
         ([], "curl -X POST https://api.sourcecraft.tech/", 1, "not the withdrawn trigger"),
         ([], 'curl -X POST "$URL"', 1, "$URL is not the withdrawn trigger"),
         ([], f"curl -X POST '$API/{PATH}'", 1, "$API"),
-        ([], f'curl -X POST {URL} -d "$BODY"', 1, "not JSON"),
+        ([], f'curl -X POST {URL} -d "$BODY"', 1, "its body is $BODY, which is not set in this text"),
         (["--response"], "{}", 1, "neither an id nor a slug"),
         (["--response"], "<html>", 1, "not a run"),
         (["--response"], "", 1, "not a run"),
@@ -225,7 +223,6 @@ def test_a_wrong_input_is_refused_in_one_line(
 
     assert (ran.status, ran.out) == (status, "")
     assert said in ran.said
-    assert curl.LITERAL_DOLLAR not in ran.err
 
 
 def test_translating_a_request_and_an_answer_at_once_is_refused(run: Run) -> None:
