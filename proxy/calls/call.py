@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 _FIRST, _LAST = 0xE000, 0xF8FF  # the private use area: no text that is meant for people has these characters
 _MAY_AUTHORIZE = frozenset("-H --header -n --netrc --netrc-file --session auth".split())
+_PLAIN = re.compile(r"[$\w.]{1,60}(?:\(\))?")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
@@ -164,10 +165,10 @@ class Call(NamedTuple):
 
 
 class Other(NamedTuple):
-    """A command in a script that is no call: where it starts, and its source."""
+    """A command in a script that is no call: where it starts, and its program. Its arguments may be secret."""
 
     start: int
-    source: str
+    program: str
 
 
 class Reading(NamedTuple):
@@ -195,6 +196,12 @@ def reading(text: str, calls: Iterable[Call], others: Iterable[Other] = ()) -> R
         ),
         tuple(sorted(others)),
     )
+
+
+def not_written_out(source: str) -> NotRead:
+    """The reason why a body cannot be translated; its source is shown only if it has no values."""
+    shown = source if _PLAIN.fullmatch(source) else "an expression"
+    return NotRead(f"its body is {shown}, which is not written out: translate what it holds with --path")
 
 
 def show(text: str, variables: Mapping[str, Variable]) -> str:

@@ -5,10 +5,11 @@ import re
 from typing import Any
 
 from proxy.calls import urls
-from proxy.calls.call import Answer, Call, Language, NotRead, Reading, Variables, reading
+from proxy.calls.call import Answer, Call, Language, NotRead, Reading, Variables, not_written_out, reading
 from proxy.calls.syntax import Node, Tree
 
-_METHODS = frozenset("get post put patch delete request".split())
+_METHODS = frozenset("get post put patch delete".split())
+_OTHER_CLIENTS = frozenset("got ky request superagent needle http https $ jQuery".split())
 _LITERALS = {"true": True, "false": False, "null": None, "undefined": None}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": ""}
 _ENVIRONMENT = re.compile(r"""process\.env(?:\.(\w+)|\[["'](\w+)["']\])""")
@@ -59,7 +60,11 @@ class _Reader:
         if program == "axios" or (name == "request" and program.startswith("axios")):
             words = self._fields(given[0])
             return self._made(node, program, words, "data", self._text(words.pop("method", None)) or "GET")
-        if function.type == "member_expression" and name in _METHODS:
+        if (
+            function.type == "member_expression"
+            and name in _METHODS
+            and program.partition(".")[0] not in _OTHER_CLIENTS
+        ):
             has_body = name in {"post", "put", "patch"}
             words = {"url": given[0], **self._fields(given[1 + has_body] if len(given) > 1 + has_body else None)}
             if has_body and len(given) > 1:
@@ -148,7 +153,7 @@ class _Reader:
         value = self._value(node)
         if isinstance(value, str) and value in self._variables.by_character:
             source = self._tree.source(node)
-            raise NotRead(f"its body is {source}, which is not written out: translate what it holds with --path")
+            raise not_written_out(source)
         if isinstance(value, str):
             return self._variables.as_values(value)
         if not is_json:

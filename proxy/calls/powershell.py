@@ -5,12 +5,13 @@ import re
 from typing import Any
 
 from proxy.calls import urls
-from proxy.calls.call import Answer, Call, Language, NotRead, Reading, Variables, reading
+from proxy.calls.call import Answer, Call, Language, NotRead, Reading, Variables, not_written_out, reading
 from proxy.calls.syntax import Node, Tree
 
 _PROGRAMS = {
     "invoke-restmethod": "Invoke-RestMethod", "irm": "Invoke-RestMethod",
     "invoke-webrequest": "Invoke-WebRequest", "iwr": "Invoke-WebRequest",
+    "curl": "Invoke-WebRequest", "wget": "Invoke-WebRequest",
 }  # fmt: skip
 _SWITCHES = frozenset(
     "usebasicparsing usedefaultcredentials skipcertificatecheck skiphttperrorcheck passthru disablekeepalive resume"
@@ -134,7 +135,7 @@ class _Reader:
         value = self._value(node)
         if isinstance(value, str) and value in self._variables.by_character:
             source = self._tree.source(node)
-            raise NotRead(f"its body is {source}, which is not written out: translate what it holds with --path")
+            raise not_written_out(source)
         if not isinstance(value, str):
             raise NotRead("its body is a table, which is sent as a form: use ConvertTo-Json")
         return self._variables.as_values(value)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from proxy.calls import urls
-from proxy.calls.call import Answer, Call, Language, NotRead, Reading, Span, Variables, reading
+from proxy.calls.call import Answer, Call, Language, NotRead, Reading, Span, Variables, not_written_out, reading
 
 _METHODS = frozenset("get post put patch delete".split())
 _LIBRARIES = frozenset("requests httpx urllib".split())
@@ -133,7 +133,7 @@ class _Reader:
             value = self._value(node)
             if isinstance(value, str) and value in self._variables.by_character:
                 source = self._source(node)
-                raise NotRead(f"its body is {source}, which is not written out: translate what it holds with --path")
+                raise not_written_out(source)
             if name == "json":
                 return json.dumps(value, ensure_ascii=False)
             if not isinstance(value, str):
@@ -190,6 +190,8 @@ class _Reader:
                 return self._filled(node, form.split("{}"), arguments, form.replace("{}", ""))
             case ast.Call(func=ast.Attribute(attr="dumps"), args=[value, *_]):
                 return json.dumps(self._value(self._set_to(value)), ensure_ascii=False)
+            case ast.Call(func=ast.Name(id="dict"), args=[], keywords=pairs) if all(pair.arg for pair in pairs):
+                return {str(pair.arg): self._value(pair.value) for pair in pairs}
             case ast.Call(func=ast.Attribute(value=value, attr="encode")):
                 return self._value(value)
         return self._variable(node)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
-from proxy.calls import javascript, powershell, python
+from proxy.calls import groovy, javascript, powershell, python
 from proxy.calls.call import Language, NotRead, Reading
 from proxy.calls.shell import script
 
@@ -16,6 +16,7 @@ class Kind(Enum):
     SHELL = "shell commands"
     CMD = "commands of cmd.exe"
     YAML = "YAML"
+    GROOVY = "a Jenkinsfile"
     POWERSHELL = "PowerShell"
     PYTHON = "Python"
     JAVASCRIPT = "JavaScript"
@@ -30,7 +31,8 @@ class Taken(NamedTuple):
 
 _BY_SUFFIX = {
     "sh": Kind.SHELL, "bash": Kind.SHELL, "zsh": Kind.SHELL, "bat": Kind.CMD, "cmd": Kind.CMD,
-    "yml": Kind.YAML, "yaml": Kind.YAML, "ps1": Kind.POWERSHELL, "psm1": Kind.POWERSHELL, "py": Kind.PYTHON,
+    "groovy": Kind.GROOVY, "jenkinsfile": Kind.GROOVY, "yml": Kind.YAML, "yaml": Kind.YAML,
+    "ps1": Kind.POWERSHELL, "psm1": Kind.POWERSHELL, "py": Kind.PYTHON,
     "js": Kind.JAVASCRIPT, "mjs": Kind.JAVASCRIPT, "cjs": Kind.JAVASCRIPT, "ts": Kind.JAVASCRIPT,
 }  # fmt: skip
 _SHEBANG = re.compile(r"#!.*?(python|node|pwsh|powershell|sh)(?![a-z])")
@@ -38,14 +40,25 @@ _BY_SHEBANG = {
     "python": Kind.PYTHON, "node": Kind.JAVASCRIPT, "pwsh": Kind.POWERSHELL, "powershell": Kind.POWERSHELL,
 }  # fmt: skip
 _SIGNS = (
-    (Kind.POWERSHELL, re.compile(r"(?i)\binvoke-(?:restmethod|webrequest)\b|\b(?:irm|iwr)\s+[-\"'$@h(]")),
-    (Kind.JAVASCRIPT, re.compile(r"\bfetch\s*\(|\baxios\b|\bconst \w+ = |\bJSON\.stringify\(")),
+    (
+        Kind.POWERSHELL,
+        re.compile(
+            r"(?i)\binvoke-(?:restmethod|webrequest)\b|\b(?:irm|iwr)\s+[-\"'$@h(]|\b(?:curl|wget)\s[^\n]*-Uri\s"
+        ),
+    ),
+    (
+        Kind.JAVASCRIPT,
+        re.compile(
+            r"\bfetch\s*\(|\baxios\b|\b(?:const|let) \w+ = |\bJSON\.stringify\(|\brequire\(|\b(?:got|ky)\.\w+\("
+        ),
+    ),
     (Kind.PYTHON, re.compile(r"\b(?:requests|httpx)\.\w+\(|\burllib\.request\b|\bimport (?:requests|httpx|aiohttp)\b")),
     (Kind.SHELL, re.compile(r"(?<![\w.-])(?:curl|wget)(?:\.exe)?(?![\w.-])|(?m:(?:^|[|&;(])\W*(?:sudo )?https?\s)")),
 )
 _METHOD = re.compile(r"\.(?:post|request)\(")
 _YAML = re.compile(r"\s*(?:#.*\n\s*)*(?:---|-\s+\S|[\w.\"'/-]+:(?:\s|$))")
 _OBJECT = re.compile(r"\s*\{\s*(?:[\"}]|\Z)")
+_GROOVY = re.compile(r"\bpipeline\s*\{|\bsh\s*\(?\s*(?:script\s*:\s*)?['\"]")
 _CARET = re.compile(r"\^[ \t]*\r?\n")
 _OTHERS = {
     "Go": r"\bhttp\.(?:NewRequest|Post)\b",
@@ -53,12 +66,13 @@ _OTHERS = {
     "Ruby": r"\bNet::HTTP\b|\bFaraday\b|\bHTTParty\b",
     "Java or Kotlin": r"\bHttpRequest\.newBuilder\b|\bHttpURLConnection\b|\bOkHttpClient\b",
     "C#": r"\bHttpClient\b|\bRestClient\b",
-    "a Groovy pipeline": r"\bhttpRequest\b|\bpipeline\s*\{",
+    "Groovy": r"\bhttpRequest\b",
     "Rust": r"\breqwest::",
 }
 _READERS: dict[Kind, Callable[[str], Reading]] = {
     Kind.SHELL: script.read,
     Kind.CMD: lambda text: script.read(text, Language.CMD),
+    Kind.GROOVY: groovy.read,
     Kind.POWERSHELL: powershell.read,
     Kind.PYTHON: python.read,
     Kind.JAVASCRIPT: javascript.read,
@@ -94,7 +108,7 @@ def is_body(text: str) -> bool:
 
 def kind_of(text: str, name: str = "") -> Kind | None:
     """What a text is, by its name, its first line, or the first call in it."""
-    by_name = _BY_SUFFIX.get(name.rpartition(".")[2].lower())
+    by_name = _BY_SUFFIX.get(name.replace("/", ".").rpartition(".")[2].lower())
     if by_name is not None:
         return by_name
     if shebang := _SHEBANG.match(text):
@@ -103,6 +117,8 @@ def kind_of(text: str, name: str = "") -> Kind | None:
     kind = min(found, key=lambda one: one[0])[1] if found else None
     if kind is None and _METHOD.search(text) and not _other_language(text):
         return Kind.PYTHON
+    if kind is Kind.SHELL and _GROOVY.search(text):
+        return Kind.GROOVY
     if kind is Kind.SHELL and _YAML.match(text):
         return Kind.YAML
     return Kind.CMD if kind is Kind.SHELL and _CARET.search(text) else kind

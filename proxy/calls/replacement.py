@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ PLACEHOLDER = "/ORG/REPO/ci_workflows/WORKFLOW/trigger"
 
 _BODY_HEADERS = frozenset({"content-type", "content-length"})
 _JSON = ("Content-Type", "application/json")
+_ENCODES = re.compile(r"(?i)quote|encode|@uri|escape")
 _BODY_FILE = "BODY.json"
 
 
@@ -76,7 +78,13 @@ def _of_trigger(call: Call, match: Match) -> Replacement:
         raise
     headers = [header for header in call.headers if header[0].lower() not in _BODY_HEADERS]
     new = call._replace(headers=(*headers, _JSON), body=request.body.decode(), variables=variables)
-    return Replacement(new, _notes(new, body, request))
+    return Replacement(new, _notes(new, body, request) + _on_name(call, match.workflow or ""))
+
+
+def _on_name(call: Call, name: str) -> list[str]:
+    """A note where the name of the workflow is encoded for a path, as it is not in a body."""
+    encoded = [variable.source for _, variable in call.variables_in(name) if _ENCODES.search(variable.source)]
+    return [f"{source}: the name of the workflow is in the body now, so do not encode it" for source in encoded]
 
 
 def _with_list(call: Call) -> tuple[str, Mapping[str, Variable]]:

@@ -70,5 +70,5 @@ def _of_scalar(text: str, node: yaml.ScalarNode) -> Reading:
     span = Span(start, end)
     return Reading(
         tuple(call._replace(span=span) for call in found.calls),
-        tuple(Other(start, other.source) for other in found.others),
+        tuple(Other(start, other.program) for other in found.others),
     )

@@ -62,23 +62,23 @@ CURL = [
         told=("a \\ at the end of a line is followed by a space",),
         runs=False,
     ),
-    Pasted("second-command-and", f"curl {URL} {HEADER} -d '{MAIN}' && echo done", told=("line 1 `echo done`",)),
-    Pasted("second-command-semicolon", f"curl {URL} {HEADER} -d '{MAIN}'; echo done", told=("line 1 `echo done`",)),
-    Pasted("second-command-line", f"curl {URL} {HEADER} -d '{MAIN}'\necho done\n", told=("line 2 `echo done`",)),
-    Pasted("second-command-before", f"cd /tmp && curl {URL} {HEADER} -d '{MAIN}'", told=("line 1 `cd /tmp`",)),
+    Pasted("second-command-and", f"curl {URL} {HEADER} -d '{MAIN}' && echo done", told=("line 1 echo",)),
+    Pasted("second-command-semicolon", f"curl {URL} {HEADER} -d '{MAIN}'; echo done", told=("line 1 echo",)),
+    Pasted("second-command-line", f"curl {URL} {HEADER} -d '{MAIN}'\necho done\n", told=("line 2 echo",)),
+    Pasted("second-command-before", f"cd /tmp && curl {URL} {HEADER} -d '{MAIN}'", told=("line 1 cd",)),
     Pasted(
         "jq-of-a-field-that-is-gone",
         f"curl -s {URL} {HEADER} -d '{MAIN}' | python3 -c 'print(\"flux_public_id\")'",
-        told=("flux_public_id: it is slug in the new answer", "not in the output: line 1 `python3 -c"),
+        told=("flux_public_id: it is slug in the new answer", "not in the output: line 1 python3"),
     ),
     Pasted(
         "jq",
         f"curl -s {URL} {HEADER} -d '{MAIN}' | jq -r .trigger_status,.flux_id",
-        told=("trigger_status: it is gone", "flux_id: it is id", "line 1 `jq -r .trigger_status,.flux_id`"),
+        told=("trigger_status: it is gone", "flux_id: it is id", "line 1 jq"),
         runs=False,
     ),
-    Pasted("output", f"curl {URL} {HEADER} -d '{MAIN}' -o /dev/null", told=("kept: -o /dev/null",)),
-    Pasted("write-out", f"curl -fsw '%{{http_code}}' {URL} {HEADER} -d '{MAIN}'", told=("kept: -f -w %{http_code}",)),
+    Pasted("output", f"curl {URL} {HEADER} -d '{MAIN}' -o /dev/null", told=("kept: -o",)),
+    Pasted("write-out", f"curl -fsw '%{{http_code}}' {URL} {HEADER} -d '{MAIN}'", told=("kept: -f -w",)),
     Pasted(
         "retry", f"curl --retry 3 {URL} {HEADER} -d '{MAIN}'", told=("--retry: a second try can start a second run",)
     ),
@@ -88,13 +88,13 @@ CURL = [
     Pasted(
         "sudo", f"sudo -E curl {URL} {HEADER} -d '{MAIN}'", told=("sudo -E: keep it before the new call",), runs=False
     ),
-    Pasted("environment", f"LC_ALL=C curl {URL} {HEADER} -d '{MAIN}'", told=("LC_ALL=C: keep it before the new call",)),
+    Pasted("environment", f"LC_ALL=C curl {URL} {HEADER} -d '{MAIN}'", told=("LC_ALL=…: keep it before the new call",)),
     Pasted("timeout", f"timeout 60 curl {URL} {HEADER} -d '{MAIN}'", told=("timeout 60: keep it",)),
     Pasted("full-path", f"/usr/bin/curl {URL} {HEADER} -d '{MAIN}'"),
-    Pasted("substitution", f"RUN=$(curl -s {URL} {HEADER} -d '{MAIN}')\necho \"$RUN\"", told=('line 2 `echo "$RUN"`',)),
-    Pasted("quoted-substitution", f"echo \"run: $(curl -s {URL} {HEADER} -d '{MAIN}')\"", told=("line 1 `echo",)),
-    Pasted("condition", f"if ! curl -sf {URL} {HEADER} -d '{MAIN}'; then\n  exit 1\nfi", told=("line 2 `exit 1`",)),
-    Pasted("function", f"start() {{\n  curl {URL} {HEADER} -d '{MAIN}'\n}}\nstart", told=("`start`",)),
+    Pasted("substitution", f"RUN=$(curl -s {URL} {HEADER} -d '{MAIN}')\necho \"$RUN\"", told=("line 2 echo",)),
+    Pasted("quoted-substitution", f"echo \"run: $(curl -s {URL} {HEADER} -d '{MAIN}')\"", told=("line 1 echo",)),
+    Pasted("condition", f"if ! curl -sf {URL} {HEADER} -d '{MAIN}'; then\n  exit 1\nfi", told=("line 2 exit",)),
+    Pasted("function", f"start() {{\n  curl {URL} {HEADER} -d '{MAIN}'\n}}\nstart", told=("start",)),
     Pasted("comment", f"# start the build\ncurl {URL} {HEADER} -d '{MAIN}'  # on main"),
     Pasted(
         "body-in-a-variable",
@@ -133,7 +133,7 @@ CURL = [
         "jq-makes-the-body",
         f"jq -n --arg b \"$BRANCH\" '{{revision: $b}}' <<EOF | curl {URL} {HEADER} -d @-\n{{}}\nEOF\n",
         None,
-        told=("taken for curl, and not translated: its body is made by `jq -n --arg b",),
+        told=("taken for curl, and not translated: its body is made by jq",),
     ),
     Pasted("file", f"curl {URL} {HEADER} -d @body.json", told=("body.json: its content was read",)),
     Pasted("file-that-is-not-there", f"curl {URL} -d @gone.json", None, told=("its body is in the file gone.json",)),
@@ -234,16 +234,24 @@ OTHER_PROGRAMS = [
     ),
     Pasted("yaml-folded", f"job:\n  script: >-\n    curl {URL}\n    -d '{MAIN}'\n", kind=Kind.YAML, runs=False),
     Pasted("yaml-quoted", f'- run: "curl {URL} -d \'{{\\"revision\\": \\"main\\"}}\'"', kind=Kind.YAML, runs=False),
+    Pasted("jenkinsfile", f"pipeline {{ steps {{ sh 'curl {URL} -d {{}}' }} }}", "{}", kind=Kind.GROOVY, runs=False),
+    Pasted(
+        "jenkinsfile-with-escapes",
+        f'sh "curl {URL} -d \'{{\\"revision\\": \\"main\\"}}\'"',
+        told=("its string has escapes",),
+        kind=Kind.GROOVY,
+        runs=False,
+    ),
     Pasted(
         "dockerfile",
         f"FROM debian\nRUN apt-get install -y curl\nRUN curl {URL} -d '{MAIN}'\n",
-        told=("RUN: keep it", "line 1 `FROM debian`, line 2 `RUN apt-get install -y curl`"),
+        told=("RUN: keep it", "line 1 FROM, line 2 RUN"),
         runs=False,
     ),
     Pasted(
         "makefile",
         f"trigger:\n\t@curl $(API){TRIGGER} -H \"Authorization: Bearer $$TOKEN\" -d '{MAIN}'\n",
-        told=("line 1 `trigger:`",),
+        told=("line 1 trigger:",),
         runs=False,
     ),
 ]
@@ -268,7 +276,7 @@ PYTHON = [
     Pasted(
         "format",
         f'requests.request("POST", "{{}}{TRIGGER}".format(API), data=\'{MAIN}\', headers={{"Authorization": f"Bearer {{TOKEN}}"}}, timeout=30)',
-        told=("timeout 30: not in the new call",),
+        told=("timeout: not in the new call",),
     ),
     Pasted(
         "indented",
@@ -279,6 +287,12 @@ PYTHON = [
     Pasted(
         "urllib",
         f'request = urllib.request.Request("{URL}", data=b\'{MAIN}\', headers={{"Authorization": "Bearer x"}}, method="POST")',
+        runs=False,
+    ),
+    Pasted(
+        "encoded-name",
+        f'requests.post(f"{{API}}/acme/shop/ci_workflows/{{quote(NAME)}}/trigger", json={MAIN}, headers=H)',
+        told=("quote(NAME): the name of the workflow is in the body now, so do not encode it",),
         runs=False,
     ),
     Pasted("unknown-body", f'requests.post("{URL}", json=make_body())', None, told=("its body is make_body(), which",)),
@@ -311,7 +325,7 @@ JAVASCRIPT = [
     Pasted(
         "axios",
         f"axios.post('{URL}', {{ revision: 'main' }}, {{ headers: {{ Authorization: `Bearer ${{TOKEN}}` }}, timeout: 1000 }});",
-        told=("timeout 1000: not in the new call",),
+        told=("timeout: not in the new call",),
         runs=False,
     ),
     Pasted("axios-object", f"axios({{ method: 'post', url: '{URL}', data: {{ revision: 'main' }} }})", runs=False),
@@ -332,7 +346,7 @@ POWERSHELL = [
         f"$body = @{{ input = @{{ values = @(@{{ name = 'n'; value = \"$N\" }}) }} }} | ConvertTo-Json -Depth 5\n"
         f"$call = @{{ Uri = '{URL}'; Method = 'POST'; Body = $body; TimeoutSec = 30 }}\n$run = Invoke-RestMethod @call\n$run.flux_id",
         '{"input": {"values": [{"name": "n", "value": "$N"}]}}',
-        told=("$call, $body: the value was found", "flux_id: it is id", "-timeoutsec 30: not in"),
+        told=("$call, $body: the value was found", "flux_id: it is id", "-timeoutsec: not in"),
     ),
     Pasted("json", f"irm {URL} -Method POST -Body '{MAIN}'", told=("no Authorization header",)),
     Pasted("here-string", f'Invoke-WebRequest -Uri {URL} -Method Post -Body @"\n{MAIN}\n"@'),

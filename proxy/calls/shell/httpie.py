@@ -78,7 +78,7 @@ def _read_items(draft: Draft, items: list[str], variables: Variables) -> None:
     for item in items:
         found = _ITEM.fullmatch(item)
         if found is None:
-            raise NotRead(f"{item} is neither a header nor a field of the body")
+            raise NotRead("an item is neither a header nor a field of the body")
         name, operator, value = re.sub(r"\\(.)", r"\1", found[1]), found[2], found[3]
         if operator in {"=", ":="}:
             fields[name] = value if operator == "=" else _json(name, value, variables)

@@ -169,8 +169,7 @@ class _Script:
             or _ASSIGNMENT.match(self._text, command.start, command.end)
         ):
             return
-        source = " ".join(self._text[command.start : command.end].split())
-        self._others.append(Other(command.start, source))
+        self._others.append(Other(command.start, _name(command.words[0])))
 
     def _known(self) -> dict[str, str]:
         """The value of each variable that is set once in the text."""
@@ -212,7 +211,7 @@ class _Script:
             source = by_character[text].source
             if text in self._substituted:
                 made = self._substituted[text]
-                body = self._made_by(made[0]) if len(made) == 1 else _made(source)
+                body = self._made_by(made[0]) if len(made) == 1 else _made(_name(made[-1].words[0]) if made else source)
                 if body.text is None:
                     return body
                 text = body.text
@@ -240,12 +239,11 @@ class _Script:
             parts = arguments[0].removesuffix("\\n").split("%s")
             if len(parts) == len(arguments):
                 return _Body("".join(a + b for a, b in zip(parts, [*arguments[1:], ""], strict=True)))
-        return _made(self._text[command.start : command.end])
+        return _made(name)
 
 
-def _made(source: str) -> _Body:
-    source = " ".join(source.split())
-    return _Body(problem=f"its body is made by `{source}`: let that make the body of the new call")
+def _made(program: str) -> _Body:
+    return _Body(problem=f"its body is made by {program}: let that make the body of the new call")
 
 
 def _name(word: Token) -> str:

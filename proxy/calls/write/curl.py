@@ -27,7 +27,7 @@ def write(call: Call) -> Written:
 def _notes(call: Call, *, is_curl: bool) -> list[str]:
     if not is_curl:
         return left_out(call)
-    kept = " ".join(call.shown(" ".join(option)) for option in call.options if option[0] not in _SILENT)
+    kept = " ".join(option[0] for option in call.options if option[0] not in _SILENT)
     notes = [f"kept: {kept}"] if kept else []
     return notes + [_RETRY] * any(option[0] == "--retry" for option in call.options)
 

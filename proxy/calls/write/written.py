@@ -114,7 +114,7 @@ def left_out(call: Call, *, checks_status: bool = False) -> list[str]:
     """
     ignored = _SILENT | (_FAIL if checks_status else frozenset())
     return [
-        f"{call.shown(' '.join(words))}: not in the new call{_ADVICE.get(words[0], '; see whether you need it')}"
+        f"{words[0]}: not in the new call{_ADVICE.get(words[0], '; see whether you need it')}"
         for words in call.options
         if words[0] not in ignored and words[-1] not in {"-", "/dev/null"}
     ]

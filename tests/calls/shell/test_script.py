@@ -116,9 +116,9 @@ def test_a_body_in_a_file_is_named(text: str, file: str) -> None:
         ("B=1\nCALL -d ${B:-2}", "its body is ${B:-2}"),
         ("B=$B\nCALL -d $B", "its body is $B"),
         ("CALL -d @-", "standard input"),
-        ("jq -n . | CALL -d @-", "its body is made by `jq -n .`"),
-        ('CALL -d "$(jq -n .)"', "its body is made by `jq -n .`"),
-        ("printf '%d' 1 | CALL -d @-", "its body is made by `printf '%d' 1`"),
+        ("jq -n . | CALL -d @-", "its body is made by jq:"),
+        ('CALL -d "$(jq -n .)"', "its body is made by jq:"),
+        ("printf '%d' 1 | CALL -d @-", "its body is made by printf:"),
         ("CALL -d @$F", "its body is in the file $F"),
     ],
 )
@@ -130,7 +130,7 @@ def test_a_body_that_is_not_in_the_text_is_named(text: str, said: str) -> None:
 
 def test_commands_that_make_a_body_are_no_leftovers() -> None:
     others = script.read(f"echo a\necho '{{}}' | curl {URL} -d @-\necho b").others
-    assert [other.source for other in others] == ["echo a", "echo b"]
+    assert [other.program for other in others] == ["echo", "echo"]
 
 
 def test_deep_substitutions_have_an_end() -> None:

@@ -67,7 +67,7 @@ def test_the_program_and_its_options_are_kept_and_named() -> None:
     written = curl.write(read(f"/usr/bin/curl -sS -f -o 'a b' --retry 3 {URL} -d @body.json"))
 
     assert written.text == f"/usr/bin/curl -s -S -f -o 'a b' --retry 3 -X POST {URL} \\\n  -d @body.json"
-    assert written.notes[0] == "kept: -f -o a b --retry 3"
+    assert written.notes[0] == "kept: -f -o --retry"
     assert "--retry: a second try can start a second run" in written.notes[1]
 
 
@@ -75,4 +75,4 @@ def test_options_of_another_program_are_left_out_and_named() -> None:
     written = curl.write(read(f"wget -qO- --tries=3 --post-data='{{}}' {URL}"))
 
     assert written.text == f"curl -X POST {URL} \\\n  -d '{{}}'"
-    assert [note.partition(":")[0] for note in written.notes] == ["--tries 3"]
+    assert [note.partition(":")[0] for note in written.notes] == ["--tries"]
