@@ -1,6 +1,7 @@
 """Translates each call in a text, and says what its owner has to do."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -137,12 +138,14 @@ def _others(others: tuple[Other, ...], text: str) -> list[str]:
 def _overlooked(text: str, calls: tuple[Call, ...]) -> list[str]:
     """A note on each withdrawn path that is in no call."""
     names = {re.sub(r"\W", "", name) for call in calls for name in call.taken}
-    lines = text.splitlines()
+    starts = [call.span.start for call in calls]
+    lines = text.split("\n")
     notes = []
     for found in _WITHDRAWN.finditer(text):
         number = text.count("\n", 0, found.start())
-        line = lines[number] if number < len(lines) else ""
-        is_read = any(call.span.start <= found.start() < call.span.end for call in calls)
+        line = lines[number]
+        before = bisect_right(starts, found.start())
+        is_read = before > 0 and found.start() < calls[before - 1].span.end
         if not is_read and not _COMMENT.match(line) and not names & set(re.split(r"\W+", line)):
             notes.append(f"line {number + 1}: it has a withdrawn path, and was not read as a call: look at it")
     return list(dict.fromkeys(notes))

@@ -46,6 +46,7 @@ class Pasted(NamedTuple):
 
 
 CURL = [
+    Pasted("markdown", f"```sh\n$ curl {URL} {HEADER} -d '{MAIN}'\n```\n", runs=False),
     Pasted("plain", f"curl -X POST {URL} {HEADER} -d '{MAIN}'"),
     Pasted("prompt", f"$ curl {URL} {HEADER} -d '{MAIN}'", runs=False),
     Pasted("continued", f"curl -X POST \\\n  \"$API{TRIGGER}\" \\\n  {HEADER} \\\n  --data-raw '{MAIN}'"),

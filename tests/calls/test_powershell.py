@@ -69,6 +69,12 @@ def test_what_cannot_be_read_is_refused_with_the_reason(words: str, said: str) -
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("change", ["$b = '{}'", "$b.revision = 'a'", "$B += 'a'"])
+def test_a_variable_that_is_changed_is_not_taken_for_its_first_value(change: str) -> None:
+    with pytest.raises(NotRead, match=r"its body is \$b, which"):
+        only(powershell.read(f"$b = '{{}}'\n{change}\nirm {URL} -Method Post -Body $b"))
+
+
 def test_parameters_that_stay_are_kept_with_their_source() -> None:
     call = only(powershell.read(f"irm {URL} -UseBasicParsing -Method Post -TimeoutSec 5 -ContentType a/b"))
     assert call.options == (("-UseBasicParsing",), ("-timeoutsec", "5"))

@@ -59,7 +59,7 @@ class Lexer:
         language: `Language.SHELL` or `Language.CMD`.
 
     Attributes:
-        substitutions: for the character of each ``$(…)``, where its commands stand.
+        substitutions: for the character of each ``$(…)`` of the last `split`, where its commands stand.
         guesses: what was read although it does not stand there like that, with its place.
     """
 
@@ -80,6 +80,7 @@ class Lexer:
             NotRead: a quote is never closed.
         """
         self._at, self._end, self._tokens, self._documents = start, end, [], []
+        self.substitutions = {}
         while self._at < self._end:
             self._token()
         self._read_documents()
@@ -89,8 +90,8 @@ class Lexer:
         text, start = self._text, self._at
         if text[start] in " \t\r":
             self._at += 1
-        elif text[start] == "#" and not self._is_cmd:
-            end = text.find("\n", start, self._end)
+        elif (text[start] == "#" or text.startswith("```", start)) and not self._is_cmd:
+            end = text.find("\n", start, self._end)  # of a comment, or of a line that fences code in Markdown
             self._at = self._end if end < 0 else end
         elif self._skip_continuation():
             pass

@@ -1,5 +1,6 @@
 """Reads the calls in a shell script, or in a single command line."""
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -58,13 +59,12 @@ class _Script:
 
     def split(self, start: int, end: int, captured: bool = False, depth: int = 0) -> list[Command]:
         """Find the commands in a part of the text, and in its substitutions."""
-        known = len(self._lexer.substitutions)
         found = _rejoined(commands(self._lexer.split(start, end)))
         self._parts.append((found, captured))
         for command in found:
             self._note_values(command)
-        inner = list(self._lexer.substitutions.items())[known:]
-        for char, (first, last) in inner if depth < _DEPTH else ():
+        inner = self._lexer.substitutions if depth < _DEPTH else {}
+        for char, (first, last) in inner.items():
             try:
                 self._substituted[char] = self.split(first, last, captured=True, depth=depth + 1)
             except NotRead:
@@ -96,7 +96,7 @@ class _Script:
         body = self._body(draft, command, source)
         taken: list[str] = []
         method = draft.method or ("GET" if body == _Body() else "POST")
-        url, used = urls.filled_in(method, draft.url or "", self._known().get)
+        url, used = urls.filled_in(method, draft.url or "", self._known.get)
         taken += [self._variables.shown(char) for char in used]
         if body.text is not None:
             body = self._resolved(body.text, taken)
@@ -171,6 +171,7 @@ class _Script:
             return
         self._others.append(Other(command.start, _name(command.words[0])))
 
+    @functools.cached_property
     def _known(self) -> dict[str, str]:
         """The value of each variable that is set once in the text."""
         return {
@@ -204,7 +205,7 @@ class _Script:
 
     def _resolved(self, text: str, taken: list[str]) -> _Body:
         """A body; if it is a variable, its value."""
-        by_character, known = self._variables.by_character, self._known()
+        by_character, known = self._variables.by_character, self._known
         for _ in range(_DEPTH):
             if text not in by_character:
                 return _Body(text)

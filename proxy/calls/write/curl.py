@@ -7,8 +7,13 @@ from proxy.calls.write.written import Written, headers_of, left_out
 _RETRY = "--retry: a second try can start a second run; retry only where no connection was made"
 
 
-def write(call: Call) -> Written:
-    """Write a call with one argument on a line, as a script has it."""
+def write(call: Call, between: str = " \\\n  ") -> Written:
+    """Write a call.
+
+    Args:
+        call: the call.
+        between: what stands between two arguments; by default, each has a line of its own, as in a script.
+    """
     words = Words(call)
     is_curl = call.tool == "curl" and call.language is Language.SHELL
     program = call.program if is_curl else "curl"
@@ -21,7 +26,7 @@ def write(call: Call) -> Written:
         parts.append(f"-d {words.quote(f'@{call.body_file}')}")
     elif call.body:
         parts.append(f"-d {words.json(call.body)}")
-    return Written(" \\\n  ".join(parts), notes + _notes(call, is_curl=is_curl) + words.notes())
+    return Written(between.join(parts), notes + _notes(call, is_curl=is_curl) + words.notes())
 
 
 def _notes(call: Call, *, is_curl: bool) -> list[str]:

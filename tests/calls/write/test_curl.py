@@ -63,6 +63,10 @@ def test_a_call_is_written_an_argument_a_line() -> None:
     ]
 
 
+def test_a_call_fits_in_a_line_where_there_can_be_only_one() -> None:
+    assert curl.write(read(f"curl {URL} -d a"), " ").text == f"curl -X POST {URL} -d a"
+
+
 def test_the_program_and_its_options_are_kept_and_named() -> None:
     written = curl.write(read(f"/usr/bin/curl -sS -f -o 'a b' --retry 3 {URL} -d @body.json"))
 
