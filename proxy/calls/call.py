@@ -116,7 +116,7 @@ class Call(NamedTuple):
         options: what only this program understands, each as its words. They stay only if the program stays.
         answer: what is done with the answer.
         span: the words of the call, without what stands before the program, and without what the answer goes to.
-        taken: names of variables whose values were found elsewhere in the text.
+        resolved: names of variables whose values were found elsewhere in the text.
         guesses: sentences on what was read although it does not stand in the text like that.
         problem: why it cannot be translated even if it is a withdrawn call.
         prefix: what stands before the program, such as ``sudo -E``.
@@ -133,7 +133,7 @@ class Call(NamedTuple):
     variables: Mapping[str, Variable] = {}
     answer: Answer = Answer()
     span: Span = Span(0, 0)
-    taken: tuple[str, ...] = ()
+    resolved: tuple[str, ...] = ()
     guesses: tuple[str, ...] = ()
     problem: str | None = None
     prefix: str = ""
@@ -178,7 +178,7 @@ class Reading(NamedTuple):
     others: tuple[Other, ...] = ()
 
 
-def reading(text: str, calls: Iterable[Call], others: Iterable[Other] = ()) -> Reading:
+def in_order(text: str, calls: Iterable[Call], others: Iterable[Other] = ()) -> Reading:
     """What was read in a text, in its order.
 
     Args:

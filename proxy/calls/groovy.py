@@ -2,7 +2,7 @@
 
 import re
 
-from proxy.calls.call import Call, NotRead, Other, Reading, Span, reading
+from proxy.calls.call import Call, NotRead, Other, Reading, Span, in_order
 from proxy.calls.shell import script
 
 _STEP = re.compile(
@@ -33,7 +33,7 @@ def read(text: str) -> Reading:
             others += found.others
     if problems and not calls:
         raise problems[0]
-    return reading(text, calls, others)
+    return in_order(text, calls, others)
 
 
 def _of_step(text: str, step: re.Match[str]) -> Reading:

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from proxy.calls import urls
-from proxy.calls.call import Answer, Call, Language, NotRead, Reading, Variables, not_written_out, reading
+from proxy.calls.call import Answer, Call, Language, NotRead, Reading, Variables, in_order, not_written_out
 from proxy.calls.syntax import Node, Tree
 
 _METHODS = frozenset("get post put patch delete".split())
@@ -23,7 +23,7 @@ def read(text: str) -> Reading:
         NotRead: the parser is not installed, or the text is nested too deeply.
     """
     try:
-        return reading(text, _Reader(text).calls())
+        return in_order(text, _Reader(text).calls())
     except RecursionError:
         raise NotRead("it is nested too deeply") from None
 
@@ -33,13 +33,13 @@ class _Reader:
         self._tree = Tree(text, Language.JAVASCRIPT)
         self._variables = Variables(text)
         self._known = self._assigned_once()
-        self._taken: list[str] = []
+        self._resolved_names: list[str] = []
 
     def calls(self) -> list[Call]:
         """The calls in the text."""
         found = []
         for node in self._tree.walk("call_expression"):
-            self._taken = []
+            self._resolved_names = []
             call = self._call(node)
             if call is not None:
                 found.append(call)
@@ -81,7 +81,7 @@ class _Reader:
         is_library = program in {"fetch", "axios"} or program.startswith("axios.")
         if not is_library and not urls.is_withdrawn(method, url):
             return None
-        self._taken += [self._variables.shown(char) for char in used]
+        self._resolved_names += [self._variables.shown(char) for char in used]
         problem = "its options are in a variable: write them out" if "..." in words else None
         headers: list[tuple[str, str]] = []
         content = ""
@@ -101,7 +101,7 @@ class _Reader:
             variables=self._variables.by_character,
             answer=Answer(self._is_used(node)),
             span=self._tree.span(node),
-            taken=tuple(self._taken),
+            resolved=tuple(self._resolved_names),
             problem=problem,
         )
 
@@ -169,7 +169,7 @@ class _Reader:
         known = self._known.get(self._tree.source(node)) if _is_name(node) else None
         if known is None:
             return node
-        self._taken.append(self._tree.source(node))
+        self._resolved_names.append(self._tree.source(node))
         return known
 
     def _known_text(self, char: str) -> str | None:

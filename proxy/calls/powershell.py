@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from proxy.calls import urls
-from proxy.calls.call import Answer, Call, Language, NotRead, Reading, Variables, not_written_out, reading
+from proxy.calls.call import Answer, Call, Language, NotRead, Reading, Variables, in_order, not_written_out
 from proxy.calls.syntax import Node, Tree
 
 _PROGRAMS = {
@@ -30,7 +30,7 @@ def read(text: str) -> Reading:
         NotRead: the parser is not installed, or the text is nested too deeply.
     """
     try:
-        return reading(text, _Reader(text).calls())
+        return in_order(text, _Reader(text).calls())
     except RecursionError:
         raise NotRead("it is nested too deeply") from None
 
@@ -40,7 +40,7 @@ class _Reader:
         self._tree = Tree(text, Language.POWERSHELL)
         self._variables = Variables(text)
         self._known = self._assigned_once()
-        self._taken: list[str] = []
+        self._resolved_names: list[str] = []
 
     def calls(self) -> list[Call]:
         """The calls in the text."""
@@ -49,7 +49,7 @@ class _Reader:
             name = node.child_by_field_name("command_name") or node.named_children[0]
             program = _PROGRAMS.get(self._tree.source(name).lower())
             if program:
-                self._taken = []
+                self._resolved_names = []
                 found.append(self._call(node, program))
         return found
 
@@ -61,7 +61,7 @@ class _Reader:
         try:
             method = str(self._value(words.pop("method"))).upper() if "method" in words else "GET"
             url, used = urls.filled_in(method, self._uri(words.pop("uri", None)), self._known_text)
-            self._taken += [self._variables.shown(char) for char in used]
+            self._resolved_names += [self._variables.shown(char) for char in used]
             headers = self._headers(words.pop("headers", None))
             body = self._body(words.pop("body", None))
         except NotRead as error:
@@ -81,7 +81,7 @@ class _Reader:
             variables=self._variables.by_character,
             answer=Answer(self._is_used(node)),
             span=self._tree.span(node),
-            taken=tuple(self._taken),
+            resolved=tuple(self._resolved_names),
             problem=problem or (None if url else "it has no -Uri"),
         )
 
@@ -113,7 +113,7 @@ class _Reader:
         hashes = [] if known is None else [_only(known)]
         if not hashes or hashes[0].type != "hash_literal_expression":
             return {"@": node}
-        self._taken.append(name)
+        self._resolved_names.append(name)
         return {str(self._value(key)).lower(): value for key, value in self._entries(hashes[0])}
 
     def _entries(self, node: Node) -> list[tuple[Node, Node]]:
@@ -154,7 +154,7 @@ class _Reader:
         known = self._known.get(self._tree.source(node).lower()) if node.type == "variable" else None
         if known is None:
             return node
-        self._taken.append(self._tree.source(node))
+        self._resolved_names.append(self._tree.source(node))
         return _only(known)
 
     def _known_text(self, char: str) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from proxy.calls import urls
-from proxy.calls.call import Answer, Call, Language, NotRead, Reading, Span, Variables, not_written_out, reading
+from proxy.calls.call import Answer, Call, Language, NotRead, Reading, Span, Variables, in_order, not_written_out
 
 _METHODS = frozenset("get post put patch delete".split())
 _LIBRARIES = frozenset("requests httpx urllib".split())
@@ -30,7 +30,7 @@ def read(text: str) -> Reading:
         raise NotRead(f"line {line} is not valid: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise NotRead("it is nested too deeply" if not isinstance(error, ValueError) else str(error)) from None
-    return reading(text, calls)
+    return in_order(text, calls)
 
 
 class _Reader:
@@ -42,13 +42,13 @@ class _Reader:
         self._variables = Variables(text)
         self._parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
         self._known = dict(_assigned_once(tree))
-        self._taken: list[str] = []
+        self._resolved_names: list[str] = []
 
     def calls(self) -> Iterator[Call]:
         """The calls, in no order."""
         for node in ast.walk(self._tree):
             if isinstance(node, ast.Call):
-                self._taken = []
+                self._resolved_names = []
                 call = self._call(node)
                 if call is not None:
                     yield call
@@ -85,7 +85,7 @@ class _Reader:
         is_library = program.partition(".")[0] in _LIBRARIES and "/" in url
         if not (is_library or urls.is_withdrawn(method, url)):
             return None
-        self._taken += [self._variables.shown(char) for char in used]
+        self._resolved_names += [self._variables.shown(char) for char in used]
         problem = "its arguments are in a variable: write them out" if "**" in words else None
         headers: tuple[tuple[str, str], ...] = ()
         body = ""
@@ -106,7 +106,7 @@ class _Reader:
             variables=self._variables.by_character,
             answer=Answer(self._is_used(node)),
             span=self._span(node),
-            taken=tuple(self._taken),
+            resolved=tuple(self._resolved_names),
             problem=problem,
         )
 
@@ -146,7 +146,7 @@ class _Reader:
     def _set_to(self, node: ast.expr) -> ast.expr:
         """What a name is set to, if it is set once."""
         if isinstance(node, ast.Name) and node.id in self._known:
-            self._taken.append(node.id)
+            self._resolved_names.append(node.id)
             return self._known[node.id]
         return node
 

@@ -22,7 +22,7 @@ class Kind(Enum):
     JAVASCRIPT = "JavaScript"
 
 
-class Taken(NamedTuple):
+class Recognized(NamedTuple):
     """What a text was taken for, and what was read in it."""
 
     kind: Kind
@@ -79,7 +79,7 @@ _READERS: dict[Kind, Callable[[str], Reading]] = {
 }
 
 
-def read(text: str, name: str = "") -> Taken:
+def read(text: str, name: str = "") -> Recognized:
     """Read the calls in a text.
 
     Args:
@@ -95,7 +95,7 @@ def read(text: str, name: str = "") -> Taken:
     try:
         if kind is Kind.YAML:
             return _yaml(text, name)
-        return Taken(kind, _READERS[kind](text))
+        return Recognized(kind, _READERS[kind](text))
     except NotRead as error:
         raise NotRead(f"taken for {kind.value}, and not read: {error}") from None
 
@@ -124,16 +124,16 @@ def kind_of(text: str, name: str = "") -> Kind | None:
     return Kind.CMD if kind is Kind.SHELL and _CARET.search(text) else kind
 
 
-def _yaml(text: str, name: str) -> Taken:
+def _yaml(text: str, name: str) -> Recognized:
     from proxy.calls import yaml_file  # noqa: PLC0415 - slow to import
 
     try:
-        return Taken(Kind.YAML, yaml_file.read(text))
+        return Recognized(Kind.YAML, yaml_file.read(text))
     except NotRead:
         if name:
             raise
         # A line of a file, such as `- curl -H "A: b"`, need not be YAML by itself.
-        return Taken(Kind.SHELL, script.read(text))
+        return Recognized(Kind.SHELL, script.read(text))
 
 
 def _other_language(text: str) -> str | None:

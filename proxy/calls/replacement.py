@@ -11,7 +11,7 @@ import msgspec
 from proxy.calls import urls
 from proxy.calls.call import Call, Language, NotRead, Variable, Variables
 from proxy.errors import InvalidBody
-from proxy.withdrawn import endpoints, trigger
+from proxy.withdrawn import endpoints, run_workflows, trigger
 from proxy.withdrawn.endpoints import Match
 
 PLACEHOLDER = "/ORG/REPO/ci_workflows/WORKFLOW/trigger"
@@ -52,7 +52,9 @@ def of_call(legacy: Call) -> Replacement:
     moved = legacy._replace(url=base + successor)
     if not match.endpoint.is_trigger:
         query = legacy.url.partition("?")[1:]
-        return Replacement(moved._replace(url=moved.url + "".join(query)), [])
+        has_trigger_body = run_workflows.to_successor(legacy.body.encode()).hint == "trigger_body"
+        notes = [_TRIGGER_BODY] if match.endpoint.name == "run_workflows" and has_trigger_body else []
+        return Replacement(moved._replace(url=moved.url + "".join(query)), notes)
     if legacy.body_file is not None:
         raise NotRead(f"its body is in the file {legacy.body_file}: translate that file with --path")
     return _of_trigger(moved, match)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from proxy.calls import reader, replacement
 from proxy.calls.call import Call, NotRead, Other
-from proxy.calls.reader import Taken
+from proxy.calls.reader import Kind
 from proxy.calls.replacement import NotWithdrawn
 from proxy.calls.write import new_call
 from proxy.calls.write.written import Target
@@ -53,12 +53,12 @@ class Translation(NamedTuple):
     """What became of a text.
 
     Attributes:
-        taken: what the text was taken for.
+        kind: what the text was taken for.
         results: one for each call, in their order.
         notes: what else is in the text.
     """
 
-    taken: Taken
+    kind: Kind
     results: list[Result]
     notes: list[str]
 
@@ -75,11 +75,11 @@ def translate(text: str, target: Target | None, name: str = "", load: Load = lam
     Raises:
         NotRead: the text cannot be read, or has no calls.
     """
-    taken = reader.read(text, name)
-    if not taken.reading.calls:
-        raise NotRead(f"taken for {taken.kind.value}, and there is no call in it that can be read")
-    results = [_result(text, call, target, load) for call in taken.reading.calls]
-    return Translation(taken, results, [*_others(taken.reading.others, text), *_overlooked(text, taken.reading.calls)])
+    kind, (calls, others) = reader.read(text, name)
+    if not calls:
+        raise NotRead(f"taken for {kind.value}, and there is no call in it that can be read")
+    results = [_result(text, call, target, load) for call in calls]
+    return Translation(kind, results, [*_others(others, text), *_overlooked(text, calls)])
 
 
 def _result(text: str, old: Call, target: Target | None, load: Load) -> Result:
@@ -110,8 +110,8 @@ def _loaded(call: Call, load: Load) -> tuple[Call, list[str]]:
 
 def _on_reading(call: Call) -> list[str]:
     notes = list(call.guesses)
-    if call.taken:
-        notes.append(f"{', '.join(dict.fromkeys(call.taken))}: the value was found in the text, and used")
+    if call.resolved:
+        notes.append(f"{', '.join(dict.fromkeys(call.resolved))}: the value was found in the text, and used")
     if call.prefix.strip("- "):
         prefix = re.sub(r"=\S+", "=…", call.prefix)  # what is assigned may be secret
         notes.append(f"{prefix}: keep it before the new call")
@@ -137,7 +137,7 @@ def _others(others: tuple[Other, ...], text: str) -> list[str]:
 
 def _overlooked(text: str, calls: tuple[Call, ...]) -> list[str]:
     """A note on each withdrawn path that is in no call."""
-    names = {re.sub(r"\W", "", name) for call in calls for name in call.taken}
+    names = {re.sub(r"\W", "", name) for call in calls for name in call.resolved}
     starts = [call.span.start for call in calls]
     lines = text.split("\n")
     notes = []

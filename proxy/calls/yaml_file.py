@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from proxy.calls.call import Call, NotRead, Other, Reading, Span, reading
+from proxy.calls.call import Call, NotRead, Other, Reading, Span, in_order
 from proxy.calls.shell import script
 
 _CALLS = re.compile(r"\b(?:curl|wget|https?)\s")
@@ -38,7 +38,7 @@ def read(text: str) -> Reading:
             others += found.others
     if problems and not calls:
         raise problems[0]
-    return reading(text, calls, others)
+    return in_order(text, calls, others)
 
 
 def _scalars(text: str) -> Iterator[yaml.ScalarNode]:

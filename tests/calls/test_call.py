@@ -1,6 +1,6 @@
 import pytest
 
-from proxy.calls.call import Call, Language, NotRead, Span, Variables, reading
+from proxy.calls.call import Call, Language, NotRead, Span, Variables, in_order
 
 
 def call(start: int, end: int) -> Call:
@@ -38,7 +38,7 @@ def test_a_variable_outside_of_strings_gets_quotes(body: str, quoted: str) -> No
 
 def test_fields_of_the_answer_are_those_named_between_a_call_and_the_next() -> None:
     text = "flux_id; curl | jq .flux_id,.fluxPublicId,.flux_id; curl | jq .trigger_status"
-    found = reading(text, [call(52, 56), call(9, 13)])
+    found = in_order(text, [call(52, 56), call(9, 13)])
     assert [one.answer.fields for one in found.calls] == [("flux_id", "fluxPublicId"), ("trigger_status",)]
 
 

@@ -55,6 +55,11 @@ def test_a_call_of_another_endpoint_has_only_a_new_path(_name: str, method: str,
     assert replacement.of_call(old) == (old._replace(url=f"https://api.sourcecraft.tech/repos{path}?page_size=2"), [])
 
 
+def test_the_body_of_a_trigger_at_another_endpoint_is_told() -> None:
+    old = call("https://api.sourcecraft.tech/acme/shop/cicd/runs", '{"revision": "main"}')
+    assert any("revision is now head" in note for note in replacement.of_call(old).notes)
+
+
 def test_a_variable_for_a_revision_is_treated_as_a_branch_and_told() -> None:
     old = call(body='{"revision": "\ue000"}')._replace(variables={"\ue000": Variable("$BRANCH")})
     new, notes = replacement.of_call(old)

@@ -51,7 +51,7 @@ def test_what_is_pasted_is_translated_or_refused_with_a_reason(one: Pasted, kind
         assert [part for part in one.told if part not in str(error)] == []
         return
     (result,) = translation.results
-    assert translation.taken.kind is (Kind.SHELL if one.name == "yaml-item-with-a-header" else kind)
+    assert translation.kind is (Kind.SHELL if one.name == "yaml-item-with-a-header" else kind)
     assert [part for part in one.told if part not in said(translation)] == []
     if one.body is None:
         assert result.new is None

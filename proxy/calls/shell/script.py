@@ -5,7 +5,7 @@ import re
 from typing import NamedTuple
 
 from proxy.calls import urls
-from proxy.calls.call import Answer, Call, Language, NotRead, Other, Reading, Span, Variable, Variables, reading
+from proxy.calls.call import Answer, Call, Language, NotRead, Other, Reading, Span, Variable, Variables, in_order
 from proxy.calls.shell import curl, httpie, wget
 from proxy.calls.shell.commands import Command, commands
 from proxy.calls.shell.draft import STDIN, Draft
@@ -77,7 +77,7 @@ class _Script:
             for at, command in enumerate(found):
                 self._read(command, found[at - 1] if command.piped_from and at else None, captured)
         others = [other for other in self._others if other.start not in self._sources]
-        return reading(self._text, self._calls, others)
+        return in_order(self._text, self._calls, others)
 
     def _note_values(self, command: Command) -> None:
         for word in command.words:
@@ -94,12 +94,12 @@ class _Script:
             self._add_other(command)
             return
         body = self._body(draft, command, source)
-        taken: list[str] = []
+        resolved: list[str] = []
         method = draft.method or ("GET" if body == _Body() else "POST")
         url, used = urls.filled_in(method, draft.url or "", self._known.get)
-        taken += [self._variables.shown(char) for char in used]
+        resolved += [self._variables.shown(char) for char in used]
         if body.text is not None:
-            body = self._resolved(body.text, taken)
+            body = self._resolved(body.text, resolved)
         options = [option for words in draft.options for option in words[:1] if option in _OUTPUT]
         is_used = command.piped_to or command.redirected or captured or bool(options)
         program = command.words[at]
@@ -116,7 +116,7 @@ class _Script:
                 self._variables.by_character,
                 Answer(is_used),
                 Span(program.start, command.end),
-                tuple(taken),
+                tuple(resolved),
                 self._guesses(command),
                 draft.problem or body.problem,
                 self._text[command.start : program.start].strip(" \t@"),
@@ -203,7 +203,7 @@ class _Script:
             return _Body(problem=f"its body is in the file {name}: translate that file with --path")
         return _Body(file=file)
 
-    def _resolved(self, text: str, taken: list[str]) -> _Body:
+    def _resolved(self, text: str, resolved: list[str]) -> _Body:
         """A body; if it is a variable, its value."""
         by_character, known = self._variables.by_character, self._known
         for _ in range(_DEPTH):
@@ -217,7 +217,7 @@ class _Script:
                     return body
                 text = body.text
             elif text in known:
-                taken.append(source)
+                resolved.append(source)
                 text = known[text]
             else:
                 break
