@@ -116,7 +116,7 @@ class Call(NamedTuple):
         options: what only this program understands, each as its words. They stay only if the program stays.
         answer: what is done with the answer.
         span: the words of the call, without what stands before the program, and without what the answer goes to.
-        resolved: names of variables whose values were found elsewhere in the text.
+        resolved: what was found elsewhere in the text, such as a variable, a here-document or the output of ``echo``.
         guesses: sentences on what was read although it does not stand in the text like that.
         problem: why it cannot be translated even if it is a withdrawn call.
         prefix: what stands before the program, such as ``sudo -E``.
@@ -145,7 +145,7 @@ class Call(NamedTuple):
     @property
     def tool(self) -> str:
         """The program without its folder and ending."""
-        return self.program.replace("\\", "/").rpartition("/")[2].removesuffix(".exe")
+        return tool(self.program)
 
     @property
     def may_authorize(self) -> bool:
@@ -162,6 +162,12 @@ class Call(NamedTuple):
         for char in dict.fromkeys("".join(texts)):
             if char in self.variables:
                 yield char, self.variables[char]
+
+
+def tool(program: str) -> str:
+    """A program without its folder and ending; that of an image is its name."""
+    name = program.replace("\\", "/").rpartition("/")[2]
+    return name.partition(":")[0].removesuffix(".exe")
 
 
 class Other(NamedTuple):

@@ -24,7 +24,6 @@ _FIELDS = {
 _WITHDRAWN = re.compile(r"ci_workflows")
 _COMMENT = re.compile(r"\s*(?:#|//|REM\b)")
 _SHOWN = 3
-_LONGEST = 40
 
 
 class Result(NamedTuple):
@@ -111,7 +110,7 @@ def _loaded(call: Call, load: Load) -> tuple[Call, list[str]]:
 def _on_reading(call: Call) -> list[str]:
     notes = list(call.guesses)
     if call.resolved:
-        notes.append(f"{', '.join(dict.fromkeys(call.resolved))}: the value was found in the text, and used")
+        notes.append(f"{', '.join(dict.fromkeys(call.resolved))}: written into the new call, which needs it no longer")
     if call.prefix.strip("- "):
         prefix = re.sub(r"=\S+", "=…", call.prefix)  # what is assigned may be secret
         notes.append(f"{prefix}: keep it before the new call")
@@ -130,7 +129,7 @@ def _others(others: tuple[Other, ...], text: str) -> list[str]:
     """A note on the commands that are no calls."""
     if not others:
         return []
-    shown = [f"line {text.count(chr(10), 0, other.start) + 1} {other.program[:_LONGEST]}" for other in others[:_SHOWN]]
+    shown = [f"line {text.count(chr(10), 0, other.start) + 1} {other.program}" for other in others[:_SHOWN]]
     more = f", and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
     return [f"no calls, so not in the output: {', '.join(shown)}{more}"]
 

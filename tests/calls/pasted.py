@@ -100,7 +100,7 @@ CURL = [
     Pasted(
         "body-in-a-variable",
         f"BODY='{MAIN}'\ncurl {URL} {HEADER} --data \"$BODY\"",
-        told=("$BODY: the value was found",),
+        told=("$BODY: written into the new call",),
     ),
     Pasted(
         "body-in-an-unknown-variable",
@@ -115,20 +115,29 @@ CURL = [
         told=("its body is $BODY, which is not set",),
     ),
     Pasted(
-        "body-by-cat", f'BODY=$(cat <<EOF\n{MAIN}\nEOF\n)\ncurl {URL} {HEADER} -d "$BODY"', told=("$BODY: the value",)
+        "body-by-cat",
+        f'BODY=$(cat <<EOF\n{MAIN}\nEOF\n)\ncurl {URL} {HEADER} -d "$BODY"',
+        told=("$BODY, what cat prints: written into the new call",),
     ),
-    Pasted("heredoc", f'curl {URL} {HEADER} -d @- <<EOF\n{{"revision": "$BRANCH"}}\nEOF\n', '{"revision": "$BRANCH"}'),
+    Pasted(
+        "heredoc",
+        f'curl {URL} {HEADER} -d @- <<EOF\n{{"revision": "$BRANCH"}}\nEOF\n',
+        '{"revision": "$BRANCH"}',
+        told=("the text after <<: written into the new call",),
+    ),
     Pasted(
         "quoted-heredoc",
         f'curl {URL} {HEADER} -d @- <<\'EOF\'\n{{"revision": "$BRANCH"}}\nEOF\n',
         '{"revision": "$BRANCH"}',
+        told=("the text after <<: written",),
     ),
-    Pasted("here-string", f"curl {URL} {HEADER} -d @- <<< '{MAIN}'"),
-    Pasted("echo", f"echo '{MAIN}' | curl {URL} {HEADER} -d @-"),
+    Pasted("here-string", f"curl {URL} {HEADER} -d @- <<< '{MAIN}'", told=("the text after <<: written",)),
+    Pasted("echo", f"echo '{MAIN}' | curl {URL} {HEADER} -d @-", told=("what echo prints: written",)),
     Pasted(
         "printf",
         f'printf \'{{"revision": "%s"}}\' "$BRANCH" | curl {URL} {HEADER} --data-binary @-',
         '{"revision": "$BRANCH"}',
+        told=("what printf prints: written",),
     ),
     Pasted(
         "jq-makes-the-body",
@@ -155,7 +164,7 @@ CURL = [
     Pasted(
         "path-in-variables",
         f'BASE=$API/acme/shop/ci_workflows\nURL="$BASE/$WF/trigger"\ncurl "$URL" {HEADER} -d \'{MAIN}\'',
-        told=("$URL, $BASE: the value was found",),
+        told=("$URL, $BASE: written into the new call",),
         runs=False,
     ),
     Pasted(
@@ -206,7 +215,12 @@ OTHER_PROGRAMS = [
     ),
     Pasted("httpie-bearer", f"https -A bearer -a $TOKEN api.sourcecraft.tech{TRIGGER} revision=main", runs=False),
     Pasted("httpie-raw", f"http {URL} \"Authorization: Bearer $TOKEN\" --raw '{MAIN}'", runs=False),
-    Pasted("httpie-piped", f"echo '{MAIN}' | http POST {URL} \"Authorization: Bearer $TOKEN\"", runs=False),
+    Pasted(
+        "httpie-piped",
+        f"echo '{MAIN}' | http POST {URL} \"Authorization: Bearer $TOKEN\"",
+        runs=False,
+        told=("what echo prints: written",),
+    ),
     Pasted(
         "httpie-form",
         f"http -f POST {URL} revision=main",
@@ -252,7 +266,7 @@ OTHER_PROGRAMS = [
     Pasted(
         "makefile",
         f"trigger:\n\t@curl $(API){TRIGGER} -H \"Authorization: Bearer $$TOKEN\" -d '{MAIN}'\n",
-        told=("line 1 trigger:",),
+        told=("line 1 trigger",),
         runs=False,
     ),
 ]
@@ -265,7 +279,7 @@ PYTHON = [
         f'response = requests.post(f"{{API}}{TRIGGER}", json=payload, headers={{"Authorization": "Bearer " + TOKEN}})\n'
         'print(response.json()["flux_public_id"])',
         '{"revision": "BRANCH", "input": {"values": [{"name": "n", "value": "str(N)"}]}}',
-        told=("flux_public_id: it is slug", "payload: the value was found"),
+        told=("flux_public_id: it is slug", "payload: written into the new call"),
         runs=False,
     ),
     Pasted(
@@ -347,7 +361,7 @@ POWERSHELL = [
         f"$body = @{{ input = @{{ values = @(@{{ name = 'n'; value = \"$N\" }}) }} }} | ConvertTo-Json -Depth 5\n"
         f"$call = @{{ Uri = '{URL}'; Method = 'POST'; Body = $body; TimeoutSec = 30 }}\n$run = Invoke-RestMethod @call\n$run.flux_id",
         '{"input": {"values": [{"name": "n", "value": "$N"}]}}',
-        told=("$call, $body: the value was found", "flux_id: it is id", "-timeoutsec: not in"),
+        told=("$call, $body: written into the new call", "flux_id: it is id", "-timeoutsec: not in"),
     ),
     Pasted("json", f"irm {URL} -Method POST -Body '{MAIN}'", told=("no Authorization header",)),
     Pasted("here-string", f'Invoke-WebRequest -Uri {URL} -Method Post -Body @"\n{MAIN}\n"@'),

@@ -16,7 +16,7 @@ class Command(NamedTuple):
         before: the operator before it, or an empty text.
         piped_from: whether its input is the output of the command before it.
         piped_to: whether its output is the input of the command after it.
-        redirected: whether its output goes to a file that keeps it.
+        redirected: the file that its output goes to, unless that is ``/dev/null``.
         input: the text that is fed into it by ``<<`` or ``<<<``.
         input_file: the file that is.
     """
@@ -24,7 +24,7 @@ class Command(NamedTuple):
     words: tuple[Token, ...]
     before: str
     piped_to: bool = False
-    redirected: bool = False
+    redirected: str | None = None
     input: str | None = None
     input_file: str | None = None
 
@@ -87,5 +87,6 @@ def _redirected(command: Command, token: Token) -> Command:
         return command._replace(input=token.document)
     if token.text == "<":
         return command._replace(input_file=token.document)
-    is_output = token.text in {">", ">>", ">|"} and token.document != "/dev/null"
-    return command._replace(redirected=command.redirected or is_output)
+    if token.text in {">", ">>", ">|"} and token.document != "/dev/null":
+        return command._replace(redirected=token.document)
+    return command

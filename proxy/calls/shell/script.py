@@ -1,30 +1,22 @@
 """Reads the calls in a shell script, or in a single command line."""
 
-import functools
 import re
-from typing import NamedTuple
 
 from proxy.calls import urls
-from proxy.calls.call import Answer, Call, Language, NotRead, Other, Reading, Span, Variable, Variables, in_order
+from proxy.calls.call import Answer, Call, Language, NotRead, Other, Reading, Span, Variable, Variables, in_order, tool
 from proxy.calls.shell import curl, httpie, wget
+from proxy.calls.shell.bodies import ASSIGNMENT, DECLARES, Bodies, Body
 from proxy.calls.shell.commands import Command, commands
-from proxy.calls.shell.draft import STDIN, Draft
+from proxy.calls.shell.draft import Draft
 from proxy.calls.shell.lexer import Lexer, Token
 
 _DEPTH = 20
 """How many substitutions may stand in each other."""
 
-_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=")
-_DECLARES = frozenset("export local readonly declare typeset set".split())
 _BEFORE_HTTPIE = frozenset("sudo env time exec nohup command - RUN".split())
 _OUTPUT = frozenset("-o --output -O --output-document --remote-name".split())
+_PROGRAM = re.compile(r"[\w.+:-]{1,40}")
 _CONTINUES = re.compile(r"-[-\w]|https?://")
-
-
-class _Body(NamedTuple):
-    text: str | None = None
-    file: str | None = None
-    problem: str | None = None
 
 
 def read(text: str, language: Language = Language.SHELL, start: int = 0, end: int | None = None) -> Reading:
@@ -51,10 +43,8 @@ class _Script:
         self._variables = Variables(text)
         self._lexer = Lexer(text, self._variables, language)
         self._parts: list[tuple[list[Command], bool]] = []
-        self._substituted: dict[str, list[Command]] = {}
-        self._values: dict[str, set[str]] = {}
+        self._bodies = Bodies(text, self._variables)
         self._calls: list[Call] = []
-        self._sources: set[int] = set()
         self._others: list[Other] = []
 
     def split(self, start: int, end: int, captured: bool = False, depth: int = 0) -> list[Command]:
@@ -62,11 +52,11 @@ class _Script:
         found = _rejoined(commands(self._lexer.split(start, end)))
         self._parts.append((found, captured))
         for command in found:
-            self._note_values(command)
+            self._bodies.note(command)
         inner = self._lexer.substitutions if depth < _DEPTH else {}
         for char, (first, last) in inner.items():
             try:
-                self._substituted[char] = self.split(first, last, captured=True, depth=depth + 1)
+                self._bodies.substituted[char] = self.split(first, last, captured=True, depth=depth + 1)
             except NotRead:
                 continue  # what it holds is not needed unless it is a body
         return found
@@ -76,16 +66,8 @@ class _Script:
         for found, captured in self._parts:
             for at, command in enumerate(found):
                 self._read(command, found[at - 1] if command.piped_from and at else None, captured)
-        others = [other for other in self._others if other.start not in self._sources]
+        others = [other for other in self._others if other.start not in self._bodies.sources]
         return in_order(self._text, self._calls, others)
-
-    def _note_values(self, command: Command) -> None:
-        for word in command.words:
-            found = _ASSIGNMENT.match(self._text, word.start, word.end)
-            if found:
-                self._values.setdefault(found[1], set()).add(word.text[len(found[0]) :])
-            elif word.text not in _DECLARES:
-                break
 
     def _read(self, command: Command, source: Command | None, captured: bool) -> None:
         at = _program(command)
@@ -93,15 +75,11 @@ class _Script:
         if at is None or draft is None:
             self._add_other(command)
             return
-        body = self._body(draft, command, source)
-        resolved: list[str] = []
-        method = draft.method or ("GET" if body == _Body() else "POST")
-        url, used = urls.filled_in(method, draft.url or "", self._known.get)
-        resolved += [self._variables.shown(char) for char in used]
-        if body.text is not None:
-            body = self._resolved(body.text, resolved)
+        body = self._bodies.of(draft, command, source)
+        method = draft.method or ("GET" if body == Body() else "POST")
+        url, used = urls.filled_in(method, draft.url or "", self._bodies.known.get)
         options = [option for words in draft.options for option in words[:1] if option in _OUTPUT]
-        is_used = command.piped_to or command.redirected or captured or bool(options)
+        is_used = command.piped_to or command.redirected is not None or captured or bool(options)
         program = command.words[at]
         self._calls.append(
             Call(
@@ -116,7 +94,7 @@ class _Script:
                 self._variables.by_character,
                 Answer(is_used),
                 Span(program.start, command.end),
-                tuple(resolved),
+                (*map(self._variables.shown, used), *body.origins),
                 self._guesses(command),
                 draft.problem or body.problem,
                 self._text[command.start : program.start].strip(" \t@"),
@@ -163,92 +141,14 @@ class _Script:
 
     def _add_other(self, command: Command) -> None:
         is_make_variable = len(command.words) == 1 and command.texts[0].isupper()
-        if (
-            is_make_variable
-            or command.texts[0] in _DECLARES
-            or _ASSIGNMENT.match(self._text, command.start, command.end)
-        ):
+        if is_make_variable or command.texts[0] in DECLARES or ASSIGNMENT.match(self._text, command.start, command.end):
             return
-        self._others.append(Other(command.start, _name(command.words[0])))
-
-    @functools.cached_property
-    def _known(self) -> dict[str, str]:
-        """The value of each variable that is set once in the text."""
-        return {
-            char: next(iter(values))
-            for char, variable in self._variables.by_character.items()
-            if variable.source in {f"${variable.name}", f"${{{variable.name}}}", f"%{variable.name}%"}
-            and len(values := self._values.get(variable.name or "", set())) == 1
-        }
-
-    def _body(self, draft: Draft, command: Command, source: Command | None) -> _Body:
-        """Where the body comes from; a text may still be a variable."""
-        if draft.body is not None:
-            return _Body(draft.body)
-        is_httpie = draft.program in {"http", "https"}
-        feeds = command.input is not None or command.input_file is not None or source is not None
-        if draft.file not in {STDIN, "/dev/stdin"} and not (is_httpie and feeds and draft.file is None):
-            return self._file(draft.file)
-        if command.input is not None:
-            return _Body(command.input)
-        if command.input_file is not None:
-            return self._file(command.input_file)
-        if source is not None:
-            return self._made_by(source)
-        return _Body(problem="its body comes from standard input: translate that with --path")
-
-    def _file(self, file: str | None) -> _Body:
-        if file is not None and any(char in self._variables.by_character for char in file):
-            name = self._variables.shown(file)
-            return _Body(problem=f"its body is in the file {name}: translate that file with --path")
-        return _Body(file=file)
-
-    def _resolved(self, text: str, resolved: list[str]) -> _Body:
-        """A body; if it is a variable, its value."""
-        by_character, known = self._variables.by_character, self._known
-        for _ in range(_DEPTH):
-            if text not in by_character:
-                return _Body(text)
-            source = by_character[text].source
-            if text in self._substituted:
-                made = self._substituted[text]
-                body = self._made_by(made[0]) if len(made) == 1 else _made(_name(made[-1].words[0]) if made else source)
-                if body.text is None:
-                    return body
-                text = body.text
-            elif text in known:
-                resolved.append(source)
-                text = known[text]
-            else:
-                break
-        problem = f"its body is {self._variables.shown(text)}, which is not set in this text"
-        return _Body(problem=f"{problem}: translate what it holds with --path")
-
-    def _made_by(self, command: Command) -> _Body:
-        """What a command prints."""
-        self._sources.add(command.start)
-        name, *arguments = command.texts
-        if name == "cat" and command.input is not None and arguments in ([], ["-"]):
-            return _Body(command.input)
-        if name == "cat" and len(arguments) == 1:
-            return self._file(arguments[0])
-        if name == "echo":
-            while arguments and re.fullmatch("-[neE]+", arguments[0]):
-                arguments.pop(0)
-            return _Body(" ".join(arguments))
-        if name == "printf" and arguments and arguments[0].count("%") == arguments[0].count("%s"):
-            parts = arguments[0].removesuffix("\\n").split("%s")
-            if len(parts) == len(arguments):
-                return _Body("".join(a + b for a, b in zip(parts, [*arguments[1:], ""], strict=True)))
-        return _made(name)
-
-
-def _made(program: str) -> _Body:
-    return _Body(problem=f"its body is made by {program}: let that make the body of the new call")
+        name = _name(command.words[0])
+        self._others.append(Other(command.start, name if _PROGRAM.fullmatch(name) else "…"))
 
 
 def _name(word: Token) -> str:
-    return word.text.lstrip("@").replace("\\", "/").rpartition("/")[2].removesuffix(".exe")
+    return tool(word.text.lstrip("@"))
 
 
 def _program(command: Command) -> int | None:

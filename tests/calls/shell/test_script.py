@@ -30,7 +30,7 @@ def test_a_program_that_is_only_named_is_not_called(text: str) -> None:
         ("/usr/bin/curl", "", "/usr/bin/curl"),
         ("sudo -E -u ci curl", "sudo -E -u ci", "curl"),
         ("A=b curl", "A=b", "curl"),
-        ("docker run --rm curlimages/curl", "docker run --rm", "curlimages/curl"),
+        ("docker run --rm curlimages/curl:8.5.0", "docker run --rm", "curlimages/curl:8.5.0"),
         ("\t@curl", "", "curl"),
         ("RUN curl", "RUN", "curl"),
     ],
@@ -87,6 +87,8 @@ def test_an_answer_is_used_if_it_goes_anywhere(text: str, is_used: bool) -> None
         ("printf '%s\\n' '{}' | CALL -d @-", "{}"),
         ('printf \'{"a":"%s","b":"%s"}\' x "$Y" | CALL -d @-', '{"a":"x","b":"<$Y>"}'),
         ("CALL -d '{\"a\": '$N'}'", '{"a": "<$N>"}'),
+        ("cat > f <<E\n{}\nE\nCALL -d @f", "{}"),
+        ("echo '{}' > f\nCALL -d @f", "{}"),
     ],
 )
 def test_a_body_is_found_in_the_text(text: str, body: str) -> None:
@@ -101,6 +103,7 @@ def test_a_body_is_found_in_the_text(text: str, body: str) -> None:
         ("cat f | CALL -d @-", "f"),
         ('CALL -d "$(cat f)"', "f"),
         ("B=$(cat f)\nCALL -d $B", "f"),
+        ("echo a > f\necho b >> f\nCALL -d @f", "f"),
     ],
 )
 def test_a_body_in_a_file_is_named(text: str, file: str) -> None:
@@ -119,6 +122,7 @@ def test_a_body_in_a_file_is_named(text: str, file: str) -> None:
         ("jq -n . | CALL -d @-", "its body is made by jq:"),
         ('CALL -d "$(jq -n .)"', "its body is made by jq:"),
         ("printf '%d' 1 | CALL -d @-", "its body is made by printf:"),
+        ("jq -n . > f\nCALL -d @f", "its body is made by jq"),
         ("CALL -d @$F", "its body is in the file $F"),
     ],
 )
