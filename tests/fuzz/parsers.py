@@ -17,6 +17,10 @@ from proxy import config, errors
 from proxy.callers.log import envelope
 from proxy.callers.render import formats
 from proxy.callers.report.analysis import Logs, analyze
+from proxy.calls.call import Language, NotRead
+from proxy.calls.shell import script
+from proxy.calls.translation import translate
+from proxy.calls.write.written import Target
 from proxy.config import ConfigError
 from proxy.errors import InvalidBody, InvalidPath, ProxyError
 from proxy.gateway.server.exchange import ServerState
@@ -26,8 +30,7 @@ from proxy.gateway.server.proxy_protocol import MAX_SIZE, Malformed, ProxyHeader
 from proxy.gateway.server.request import HEAD_LIMIT, HEADERS_LIMIT
 from proxy.gateway.upstream.response_parser import ResponseParser
 from proxy.scan import files, patterns
-from proxy.withdrawn import curl, endpoints, replacement, run_workflows, trigger
-from proxy.withdrawn.curl import CurlError
+from proxy.withdrawn import endpoints, run_workflows, trigger
 from tests.fuzz import pieces
 from tests.fuzz.inputs import inputs
 from tests.fuzz.secrets import secrets
@@ -252,15 +255,18 @@ def paths(data: bytes) -> None:
 
 
 def commands(data: bytes) -> None:
-    """A curl command is read or refused, and what is written for it can be read again."""
+    """Each call in a text is read or refused, and what is written for it can be read again."""
     text = data.decode(errors="replace")
     try:
-        new = replacement.of_call(curl.parse(text)).call
-    except (CurlError, InvalidPath, InvalidBody):
+        results = translate(text, Target.CURL).results
+    except NotRead:
         return
-    written = curl.write(new)
-    assert len(written) <= 8 * len(text) + 1024
-    assert curl.parse(written).url == new.url
+    for result in results:
+        if result.new is not None:
+            assert len(result.text) <= 8 * len(text) + 1024
+            (again,) = script.read(result.text).calls
+            if result.new.language is Language.SHELL:
+                assert again.shown(again.url) == result.new.shown(result.new.url)
 
 
 # --- files

@@ -8,9 +8,11 @@ from proxy.callers.record import MARK
 from proxy.callers.report.detail import Detail, Use
 from proxy.callers.report.rows import Row
 from proxy.callers.report.strangers import WHO
+from proxy.calls import replacement
+from proxy.calls.call import NotRead
+from proxy.calls.write import curl
 from proxy.errors import InvalidBody, InvalidPath
 from proxy.output.formatting import date, format_counts, interval, minute, printable
-from proxy.withdrawn import curl, replacement
 from proxy.withdrawn.endpoints import ENDPOINTS
 
 CHANGES = 20
@@ -169,6 +171,6 @@ def _change(endpoint: str, use: Use, base: str) -> RequiredChange:
         return RequiredChange(endpoint, f"{method} {path}", use.calls, None, [_PATH_IS_CUT], hint)
     try:
         new = replacement.of_recorded(method, path, use.inputs, base, hint)
-    except (curl.CurlError, InvalidPath, InvalidBody) as wrong:
+    except (NotRead, InvalidPath, InvalidBody) as wrong:
         return RequiredChange(endpoint, f"{method} {path}", use.calls, None, [str(wrong)], hint)
-    return RequiredChange(endpoint, f"{method} {path}", use.calls, curl.write(new.call), new.notes, hint)
+    return RequiredChange(endpoint, f"{method} {path}", use.calls, curl.write(new.call).text, new.notes, hint)
