@@ -25,6 +25,7 @@ from proxy.gateway.server.protocol import Protocol
 from proxy.gateway.server.request import HEAD_LIMIT, HEADERS_LIMIT
 from proxy.gateway.upstream.response_parser import ResponseParser
 from proxy.scan import files, patterns
+from proxy.scan.suppressions import sift
 from proxy.withdrawn import curl, endpoints, replacement, run_workflows, trigger
 from proxy.withdrawn.curl import CurlError
 from tests.fuzz import pieces
@@ -283,6 +284,8 @@ def sources(data: bytes) -> None:
     assert len(found) <= len(text)
     lines = text.count("\n") + 1
     assert all(1 <= finding.line <= lines and finding.column >= 1 for finding in found)
+    assert all(finding.found == " ".join(text[finding.hit.start : finding.hit.end].split()) for finding in found)
+    sift(text, found)
 
 
 def configurations(data: bytes) -> None:
