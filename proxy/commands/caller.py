@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> ExitStatus:
     if row is None:
         raise unknown_caller(options.name, "in the log", [row.name for row in analysis.report.rows])
     as_of = analysis.report.now
-    found = make_profile(row, analysis.detail_of(row.name), config.upstream.url)
+    found = make_profile(row, analysis.detail_of(row.name), config.successor_url)
     if options.source:
         found = found._replace(places=places(row.name, analysis, options.source))
     match options.format:

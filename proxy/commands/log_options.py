@@ -6,12 +6,11 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from proxy.callers.ledger import engines
 from proxy.callers.ledger.database import LedgerUnavailable
 from proxy.callers.ledger.ledger import Ledger
-from proxy.callers.log.files import STDOUT, NoLog, log_files, size_on_disk
+from proxy.callers.log.files import STDOUT, NoLog, log_files, may_exist, size_on_disk
 from proxy.callers.report.aggregator import Dimension
 from proxy.callers.report.analysis import Analysis, Logs, Source, StoredLogs, analyze
 from proxy.commands.status import CommandError, ExitStatus
@@ -113,7 +112,7 @@ def _source(config: Config, files: Sequence[str], address: str | None) -> Iterat
     if files and address is not None:
         raise CommandError(ExitStatus.USAGE, "name log files or --ledger, not both")
     configured = None if files else config.ledger
-    if address is None and configured is not None and ("://" in configured or Path(configured).exists()):
+    if address is None and configured is not None and ("://" in configured or may_exist(configured)):
         address = configured
     if address is not None:
         try:

@@ -5,7 +5,7 @@ import signal
 
 from proxy import signals
 from proxy.config.values import Address
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners, server
 from proxy.standin.app import StandIn
 
 
@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("--listen", default="127.0.0.1:9000", metavar="HOST:PORT")
     host, _, port = parser.parse_args().listen.rpartition(":")
     signals.hold()
-    with server.background(StandIn(), server.bind("--listen", Address(host, int(port)))):
+    with server.background(StandIn(), listeners.bind("--listen", Address(host, int(port)))):
         print(f"the stand-in successor on http://{host}:{port}", flush=True)
         signal.sigwait(signals.STOP)
 
