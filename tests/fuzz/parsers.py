@@ -30,6 +30,7 @@ from proxy.gateway.server.proxy_protocol import MAX_SIZE, Malformed, ProxyHeader
 from proxy.gateway.server.request import HEAD_LIMIT, HEADERS_LIMIT
 from proxy.gateway.upstream.response_parser import ResponseParser
 from proxy.scan import files, patterns
+from proxy.scan.suppressions import sift
 from proxy.withdrawn import endpoints, run_workflows, trigger
 from tests.fuzz import pieces
 from tests.fuzz.inputs import inputs
@@ -310,6 +311,8 @@ def sources(data: bytes) -> None:
     assert len(found) <= len(text)
     lines = text.count("\n") + 1
     assert all(1 <= finding.line <= lines and finding.column >= 1 for finding in found)
+    assert all(finding.found == " ".join(text[finding.hit.start : finding.hit.end].split()) for finding in found)
+    sift(text, found)
 
 
 def configurations(data: bytes) -> None:

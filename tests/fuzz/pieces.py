@@ -128,11 +128,24 @@ SOURCES = [
     b"fmt.Sprintf(",
     b"%s",
     b"run_ci_workflow",
+    b"W=",
+    b"$W",
+    b"api.sourcecraft.tech",
+    b"runWorkflow",
+    b"workflowName repo",
+    b"CIApi",
+    b"listRunsDeprecated",
+    b".trigger_status",
+    b"flux_public_id",
+    b"# trigger-shim: ignore so it is\n",
+    b" \\\n",
+    b"curl -X DELETE ",
 ]
 
 FILES = [
     b'requests.post(f"{base}/{org}/{repo}/ci_workflows/{name}/trigger", json={})\n',
     b'url = "/".join([base, org, repo, "ci_workflows", name, "trigger"])\n',
+    b"W=https://api.sourcecraft.tech/acme/shop\nC=$W/ci_workflows\ncurl $C/b/trigger; curl $W/cicd/runs -d x\n",
     COMMANDS[0],
 ]
 
