@@ -10,7 +10,7 @@ from proxy import __version__, signals
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.output.encoding import let_standard_output_escape
 
-COMMANDS = tuple("serve health check lifecycle translate scan callers caller ledger fingerprint demo".split())
+COMMANDS = tuple("serve health check lifecycle translate scan callers caller ledger fingerprint demo standin".split())
 """Modules of `proxy.commands`, in the order of ``--help``. Only the module of the command that runs is imported."""
 
 
