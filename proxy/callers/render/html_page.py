@@ -16,7 +16,7 @@ from proxy.callers.render.links import linked
 from proxy.callers.render.marks import policy_marks
 from proxy.callers.render.page_table import make_table
 from proxy.callers.render.profile import make_profile
-from proxy.callers.render.profile_text import UNKNOWN
+from proxy.callers.render.profile_text import UNKNOWN, call_line
 from proxy.callers.render.projection import project
 from proxy.callers.report.analysis import Analysis
 from proxy.callers.report.report import CallerReport
@@ -125,6 +125,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "day": day,
         "duration": duration,
+        "line": call_line,
         "link": _link,
         "minute": minute,
         "percent": percent,

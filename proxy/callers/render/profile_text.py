@@ -28,7 +28,7 @@ def profile_to_text(profile: CallerProfile, now: datetime, blocks: str = BLOCKS)
         *_rest(profile),
         "Last calls, in UTC",
         "",
-        *(f"  {_call(call)}" for call in profile.detail.last_calls),
+        *(f"  {call_line(call)}" for call in profile.detail.last_calls),
     ]
     return "\n".join(lines) + "\n"
 
@@ -52,7 +52,7 @@ def profile_to_markdown(profile: CallerProfile, now: datetime) -> str:
         "## Last calls, in UTC",
         "",
         "```",
-        *(_call(call).replace("```", "` ` `") for call in profile.detail.last_calls),
+        *(call_line(call).replace("```", "` ` `") for call in profile.detail.last_calls),
         "```",
     ]
     return "\n".join(lines) + "\n"
@@ -101,7 +101,8 @@ def _rest(profile: CallerProfile) -> Iterable[str]:
     return [f"Not shown: {profile.more_changes} less frequent ones.", ""] if profile.more_changes else []
 
 
-def _call(call: LastCall) -> str:
+def call_line(call: LastCall) -> str:
+    """A call in a line, with its time in UTC."""
     run = f" run {call.run}" if call.run else ""
     code = f" {call.error_code}" if call.error_code else ""
     what = f"{call.status} {call.outcome}{code}{run}  {call.method} {call.path}"

@@ -42,8 +42,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, browser(Path(name, "chromium")) as chromium:
         page = Path(name, "page.html")
         page.write_text(forty(Path(name)), encoding="utf-8")
-        chromium.show(page.as_uri(), width=1080)
-        README.write_bytes(chromium.picture(height=1400))
+        chromium.show(page.as_uri())
+        README.write_bytes(chromium.picture(height=1450))
     if shutil.which("optipng") is not None:
         subprocess.run(["optipng", "-quiet", "-o5", str(README)], check=True)
 
