@@ -41,7 +41,7 @@ def test_commands_that_log_no_event_do_not_import_structlog(tmp_path: Path) -> N
 
 def test_each_module_of_a_command_is_one() -> None:
     modules = {module.name for module in pkgutil.iter_modules(commands.__path__)}
-    assert modules - set(commands.COMMANDS) == {"log_options", "options", "status"}
+    assert modules - set(commands.COMMANDS) == {"log_options", "options", "status", "watching"}
 
 
 def test_help_lists_every_command(run: Run) -> None:

@@ -112,9 +112,8 @@ def read_calls(
 def _source(config: Config, files: Sequence[str], address: str | None) -> Iterator[Source]:
     if files and address is not None:
         raise CommandError(ExitStatus.USAGE, "name log files or --ledger, not both")
-    configured = None if files else config.ledger
-    if address is None and configured is not None and ("://" in configured or Path(configured).exists()):
-        address = configured
+    if not files:
+        address = ledger_address(config, address)
     if address is not None:
         try:
             ledger = Ledger(engines.connect(address, is_readonly=True))
@@ -126,6 +125,14 @@ def _source(config: Config, files: Sequence[str], address: str | None) -> Iterat
     paths = files or _log_files(config)
     with terminal.progress(size_on_disk(paths)) as progress:
         yield Logs(paths, progress)
+
+
+def ledger_address(config: Config, address: str | None) -> str | None:
+    """The address of the ledger that is read: the given one or the configured one; None if there is no ledger yet."""
+    configured = config.ledger
+    if address is None and configured is not None and ("://" in configured or Path(configured).exists()):
+        return configured
+    return address
 
 
 def _log_files(config: Config) -> list[str]:

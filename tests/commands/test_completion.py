@@ -11,6 +11,7 @@ from proxy.commands.completion import SHELLS
 from tests.commands.running import Run
 from tests.support.processes import running
 from tests.support.programs import program
+from tests.support.terminals import read_until
 
 SCRIPTS = {
     "bash": """
@@ -65,13 +66,6 @@ def zsh(run: Run, tmp_path: Path) -> Iterator[int]:
             yield terminal
         finally:
             os.close(terminal)  # ends the shell, which ignores SIGTERM
-
-
-def read_until(terminal: int, wanted: bytes) -> None:
-    """Read until this text appears; a timeout ends a test in which it never does."""
-    seen = b""
-    while wanted not in seen:
-        seen += os.read(terminal, 4096)
 
 
 @pytest.mark.parametrize(
