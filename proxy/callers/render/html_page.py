@@ -14,7 +14,7 @@ from proxy.callers.render.buckets import Bucket
 from proxy.callers.render.formats import RETIRED, VERDICTS, reading, stranger_line
 from proxy.callers.render.links import linked
 from proxy.callers.render.marks import policy_marks
-from proxy.callers.render.page_table import make_table
+from proxy.callers.render.page_table import Table
 from proxy.callers.render.profile import make_profile
 from proxy.callers.render.profile_text import UNKNOWN, call_line
 from proxy.callers.render.projection import project
@@ -31,7 +31,7 @@ _MOST_REASONS = 5
 _MOST_VALUES = 10
 _MOST_GAPS = 20
 _MOST_MARKS = 12
-_PIECE = 1000
+_PIECE = 100
 """How many parts of the template make a piece."""
 
 
@@ -44,11 +44,10 @@ def to_html(analysis: Analysis, rows: Sequence[Row], base: str, policy: Policy) 
         base: URL of the service.
         policy: the dates that the burn-down shows.
     """
-    report = analysis.report
+    report, macros = analysis.report, _template("details").module
 
     def details(row: Row) -> str:
-        profile = make_profile(row, analysis.detail_of(row.name), base)
-        return _template("details").render(profile=profile, row=row)
+        return str(macros.details(make_profile(row, analysis.detail_of(row.name), base)))  # type: ignore[attr-defined]
 
     shown, projection = buckets.buckets(report), project(report)
     marks = policy_marks(policy, report.coverage.period.begin, report.now)
@@ -56,7 +55,7 @@ def to_html(analysis: Analysis, rows: Sequence[Row], base: str, policy: Policy) 
         report=report,
         rows=rows,
         total=len(report.rows),
-        table=make_table(report, rows, details if report.by == "caller" else None),
+        table=Table(report, rows, details if report.by == "caller" else None),
         verdict=VERDICTS[report.verdict],
         figures=figures(report),
         strangers=stranger_line(report),

@@ -1,6 +1,6 @@
 """The table of callers on the page, with the details of as many as fit."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -35,40 +35,44 @@ class Column(NamedTuple):
     sort: str = "text"
 
 
-class Table(NamedTuple):
-    """The table.
-
-    Attributes:
-        bodies: HTML of each row, with its details.
-        detailed: number of rows that have details, the first ones.
-    """
-
-    columns: list[Column]
-    bodies: list[str]
-    detailed: int
-
-
-def make_table(report: CallerReport, rows: Sequence[Row], details: Callable[[Row], str] | None) -> Table:
-    """Make the table.
+class Table:
+    """The table, made while it is written: with ten thousand rows, keeping it would take megabytes.
 
     Args:
         report: the report.
         rows: the rows to show.
         details: makes the HTML of the details of a row; None for none.
+
+    Attributes:
+        detailed: number of rows that were written with details, the first ones.
     """
-    columns = table_columns(report, rows)
-    heads = [_ascii(_head(row, columns)) for row in rows]
-    room = MAX_BYTES - sum(map(len, heads))
-    bodies: list[str] = []
-    for row, head in zip(rows, heads, strict=True):
-        more = _ascii(_more(row, details(row), len(columns))) if details is not None and room > 0 else ""
-        room = room - len(more) if len(more) <= room else 0
-        if not room:
-            break
-        bodies.append(_body(row, head + more))
-    detailed = len(bodies) if details is not None else 0
-    bodies += [_body(row, head) for row, head in zip(rows[len(bodies) :], heads[len(bodies) :], strict=True)]
-    return Table(columns, bodies, detailed)
+
+    def __init__(self, report: CallerReport, rows: Sequence[Row], details: Callable[[Row], str] | None) -> None:
+        self.columns = table_columns(report, rows)
+        self.detailed = 0
+        self._rows, self._details = rows, details
+
+    def bodies(self) -> Iterator[str]:
+        """HTML of each row, with its details."""
+        room = MAX_BYTES - sum(len(self._body(row)) for row in self._rows)
+        for row in self._rows:
+            more = self._more(row) if self._details is not None and room > 0 else ""
+            room = room - len(more) if len(more) <= room else 0
+            if more and room:
+                self.detailed += 1
+            yield self._body(row, more if room else "")
+
+    def _body(self, row: Row, more: str = "") -> str:
+        name, *others = self.columns
+        cells = "".join(f'<td class="{column.key}">{column.html(row)}</td>' for column in others)
+        head = _ascii(f'<tr><th scope="row">{name.html(row)}</th>{cells}</tr>')
+        return f'<tbody class="{row.state}">{head}{more}</tbody>\n'
+
+    def _more(self, row: Row) -> str:
+        details = self._details(row) if self._details is not None else ""
+        summary = f"<summary><span>Details of {_name(row)}</span></summary>"
+        cell = f'<td colspan="{len(self.columns)}"><details>{summary}{details}</details></td>'
+        return _ascii(f'\n<tr class="more">{cell}</tr>')
 
 
 def table_columns(report: CallerReport, rows: Sequence[Row]) -> list[Column]:
@@ -101,21 +105,6 @@ def _owner(row: Row) -> str:
 def _trend(row: Row) -> str:
     width, path = chart.sparkline_path(row.by_day, _TREND_WIDTH)
     return f'<svg aria-hidden="true" width="{width}" height="{chart.SPARK_HEIGHT}"><path d="{path}"/></svg>'
-
-
-def _head(row: Row, columns: Iterable[Column]) -> str:
-    name, *others = columns
-    cells = "".join(f'<td class="{column.key}">{column.html(row)}</td>' for column in others)
-    return f'<tr><th scope="row">{name.html(row)}</th>{cells}</tr>'
-
-
-def _more(row: Row, details: str, columns: int) -> str:
-    summary = f"<summary><span>Details of {_name(row)}</span></summary>"
-    return f'\n<tr class="more"><td colspan="{columns}"><details>{summary}{details}</details></td></tr>'
-
-
-def _body(row: Row, content: str) -> str:
-    return f'<tbody class="{row.state}">{content}</tbody>\n'
 
 
 def _ascii(text: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from proxy.callers.identity import Rule
 from proxy.callers.render import page_table
-from proxy.callers.render.page_table import make_table, table_columns
+from proxy.callers.render.page_table import Table, table_columns
 from proxy.callers.report.report import CallerReport
 from proxy.withdrawn.lifecycle import Policy
 from tests.callers.render.sample_page import usual
@@ -24,7 +24,7 @@ def test_contacts_have_a_column_where_there_are_any(tmp_path: Path) -> None:
     rules = [Rule("nightly", contact="a@acme.example", agents=("curl/8",))]
     report = analyzed(tmp_path, usual(), rules=rules).report
     assert titles(report)[3:5] == ["owner", "contact"]
-    first, *_ = make_table(report, report.rows, None).bodies
+    first, *_ = Table(report, report.rows, None).bodies()
     assert '<td class="k"><a href="mailto:a@acme.example">a@acme.example</a></td>' in first
 
 
@@ -37,7 +37,7 @@ def test_groups_have_their_callers_and_what_the_policy_does(tmp_path: Path) -> N
 
 def test_a_row_has_a_cell_for_each_column(tmp_path: Path) -> None:
     report = analyzed(tmp_path, [*beats(3), call("<a>", DAY, owner="team-b", status=500)]).report
-    (body,) = make_table(report, report.rows, None).bodies
+    (body,) = Table(report, report.rows, None).bodies()
     assert body == (
         '<tbody class="active"><tr><th scope="row">&lt;a&gt;</th><td class="s"><span>active</span></td>'
         '<td class="x">move to the new call</td><td class="o">team-b</td><td class="c">1</td><td class="e">100%</td>'
@@ -53,19 +53,20 @@ def test_a_long_table_has_no_trends(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_the_first_rows_have_as_many_details_as_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = analyzed(tmp_path, usual()).report
-    plain = make_table(report, report.rows, None)
-    size = sum(map(len, plain.bodies))
+    plain = Table(report, report.rows, None)
+    bodies = list(plain.bodies())
     assert plain.detailed == 0
-    monkeypatch.setattr(page_table, "MAX_BYTES", size + 4000)
-    table = make_table(report, report.rows, lambda _: "\u591c" * 250)  # 2,000 characters, as ASCII
+    monkeypatch.setattr(page_table, "MAX_BYTES", sum(map(len, bodies)) + 4000)
+    table = Table(report, report.rows, lambda _: "\u591c" * 250)  # 2,000 characters, as ASCII
+    found = list(table.bodies())
     assert table.detailed == 1
-    assert [body.count("<details>") for body in table.bodies] == [1, 0, 0, 0]
-    assert table.bodies[1:] == plain.bodies[1:]
-    assert table.bodies[0].isascii()
+    assert [body.count("<details>") for body in found] == [1, 0, 0, 0]
+    assert found[1:] == bodies[1:]
+    assert found[0].isascii()
 
 
 def test_rows_that_are_too_long_have_no_details(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = analyzed(tmp_path, usual()).report
     monkeypatch.setattr(page_table, "MAX_BYTES", 10)
-    table = make_table(report, report.rows, lambda _: "details")
-    assert (table.detailed, len(table.bodies)) == (0, 4)
+    table = Table(report, report.rows, lambda _: "details")
+    assert (len(list(table.bodies())), table.detailed) == (4, 0)
