@@ -321,6 +321,7 @@ def test_one_click_copies_the_new_call(chromium: Browser, tmp_path: Path, clipbo
     chromium.grant_clipboard()
     with served(page(tmp_path, usual())) as (url, _):
         chromium.show(url)
+        chromium.wait_for("await navigator.clipboard.writeText('before')")
         chromium.click(".callers summary")
         chromium.run(f"window.clipboard = navigator.clipboard; {clipboard}")
         chromium.click(".panel pre + button")

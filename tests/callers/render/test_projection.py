@@ -5,7 +5,7 @@ import pytest
 
 from proxy.callers.record import Record
 from proxy.callers.render.projection import project
-from tests.callers.sample import DAY, NOW, analyzed, beats, daily
+from tests.callers.sample import DAY, NOW, analyzed, beats, call, daily
 
 LEFT = [33 + 7 * week for week in range(8)]
 """Days ago on which one caller each called for the last time: the weeks in which the pace is measured."""
@@ -52,6 +52,11 @@ def test_callers_that_came_slow_it_down(tmp_path: Path) -> None:
 )
 def test_there_is_no_projection_without_enough_to_go_by(tmp_path: Path, records: list[Record]) -> None:
     assert project(analyzed(tmp_path, records).report) is None
+
+
+def test_a_date_in_ten_years_is_none(tmp_path: Path) -> None:
+    many = [call(f"m{index}", DAY * ago) for index in range(200) for ago in (140, 1)]
+    assert project(analyzed(tmp_path, [*leaving(150, LEFT[:3]), *many]).report) is None
 
 
 def test_a_short_log_is_enough_from_four_weeks_before_the_last_month_on(tmp_path: Path) -> None:
