@@ -1,118 +1,124 @@
 
 "use strict";
-// Sorts and filters the table, and copies new calls. Tests read the page as XML, so here are no "less than" and no "and" signs.
+// Sorts and filters the table of callers, and copies new calls.
+// Tests read the page as XML, so there is no "less than" and no "and" sign here.
+
+const MOST_ROWS = 100;
 const table = document.querySelector("table.callers");
 const controls = document.querySelector(".controls");
-const most = 100;
+const collator = new Intl.Collator("en", { numeric: true });
+let entries = [];
+let limit = MOST_ROWS;
 
-function start() {
-  const entries = [...table.tBodies].map((body, order) => ({ body, order, cells: body.rows[0].cells, words: body.textContent.toLowerCase() }));
-  const [search, owner, state] = controls.querySelectorAll("input, select");
-  const [status, all] = controls.querySelectorAll("[role=status], button");
-  const owners = entries.map(entry => (entry.owner = column(entry, "o")));
-  let limit = most;
+// --- filter
 
-  function column(entry, key) {
-    return [...entry.cells].find(cell => cell.className === key)?.textContent ?? "";
-  }
+function makeEntry(body, order) {
+  const cells = [...body.rows[0].cells];
+  const owner = cells.find(cell => cell.className === "o")?.textContent ?? "";
+  const text = body.textContent.toLowerCase();
+  return { body, order, cells, owner, state: body.className, text, isHidden: false };
+}
 
-  function offer(select, values, label) {
-    for (const value of values) {
-      select.add(new Option(label(value), value));
+function makeFilter() {
+  const [search, owner, state] = [...controls.querySelectorAll("input, select")].map(field => field.value);
+  const words = search.toLowerCase().split(/\s+/);
+  return entry => {
+    if ([entry.owner, ""].includes(owner) ? [entry.state, ""].includes(state) : false) {
+      return words.every(word => entry.text.includes(word));
     }
-    select.parentElement.hidden = 2 > values.length;
-  }
+    return false;
+  };
+}
 
-  function show() {
-    const wanted = search.value.toLowerCase().split(/\s+/);
-    let found = 0;
-    for (const entry of entries) {
-      const fits = [
-        owner.value === "" || entry.owner === owner.value,
-        state.value === "" || entry.body.className === state.value,
-      ].every(Boolean);
-      const hit = fits ? wanted.every(word => entry.words.includes(word)) : false;
-      found += hit ? 1 : 0;
-      const hidden = hit ? found > limit : true;
-      if (hidden !== entry.hidden) {
-        entry.hidden = entry.body.hidden = hidden;
-      }
-    }
-    const first = found > limit ? `, the first ${limit} are shown` : "";
-    status.textContent = `${found} of ${entries.length}${first}`;
-    all.hidden = limit >= found;
-  }
-
-  function sort(index, kind, direction) {
-    const collator = new Intl.Collator("en", { numeric: true });
-    const text = entry => entry.cells[index].textContent;
-    const keys = {
-      number: entry => Number(text(entry).replace(/[^0-9.]/g, "")),
-      order: entry => entry.order,
-      text,
-    };
-    const order = kind === "text" ? collator.compare : (one, other) => one - other;
-    const keyed = entries.map(entry => ({ entry, key: keys[kind](entry) }));
-    keyed.sort((one, other) => direction * order(one.key, other.key) || one.entry.order - other.entry.order);
-    entries.splice(0, entries.length, ...keyed.map(one => one.entry));
-    table.append(...entries.map(entry => entry.body));
-    show();
-  }
-
-  for (const [index, head] of [...table.tHead.rows[0].cells].entries()) {
-    const kind = head.dataset.sort;
-    if (kind) {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = head.textContent;
-      head.replaceChildren(button);
-      button.addEventListener("click", () => {
-        const first = kind === "number" ? "descending" : "ascending";
-        const second = kind === "number" ? "ascending" : "descending";
-        const order = head.ariaSort === first ? second : first;
-        table.tHead.querySelectorAll("th").forEach(other => other.removeAttribute("aria-sort"));
-        head.ariaSort = order;
-        sort(index, kind, order === "ascending" ? 1 : -1);
-      });
+function show() {
+  const found = entries.filter(makeFilter());
+  const shown = new Set(found.slice(0, limit));
+  for (const entry of entries) {
+    const isHidden = !shown.has(entry);
+    if (isHidden !== entry.isHidden) {
+      entry.isHidden = entry.body.hidden = isHidden;
     }
   }
+  const isCut = found.length > limit;
+  const first = isCut ? `, the first ${limit} are shown` : "";
+  controls.querySelector("[role=status]").textContent = `${found.length} of ${entries.length}${first}`;
+  controls.querySelector("button").hidden = !isCut;
+}
 
-  const names = [...new Set(owners)].sort(new Intl.Collator("en").compare);
-  offer(owner, names, name => (name === "-" ? "without an owner" : name));
-  const states = [...new Set(entries.map(entry => entry.body.className))];
-  offer(state, states, name => `${name} (${entries.filter(entry => entry.body.className === name).length})`);
+function showAll() {
+  limit = Infinity;
+  show();
+  controls.querySelector("input").focus();
+}
+
+function offer(select, values, label) {
+  for (const value of new Set(values)) {
+    select.add(new Option(label(value), value));
+  }
+  select.parentElement.hidden = 3 > select.options.length;
+}
+
+function startFilter() {
+  const [owner, state] = controls.querySelectorAll("select");
+  const owners = entries.map(entry => entry.owner).sort(collator.compare);
+  offer(owner, owners, name => (name === "-" ? "without an owner" : name));
+  const states = entries.map(entry => entry.state);
+  offer(state, states, name => `${name} (${states.filter(each => each === name).length})`);
   controls.addEventListener("input", show);
   controls.addEventListener("change", show);
-  all.addEventListener("click", () => {
-    limit = Infinity;
-    show();
-    search.focus();
-  });
-  table.addEventListener("toggle", event => event.target.querySelectorAll("pre").forEach(offerCopy), true);
-  table.addEventListener("click", event => {
-    const body = event.target.closest("tbody");
-    if (body) {
-      const isRow = event.target.closest("a, .more") === null;
-      const details = body.querySelector("details");
-      if (details ? (isRow ? getSelection().isCollapsed : false) : false) {
-        details.open = !details.open;
-      }
-    }
-  });
+  controls.querySelector("button").addEventListener("click", showAll);
   controls.hidden = false;
+}
+
+// --- sort
+
+const difference = (one, other) => one - other;
+const SORTS = {
+  number: { key: cell => Number(cell.textContent.replace(/[^0-9.]/g, "")), compare: difference, first: "descending" },
+  order: { key: (cell, order) => order, compare: difference, first: "ascending" },
+  text: { key: cell => cell.textContent, compare: collator.compare, first: "ascending" },
+};
+
+function sort(index, { key, compare }, isDescending) {
+  const keyed = entries.map(entry => ({ entry, key: key(entry.cells[index], entry.order) }));
+  const sign = isDescending ? -1 : 1;
+  keyed.sort((one, other) => sign * compare(one.key, other.key) || one.entry.order - other.entry.order);
+  entries = keyed.map(one => one.entry);
+  table.append(...entries.map(entry => entry.body));
   show();
+}
+
+function startSort(head, index) {
+  const kind = SORTS[head.dataset.sort];
+  if (kind) {
+    const button = makeButton(head.textContent, () => {
+      const second = kind.first === "ascending" ? "descending" : "ascending";
+      const order = head.ariaSort === kind.first ? second : kind.first;
+      table.querySelector("[aria-sort]")?.removeAttribute("aria-sort");
+      head.ariaSort = order;
+      sort(index, kind, order === "descending");
+    });
+    head.replaceChildren(button);
+  }
+}
+
+// --- details
+
+function makeButton(text, act) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = text;
+  button.addEventListener("click", act);
+  return button;
 }
 
 function offerCopy(pre) {
   if (pre.nextElementSibling?.localName !== "button") {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = "Copy the new call";
-    button.ariaLive = "polite";
-    button.addEventListener("click", async () => {
+    const button = makeButton("Copy the new call", async () => {
       await copy(pre);
       button.textContent = "Copied";
     });
+    button.ariaLive = "polite";
     pre.after(button);
   }
 }
@@ -128,6 +134,20 @@ async function copy(pre) {
   }
 }
 
+// A click on a row opens it, unless it is on a link or ends a selection of text.
+function openRow(event) {
+  const row = event.target.closest("a, .more, thead") ? null : event.target.closest("tbody");
+  const details = row?.querySelector("details");
+  if (details ? getSelection().isCollapsed : false) {
+    details.open = !details.open;
+  }
+}
+
 if (controls) {
-  start();
+  entries = [...table.tBodies].map(makeEntry);
+  [...table.tHead.rows[0].cells].forEach(startSort);
+  table.addEventListener("toggle", event => event.target.querySelectorAll("pre").forEach(offerCopy), true);
+  table.addEventListener("click", openRow);
+  startFilter();
+  show();
 }
