@@ -68,10 +68,11 @@ class Browser:
         return [entry["message"] for entry in self._driver.get_log("browser")]  # type: ignore[no-untyped-call]
 
     def requests(self) -> list[str]:
-        """What was requested since the last time."""
+        """What was requested since the last time, besides the parts of the browser's own start page."""
         entries = self._driver.get_log("performance")  # type: ignore[no-untyped-call]
         events = [json.loads(entry["message"])["message"] for entry in entries]
-        return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        urls = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        return [url for url in urls if not url.startswith("chrome:")]
 
     def printed(self) -> bytes:
         """The page as PDF."""

@@ -12,6 +12,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from proxy.callers.record import Record
+from proxy.callers.render.assets import POLICY
 from tests.callers.render.browser import Browser, browser
 from tests.callers.render.sample_page import forty, hostile, many, page, read, usual
 from tests.callers.render.screenshots import take
@@ -120,7 +121,7 @@ def test_the_page_requests_nothing_and_logs_nothing(chromium: Browser, tmp_path:
 
 @contextlib.contextmanager
 def served(html: str) -> Iterator[tuple[str, list[str]]]:
-    """Serves a page on loopback: its URL, and the paths that were asked for."""
+    """Serves a page on loopback as the admin listener does: its URL, and the paths that were asked for."""
     content, asked = html.encode(), list[str]()
 
     class Handler(BaseHTTPRequestHandler):
@@ -128,6 +129,7 @@ def served(html: str) -> Iterator[tuple[str, list[str]]]:
             asked.append(self.path)
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Security-Policy", f"{POLICY}; frame-ancestors 'none'")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
