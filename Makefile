@@ -10,7 +10,7 @@ KILLS ?= 50
 TRIES ?= 10000
 SECONDS ?= 30
 
-.PHONY: help install demo demo-fleet test test-quick check lint types imports package smoke test-pythons bench bench-proxy bench-races bench-reports bench-ledger bench-verdict soak soak-strangers fuzz lock clean
+.PHONY: help install demo demo-fleet test test-quick check lint types imports package release smoke test-pythons bench bench-proxy bench-races bench-reports bench-ledger bench-verdict soak soak-strangers fuzz operations lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,8 +60,10 @@ imports: install
 
 package: install ## build the wheel and the source package into dist
 	rm -rf dist
-	$(BIN)/python -m build --no-isolation
-	$(BIN)/twine check --strict dist/*
+	.ci/package dist
+
+release: install ## check that this commit can be released, and build it with a list of what it is made of; tags and pushes nothing
+	.ci/release
 
 smoke: install ## install the wheel on each Python that there is, and run its commands
 	.ci/pythons smoke
@@ -106,6 +108,9 @@ lock: install ## renew the locked versions from pyproject.toml
 	  --upgrade --group dev --extra postgresql --constraint deploy/requirements.txt pyproject.toml -o tests/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --upgrade --group build --constraint tests/requirements.txt -o deploy/container/build-requirements.txt
+
+operations: install ## restarts, upgrades, reloads and renewed certificates under load, for a minute: no call is lost, and none refused
+	$(BIN)/python -m tests.operations
 
 clean: ## remove what the other targets made
 	rm -rf .venv dist logs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

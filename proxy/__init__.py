@@ -1,3 +1,3 @@
 """trigger-shim: a reverse proxy for a withdrawn CI trigger."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -57,6 +57,7 @@ Limit = Literal[
     "pipelined",
     "head_size",
     "head_time",
+    "proxy_header",
     "path_size",
     "body_size",
     "body_time",

@@ -36,7 +36,6 @@ def test_the_list_of_commands_imports_no_server() -> None:
 def test_commands_that_log_no_event_do_not_import_structlog(tmp_path: Path) -> None:
     (tmp_path / "call.sh").write_text("curl -X POST $API/acme/shop/ci_workflows/build/trigger\n")
     assert "structlog" not in imported_by("translate", "call.sh")
-    assert "structlog" not in imported_by("check")
 
 
 def test_each_module_of_a_command_is_one() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import events, running
+from tests.support.processes import events, next_event, running
 from tests.support.programs import lack, program
 from tests.support.serving import command
 from tests.support.waiting import until
@@ -70,7 +70,7 @@ def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     """How a process has ended, and what it said."""
     with running(process):
         out, errors = process.communicate(timeout=60)
-    return process.returncode, out, errors
+    return process.returncode, out, "".join(str(event) for event in events(errors))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_signal_ends_a_start_that_hangs(tmp_path: Path) -> None:
 def test_a_hangup_while_it_starts_leads_to_a_reload(tmp_path: Path, moment: str) -> None:
     with running(run(tmp_path, SENDS, serve(tmp_path), **sent(moment, signal.SIGHUP))) as process:
         assert process.stderr is not None
-        assert events(process.stderr.readline())[0]["event"] == "configuration_reloaded"
+        assert next_event(process.stderr)["event"] == "configuration_reloaded"
         process.terminate()
         assert ended(process) == (0, "", "")
 

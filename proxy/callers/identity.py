@@ -1,6 +1,5 @@
 """Names the caller of a request, by the peer's address and a few headers."""
 
-import functools
 import hashlib
 import hmac
 import ipaddress
@@ -13,16 +12,14 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple
 
+from proxy.callers.trusted_proxies import Network, TrustedProxies
 from proxy.withdrawn import lifecycle
 
 CallerSource = Literal["known", "header", "token", "address"]
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Callers choose these texts, so the cache holds only short ones, and few.
 _MAX_CACHED = 4096
 _MAX_CACHED_LENGTH = 1024
-_MAX_ADDRESS_LENGTH = 64
 
 FINGERPRINT_DIGITS = 12
 USER_AGENT_LENGTH = 256
@@ -116,12 +113,12 @@ class Identity:
     """
 
     def __init__(self, trusted_proxies: Iterable[Network], key: bytes, known: Iterable[Rule] = ()) -> None:
-        self._trusted = tuple(trusted_proxies)
+        self._proxies = TrustedProxies(trusted_proxies)
+        self.trusts = self._proxies.trusts
         self._key = key
         self._known = tuple(known)
         self._known_names = frozenset(folded(rule.name) for rule in self._known)
-        # Most calls come from the same few peers and callers.
-        self._cached_hop = functools.lru_cache(_MAX_CACHED)(self._parse_hop)
+        # Most calls come from the same few callers.
         self._callers: dict[_IdentityInput, Caller] = {}
         self._cache_key = os.urandom(32)
 
@@ -168,7 +165,7 @@ class Identity:
         attributes = CallAttributes(
             fingerprint(self._key, secret) if secret else None,
             request.user_agent[:USER_AGENT_LENGTH] if request.user_agent else None,
-            self.client_ip(request.peer, request.forwarded_for),
+            self._proxies.client_ip(request.peer, request.forwarded_for),
             request.repository,
             request.workflow,
         )
@@ -186,40 +183,6 @@ class Identity:
             return f"token:{attributes.token}", "token"
         where = " ".join(part for part in (attributes.client_ip, attributes.user_agent) if part)
         return where or "unknown", "address"
-
-    def trusts(self, peer: str | None) -> bool:
-        """Whether the peer's ``X-Forwarded-For`` is trusted."""
-        return peer is not None and self._cached_hop(peer)[1]
-
-    def client_ip(self, peer: str | None, forwarded_for: Sequence[str]) -> str | None:
-        """The peer, or if that is trusted, the first untrusted hop from the right of ``X-Forwarded-For``.
-
-        Stops at anything that is not an address: the sender may have made up the rest. None if the peer is not an
-        address either, such as that of a Unix socket.
-        """
-        if peer is None:
-            return None
-        client, trusted = self._cached_hop(peer)
-        hops = [hop for hop in ",".join(forwarded_for).split(",") if hop.strip()]
-        while trusted and hops:
-            hop = hops.pop().strip()
-            address, trusted = self._cached_hop(hop) if len(hop) <= _MAX_ADDRESS_LENGTH else (None, False)
-            client = address or client
-        return client
-
-    def _parse_hop(self, text: str) -> tuple[str | None, bool]:
-        """The hop's address, None if it is not valid, and whether it is a trusted proxy."""
-        if text.startswith("["):
-            text = text[1:].partition("]")[0]
-        elif text.count(":") == 1:
-            text = text.partition(":")[0]
-        try:
-            # A zone may be any text, and means nothing on another machine (RFC 4007, section 11).
-            address = ipaddress.ip_address(text.partition("%")[0] if ":" in text else text)
-        except ValueError:
-            return None, False
-        address = getattr(address, "ipv4_mapped", None) or address
-        return str(address), any(address in network for network in self._trusted)
 
 
 def may_be_declared(name: str, known: AbstractSet[str]) -> bool:

@@ -3,7 +3,7 @@
 import functools
 import ipaddress
 
-from proxy.callers.identity import Network
+from proxy.callers.trusted_proxies import Network
 
 _IPV4_BITS, _IPV6_BITS = 24, 48
 """A site has at most so many bits of prefix: 256 addresses in IPv4, and in IPv6 a /48 (RFC 6177), which is 65,536

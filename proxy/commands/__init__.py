@@ -9,7 +9,8 @@ Each module that is listed in `COMMANDS` has:
 - ``run(options) -> ExitStatus``: runs the command. Raises `CommandError` to end it with an error.
 """
 
-COMMANDS = tuple(
-    "serve health check lifecycle translate scan callers caller ledger fingerprint demo standin completion".split()
+COMMANDS = (
+    *("serve", "reload", "health", "check", "lifecycle", "translate", "scan", "callers", "caller", "ledger"),
+    *("fingerprint", "demo", "standin", "completion"),
 )
 """The modules of commands, in the order of ``--help``."""

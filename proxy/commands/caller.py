@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> ExitStatus:
     if row is None:
         raise unknown_caller(options.name, "in the log", [row.name for row in analysis.report.rows])
     as_of = analysis.report.now
-    found = make_profile(row, analysis.detail_of(row.name), config.upstream.url)
+    found = make_profile(row, analysis.detail_of(row.name), config.successor_url)
     match options.format:
         case "text":
             print(text.profile_to_text(found, as_of, terminal.blocks(sys.stdout)), end="")

@@ -167,7 +167,7 @@ def _print(output_format: str, analysis: Analysis, rows: list[Row], config: Conf
         case "html":
             from proxy.callers.render import html_page  # noqa: PLC0415 - only this format needs jinja2
 
-            sys.stdout.writelines(html_page.to_html(analysis, rows, config.upstream.url, config.lifecycle))
+            sys.stdout.writelines(html_page.to_html(analysis, rows, config.successor_url, config.lifecycle))
 
 
 def _selected_rows(report: CallerReport, options: argparse.Namespace) -> list[Row]:

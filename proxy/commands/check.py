@@ -1,6 +1,7 @@
 """Validates the configuration, and shows what it will do and to whom."""
 
 import argparse
+from pathlib import Path
 
 from proxy.callers.log.files import NoLog
 from proxy.callers.plan.forecast import caller_statuses, current_phase, forecast
@@ -8,15 +9,20 @@ from proxy.callers.plan.upcoming import upcoming_lines
 from proxy.callers.plan.warnings import policy_warnings
 from proxy.commands import log_options
 from proxy.commands.options import add_config, add_overrides, require_config
-from proxy.commands.status import ExitStatus
-from proxy.config import render
+from proxy.commands.status import CommandError, ExitStatus
+from proxy.config import render, sources
 from proxy.output import messages
 from proxy.output.formatting import printable
 
 SUMMARY = "validate the configuration, and show what it will do and to whom"
 EPILOG = """\
 Prints the effective configuration, with secrets masked, and the next changes as
-comments.
+comments. Tries the certificate and the addresses, and whether this user can
+write the log and reach the ledger.
+
+exit status:
+  0  the configuration can be used
+  2  it cannot, or a start on this machine would fail
 
 example:
   trigger-shim check --config config.yaml"""
@@ -30,7 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> ExitStatus:
+    # Imported here so that `trigger-shim --help` does not import a server.
+    from proxy.gateway.processes import trial  # noqa: PLC0415
+
     config = require_config(options)
+    if problems := list(trial.problems(config)):
+        raise CommandError(ExitStatus.USAGE, *problems)
     print(render(config), end="")
     policy, rules, now = config.lifecycle, config.callers.known, log_options.now()
     analysis, reason = None, "the log was not read"
@@ -47,4 +58,14 @@ def run(options: argparse.Namespace) -> ExitStatus:
     matched = analysis.matched_rules if analysis is not None and analysis.read.calls else None
     for warning in policy_warnings(policy, rules, found, now, matched):
         messages.warning(warning)
+    for warning in trial.warnings(config):
+        messages.warning(warning)
+    print(f"# {_source(options)}")
     return ExitStatus.OK
+
+
+def _source(options: argparse.Namespace) -> str:
+    """Which file was read."""
+    if options.config is None and not Path(sources.DEFAULT_FILE).exists():
+        return "no file was read: there is no config.yaml here, and --config names none"
+    return f"{options.config or sources.DEFAULT_FILE} can be used"

@@ -101,10 +101,10 @@ def add_arguments(_parser: argparse.ArgumentParser) -> None:
 def run(_options: argparse.Namespace) -> ExitStatus:
     # Imported here so that `trigger-shim --help` does not import a server.
     from proxy.gateway.app import App  # noqa: PLC0415
-    from proxy.gateway.server import server  # noqa: PLC0415
+    from proxy.gateway.server import listeners, server  # noqa: PLC0415
     from proxy.standin.app import StandIn  # noqa: PLC0415
 
-    standin, upstream, public = StandIn(), server.loopback(), server.loopback()
+    standin, upstream, public = StandIn(), listeners.loopback(), listeners.loopback()
     with tempfile.TemporaryDirectory(prefix="trigger-shim-demo-") as folder:
         log = Path(folder, "callers.jsonl")
         config = Config(upstream=Upstream(url=f"http://{_address(upstream)}"), callers=Callers(log=str(log)))

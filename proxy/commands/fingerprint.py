@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> ExitStatus:
-    config = require_config(options)
+    config = require_config(options, needs_key=True)
     text = getpass.getpass("token: ").encode() if sys.stdin.isatty() else sys.stdin.buffer.read()
     token = identity.token(text.decode("utf-8", "surrogateescape"))
     if token is None:

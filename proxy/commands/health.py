@@ -10,7 +10,7 @@ import time
 from proxy.commands.options import add_config, add_overrides, require_config
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config
-from proxy.config.values import Address
+from proxy.config.values import Address, UnixPath
 
 SUMMARY = "ask the running proxy whether it is ready, for health probes"
 EPILOG = """\
@@ -26,6 +26,8 @@ TIMEOUT = 3.0
 """Seconds for connecting, sending and receiving together."""
 
 _MAX_LINE = 4096
+_NO_CALLER = b"PROXY UNKNOWN\r\n"
+"""The header of the PROXY protocol, version 1, from one who speaks for nobody else."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> ExitStatus:
     settings = require_config(options)
     where, path = _readiness_page(settings)
-    url = f"{'http' if settings.tls is None else 'https'}://{where}{path}"
+    url = f"{'http' if settings.tls is None else 'https'}://{where}{':' * isinstance(where, UnixPath)}{path}"
+    has_header = settings.callers.proxy_protocol and settings.admin is None
     try:
-        line = _status_line(where, path, tls=settings.tls is not None)
+        line = _status_line(where, path, tls=settings.tls is not None, hello=_NO_CALLER if has_header else b"")
     except TimeoutError:
         problem: str | None = f"no answer within {TIMEOUT:g} s"
     except OSError as error:
@@ -50,17 +53,19 @@ def run(options: argparse.Namespace) -> ExitStatus:
     return ExitStatus.OK
 
 
-def _readiness_page(settings: Config) -> tuple[Address, str]:
+def _readiness_page(settings: Config) -> tuple[Address | UnixPath, str]:
     """Return the address and the path of the page that says whether the proxy is ready."""
     key, listener = ("listen", settings.listen) if settings.admin is None else ("admin", settings.admin)
-    if listener.port == 0:
+    if listener.name == 0:
         problem = f"{key}: port 0 is a different port at each start; set a fixed port"
         raise CommandError(ExitStatus.USAGE, problem)
     return _connectable(listener), "/-/readyz" if key == "listen" else "/readyz"
 
 
-def _connectable(listener: Address) -> Address:
+def _connectable(listener: Address | UnixPath) -> Address | UnixPath:
     """Return an address to connect to: for a listener on all addresses, the loopback address."""
+    if isinstance(listener, UnixPath):
+        return listener
     with contextlib.suppress(ValueError):
         host = ipaddress.ip_address(listener.host)
         if host.is_unspecified:
@@ -68,8 +73,8 @@ def _connectable(listener: Address) -> Address:
     return listener
 
 
-def _status_line(where: Address, path: str, *, tls: bool) -> bytes:
-    """Request a page, and return the first line of the answer, or as much of it as there is.
+def _status_line(where: Address | UnixPath, path: str, *, tls: bool, hello: bytes) -> bytes:
+    """Request a page, and return the first line of the answer, or as much of it as there is. `hello` is sent first.
 
     The HTTP clients of the standard library have no time limit for a whole exchange, and are slow to import.
 
@@ -78,7 +83,8 @@ def _status_line(where: Address, path: str, *, tls: bool) -> bytes:
     """
     deadline = time.monotonic() + TIMEOUT
     with contextlib.ExitStack() as stack:
-        connection = stack.enter_context(socket.create_connection(where, TIMEOUT))
+        connection = stack.enter_context(_connected(where))
+        connection.sendall(hello)
         if tls:
             connection.settimeout(_remaining(deadline))
             connection = stack.enter_context(_with_tls(connection))
@@ -90,6 +96,19 @@ def _status_line(where: Address, path: str, *, tls: bool) -> bytes:
                 break
             answer += piece
     return answer.partition(b"\r\n")[0]
+
+
+def _connected(where: Address | UnixPath) -> socket.socket:
+    if not isinstance(where, UnixPath):
+        return socket.create_connection(where, TIMEOUT)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(TIMEOUT)
+        connection.connect(where.path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def _remaining(deadline: float) -> float:

@@ -6,12 +6,11 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from proxy.callers.ledger import engines
 from proxy.callers.ledger.database import LedgerUnavailable
 from proxy.callers.ledger.ledger import Ledger
-from proxy.callers.log.files import STDOUT, NoLog, log_files, size_on_disk
+from proxy.callers.log.files import STDOUT, NoLog, log_files, may_exist, size_on_disk
 from proxy.callers.report.aggregator import Dimension
 from proxy.callers.report.analysis import Analysis, Logs, Source, StoredLogs, analyze
 from proxy.commands.status import CommandError, ExitStatus
@@ -130,7 +129,7 @@ def _source(config: Config, files: Sequence[str], address: str | None) -> Iterat
 def ledger_address(config: Config, address: str | None) -> str | None:
     """The address of the ledger that is read: the given one or the configured one; None if there is no ledger yet."""
     configured = config.ledger
-    if address is None and configured is not None and ("://" in configured or Path(configured).exists()):
+    if address is None and configured is not None and ("://" in configured or may_exist(configured)):
         return configured
     return address
 

@@ -17,7 +17,9 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
     """Add ``--listen`` and ``--upstream``, which override the file and the environment."""
-    parser.add_argument("--listen", metavar="HOST:PORT", help="where callers connect; overrides `listen`")
+    parser.add_argument(
+        "--listen", metavar="ADDRESS", help="HOST:PORT or unix:/PATH, where callers connect; overrides `listen`"
+    )
     parser.add_argument("--upstream", metavar="URL", help="where calls are forwarded; overrides `upstream.url`")
 
 
@@ -26,8 +28,12 @@ def add_format(parser: argparse.ArgumentParser, *formats: str) -> None:
     parser.add_argument("--format", choices=formats, default=formats[0], help="output format (default: %(default)s)")
 
 
-def load_config(options: argparse.Namespace) -> Config:
+def load_config(options: argparse.Namespace, *, needs_key: bool = True) -> Config:
     """Load the configuration from the file, the environment and the options.
+
+    Args:
+        options: of the command.
+        needs_key: as in `load`.
 
     Raises:
         ConfigError: the configuration is not valid.
@@ -37,16 +43,18 @@ def load_config(options: argparse.Namespace) -> Config:
         overrides["listen"] = options.listen
     if getattr(options, "upstream", None) is not None:
         overrides["upstream"] = {"url": options.upstream}
-    return load(options.config, os.environ, overrides)
+    if (ledger := getattr(options, "ledger", None)) is not None:
+        overrides |= {"ledger": ledger, "ledger_file": None}
+    return load(options.config, os.environ, overrides, needs_key=needs_key)
 
 
-def require_config(options: argparse.Namespace) -> Config:
-    """Load the configuration, or end the command.
+def require_config(options: argparse.Namespace, *, needs_key: bool = False) -> Config:
+    """Load the configuration, or end the command. Whoever may only read the log need not be able to read the key.
 
     Raises:
         CommandError: the configuration is not valid.
     """
     try:
-        return load_config(options)
+        return load_config(options, needs_key=needs_key)
     except ConfigError as error:
         raise CommandError(ExitStatus.USAGE, *error.problems) from None

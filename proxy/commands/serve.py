@@ -18,22 +18,25 @@ example:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     add_overrides(parser)
+    parser.add_argument(
+        "--reuse-port", action="store_true", help="share the ports with another process while this one replaces it"
+    )
 
 
 def run(options: argparse.Namespace) -> ExitStatus:
     stop = signals.Stop()
     # Imported here so that a signal ends the process even now, and so that `trigger-shim --help` imports no server.
     from proxy.gateway.processes.serve import serve  # noqa: PLC0415
-    from proxy.gateway.server.server import ServeError  # noqa: PLC0415
+    from proxy.gateway.server.listeners import ServeError  # noqa: PLC0415
     from proxy.output import diagnostics  # noqa: PLC0415
     from proxy.output.diagnostics import log  # noqa: PLC0415
-    from proxy.output.stderr import is_terminal  # noqa: PLC0415
 
     if options.config is None and Path(sources.DEFAULT_FILE).exists():
         options.config = sources.DEFAULT_FILE  # so that a reload fails if the file is gone
     diagnostics.configure("auto")
     try:
-        serve(functools.partial(load_config, options), stop, announce=is_terminal())
+        load = functools.partial(load_config, options)
+        serve(load, stop, reuse_port=options.reuse_port, file=options.config)
     except ConfigError as error:
         for problem in error.problems:
             log.error("configuration_invalid", message=problem)

@@ -27,16 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> ExitStatus:
     # Imported here so that `trigger-shim --help` does not import a server.
-    from proxy.gateway.server import server  # noqa: PLC0415
+    from proxy.gateway.server import listeners, server  # noqa: PLC0415
     from proxy.standin.app import StandIn  # noqa: PLC0415
 
     signals.hold()
     try:
-        listening = server.bind("--listen", options.listen)
-    except server.ServeError as problem:
+        listening = listeners.bind("--listen", options.listen)
+    except listeners.ServeError as problem:
         raise CommandError(ExitStatus.FAILED, str(problem)) from None
     with server.background(StandIn(), listening):
-        print(f"stand-in for the service on http://{server.address(listening)}", flush=True)
+        print(f"stand-in for the service on http://{listeners.address(listening)}", flush=True)
         signal.sigwait(signals.STOP)
     return ExitStatus.OK
 

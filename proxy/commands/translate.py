@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from proxy import config
+from proxy.commands.options import add_config, require_config
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.errors import ProxyError
 from proxy.output import messages
@@ -20,6 +20,7 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
     parser.add_argument(
         "file", nargs="?", default="-", metavar="FILE", help="file to read (default: -, standard input)"
     )
@@ -55,7 +56,7 @@ def _to_successor(text: str, options: argparse.Namespace) -> str:
     if text.lstrip().removeprefix("$ ").startswith("curl"):
         call, notes = replacement.of_call(curl.parse(text))
     else:
-        call, notes = replacement.of_body(text, config.Upstream().url, options.path)
+        call, notes = replacement.of_body(text, require_config(options).successor_url, options.path)
     for note in notes:
         messages.warning(_with_dollars(note))
     if options.curl:

@@ -1,6 +1,17 @@
 """``config.yaml`` to one checked, immutable value."""
 
-from proxy.config.model import Callers, Config, ConfigError, Limits, Tls, Upstream, contradictions, load, render
+from proxy.config.model import (
+    Callers,
+    Config,
+    ConfigError,
+    Limits,
+    Tls,
+    Upstream,
+    contradictions,
+    is_closed,
+    load,
+    render,
+)
 
 __all__ = [
     "Callers",
@@ -10,6 +21,7 @@ __all__ = [
     "Tls",
     "Upstream",
     "contradictions",
+    "is_closed",
     "load",
     "render",
 ]

@@ -5,7 +5,7 @@ sources.py finds the values, sections.py and values.py check them.
 
 import dataclasses
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from proxy.config.values import (
     Delay,
     FieldName,
     File,
+    Flag,
     Globs,
     Hosts,
     LedgerAddress,
@@ -29,22 +30,29 @@ from proxy.config.values import (
     LogPath,
     Networks,
     Period,
+    ProxyUrl,
     Seconds,
     Secret,
     Size,
+    UnixPath,
     Url,
 )
 
 
 @dataclass(frozen=True)
 class Upstream:
-    """The address of the service, and how long to wait for it, in seconds."""
+    """The service: its address, the way there, and how long to wait, in seconds."""
 
     url: Url = "https://api.sourcecraft.tech"
     connect_timeout: Seconds = 5.0
     timeout: Seconds = 60.0
     keepalive: Seconds = 5.0
     max_connections: Count = 512
+    proxy: ProxyUrl | None = None
+    proxy_credentials_file: File | None = None
+    authorities: File | None = None
+    certificate: File | None = None
+    key: File | None = None
 
 
 @dataclass(frozen=True)
@@ -69,8 +77,10 @@ class Callers:
     log: LogPath = "logs/callers.jsonl"
     heartbeat: Seconds = 300.0
     trusted_proxies: Networks = _LOOPBACK
+    proxy_protocol: Flag = False
     header: FieldName | None = None
     fingerprint_key: Secret | None = None
+    fingerprint_key_file: File | None = None
     known: tuple[KnownCaller, ...] = ()
     gone: Globs = ()
 
@@ -108,6 +118,22 @@ class Config:
     log: Log = Log()
     tls: Tls | None = None
 
+    @property
+    def successor_url(self) -> str:
+        """The address of the service that callers and their owners are told."""
+        return self.lifecycle.successor_url or self.upstream.url
+
+
+def _is_path(keys: Sequence[str]) -> bool:
+    return sections.kind_at(Config, keys) in {LogPath, File, LedgerAddress}
+
+
+_SCHEMA = sources.Schema(
+    keys=frozenset(sections.keys_of(Config)),
+    is_text=lambda keys: sections.is_text(sections.kind_at(Config, keys)),
+    is_path=_is_path,
+)
+
 
 class ConfigError(Exception):
     """The configuration cannot be used.
@@ -121,27 +147,30 @@ class ConfigError(Exception):
         self.problems = problems
 
 
-def load(file: str | None, environment: Mapping[str, str], flags: sources.Values | None = None) -> Config:
+def load(
+    file: str | None, environment: Mapping[str, str], flags: sources.Values | None = None, *, needs_key: bool = True
+) -> Config:
     """Load the effective configuration.
 
     Args:
         file: path of the file, as `sources.layered` expects it.
         environment: of the process.
         flags: values by top-level key or section; these override the other two.
+        needs_key: whether a file with the fingerprint key that this user may not read is a problem.
 
     Raises:
         ConfigError: the configuration has problems; it lists all of them.
     """
     try:
-        values, problems = sources.layered(file, environment, flags or {})
+        values, overridden, problems = sources.layered(file, environment, flags or {}, _SCHEMA)
     except sources.Unreadable as error:
         raise ConfigError([str(error)]) from None
     config: Config = sections.read(Config, values, "", problems)
     if not problems:
-        config = _with_ledger(config, values, problems)
+        config = _with_key(_with_ledger(config, values, problems), problems, is_needed=needs_key)
         problems += contradictions(config)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(sources.with_places(problems, file, overridden))
     return config
 
 
@@ -149,17 +178,43 @@ def _with_ledger(config: Config, given: sources.Values, problems: list[str]) -> 
     """The configuration with the address of the ledger: from its file, or beside the log if there is no key for it."""
     address: Any = config.ledger
     if config.ledger_file is not None:
-        address = sections.read(LedgerAddress, _content(config.ledger_file), "ledger_file", problems)
+        address = _from_file(LedgerAddress, config.ledger_file, "ledger_file", problems)
     elif "ledger" not in given and config.callers.log != STDOUT and not is_stream(config.callers.log):
         address = str(Path(config.callers.log).with_suffix(".db"))
     return dataclasses.replace(config, ledger=address)
 
 
-def _content(path: str) -> str | None:
+def _with_key(config: Config, problems: list[str], *, is_needed: bool) -> Config:
+    """The configuration with the fingerprint key, if that is in a file of its own."""
+    file = config.callers.fingerprint_key_file
+    if file is None or (not is_needed and is_closed(file)):
+        return config
+    key = _from_file(Secret, file, "callers.fingerprint_key_file", problems)
+    return dataclasses.replace(config, callers=dataclasses.replace(config.callers, fingerprint_key=key))
+
+
+def is_closed(path: str) -> bool:
+    """Whether this user may not read a file."""
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
+        Path(path).open("rb").close()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _from_file(kind: Any, path: str, key: str, problems: list[str]) -> Any:
+    """The value of a key whose file this is."""
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        instead = ", or give another one with --ledger" if kind is LedgerAddress else ""
+        problems.append(f"{key}: {path}: {error.strerror}; let this user read it{instead}")
         return None
+    except ValueError:
+        text = None
+    return sections.read(kind, text, key, problems)
 
 
 def render(config: Config) -> str:
@@ -170,10 +225,16 @@ def render(config: Config) -> str:
 def contradictions(config: Config) -> list[str]:
     """Find values that are valid on their own but contradict each other."""
     problems = []
-    if config.admin is not None and config.admin.port == config.listen.port != 0:
-        problems.append("admin: uses the same port as listen; choose another one, or null to switch it off")
+    if config.admin is not None and config.admin.name == config.listen.name != 0:
+        kind = "socket" if isinstance(config.listen, UnixPath) else "port"
+        problems.append(f"admin: uses the same {kind} as listen; choose another one, or null to switch it off")
+    if config.callers.proxy_protocol and not (config.callers.trusted_proxies or isinstance(config.listen, UnixPath)):
+        problems.append(
+            "callers.proxy_protocol: needs callers.trusted_proxies: only these may connect; add the balancer"
+        )
     if config.upstream.connect_timeout >= config.upstream.timeout:
         problems.append("upstream.connect_timeout: must be shorter than upstream.timeout; change one of them")
+    problems += _of_upstream(config.upstream)
     begin, end = config.lifecycle.deprecated, config.lifecycle.sunset
     if begin is not None and end is not None and end < begin:
         problems.append("lifecycle.sunset: is before lifecycle.deprecated; change one of them (RFC 9745, section 4)")
@@ -186,6 +247,22 @@ def contradictions(config: Config) -> list[str]:
             f"tls.{key}: missing; write the path of the PEM file"
             for key in ("certificate", "key")
             if not getattr(config.tls, key)
+        ]
+    return problems
+
+
+def _of_upstream(upstream: Upstream) -> list[str]:
+    problems = []
+    if upstream.proxy_credentials_file is not None and upstream.proxy is None:
+        problems.append("upstream.proxy_credentials_file: no proxy gets them; set upstream.proxy, or remove them")
+    for key, other in (("certificate", "key"), ("key", "certificate")):
+        if getattr(upstream, key) is None and getattr(upstream, other) is not None:
+            problems.append(f"upstream.{key}: missing; write the path of the PEM file, or remove upstream.{other}")
+    if not upstream.url.startswith("https:"):
+        problems += [
+            f"upstream.{key}: upstream.url has no TLS; write https:// there, or remove this key"
+            for key in ("authorities", "certificate")
+            if getattr(upstream, key) is not None
         ]
     return problems
 

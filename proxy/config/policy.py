@@ -6,7 +6,20 @@ from zoneinfo import ZoneInfo
 
 from proxy.callers.identity import Rule
 from proxy.config.sections import Section
-from proxy.config.values import Cron, Fingerprints, Flag, Globs, Moment, Networks, Page, Period, Seconds, Text, Zone
+from proxy.config.values import (
+    Cron,
+    Fingerprints,
+    Flag,
+    Globs,
+    Moment,
+    Networks,
+    Page,
+    Period,
+    Seconds,
+    Text,
+    Url,
+    Zone,
+)
 from proxy.withdrawn.brownouts import Brownout, Once, Recurring, Window
 from proxy.withdrawn.lifecycle import Policy
 
@@ -52,8 +65,9 @@ def _policy(
     documentation: Page | None = "https://sourcecraft.dev/portal/docs/en/api-ref/CICD/RunWorkflows",
     brownouts: tuple[PlannedBrownout, ...] = (),
     freeze: Moment | None = None,
+    successor_url: Url | None = None,
 ) -> Policy:
-    return Policy(deprecated, sunset, documentation, brownouts, freeze)
+    return Policy(deprecated, sunset, documentation, brownouts, freeze, successor_url)
 
 
 Lifecycle = Annotated[Policy, Section(_policy)]

@@ -5,12 +5,12 @@ import difflib
 import keyword
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 
 from proxy.config import values
-from proxy.config.values import MASK, Address, LedgerAddress, Secret, described, shown_key
+from proxy.config.values import MASK, Address, LedgerAddress, Secret, UnixPath, described, shown_key
 
 
 class Section(NamedTuple):
@@ -32,6 +32,41 @@ class Section(NamedTuple):
         return {name.rstrip("_"): kind for name, kind in hints.items() if name != "return"}
 
 
+def kind_at(kind: Any, keys: Sequence[str]) -> Any:
+    """The type of a key, without ``| None``; None if there is no such key.
+
+    Args:
+        kind: of the section that has it.
+        keys: the key, below those of its sections.
+    """
+    for key in keys:
+        section = _section(kind)
+        kind = _without_none(section.kinds.get(key)) if section is not None else None
+    return kind
+
+
+def keys_of(kind: Any, above: str = "") -> Iterator[str]:
+    """All keys of a section and of those in it, with dots."""
+    section = _section(kind)
+    for key, inner in section.kinds.items() if section is not None else ():
+        yield f"{above}{key}"
+        yield from keys_of(_without_none(inner), f"{above}{key}.")
+
+
+def is_text(kind: Any) -> bool:
+    """Whether the values of a type are text in the file: not numbers, flags, lists or sections."""
+    is_plain = typing.get_origin(kind) is Annotated and _section(kind) is None
+    return is_plain and typing.get_args(kind)[0] not in {int, float, bool} and not _is_list(typing.get_args(kind)[0])
+
+
+def _is_list(kind: Any) -> bool:
+    return typing.get_origin(kind) is tuple
+
+
+def _without_none(kind: Any) -> Any:
+    return typing.get_args(kind)[0] if typing.get_origin(kind) in {types.UnionType, typing.Union} else kind
+
+
 def read(kind: Any, value: Any, where: str, problems: list[str]) -> Any:
     """Read a value from the YAML; if it is wrong, add why to `problems` and return None.
 
@@ -49,9 +84,10 @@ def read(kind: Any, value: Any, where: str, problems: list[str]) -> Any:
 
 
 def _read(kind: Any, value: Any, where: str, problems: list[str]) -> Any:
-    if typing.get_origin(kind) in {types.UnionType, typing.Union}:
-        return None if value is None else _read(typing.get_args(kind)[0], value, where, problems)
-    if typing.get_origin(kind) is tuple:
+    if value is None and _without_none(kind) is not kind:
+        return None
+    kind = _without_none(kind)
+    if _is_list(kind):
         return _read_list(typing.get_args(kind)[0], value, where, problems)
     section = _section(kind)
     return values.read(kind, value) if section is None else _read_section(section, value, where, problems)
@@ -100,13 +136,12 @@ def _section(kind: Any) -> Section | None:
 
 def plain(kind: Any, value: Any) -> Any:
     """Convert a value to plain YAML types, with secrets masked."""
-    if typing.get_origin(kind) in {types.UnionType, typing.Union}:
-        kind = typing.get_args(kind)[0]
+    kind = _without_none(kind)
     if (section := _section(kind)) is not None and value is not None:
         kinds = section.kinds
         keys = section.keys(value) if section.keys is not None else dict(zip(kinds, value, strict=True))
         return {key: plain(kinds[key], item) for key, item in keys.items()}
-    if typing.get_origin(kind) is tuple:
+    if _is_list(kind):
         return [plain(typing.get_args(kind)[0], item) for item in value]
     if kind == Secret and value:
         return MASK
@@ -116,6 +151,6 @@ def plain(kind: Any, value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, timedelta):
         return f"{value.days}d"
-    if isinstance(value, tuple) and not isinstance(value, Address):
+    if isinstance(value, tuple) and not isinstance(value, (Address, UnixPath)):
         return [str(item) for item in value]
     return value if isinstance(value, (int, float, type(None))) else str(value)

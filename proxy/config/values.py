@@ -9,11 +9,16 @@ from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from proxy.callers.identity import FINGERPRINT_DIGITS, Network
+from proxy.callers.identity import FINGERPRINT_DIGITS
+from proxy.callers.trusted_proxies import Network
 from proxy.withdrawn import brownouts
 
 MASK = "********"
 """Stands for a secret."""
+
+_UNIX = "unix:"
+_LONGEST_PATH = 107
+"""Bytes, see unix(7)."""
 
 
 class Address(NamedTuple):
@@ -25,6 +30,25 @@ class Address(NamedTuple):
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+    @property
+    def name(self) -> int:
+        """What tells it from the other listener."""
+        return self.port
+
+
+class UnixPath(NamedTuple):
+    """A Unix socket to listen on."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"{_UNIX}{self.path}"
+
+    @property
+    def name(self) -> str:
+        """What tells it from the other listener."""
+        return self.path
 
 
 class WrongValue(ValueError):
@@ -123,6 +147,8 @@ Size = Annotated[int, _reader(_size, "size", "write bytes, or a number with KiB,
 
 def _moment(value: Any) -> datetime:
     moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None and re.search(r"\d[T ]\d", value):
+        raise WrongValue(f"{_shown(value)} has no time zone; add it, such as {value}Z for UTC, or {value}+03:00")
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -168,7 +194,7 @@ LogPath = Annotated[
     str, _reader(_matching(r"(?!\s*\Z)[^\0]+"), "file name", 'write a path, or "-" for standard output')
 ]
 LogFormat = Annotated[str, _reader(_matching("auto|console|json"), "log format", "write auto, console or json")]
-File = Annotated[str, _reader(_file, "file", "write the path of an existing PEM file")]
+File = Annotated[str, _reader(_file, "file", "write the path of an existing file")]
 Fingerprint = Annotated[
     str,
     # What stands here by mistake may be the token itself.
@@ -192,10 +218,22 @@ Secret = Annotated[
 # --- addresses
 
 
-def _address(value: Any) -> Address:
-    found = _match(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\[\]:\s]+)):(\d{1,5})", value)
-    _check(int(found[3]) <= 65535)
+def _address(value: Any) -> Address | UnixPath:
+    if isinstance(value, str) and value.startswith(_UNIX):
+        return _unix_path(value)
+    found = _match(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\[\]:\s]+)):(\d{1,9})", value)
+    if int(found[3]) > 65535:
+        raise WrongValue(f"{_shown(value)} has a port over 65535; write a port from 0 to 65535")
     return Address(found[1] or found[2], int(found[3]))
+
+
+def _unix_path(value: str) -> UnixPath:
+    path = value.removeprefix(_UNIX)
+    if not (path.startswith("/") and path.isprintable()) or path.endswith("/"):
+        raise WrongValue(f"{_shown(value)} has no absolute path; write one such as {_UNIX}/run/trigger-shim.sock")
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise WrongValue(f"{_shown(value)} is too long; write a path of at most {_LONGEST_PATH} bytes")
+    return UnixPath(path)
 
 
 def _url(value: Any) -> str:
@@ -206,6 +244,14 @@ def _url(value: Any) -> str:
     _check(re.fullmatch(r"[!-~]+", value))
     if "?" in value or "#" in value:
         raise WrongValue("it contains a query or a fragment; remove everything from the ? or # on")
+    return str(value.rstrip("/"))
+
+
+def _proxy_url(value: Any) -> str:
+    if re.match(r"[^/]*//[^/]*@", value):
+        raise WrongValue("it contains credentials; write them into the file that upstream.proxy_credentials_file names")
+    parts = urlsplit(_match(r"http://[!-.0-~]+/?", value)[0])
+    _check(parts.hostname and parts.port and not parts.query and not parts.fragment)
     return str(value.rstrip("/"))
 
 
@@ -233,19 +279,27 @@ LedgerAddress = Annotated[
     ),
 ]
 ListenAddress = Annotated[
-    Address, _reader(_address, "address", 'write HOST:PORT, such as 127.0.0.1:8080 or "[::1]:8080"')
+    Address | UnixPath,
+    _reader(_address, "address", f'write HOST:PORT, such as 127.0.0.1:8080 or "[::1]:8080", or {_UNIX}/PATH'),
 ]
 Url = Annotated[str, _reader(_url, "URL", "write https://HOST or http://HOST:PORT")]
+ProxyUrl = Annotated[str, _reader(_proxy_url, "URL of a proxy", "write http://HOST:PORT")]
 Page = Annotated[
     str,
     _reader(
         _matching(r"https?://[!#-;=?-\[\]_a-z~]+"), "URL", "write https://…, with other characters percent-encoded"
     ),
 ]
-_Network = Annotated[
-    Network,
-    _reader(lambda value: ipaddress.ip_network(str(value)), "network", "write ADDRESS/BITS, such as 10.0.0.0/8"),
-]
+
+
+def _network(value: Any) -> Network:
+    network = ipaddress.ip_network(str(value), strict=False)
+    if str(network.network_address) != str(ipaddress.ip_interface(str(value)).ip):
+        raise WrongValue(f"{_shown(value)} has bits after those of the network; write {network}, or one address")
+    return network
+
+
+_Network = Annotated[Network, _reader(_network, "network", "write ADDRESS/BITS, such as 10.0.0.0/8")]
 
 # --- lists
 

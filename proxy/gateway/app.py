@@ -32,8 +32,10 @@ from proxy.gateway.call.records import Records
 from proxy.gateway.call.retries import derived_key
 from proxy.gateway.call.shared_tries import SharedTries
 from proxy.gateway.call.tries_link import Connect
+from proxy.gateway.certificates import Certificates
 from proxy.gateway.head import EXTENSION
 from proxy.gateway.metrics import Metrics
+from proxy.gateway.reached_limits import ReachedLimits
 from proxy.gateway.upstream.upstream import Upstream
 
 
@@ -42,21 +44,26 @@ class App:
 
     Args:
         config: the whole configuration.
-        admin_port: port of the admin listener; None if there is none.
+        admin: port of the admin listener, or path of its Unix socket; None if there is none.
         transport: replaces the network in tests.
         now: the time, UTC.
         metrics: given if several workers share their metrics.
         ledger: makes a connection to the ledger, which opens when it is needed; None if there is no ledger.
 
+    Attributes:
+        certificates: watches when they end.
+        upstream: the service.
+
     Raises:
         OSError: the caller log or the fingerprint key cannot be opened.
+        UnusableFile: a file for connections to the service cannot be used.
         LedgerUnavailable: the library for the ledger's database is not installed.
     """
 
     def __init__(
         self,
         config: Config,
-        admin_port: int | None = None,
+        admin: int | str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         now: Clock = lambda: datetime.now(UTC),
         metrics: Metrics | None = None,
@@ -65,14 +72,16 @@ class App:
     ) -> None:
         self._config = config
         self._interval = config.callers.heartbeat
-        self._admin_port = admin_port
+        self._admin_listener = admin
         self._now = now
-        self._upstream = Upstream(config.upstream, transport)
+        self.upstream = Upstream(config.upstream, transport)
         self._budget = Budget(max(config.limits.buffered, config.limits.body))
         self._metrics = metrics or Metrics(config)
+        self._limits = ReachedLimits(self._metrics.refused)
+        self.certificates = Certificates(now, self._metrics.certificate_ends)
         self._keeper, keep = _keeper(config, self._metrics, now)
         self._records = Records(config, self._metrics, keep)
-        self._admin = Admin(self._lifespan, self._metrics, LiveReport(config), own_names(config))
+        self._admin = Admin(self._lifespan, self._metrics, LiveReport(config), own_names(config), looks=self._looks)
         key = find_key(config.callers.fingerprint_key, config.callers.log, config.ledger)
         self._key_id = key_id(key)
         self._digest = _digest(config)
@@ -83,9 +92,10 @@ class App:
         self._gateway = Gateway(
             config,
             self._policy,
-            self._upstream,
+            self.upstream,
             self._records,
             self._metrics,
+            refused=self._limits.refused,
             shared=self._shared_tries,
             retry_key=derived_key(key),
         )
@@ -105,8 +115,11 @@ class App:
             await self._gateway(scope, receive, send)
 
     def _is_admin(self, scope: Scope) -> bool:
-        server = scope.get("server")  # on a Unix socket, it has no port
-        return self._admin_port is not None and server is not None and server[1] == self._admin_port
+        if self._admin_listener is None or (server := scope.get("server")) is None:
+            return False
+        host, port = server
+        listener: int | str = host if port is None else port  # a Unix socket has its path and None
+        return listener == self._admin_listener
 
     async def adopt(self, config: Config) -> None:
         """Apply the policy and the known callers of a configuration to all later calls.
@@ -126,6 +139,17 @@ class App:
             self._digest = digest
             self._beat("interval")
 
+    def _looks(self) -> Mapping[str, str]:
+        """What ``/readyz?verbose`` says besides."""
+        reason, keeper = self.upstream.reachability.reason, self._keeper
+        ledger = "none" if self._config.ledger is None else "not kept" if keeper is None else keeper.state.value
+        return {
+            "service": "reached, or not called yet" if reason is None else f"unreachable: {reason}",
+            "ledger": ledger,
+            "lost tries": "shared" if self._shared_tries.works else "not shared",
+            "caller log": f"{self._records.lost} records lost since the start",
+        }
+
     def stopping(self) -> None:
         """Report that the proxy is not ready any more. Calls are still served."""
         self._admin.ready = False
@@ -136,7 +160,7 @@ class App:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self) -> AsyncIterator[Mapping[str, Any]]:
-        async with self._upstream:
+        async with self.upstream:
             self._records.open()
             self._beat("start")
             if self._keeper is not None:
@@ -147,7 +171,7 @@ class App:
             yield {
                 "connected": self._connected,
                 "budget": self._budget,
-                "refused": self._metrics.refused,
+                "refused": self._limits.refused,
                 "sample": self._sample,
             }
             await self._shared_tries.stop()
@@ -158,9 +182,9 @@ class App:
                 await asyncio.to_thread(self._keeper.close)
         self.close()
 
-    def _connected(self, port: int, change: int) -> None:
+    def _connected(self, listener: int | str, change: int) -> None:
         """Called by the proxy's own server for each connection that begins (1) or ends (-1)."""
-        if port != self._admin_port:
+        if listener != self._admin_listener:
             self._metrics.connected(change)
 
     async def _keep_beating(self) -> None:
@@ -169,7 +193,11 @@ class App:
             self._beat("interval")
 
     def _sample(self) -> None:
-        self._metrics.sampled(self._upstream.in_use, self._budget.total)
+        self._metrics.sampled(self.upstream.in_use, self._budget.total)
+        self.certificates.update("upstream", self.upstream.certificate_end)
+        self.certificates.check()
+        self.upstream.reachability.update()
+        self._limits.update()
 
     def _beat(self, at: Literal["start", "interval", "stop"]) -> None:
         self._records.beat(self._now(), at, self._key_id, self._digest)

@@ -6,8 +6,10 @@ section 9.6). A caller that has gone looks the same until the response is sent; 
 
 import asyncio
 import enum
+import fcntl
 import socket
 import struct
+import termios
 from collections.abc import Callable
 
 PATIENCE = 5.0
@@ -18,6 +20,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.25
 
 _TCP_INFO = struct.Struct("=24xI112xII")
 """Linux's ``struct tcp_info``: segments in flight, segments received, and bytes not sent yet."""
+
+_UNREAD = struct.Struct("i")
+_MOST_UNREAD = 1 << 31
+"""Bytes that the other end of a Unix socket has yet to read."""
 
 
 class State(enum.Enum):
@@ -72,13 +78,13 @@ class Delivery:
 
 
 async def acknowledged(transport: asyncio.Transport) -> bool:
-    """Whether the other end of a TCP connection that it has half-closed receives what was written.
+    """Whether the other end of a connection that it has half-closed receives what was written.
 
     The event loop does not read after the end of the input, so a reset shows only here or in the next write.
 
     Returns:
-        True once everything is acknowledged. After `PATIENCE`, whether anything has arrived from the other end: then it
-        only reads slowly. False after a reset or a failed write.
+        True once everything is acknowledged, or read, if it is a Unix socket. After `PATIENCE`, whether anything has
+        arrived from the other end, or was read: then it only reads slowly. False after a reset or a failed write.
     """
     loop = asyncio.get_running_loop()
     pause, before, until = FIRST_PAUSE, 0, 0.0
@@ -98,6 +104,10 @@ async def acknowledged(transport: asyncio.Transport) -> bool:
 
 def _look(connection: socket.socket) -> tuple[int, int, int, int]:
     """The numbers of `_TCP_INFO`, and the error of the socket."""
-    info = connection.getsockopt(socket.SOL_TCP, socket.TCP_INFO, _TCP_INFO.size)
-    in_flight, received, unsent = _TCP_INFO.unpack(info)
+    if connection.family == socket.AF_UNIX:
+        [unread] = _UNREAD.unpack(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(_UNREAD.size)))
+        in_flight, received, unsent = unread, _MOST_UNREAD - unread, 0  # there is nothing else to count
+    else:
+        info = connection.getsockopt(socket.SOL_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        in_flight, received, unsent = _TCP_INFO.unpack(info)
     return in_flight, received, unsent, connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

@@ -20,7 +20,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
         target: path and query, as received.
         first_values: the first value of each header.
         version: of HTTP, as in ``1.1``.
-        peer: address of the other end of the connection, if it has one.
+        peer: address of the caller, or of the proxy before it; `UNIX_PEER` on a Unix socket, None if it is not known.
         delivery: whether the response reaches the caller.
         held: what is held of the request.
     """

@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from proxy import errors
+from proxy.callers.trusted_proxies import UNIX_PEER
 from proxy.errors import PROXY
 
 Header = tuple[bytes, bytes]
@@ -298,7 +299,7 @@ def _hops(request: Headers, first_values: Mapping[bytes, bytes], hop: Hop) -> He
 def _last_hop(peer: str | None, scheme: str, version: str, host: bytes) -> Headers:
     return (
         (b"via", _via(version)),
-        (b"x-forwarded-for", (peer or "unknown").encode()),
+        (b"x-forwarded-for", b"unknown" if peer in {None, UNIX_PEER} else peer.encode()),
         (b"x-forwarded-proto", scheme.encode()),
         (b"x-forwarded-host", host),
     )

@@ -5,6 +5,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
@@ -48,6 +49,9 @@ Kind = Literal["withdrawn", "pass_through"]
 
 ConnectionKind = Literal["run_starting", "other"]
 """What a connection to the service is for: calls that start runs, or all others."""
+
+CertificateKey = Literal["listen", "upstream", "upstream.certificate"]
+"""The key of the configuration that a certificate belongs to."""
 
 # Prometheus misses the first increase of a series that did not exist before, so these exist from the start.
 _EXPECTED: tuple[tuple[Outcome, int], ...] = (
@@ -111,6 +115,9 @@ class Metrics:
         self._taken_over = counter("lost_tries_taken_over", "Runs that a retry got from another process.")
         about = "Times that a lost try could not be shared with other processes, so its retry may start a second run."
         self._unshared = counter("lost_tries_not_shared", about)
+        about = "When a certificate ends, by its key: upstream.certificate is shown to the service, upstream by it."
+        certificates = latest("certificate_end_timestamp_seconds", about, ["key"])
+        self._certificates = {key: certificates.labels(key) for key in get_args(CertificateKey)}
         self.reloads = Reloads(own)
         if slot is None:
             self.reloads.record(success=True)
@@ -191,6 +198,10 @@ class Metrics:
     def count_unshared(self) -> None:
         """Count a lost try of which other processes do not know, or whose run cannot be claimed."""
         self._unshared.inc()
+
+    def certificate_ends(self, key: CertificateKey, end: datetime) -> None:
+        """Set when a certificate ends, by the key of the configuration that it belongs to."""
+        self._certificates[key].set(end.timestamp())
 
     def connected(self, by: int) -> None:
         """Add to the number of open connections."""

@@ -17,11 +17,13 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Policy(NamedTuple):
-    """The dates of the withdrawal, each with a time zone, and the page that explains it.
+    """The dates of the withdrawal, each with a time zone, and what callers are told of it.
 
     Attributes:
+        documentation: the page that explains it.
         brownouts: planned short failures.
         freeze: new callers are refused from then on.
+        successor_url: the address that callers should call instead; None for that of the service.
     """
 
     deprecated: datetime | None = None
@@ -29,6 +31,7 @@ class Policy(NamedTuple):
     documentation: str | None = None
     brownouts: tuple[Brownout, ...] = ()
     freeze: datetime | None = None
+    successor_url: str | None = None
 
 
 class PolicySubject(NamedTuple):

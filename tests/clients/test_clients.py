@@ -90,6 +90,7 @@ def test_a_tool_that_calls_until_the_service_is_reached_starts_no_run_twice(tmp_
             process = started(RETRY, f"http://{proxy.host}:{proxy.port}")
             assert process.stderr is not None
             assert "502, again" in process.stderr.readline()
+            address.listen()
             with server.background(standin, address):
                 runs = finished(process)
     assert len(standin.runs) == runs

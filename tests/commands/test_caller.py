@@ -21,6 +21,13 @@ def test_the_new_call_goes_to_the_configured_service(run: Run, file: str, tmp_pa
     assert "curl -X POST https://api.acme.example/v1/repos/acme/shop/cicd/runs" in run("caller", "nightly", file).out
 
 
+def test_the_new_call_goes_to_the_address_that_callers_are_told(run: Run, file: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("lifecycle: {successor_url: https://told.example}")
+
+    assert "curl -X POST https://told.example/repos/acme/shop/cicd/runs" in run("caller", "nightly", file).out
+    assert "https://told.example/repos/acme/shop/cicd/runs" in run("callers", "--format", "html", file).out
+
+
 def test_one_caller_as_json(run: Run, file: str) -> None:
     found = json.loads(run("caller", "10.1.2.3 curl/8", *UNTIL, "--format", "json", file).out)
 

@@ -465,7 +465,7 @@ def test_an_expectation_is_a_name_and_a_period(run: Run, file: str, value: str) 
 
 
 @pytest.mark.parametrize(
-    "window", [("--since", "2026-11-20"), ("--until", "2026-10-01"), ("--since", "2026-11-23T12:00")]
+    "window", [("--since", "2026-11-20"), ("--until", "2026-10-01"), ("--since", "2026-11-23T12:00Z")]
 )
 @pytest.mark.parametrize("by", ["caller", "owner", "repo"])
 @pytest.mark.usefixtures("fixed_time")
@@ -485,7 +485,7 @@ def test_states_and_the_verdict_do_not_depend_on_the_window(
 
 @pytest.mark.usefixtures("fixed_time")
 def test_a_caller_that_did_not_call_in_the_window_has_a_report_all_the_same(run: Run, file: str) -> None:
-    ran = run("caller", "nightly", "--since", "2026-11-23T12:00", file)
+    ran = run("caller", "nightly", "--since", "2026-11-23T12:00Z", file)
 
     assert ran.status == 0
     assert "active: last call 2026-11-23 00:00" in ran.out

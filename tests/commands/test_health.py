@@ -15,7 +15,7 @@ from proxy.cli import main
 from proxy.commands import health
 from tests.commands.running import imported_by
 from tests.support.certificates import certified
-from tests.support.proxy import watched
+from tests.support.proxy import proxy_for, watched
 from tests.support.serving import serving
 from tests.support.sockets import free_port
 from tests.support.upstream import Script, Upstream, closes, sends
@@ -62,6 +62,29 @@ def test_one_without_admin_pages_is_asked_where_its_callers_come(ask: Ask, upstr
         assert ask(listen=f"127.0.0.1:{proxy.port}", admin=None) == (0, "")
         assert ask("--listen", f"127.0.0.1:{proxy.port}", listen="127.0.0.1:1", admin=None) == (0, "")
     assert upstream.received == []
+
+
+@pytest.mark.parametrize("key", ["listen", "admin"])
+def test_it_is_asked_on_a_unix_socket(ask: Ask, upstream: Upstream, tmp_path: Path, key: str) -> None:
+    where = f"unix:{tmp_path}/socket"
+    keys = {"listen": "127.0.0.1:1", "admin": None, key: where}
+    sections: dict[str, Any] = {key: where}
+    with watched(upstream.url, tmp_path, **sections):
+        assert ask(**keys) == (0, "")
+    page = {"listen": "/-/readyz", "admin": "/readyz"}[key]
+    refused = f"trigger-shim: error: http://{where}:{page}: Connection refused\n"  # its file has been left
+    assert ask(**keys) == (1, refused)
+
+
+@pytest.mark.parametrize("secured", [False, True])
+def test_where_the_proxy_protocol_is_expected_it_is_spoken(
+    ask: Ask, upstream: Upstream, tmp_path: Path, *, secured: bool
+) -> None:
+    more: dict[str, Any] = {"tls": certified(tmp_path)[0]} if secured else {}
+    with proxy_for(upstream.url, tmp_path, callers={"proxy_protocol": True}, **more) as proxy:
+        listen = f"127.0.0.1:{proxy.port}"
+        assert ask(listen=listen, admin=None, callers={"proxy_protocol": True}, **more) == (0, "")
+        assert ask(listen=listen, admin=None, **more)[0] == 1
 
 
 def test_the_environment_overrides_the_file_here_too(

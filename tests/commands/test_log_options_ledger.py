@@ -112,12 +112,12 @@ def test_a_ledger_of_a_later_version_is_one_line(run: Run, address: str, report:
     fill(address, *RECORDS)
     database: Database = engines.connect(address)
     with database.transaction(writes=True) as transaction:
-        transaction.execute("INSERT INTO versions (version) VALUES (?)", [schema.VERSION + 1])
+        transaction.execute("INSERT INTO versions (version, oldest) VALUES (?, ?)", [schema.VERSION + 1] * 2)
     database.close()
     ran = run(*report, "--ledger", address)
 
     assert (ran.status, ran.out) == (2, "")
     assert ran.said == (
-        f"trigger-shim: error: the ledger has version {schema.VERSION + 1}, this proxy knows {schema.VERSION}:"
-        " use the later version of the proxy\n"
+        f"trigger-shim: error: the ledger has version {schema.VERSION + 1}, for proxies that know version"
+        f" {schema.VERSION + 1} or later, and this one knows {schema.VERSION}: use the later version of the proxy\n"
     )

@@ -63,3 +63,10 @@ def test_the_first_format_is_the_default_and_others_are_refused(parser: argparse
     assert parser.parse_args(["--format", "json"]).format == "json"
     with pytest.raises(SystemExit):
         parser.parse_args(["--format", "csv"])
+
+
+def test_a_named_ledger_takes_the_place_of_the_configured_one_whose_file_need_not_be_there(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("ledger_file: closed-to-this-user\n")
+    given = argparse.Namespace(config=str(file), ledger="postgresql://lead@db.example/ledger")
+    assert options.load_config(given).ledger == "postgresql://lead@db.example/ledger"

@@ -27,6 +27,16 @@ def test_a_body_on_standard_input_becomes_the_successor_body(run: Run) -> None:
     assert "POST https://api.sourcecraft.tech/repos/acme/shop/cicd/runs" in ran.said
 
 
+def test_a_body_goes_to_the_address_that_callers_are_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "shim.yaml").write_text("upstream: {url: http://internal.example}")
+    ran = run("translate", "--config", "shim.yaml", "--curl", "--path", PATH, stdin=LEGACY)
+    assert "http://internal.example/repos/acme/shop/cicd/runs" in ran.out
+
+    (tmp_path / "shim.yaml").write_text("lifecycle: {successor_url: https://told.example}")
+    ran = run("translate", "--config", "shim.yaml", "--path", PATH, stdin=LEGACY)
+    assert "POST https://told.example/repos/acme/shop/cicd/runs" in ran.said
+
+
 def test_a_body_is_read_from_a_file(run: Run, tmp_path: Path) -> None:
     (tmp_path / "body.json").write_text(LEGACY)
 
@@ -193,7 +203,7 @@ def test_a_run_becomes_its_legacy_answer(run: Run, answer: Any, legacy: tuple[st
         (["--path", PATH], '{"revision": 5}', 1, "$.revision"),
         (["--path", PATH], '{"input": {"values": {}}}', 1, "$.input.values"),
         (["--path", PATH], '{"workflow_revision": "a", "workflowRevision": "a"}', 1, "$.workflowRevision"),
-        (["--path", PATH], '{"input":' * 100000, 1, "nested"),
+        (["--path", PATH], '{"input":' * 1_000_000, 1, "nested"),
         (["--path", "/acme/shop/ci_workflows/%FF/trigger"], "{}", 1, "UTF-8"),
         (["--path", "/acme/shop/cicd/runs"], "{}", 1, "not the withdrawn trigger"),
         (["--path", "/repos/acme/shop/cicd/runs"], "{}", 1, "not the withdrawn trigger"),

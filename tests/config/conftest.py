@@ -9,7 +9,8 @@ from tests.config.loading import Load, Problems
 
 
 @pytest.fixture
-def load(tmp_path: Path) -> Load:
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "config.yaml"
 
     def load(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from proxy.config import Config
-from proxy.config.values import Address
+from proxy.config.values import Address, UnixPath
 
 SECRET = "s3cret-S3cret-s3cret"
 
@@ -47,6 +47,9 @@ READ = [
     ("listen", "0.0.0.0:65535", Address("0.0.0.0", 65535)),
     ("listen", "localhost:8080", Address("localhost", 8080)),
     ("listen", '"[::1]:8080"', Address("::1", 8080)),
+    ("listen", "unix:/run/trigger-shim.sock", UnixPath("/run/trigger-shim.sock")),
+    ("admin", f"unix:/{'x' * 106}", UnixPath(f"/{'x' * 106}")),
+    ("callers.proxy_protocol", "true", True),
     ("admin", "10.0.0.1:9000", Address("10.0.0.1", 9000)),
     ("admin", "null", None),
     ("workers", "1", 1),
@@ -56,6 +59,12 @@ READ = [
     ("upstream.url", "http://api.example:1", "http://api.example:1"),
     ("upstream.url", "http://api.example:65535", "http://api.example:65535"),
     ("upstream.url", "http://[::1]:9000", "http://[::1]:9000"),
+    ("upstream.proxy", "null", None),
+    ("upstream.proxy", "http://egress.example:3128", "http://egress.example:3128"),
+    ("upstream.proxy", "http://egress.example:3128/", "http://egress.example:3128"),
+    ("upstream.proxy", "http://[::1]:1", "http://[::1]:1"),
+    ("lifecycle.successor_url", "null", None),
+    ("lifecycle.successor_url", "https://api.example/", "https://api.example"),
     ("upstream.connect_timeout", "0.001", 0.001),
     ("limits.drain_delay", "0", 0.0),
     ("limits.drain_delay", "2.5", 2.5),
@@ -74,7 +83,7 @@ READ = [
     ("lifecycle.deprecated", "2025-12-02", datetime(2025, 12, 2, tzinfo=UTC)),
     ("lifecycle.sunset", "2026-12-31", datetime(2026, 12, 31, tzinfo=UTC)),
     ("lifecycle.sunset", '"2026-12-31"', datetime(2026, 12, 31, tzinfo=UTC)),
-    ("lifecycle.sunset", "2026-12-31 12:30:00", datetime(2026, 12, 31, 12, 30, tzinfo=UTC)),
+    ("lifecycle.sunset", "2026-12-31 12:30:00Z", datetime(2026, 12, 31, 12, 30, tzinfo=UTC)),
     ("lifecycle.sunset", "2026-12-31T12:00:00Z", datetime(2026, 12, 31, 12, tzinfo=UTC)),
     ("lifecycle.sunset", "2026-12-31T12:00:00+03:00", datetime(2026, 12, 31, 9, tzinfo=UTC)),
     ("lifecycle.documentation", "https://example.org/a?b=c#d", "https://example.org/a?b=c#d"),

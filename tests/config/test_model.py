@@ -11,6 +11,7 @@ from proxy import config
 from proxy.config import Config, ConfigError
 from tests.config.loading import READ, SECRET, Load, Problems, keys, lines, one, variable
 from tests.support.paths import ROOT
+from tests.support.users import open_to_all, unprivileged
 
 SHIPPED = ROOT / "config.yaml"
 
@@ -19,7 +20,8 @@ DESIGNED = """
 listen: 127.0.0.1:8080          # legacy tooling points here
 admin: 127.0.0.1:9901           # health, metrics, the callers page; null switches it off
 workers: 1
-upstream:  {url: https://api.sourcecraft.tech, connect_timeout: 5, timeout: 60, keepalive: 5, max_connections: 512}
+upstream:  {url: https://api.sourcecraft.tech, connect_timeout: 5, timeout: 60, keepalive: 5, max_connections: 512,
+            proxy: null, proxy_credentials_file: null, authorities: null, certificate: null, key: null}
 limits:    {body: 1MiB, buffered: 64MiB, in_flight: 1024, drain_delay: 0, drain: 30, retry_window: 60}
 lifecycle: {deprecated: 2025-12-01, sunset: null, documentation: https://example.org/x, brownouts: [], freeze: null}
 callers:   {log: logs/callers.jsonl, heartbeat: 300, trusted_proxies: [127.0.0.0/8, "::1/128"], header: null,
@@ -33,11 +35,16 @@ tls: null                       # or {certificate: FILE, key: FILE}
 SOUND = [
     "listen: 127.0.0.1:9901\nadmin: null",
     "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0",
+    "listen: unix:/a\nadmin: unix:/b",
+    "listen: unix:/a\ncallers: {proxy_protocol: true, trusted_proxies: []}",
     "upstream: {connect_timeout: 59.9}",
     "upstream: {connect_timeout: 0.1, timeout: 0.2}",
     "lifecycle: {deprecated: 2026-01-01, sunset: 2026-01-01}",
     "lifecycle: {deprecated: 2026-01-01T03:00:00+03:00, sunset: 2026-01-01T00:00:00Z}",
     "lifecycle: {deprecated: null, sunset: 2001-01-01}",
+    "upstream: {proxy: http://egress:3128, proxy_credentials_file: config.yaml}",
+    "upstream: {authorities: config.yaml, certificate: config.yaml, key: config.yaml}",
+    "upstream: {url: http://h, proxy: http://egress:3128}",
 ]
 
 
@@ -51,9 +58,20 @@ def test_what_is_no_contradiction_is_read(load: Load, text: str) -> None:
     [
         ("listen: 127.0.0.1:9901", "admin", "listen"),
         ("listen: 127.0.0.1:81\nadmin: 10.0.0.1:81", "admin", "listen"),
+        ("listen: unix:/a\nadmin: unix:/a", "admin", "the same socket as listen"),
+        ("callers: {proxy_protocol: true, trusted_proxies: []}", "callers.proxy_protocol", "callers.trusted_proxies"),
         ("upstream: {connect_timeout: 60}", "upstream.connect_timeout", "upstream.timeout"),
         ("upstream: {timeout: 5}", "upstream.connect_timeout", "upstream.timeout"),
         ("upstream: {timeout: 4.9}", "upstream.connect_timeout", "upstream.timeout"),
+        ("upstream: {proxy_credentials_file: config.yaml}", "upstream.proxy_credentials_file", "upstream.proxy"),
+        ("upstream: {certificate: config.yaml}", "upstream.key", "upstream.certificate"),
+        ("upstream: {key: config.yaml}", "upstream.certificate", "upstream.key"),
+        ("upstream: {url: http://h, authorities: config.yaml}", "upstream.authorities", "upstream.url"),
+        (
+            "upstream: {url: http://h, certificate: config.yaml, key: config.yaml}",
+            "upstream.certificate",
+            "upstream.url",
+        ),
         ("lifecycle: {sunset: 2025-11-30}", "lifecycle.sunset", "lifecycle.deprecated"),
         (
             "lifecycle: {deprecated: 2026-01-01T00:00:00Z, sunset: 2026-01-01T02:59:59+03:00}",
@@ -115,8 +133,8 @@ def test_a_secret_that_is_too_short_is_not_quoted(problems: Problems) -> None:
 
 @pytest.mark.parametrize("before", ["*", "!", "'", "[", "@", "x: ", "!!int "])
 def test_no_message_quotes_a_secret_from_the_environment(problems: Problems, before: str) -> None:
-    for file in ("", f"callers: {{fingerprint_key: {'x' * 16}}}"):
-        found = problems(file, {"TRIGGER_SHIM__CALLERS__FINGERPRINT_KEY": before + SECRET})
+    for name in ("CALLERS", "CALLERS__FINGERPRINT_KEY__X", "CALLERS__KNOWN"):
+        found = problems("", {f"TRIGGER_SHIM__{name}": before + SECRET})
         assert SECRET not in "\n".join(found)
 
 
@@ -160,6 +178,36 @@ def test_the_address_of_the_ledger_may_be_in_a_file(load: Load, problems: Proble
     assert load(f"{text}\nledger: null") == read
     file.write_bytes(b"\xff")
     assert one(problems(text)).startswith("ledger_file: ")
+
+
+def test_a_key_that_this_user_may_not_read_is_a_problem_only_where_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_to_all(tmp_path, monkeypatch)
+    Path("key").write_text(SECRET)
+    Path("key").chmod(0)
+    Path("config.yaml").write_text("callers: {fingerprint_key_file: key}")
+    with unprivileged():
+        read = config.load("config.yaml", {}, needs_key=False)
+        with pytest.raises(config.ConfigError, match="Permission denied"):
+            config.load("config.yaml", {})
+    assert read.callers.fingerprint_key is None
+
+
+def test_a_ledger_file_that_this_user_may_not_read_is_a_problem_with_the_way_round_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_to_all(tmp_path, monkeypatch)
+    Path("ledger").touch(mode=0)
+    Path("config.yaml").write_text("ledger_file: ledger")
+    with unprivileged(), pytest.raises(config.ConfigError, match=r"Permission denied; .* with --ledger"):
+        config.load("config.yaml", {}, needs_key=False)
+
+
+def test_a_key_that_is_missing_is_a_problem_for_everybody(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("callers: {fingerprint_key_file: key}")
+    with pytest.raises(config.ConfigError, match="is not a valid file"):
+        config.load(str(tmp_path / "config.yaml"), {}, needs_key=False)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,10 @@ callers:
         ("{name: x}", "callers.known[0]: matches every call"),
         ("{name: x, owner: 5, agent: x}", "callers.known[0].owner: 5 is not a valid name"),
         ("{name: x, agnt: x, agent: y}", "callers.known[0].agnt: unknown key; did you mean callers.known[0].agent?"),
-        ("{name: x, network: 10.0.0.1/8}", "callers.known[0].network: '10.0.0.1/8' is not a valid network"),
+        (
+            "{name: x, network: 10.0.0.1/8}",
+            "callers.known[0].network: '10.0.0.1/8' has bits after those",
+        ),
         ("x", "callers.known[0]: is a string; write its keys: name, owner"),
     ],
 )

@@ -9,13 +9,13 @@ from tests.config.loading import READ, SECRET, Load, Problems, lines, one
 def test_all_problems_are_named_at_once(problems: Problems) -> None:
     found = problems(
         "listen: here\nspeed: 9\nupstream: {url: nowhere, timeout: 0}\nlimits: 5\ncallers: {lag: x}\n",
-        {"TRIGGER_SHIM__LIFECYCLE__SUNSET": "soon", "TRIGGER_SHIM__ADMIN": "[", "TRIGGER_SHIM__TLS": "'"},
+        {"TRIGGER_SHIM__LIFECYCLE__SUNSET": "soon", "TRIGGER_SHIM__WORKERS": "[", "TRIGGER_SHIM__TLS": "'"},
         {"listen": "there"},
     )
 
     keys = {problem.partition(": ")[0] for problem in found}
     sections = {"listen", "speed", "upstream.url", "upstream.timeout", "limits", "callers.lag", "lifecycle.sunset"}
-    assert keys == sections | {"TRIGGER_SHIM__ADMIN", "TRIGGER_SHIM__TLS"}
+    assert keys == sections | {"TRIGGER_SHIM__WORKERS", "TRIGGER_SHIM__TLS"}
     assert len(found) == len(keys)
 
 

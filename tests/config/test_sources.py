@@ -69,6 +69,38 @@ def test_a_file_that_is_no_configuration_is_refused_in_one_line(
     assert len(found.splitlines()) == 1
 
 
+def test_a_tab_and_an_asterisk_get_their_remedy(problems: Problems) -> None:
+    assert one(problems("upstream:\n\ttimeout: 5")).endswith(
+        "line 2: found character '…' that cannot start any token; write spaces instead of the tab"
+    )
+    for text in ("callers:\n  known:\n  - {name: a, agent: *}", "callers:\n  known:\n  - name: a\n    agent: *\n"):
+        assert one(problems(text)).endswith('; write a value that begins with * in quotes, such as "*"')
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("listen: x", 1),
+        ("admin: null\nupstream:\n  timeout: 0\n", 3),
+        ("upstream: {timeout: 5,\n url: x}", 2),
+        ("callers:\n  known:\n  - name: a\n    agent: x\n  - name: b\n    agent: y\n    agnt: z\n", 7),
+        ("callers:\n  known:\n  - {name: a}\n", 3),
+        ("callers:\n  trusted_proxies: [10.0.0.0/8, x]\n", 2),
+        ("limits: {}\nlifecycle:\n  sunset: 2020-01-01\n", 3),
+    ],
+)
+def test_a_problem_of_a_key_has_its_line(problems: Problems, tmp_path: Path, text: str, line: int) -> None:
+    assert one(problems(text)).endswith(f" ({tmp_path / 'config.yaml'} line {line})")
+
+
+def test_a_problem_of_a_value_from_elsewhere_has_the_variable_or_nothing(problems: Problems) -> None:
+    file = "listen: 127.0.0.1:1\nupstream: {timeout: 5}"
+    assert one(problems(file, {"TRIGGER_SHIM__UPSTREAM__TIMEOUT": "0"})).endswith(" (TRIGGER_SHIM__UPSTREAM__TIMEOUT)")
+    assert one(problems(file, {"TRIGGER_SHIM__LISTN": "x"})).endswith(" (TRIGGER_SHIM__LISTN)")
+    assert one(problems(file, {"TRIGGER_SHIM__LISTEN": "x"}, {"listen": "x"})).endswith("unix:/PATH")
+    assert one(problems(f"{file}\nadmin: x", {"TRIGGER_SHIM__LISTEN": "[::]:1"})).endswith(" line 3)")
+
+
 @pytest.mark.parametrize("tag", ["!!set [a]", "!!omap [a]", "!!pairs x", "!!map [a]", "!!str {a: b}"])
 def test_a_tag_that_does_not_fit_is_refused(problems: Problems, tag: str) -> None:
     assert problems(f"upstream: {tag}")
@@ -157,7 +189,8 @@ def test_an_empty_variable_means_null(load: Load) -> None:
 
 
 def test_other_variables_do_not_count(load: Load) -> None:
-    others = {"TRIGGER_SHIM_LISTEN": "x", "LISTEN": "x", "TRIGGER_SHIM": "x", "X_TRIGGER_SHIM__LISTEN": "["}
+    kubernetes = {"TRIGGER_SHIM_PORT": "tcp://10.0.0.1:80", "TRIGGER_SHIM_SERVICE_HOST": "10.0.0.1"}
+    others = {"LISTEN": "x", "TRIGGER_SHIM": "x", "X_TRIGGER_SHIM__LISTEN": "[", **kubernetes}
 
     assert load("", others) == Config()
 
@@ -170,7 +203,6 @@ def test_other_variables_do_not_count(load: Load) -> None:
         ("TRIGGER_SHIM__UPSTREAM__URL__HOST", "upstream.url"),
         ("TRIGGER_SHIM__LISTEN__PORT", "listen"),
         ("TRIGGER_SHIM__", ""),
-        ("TRIGGER_SHIM__UPSTREAM__", "upstream."),
         ("TRIGGER_SHIM____URL", ""),
     ],
 )
@@ -179,11 +211,26 @@ def test_a_variable_for_no_known_key_is_refused(problems: Problems, name: str, k
     assert problems("listen: 127.0.0.1:1\nupstream: {url: https://file.example}", {name: "x"})
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("TRIGGER_SHIM_LISTEN", "LISTEN"),
+        ("TRIGGER_SHIM_UPSTREAM_URL", "UPSTREAM__URL"),
+        ("TRIGGER_SHIM_UPSTREAM__URL", "UPSTREAM__URL"),
+        ("TRIGGER_SHIM__UPSTREAM_URL", "UPSTREAM__URL"),
+        ("TRIGGER_SHIM___UPSTREAM__URL", "UPSTREAM__URL"),
+        ("TRIGGER_SHIM_CALLERS__TRUSTED__PROXIES", "CALLERS__TRUSTED_PROXIES"),
+    ],
+)
+def test_a_variable_with_an_underscore_too_few_or_too_many_is_named(problems: Problems, name: str, meant: str) -> None:
+    assert one(problems("", {name: "x"})) == f"{name}: unknown variable; did you mean TRIGGER_SHIM__{meant}?"
+
+
 @pytest.mark.parametrize("text", ["[", "'", "{a: 1, a: 2}", "*x", "!x y", "[" * 500, "\0", "\udcff", "!!int x"])
 def test_a_variable_that_is_not_yaml_is_named(problems: Problems, text: str) -> None:
-    found = one(problems("", {"TRIGGER_SHIM__LISTEN": text}))
+    found = one(problems("", {"TRIGGER_SHIM__WORKERS": text}))
 
-    assert found.startswith("TRIGGER_SHIM__LISTEN: ")
+    assert found.startswith("TRIGGER_SHIM__WORKERS: ")
     assert len(found.splitlines()) == 1
 
 

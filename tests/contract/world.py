@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners, server
 from proxy.standin.app import StandIn
 from tests.support.proxy import Proxy, proxy_for
 
@@ -22,7 +22,7 @@ class World(NamedTuple):
 @contextlib.contextmanager
 def world(folder: Path) -> Iterator[World]:
     """Both running; the records are whole once the block has ended."""
-    standin, listener = StandIn(), server.loopback()
+    standin, listener = StandIn(), listeners.loopback()
     successor = "http://{}:{}".format(*listener.getsockname())
     with server.background(standin, listener), proxy_for(successor, folder) as proxy:
         yield World(proxy, standin, f"http://{proxy.host}:{proxy.port}", successor)

@@ -116,7 +116,8 @@ class Engine:
         pip.write_text(_settings_of_pip())
         arguments = [
             *("--isolation=chroot", "--network=host", "--format=docker", "--pull-never", f"--tag={IMAGE}"),
-            *(f"--volume={pip}:/etc/pip.conf:ro", "--build-arg=REVISION=revision-of-the-test"),
+            f"--volume={pip}:/etc/pip.conf:ro",
+            *(f"--build-arg={name}={name.lower()}-of-the-test" for name in ("SOURCE", "REVISION", "CREATED")),
             *(f"--ignorefile={DOCKERFILE}.dockerignore", f"--file={DOCKERFILE}", str(sources)),
         ]
         self._run(self._buildah, "bud", *arguments)

@@ -94,9 +94,17 @@ def _kustomized(folder: Path) -> str:
             values = yaml.safe_load(file.read_text())
             folders = [name for name in values["resources"] if not name.endswith(".yaml")]
             values["resources"] = [name for name in values["resources"] if name not in folders]
-            values |= {"bases": folders, "patchesStrategicMerge": [each["path"] for each in values.pop("patches", [])]}
+            patches = [each.get("path") or _file(file.parent, each["patch"]) for each in values.pop("patches", [])]
+            values |= {"bases": folders, "patchesStrategicMerge": patches}
             file.write_text(yaml.safe_dump(values))
         return _kustomize(Path(copy) / folder.name)
+
+
+def _file(folder: Path, patch: str) -> str:
+    """The name of a new file with a patch."""
+    file = folder / "patch.yaml"
+    file.write_text(patch)
+    return file.name
 
 
 def _kustomize(folder: Path) -> str:

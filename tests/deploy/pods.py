@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +12,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from tests.deploy.isolation import User, isolated
 from tests.deploy.manifests import Manifests
-from tests.support.paths import ROOT
-from tests.support.programs import program
 from tests.support.proxy import Proxy
 from tests.support.serving import forget_journals
 from tests.support.sockets import free_port
@@ -81,35 +79,21 @@ def unconfined(folder: Path) -> Runtime:
     return Runtime([sys.executable, "-m", "proxy"], str(folder))
 
 
-def confined(manifests: Manifests, folder: Path, memory: Path) -> Runtime:
-    """Starts them as the pod's user, without any capability, where nothing can be written but in memory.
+OF_THE_IMAGE = User(65532, 65532, 65532)
+OF_OPENSHIFT = User(1000650000, 0, 1000650000)
+"""One that OpenShift might choose for a namespace: each has a range of its own."""
+
+
+def confined(manifests: Manifests, folder: Path, memory: Path, who: User = OF_THE_IMAGE) -> Runtime:
+    """Starts them as some user, without any capability, where nothing can be written but in memory.
 
     Args:
-        manifests: say who that user is, and where the volumes are.
+        manifests: say where the volumes are.
         folder: of the pod.
         memory: the volume in memory.
+        who: the user.
     """
-    who = manifests.pod["securityContext"]
-    # Each is bound to where that user may go: the folder above it may be closed.
-    bound = {
-        sys.base_prefix: "/srv",
-        str(ROOT): "/mnt",
-        str(folder): "/media",
-        str(memory): manifests.volume("journal")[1],
-    }
-    steps = [
-        *(f"mount --rbind {there} {here}" for there, here in bound.items()),
-        *(f"mount -t tmpfs -o ro none {shut}" for shut in ("/tmp", "/var/tmp")),  # noqa: S108
-        "mount -o remount,bind,ro /",
-        'exec "$@"',
-    ]
-    namespace = [program("unshare"), "--mount", "sh", "-c", " && ".join(steps), "sh"]
-    user = [f"--reuid={who['runAsUser']}", f"--regid={who['runAsGroup']}", "--clear-groups"]
-    user += ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
-    libraries = f"/mnt/{Path(sysconfig.get_path('purelib')).relative_to(ROOT)}"
-    interpreter = f"/srv/{Path(sys.executable).resolve().relative_to(sys.base_prefix)}"
-    python = ["env", f"PYTHONPATH=/mnt:{libraries}", "LD_LIBRARY_PATH=/srv/lib", interpreter, "-P", "-m", "proxy"]
-    return Runtime([*namespace, program("setpriv"), *user, *python], "/media")
+    return Runtime(isolated(who, {folder: "/media", memory: manifests.volume("journal")[1]}), "/media")
 
 
 @dataclass

@@ -25,4 +25,5 @@ class _Unit(configparser.RawConfigParser):
 
 SERVICE = _Unit()["Service"]
 
-SETTINGS = config.load(str(FOLDER / "config.yaml"), {})
+SETTINGS = config.load(str(FOLDER / "config.yaml"), {}, {"callers": {"fingerprint_key_file": None}})
+"""Its configuration, without the key, which is not on this machine."""

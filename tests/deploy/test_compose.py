@@ -42,7 +42,7 @@ def test_the_compose_file_is_one() -> None:
 def test_only_the_port_for_callers_is_published_beyond_this_machine() -> None:
     published = [(name, port) for name, service in SERVICES.items() for port in service["ports"]]
     assert [entry for entry in published if not entry[1].startswith("127.0.0.1:")] == [
-        ("nginx", f"{SETTINGS.listen.port}:8080")
+        ("nginx", f"{SETTINGS.listen.name}:8080")
     ]
 
 
@@ -130,7 +130,7 @@ def test_prometheus_takes_its_configuration_and_finds_the_proxy(tmp_path: Path) 
     assert ran.returncode == 0, ran.stderr
     assert SETTINGS.admin is not None
     [job] = yaml.safe_load(file.read_text())["scrape_configs"]
-    assert job["static_configs"] == [{"targets": [f"{name}:{SETTINGS.admin.port}" for name in PROXIES]}]
+    assert job["static_configs"] == [{"targets": [f"{name}:{SETTINGS.admin.name}" for name in PROXIES]}]
 
 
 def test_grafana_is_told_where_prometheus_is_and_where_the_dashboards_are() -> None:

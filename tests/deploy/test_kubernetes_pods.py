@@ -20,8 +20,9 @@ import psycopg
 import pytest
 
 from tests.callers.lines import beats, call
+from tests.deploy.isolation import User
 from tests.deploy.manifests import FOLDER, OVERLAYS, README, Manifests, commands, monitor, quantity
-from tests.deploy.pods import Container, Pod, confined, serving
+from tests.deploy.pods import OF_OPENSHIFT, OF_THE_IMAGE, Container, Pod, confined, serving
 from tests.support.disks import mounted
 from tests.support.ledgers import fill, stored_calls
 from tests.support.postgresql import Postgresql
@@ -251,8 +252,9 @@ def test_the_volume_keeps_the_calls_for_the_next_pod_and_through_rotation(
     assert len(list((pod.folder / "callers").glob("callers.jsonl*"))) == 2
 
 
+@pytest.mark.parametrize("user", [OF_THE_IMAGE, OF_OPENSHIFT], ids=["image", "openshift"])
 def test_a_container_that_is_killed_leaves_its_calls_to_the_next_one_in_its_pod(
-    manifests: Manifests, upstream: Upstream, tmp_path: Path, ledger: str
+    manifests: Manifests, upstream: Upstream, tmp_path: Path, ledger: str, user: User
 ) -> None:
     release = threading.Event()
     upstream.script = held(release)
@@ -260,9 +262,9 @@ def test_a_container_that_is_killed_leaves_its_calls_to_the_next_one_in_its_pod(
     size = int(quantity(manifests.volume("journal")[0]["emptyDir"]["sizeLimit"]))
     with mounted(memory, "-t", "tmpfs", "-o", f"size={size},mode=777", "none"):
         pod = Pod(manifests, folder, {"TRIGGER_SHIM__UPSTREAM__URL": upstream.url}, ledger)
-        pod.runtime = confined(manifests, folder, memory)
+        pod.runtime = confined(manifests, folder, memory, user)
         if manifests.overlay == "single":  # as the kubelet does it
-            os.chown(folder / "callers", 0, manifests.pod["securityContext"]["fsGroup"])
+            os.chown(folder / "callers", 0, user.others)
             (folder / "callers").chmod(0o2770)
         with pod.container() as running, running.on("http").connect() as caller:
             caller.sendall(CALL)
@@ -277,7 +279,7 @@ def test_a_container_that_is_killed_leaves_its_calls_to_the_next_one_in_its_pod(
             until(lambda: "strangers in 127.0.0.0/24" in running.run("callers").stdout)
         release.set()
     assert (record["outcome"], record["endpoint"]) == ("interrupted", "trigger")
-    assert f"Uid:\t{manifests.pod['securityContext']['runAsUser']}\t" in who
+    assert f"Uid:\t{user.user}\t" in who
     assert len(re.findall(r"^(?:Cap(?:Eff|Bnd):\t0+|NoNewPrivs:\t1)$", who, re.MULTILINE)) == 3
     assert warnings == []
 

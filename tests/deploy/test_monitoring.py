@@ -1,5 +1,7 @@
 import json
 import re
+import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from tests.support.waiting import until
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
 ALERTS = {rule["alert"]: rule for group in groups() for rule in group["rules"] if "alert" in rule}
 RECORDED = {rule["record"] for group in groups() for rule in group["rules"] if "record" in rule}
+REPOSITORY = "https://git.example/trigger-shim/blob/main"
 UNIT_TESTS = sorted(FOLDER.glob("*.test.yaml"))
 
 MET = {
@@ -150,10 +153,21 @@ def test_each_alert_says_how_bad_it_is_to_whom_and_what_to_do(name: str) -> None
     severity, audience = alert["labels"]["severity"], alert["labels"]["audience"]
     assert severity in {"critical", "warning", "info"}
     assert audience in {"operator", "migration"}
-    assert set(alert["annotations"]) == {"summary", "description", "runbook"}
-    assert alert["annotations"]["runbook"] == f"deploy/monitoring/README.md#{name.lower()}"
-    assert re.search(rf"^### {name}$", README, re.MULTILINE)
+    assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
+    address, _, anchor = alert["annotations"]["runbook_url"].partition("#")
+    assert address == f"{REPOSITORY}/deploy/monitoring/README.md"
+    assert anchor in {heading.lower() for heading in re.findall(r"^### (\w+)$", README, re.MULTILINE)}
+    assert anchor == name.lower()
     assert re.search(rf"^\| \[`{name}`\]\(#{name.lower()}\) \| {severity} \| {audience} \| ", README, re.MULTILINE)
+
+
+def test_the_readmes_command_gives_every_alert_the_address_of_ones_own_copy(tmp_path: Path) -> None:
+    [command] = re.findall(r"^sed .*", README, re.MULTILINE)
+    shutil.copy(RULES, tmp_path)
+    subprocess.run(shlex.split(command), check=True, cwd=tmp_path)
+    changed = (tmp_path / RULES.name).read_text()
+    assert "git.example" not in changed
+    assert changed.count("runbook_url: https://git.company.example/ci/trigger-shim/") == len(ALERTS)
 
 
 def test_the_readme_tells_of_no_alert_that_there_is_not() -> None:

@@ -1,6 +1,5 @@
 import email
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,35 +12,15 @@ import pytest
 from packaging.requirements import Requirement
 
 from proxy import __version__
+from tests.deploy.sources import SOURCES, copy_sources
 from tests.support.paths import ROOT
-
-SOURCES = [
-    "proxy",
-    "deploy",
-    "tests",
-    ".ci",
-    "Makefile",
-    "README.md",
-    "LICENSE",
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
-    "SECURITY.md",
-    "config.yaml",
-    "pyproject.toml",
-]
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What is to be handed out, made of the sources as they are, without a network."""
     folder = tmp_path_factory.mktemp("package")
-    (sources := folder / "sources").mkdir()
-    for name in SOURCES:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, sources)
+    sources = copy_sources(folder / "sources")
     (sources / "proxy" / "notes.txt.orig").touch()
     (sources / "secrets.env").touch()
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder / "dist"), str(sources)]
@@ -117,3 +96,11 @@ def test_the_pythons_that_the_metadata_name_are_those_that_are_tried(metadata: M
     named = [line.rpartition(":: ")[2] for line in metadata.get_all("Classifier", []) if "Python :: 3." in line]
     tried = (ROOT / ".ci" / "pythons").read_text()
     assert f"versions=({' '.join(named)})" in tried
+
+
+def test_all_that_names_an_image_names_this_version() -> None:
+    files = [file for file in (ROOT / "deploy").rglob("*") if file.is_file() and file.suffix not in {".json", ".txt"}]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    named = re.findall(r"(?:trigger-shim:|newTag: |ARG VERSION=)(\d[\w.+-]*)", text)
+    assert len(named) >= 7
+    assert set(named) == {__version__}

@@ -92,6 +92,6 @@ def test_a_lead_can_read_the_tables_of_later_versions_and_never_the_key(roles: R
 
 
 def test_the_table_that_is_there_before_is_the_one_that_the_proxies_would_create() -> None:
-    statements = itertools.chain.from_iterable(schema.UPGRADES)
+    statements = itertools.chain.from_iterable(upgrade.statements for upgrade in schema.UPGRADES)
     [created] = [statement for statement in statements if " secrets " in statement]
     assert created.removeprefix("CREATE TABLE IF NOT EXISTS ") in ROLES

@@ -10,7 +10,7 @@ from proxy.commands.status import ExitStatus
 from proxy.gateway.processes.supervisor import PATIENCE
 from proxy.gateway.server.server import GRACE
 from tests.deploy.systemd import FOLDER, INSTALLED, SERVICE, SETTINGS, UNIT
-from tests.deploy.tools import adapted
+from tests.deploy.tools import DEPLOY, adapted
 from tests.support.programs import program
 
 
@@ -28,6 +28,21 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
+def test_a_unix_socket_may_be_opened_as_the_pages_show_it(tmp_path: Path) -> None:
+    page = (FOLDER / "README.md").read_text(encoding="utf-8")
+    [shown] = re.findall(r"```ini\n(\[Socket\]\n.*?)```", page, re.DOTALL)
+    [where] = re.findall(r"`listen: (unix:\S+)`", page)
+    assert f"ListenStream={config.load(None, {}, {'listen': where}).listen.name}\n" in shown
+    assert f"`listen: {where}`" in (DEPLOY / "nginx" / "README.md").read_text(encoding="utf-8")
+    _here(tmp_path)
+    (tmp_path / "trigger-shim.socket").write_text((FOLDER / "trigger-shim.socket").read_text())
+    (tmp_path / "trigger-shim.socket.d").mkdir()
+    (tmp_path / "trigger-shim.socket.d" / "override.conf").write_text(shown)
+    command = [program("systemd-analyze"), "verify", "--man=no", str(tmp_path / "trigger-shim.socket")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
 def test_what_the_unit_leaves_open_is_less_than_2_of_10(tmp_path: Path) -> None:
     command = [program("systemd-analyze"), "security", "--offline=true", "--no-pager", _here(tmp_path)]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -38,7 +53,7 @@ def test_what_the_unit_leaves_open_is_less_than_2_of_10(tmp_path: Path) -> None:
 
 def test_the_unit_starts_what_there_is_and_waits_until_it_says_that_it_serves() -> None:
     assert SERVICE["ExecStart"] == f"{INSTALLED} serve --config /etc/trigger-shim/config.yaml"
-    assert SERVICE["ExecReload"].endswith("kill -HUP $MAINPID")
+    assert SERVICE["ExecReload"] == f"{INSTALLED} reload --config /etc/trigger-shim/config.yaml"
     assert SERVICE["Type"] == "notify"
 
 
@@ -62,16 +77,31 @@ def test_the_log_lies_where_the_service_may_write_and_its_group_may_read() -> No
     assert int(SERVICE["UMask"], 8) & 0o040 == 0
 
 
-def test_the_configuration_differs_from_the_defaults_by_the_log_alone() -> None:
+def test_the_configuration_differs_from_the_defaults_by_the_log_and_the_key_alone() -> None:
     given = yaml.safe_load((FOLDER / "config.yaml").read_text())
-    assert given == {"listen": str(config.load(None, {}).listen), "callers": {"log": SETTINGS.callers.log}}
+    callers = {"log": SETTINGS.callers.log, "fingerprint_key_file": "/etc/trigger-shim/fingerprint-key"}
+    assert given == {"listen": str(config.load(None, {}).listen), "callers": callers}
 
 
-def test_the_secret_is_one_that_the_configuration_knows() -> None:
-    [name] = re.findall(r"^#(TRIGGER_SHIM__\w+)=$", (FOLDER / "environment").read_text(), re.MULTILINE)
-    key = config.load(None, {name: "made-up-key-of-the-test"}).callers.fingerprint_key
-    assert key is not None
-    assert SERVICE["EnvironmentFile"] == "-/etc/trigger-shim/environment"
+def test_each_secret_is_a_credential_that_the_configuration_reads(tmp_path: Path) -> None:
+    text = UNIT.read_text(encoding="utf-8")
+    credentials = dict(re.findall(r"^#?LoadCredential=([\w-]+):/etc/trigger-shim/([\w-]+)$", text, re.MULTILINE))
+    variables = dict(re.findall(r"^#?Environment=(\w+)=%d/([\w-]+)$", text, re.MULTILINE))
+    assert set(credentials) == set(credentials.values()) == set(variables.values()) == {"fingerprint-key", "ledger"}
+    (tmp_path / "fingerprint-key").write_text("made-up-key-of-the-test")
+    (tmp_path / "ledger").write_text("postgresql://shim@db.example/ledger")
+    read = config.load(None, {variable: str(tmp_path / name) for variable, name in variables.items()})
+    assert read.callers.fingerprint_key == "made-up-key-of-the-test"
+    assert read.ledger == "postgresql://shim@db.example/ledger"
+
+
+def test_systemd_finds_nothing_wrong_with_a_unit_whose_ledger_is_a_credential(tmp_path: Path) -> None:
+    unit = Path(_here(tmp_path))
+    unit.write_text(re.sub(r"^#(?=LoadCredential|Environment)", "", unit.read_text(), flags=re.MULTILINE))
+    ran = subprocess.run(
+        [program("systemd-analyze"), "verify", "--man=no", str(unit)], capture_output=True, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
 
 
 def test_the_user_and_the_group_of_the_unit_are_made(tmp_path: Path) -> None:

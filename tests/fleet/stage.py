@@ -17,7 +17,7 @@ import psycopg
 import yaml
 from starlette.types import Receive, Scope, Send
 
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners, server
 from proxy.standin.app import StandIn
 from tests.callers.lines import DAY, call, log
 from tests.support.ledgers import stored_calls
@@ -178,7 +178,7 @@ def ledgers(ledger: str) -> tuple[str | None, str | None]:
 @contextlib.contextmanager
 def stage() -> Iterator[Stage]:
     """Everything runs until the end of the block, and then nothing of it is left."""
-    service, listener = Service(), server.loopback()
+    service, listener = Service(), listeners.loopback()
     url = "http://{}:{}".format(*listener.getsockname())
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trigger-shim-fleet-")))

@@ -22,6 +22,7 @@ from proxy.errors import InvalidBody, InvalidPath, ProxyError
 from proxy.gateway.server.exchange import ServerState
 from proxy.gateway.server.parser import RequestParser
 from proxy.gateway.server.protocol import Protocol
+from proxy.gateway.server.proxy_protocol import MAX_SIZE, Malformed, ProxyHeader, parse
 from proxy.gateway.server.request import HEAD_LIMIT, HEADERS_LIMIT
 from proxy.gateway.upstream.response_parser import ResponseParser
 from proxy.scan import patterns, walk
@@ -169,6 +170,26 @@ def connections(data: bytes) -> None:
         assert transport.written == b"" or transport.written.startswith(b"HTTP/1.1 ")
 
 
+# --- the PROXY protocol
+
+
+def _header(data: bytes) -> ProxyHeader | str | None:
+    try:
+        return parse(data)
+    except Malformed:
+        return "refused"
+
+
+def proxy_headers(data: bytes) -> None:
+    """What was read or refused once stays so, whatever follows, and is decided within the longest size."""
+    decided: ProxyHeader | str | None = None
+    for size in range(len(data) + 1):
+        found = _header(data[:size])
+        assert decided in {None, found}
+        decided = found
+    assert _header(data.ljust(MAX_SIZE, b"x")) is not None
+
+
 # --- responses
 
 
@@ -302,6 +323,7 @@ def configurations(data: bytes) -> None:
 PARSERS = {
     "requests": Parser(inputs(pieces.HEADS, pieces.REQUESTS), requests),
     "connections": Parser(inputs(pieces.HEADS, pieces.REQUESTS), connections),
+    "proxy_headers": Parser(inputs(pieces.ANNOUNCEMENTS, pieces.ANNOUNCED), proxy_headers),
     "responses": Parser(inputs(pieces.STATUS, pieces.RESPONSES), responses),
     "bodies": Parser(inputs(pieces.JSON, pieces.BODIES), bodies),
     "answers": Parser(inputs(pieces.JSON, pieces.BODIES), answers),

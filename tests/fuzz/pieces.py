@@ -21,6 +21,20 @@ REQUESTS = [
     b"POST /a HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nab",
 ]
 
+ANNOUNCEMENTS = [
+    b"PROXY ", b"TCP4 ", b"TCP6 ", b"UNKNOWN", b"198.51.100.7 ", b"2001:db8::7 ", b"::ffff:192.0.2.1 ", b"1 ", b"65536", b"\r\n",
+    b"\n", b" ", b"\r\n\r\n\0\r\nQUIT\n", b"\x20", b"\x21", b"\x11", b"\x31", b"\0", b"\0\x0c", b"\xff\xff", b"GET / HTTP/1.1\r\n",
+]  # fmt: skip
+
+ANNOUNCED = [
+    b"PROXY TCP4 198.51.100.7 192.0.2.1 51234 443\r\nGET / HTTP/1.1\r\n",
+    b"PROXY TCP6 2001:db8::7 ::1 51234 443\r\n",
+    b"PROXY UNKNOWN ffff:f::1 ::1 1 2\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc6\x33\x64\x07\xc0\0\x02\x01\xc8\x22\x01\xbbGET / HTTP/1.1\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24" + bytes(36),
+    b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+]
+
 STATUS = [
     b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 103 X\r\n", b"HTTP/1.1 204\r\n", b"HTTP/1.0 999 \r\n", b"ICY 200 OK\r\n", b"HTTP/2 200\r\n",
     b"Keep-Alive: timeout=", b"9" * 30, b"Connection: upgrade\r\n", *HEADS[8:],

@@ -64,6 +64,7 @@ class _World:
             upstream,
             self.records,  # type: ignore[arg-type]
             self.metrics,
+            refused=self.metrics.refused,
             shared=shared,
             retry_key=b"k" * 32,
         )

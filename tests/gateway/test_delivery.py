@@ -2,6 +2,7 @@ import asyncio
 import errno
 import socket
 import struct
+from collections.abc import Callable
 
 import pytest
 
@@ -53,6 +54,8 @@ def test_only_a_half_closed_caller_is_waited_for() -> None:
 class Kernel(asyncio.Transport):
     """A connection on which nothing is ever acknowledged; a segment may come for each look at it."""
 
+    family = socket.AF_INET
+
     def __init__(self, *, in_flight: int = 0, unsent: int = 0, comes: int = 0, error: int = 0) -> None:
         super().__init__({"socket": self})
         self._in_flight, self._unsent, self._comes, self._error = in_flight, unsent, comes, error
@@ -86,3 +89,38 @@ def test_the_kernel_knows_whether_an_answer_is_taken(
 ) -> None:
     monkeypatch.setattr(delivery, "PATIENCE", 0.02)
     assert asyncio.run(asyncio.wait_for(acknowledged(kernel), 20)) is taken
+
+
+class Pair(asyncio.Transport):
+    """A connection over a real Unix socket, whose other end does something before each look at it."""
+
+    def __init__(self, act: Callable[[socket.socket], object]) -> None:
+        ours, self._theirs = socket.socketpair()
+        super().__init__({"socket": ours})
+        ours.setblocking(False)
+        self._act = act
+        for _ in range(100):
+            ours.send(bytes(100))
+
+    def is_closing(self) -> bool:
+        self._act(self._theirs)
+        return False
+
+
+@pytest.mark.parametrize(
+    ("act", "taken"),
+    [
+        (lambda theirs: theirs.recv(1 << 20, socket.MSG_DONTWAIT), True),
+        (lambda theirs: theirs.recv(100), True),
+        (lambda _: None, False),
+        (lambda theirs: theirs.close(), False),
+    ],
+    ids=["all taken", "slow reader", "no reader", "closed unread"],
+)
+def test_of_a_unix_socket_it_knows_what_is_unread(
+    monkeypatch: pytest.MonkeyPatch, act: Callable[[socket.socket], object], *, taken: bool
+) -> None:
+    monkeypatch.setattr(delivery, "PATIENCE", 0.02)
+    pair = Pair(act)
+    with pair.get_extra_info("socket"), pair._theirs:
+        assert asyncio.run(asyncio.wait_for(acknowledged(pair), 20)) is taken

@@ -178,3 +178,12 @@ def test_the_table_lists_the_events_that_there_are() -> None:
     assert len(code) > 20
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in code)
     assert events_in_the_table() == code
+
+
+def test_troubleshooting_names_events_that_there_are() -> None:
+    text = (ROOT / "deploy/README.md").read_text(encoding="utf-8")
+    table = re.search(r"^\| symptom \| look for \| .*\n\| --- .*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert table is not None
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", table[1]))
+    assert len(named) > 15
+    assert {name for name in named if not name.startswith("trigger_shim_")} - events_in_the_code().keys() == set()

@@ -1,17 +1,16 @@
 """What is examined, what is left out, and what is said of it."""
 
-import contextlib
 import inspect
 import os
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from proxy.scan.walk import LARGEST, Scan, decode
 from tests.scan.repositories import run_git
+from tests.support.users import unprivileged
 
 CALL = "/acme/shop/ci_workflows/build/trigger"
 
@@ -108,18 +107,6 @@ def test_what_is_named_and_is_not_there_is_a_problem_and_the_rest_is_examined(fo
 
     assert files(scan) == ["a"]
     assert [problem.partition(":")[0] for problem in scan.problems] == ["nowhere", "a/b", "loop", "nul\0"]
-
-
-@contextlib.contextmanager
-def unprivileged() -> Iterator[None]:
-    """As somebody whom the modes of files hold, which they do not root."""
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
 
 
 def test_what_cannot_be_read_is_counted_in_a_folder_and_a_problem_where_it_is_named(folder: Path) -> None:

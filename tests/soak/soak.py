@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,6 +31,9 @@ _SECTIONS = {
     "upstream": {"timeout": 10, "keepalive": 1, "max_connections": CALLERS // 4},
     "limits": {"body": BODY_LIMIT, "in_flight": CALLERS * 5 // 8},
 }
+
+EXPECTED = re.compile(r"trigger-shim: (warning: )?(limit (reached|no longer reached)|upstream (un)?reachable) ")
+"""What the proxy says of the faults that are mixed in."""
 
 
 class Order(NamedTuple):
@@ -133,8 +137,9 @@ def _ending(running: Serving) -> Iterator[str]:
     running.signal(signal.SIGTERM)
     if (status := running.exit_status()) != 0:
         yield f"the proxy ended with status {status}"
-    if said := _said(running.terminal):
-        yield f"the proxy said on standard error: {said[:2000]}"
+    lines = _said(running.terminal).splitlines()
+    if unexpected := [line for line in lines if not EXPECTED.match(line)]:
+        yield f"the proxy said on standard error: {unexpected[:10]}"
     journals = Path(memory_folder()).glob(f"{journal_prefix(str(running.proxy.log), '')}*")
     yield from (f"the proxy has left {path}" for path in journals)
 

@@ -45,6 +45,11 @@ def self_signed() -> ssl.SSLContext:
 
 def for_clients() -> ssl.SSLContext:
     """A certificate for clients only."""
+    return _shows(issued_for_clients())
+
+
+def issued_for_clients() -> trustme.LeafCert:
+    """A certificate for clients only; it ends after a day."""
     leaf = CA.issue_cert("127.0.0.1")
     good = x509.load_pem_x509_certificate(leaf.cert_chain_pems[0].bytes())
     builder = x509.CertificateBuilder(
@@ -57,7 +62,7 @@ def for_clients() -> ssl.SSLContext:
     key = serialization.load_pem_private_key(CA.private_key_pem.bytes(), None)
     assert isinstance(key, EllipticCurvePrivateKey)
     certificate = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    return _shows(trustme.LeafCert(leaf.private_key_pem.bytes(), certificate, []))
+    return trustme.LeafCert(leaf.private_key_pem.bytes(), certificate, [])
 
 
 def speaks_old_tls() -> ssl.SSLContext:

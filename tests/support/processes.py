@@ -4,7 +4,7 @@ import contextlib
 import json
 import subprocess
 from collections.abc import Iterator
-from typing import Any, AnyStr
+from typing import IO, Any, AnyStr
 
 from tests.support.waiting import PATIENCE
 
@@ -23,5 +23,15 @@ def running(process: "subprocess.Popen[AnyStr]") -> Iterator["subprocess.Popen[A
 
 
 def events(printed: str | bytes) -> list[dict[str, Any]]:
-    """The events that a proxy has logged as JSON."""
-    return [json.loads(line) for line in printed.splitlines()]
+    """The events that a proxy has logged as JSON, but for the one that says where it listens."""
+    found = [json.loads(line) for line in printed.splitlines()]
+    return [event for event in found if event["event"] != "listening"]
+
+
+def next_event(stream: IO[Any]) -> dict[str, Any]:
+    """Read the next of these events."""
+    while True:
+        line = stream.readline()
+        assert line, "it has logged no other event"
+        for event in events(line):
+            return event

@@ -13,9 +13,12 @@ from typing import Any
 import httpx
 
 from proxy import config
+from proxy.callers.trusted_proxies import TrustedProxies
+from proxy.config import Config
+from proxy.config.values import UnixPath
 from proxy.gateway.app import App
 from proxy.gateway.call.policy import Clock
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners, server
 from tests.support.waiting import PATIENCE
 from tests.support.wire import Answer, Head, Wire
 
@@ -26,9 +29,10 @@ HEAD = f"POST {TRIGGER} HTTP/1.1\r\nHost: proxy\r\n"
 
 @dataclass
 class Proxy:
-    """A proxy on a free loopback port.
+    """A proxy on a free loopback port, or on a Unix socket.
 
     Attributes:
+        host: its address, or the path of the socket, whose port is 0.
         app: its application, if it runs in this process.
     """
 
@@ -40,8 +44,8 @@ class Proxy:
     def patient(self) -> None:
         """From now on, wait for the service however busy the machine is."""
         assert self.app is not None
-        self.app._upstream._timeouts.seconds = PATIENCE
-        self.app._upstream._limits["connect"] = PATIENCE
+        self.app.upstream._timeouts.seconds = PATIENCE
+        self.app.upstream._limits["connect"] = PATIENCE
 
     def call(
         self,
@@ -50,7 +54,8 @@ class Proxy:
         headers: dict[str, str] | None = None,
         method: str = "POST",
     ) -> Answer:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection(*((self.host, self.port) if self.port else ("localhost",)))
+        connection.sock = self.connect()
         with contextlib.closing(connection):
             connection.request(method, path, body, {"Authorization": "Bearer secret-token", **(headers or {})})
             response = connection.getresponse()
@@ -58,7 +63,14 @@ class Proxy:
             return Answer(Head(b"HTTP/1.1 %d" % response.status, fields), response.read())
 
     def connect(self) -> socket.socket:
-        return socket.create_connection((self.host, self.port), timeout=PATIENCE)
+        if self.port:
+            return socket.create_connection((self.host, self.port), timeout=PATIENCE)
+        with contextlib.ExitStack() as unless_connected:
+            connection = unless_connected.enter_context(socket.socket(socket.AF_UNIX))
+            connection.settimeout(PATIENCE)
+            connection.connect(self.host)
+            unless_connected.pop_all()
+        return connection
 
     def wire(self, sent: bytes = b"") -> Wire:
         """A new connection, on which some bytes are sent at once."""
@@ -87,16 +99,35 @@ class Proxy:
 @contextlib.contextmanager
 def proxy_for(url: str, folder: Path, now: Clock | None = None, **sections: Any) -> Iterator[Proxy]:
     """A proxy in front of an upstream, without a ledger. `sections` are merged into the configuration."""
-    log = folder / "callers.jsonl"
-    values = {"callers": {"log": str(log)}, "admin": None, "ledger": None, **sections}
+    values = {"callers": {}, "admin": None, "ledger": None, **sections}
     values["upstream"] = {"url": url, **values.get("upstream", {})}
-    values["callers"] = {"log": str(log), **values["callers"]}
-    public = server.loopback()
-    host, port = public.getsockname()
-    settings = config.load(None, {}, values)
+    log, settings = _settings(folder, values)
+    public = _listener("listen", sections)
     app = App(settings, now=now) if now is not None else App(settings)
-    with server.background(app, public, tls=settings.tls):
-        yield Proxy(host, port, log, app)
+    with server.background(app, public, tls=settings.tls, behind=_behind(settings)):
+        yield at(public, log, app)
+
+
+def _settings(folder: Path, values: dict[str, Any]) -> tuple[Path, Config]:
+    log = folder / "callers.jsonl"
+    return log, config.load(None, {}, {**values, "callers": {"log": str(log), **values.get("callers", {})}})
+
+
+def _listener(key: str, sections: dict[str, Any]) -> socket.socket:
+    """A socket for a Unix path that is asked for, or else on a free port."""
+    path: str = sections.get(key, "")
+    return listeners.bind(key, UnixPath(path.removeprefix("unix:"))) if path else listeners.loopback()
+
+
+def _behind(settings: Config) -> TrustedProxies | None:
+    return TrustedProxies(settings.callers.trusted_proxies) if settings.callers.proxy_protocol else None
+
+
+def at(bound: socket.socket, log: Path, app: App | None = None) -> Proxy:
+    """The proxy that serves on a socket."""
+    name = bound.getsockname()
+    host, port = (name, 0) if isinstance(name, str) else name[:2]
+    return Proxy(host, port, log, app)
 
 
 @contextlib.contextmanager
@@ -104,10 +135,8 @@ def watched(
     url: str, folder: Path, transport: httpx.AsyncBaseTransport | None = None, **sections: Any
 ) -> Iterator[tuple[Proxy, Proxy]]:
     """A proxy and its admin listener, without a ledger. `sections` are merged into the configuration."""
-    log = folder / "callers.jsonl"
-    values = {"upstream": {"url": url}, "callers": {"log": str(log)}, "ledger": None, **sections}
-    public, admin = server.loopback(), server.loopback()
-    app = App(config.load(None, {}, values), admin.getsockname()[1], transport)
-    with server.background(app, public, admin):
-        proxy, pages = (Proxy("127.0.0.1", bound.getsockname()[1], log) for bound in (public, admin))
-        yield proxy, pages
+    log, settings = _settings(folder, {"upstream": {"url": url}, "ledger": None, **sections})
+    public, admin = _listener("listen", sections), _listener("admin", sections)
+    app = App(settings, listeners.address(admin).name, transport)
+    with server.background(app, public, admin, behind=_behind(settings)):
+        yield at(public, log), at(admin, log)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.support.paths import ROOT
 
-OF_THEIR_OWN = {"bench", "clients", "contract", "deploy", "fleet", "fuzz", "soak", "support", "system"}
+OF_THEIR_OWN = {"bench", "clients", "contract", "deploy", "fleet", "fuzz", "operations", "soak", "support", "system"}
 """Folders of tests that mirror no folder of `proxy/`."""
 
 WITHOUT_TESTS = {

@@ -132,7 +132,24 @@ class Upstream:
         return _read(stream)
 
     def _secured(self, connection: socket.socket) -> socket.socket:
-        return self.tls.wrap_socket(connection, server_side=True) if self.tls is not None else connection
+        return secured(connection, self.tls) if self.tls is not None else connection
+
+
+def secured(connection: socket.socket, tls: ssl.SSLContext) -> ssl.SSLSocket:
+    """Do a server's handshake. If it fails, wait for the client to close: a reset could overtake the alert.
+
+    Raises:
+        ssl.SSLError: it failed.
+    """
+    found = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+    try:
+        found.do_handshake()
+    except ssl.SSLError:
+        with found, contextlib.suppress(OSError):
+            while socket.socket.recv(found, 1 << 14):
+                pass
+        raise
+    return found
 
 
 def _read(stream: BinaryIO) -> Received | None:

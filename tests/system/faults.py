@@ -177,7 +177,7 @@ IN_BODY = "breaks off in its body"
 IDLE = "closes an idle connection as it is used again"
 NONSENSE = "sends garbage, or a status or a header that cannot be"
 CERTIFICATE = "shows a wrong certificate"
-HANDSHAKE = "speaks an old TLS or none, or breaks off in the handshake"
+HANDSHAKE = "speaks an old TLS or none, breaks off in the handshake, or does not accept the proxy's certificate"
 ERROR_PAGE = "answers with an error page, or with an empty error"
 NO_RUN = "answers with a redirect, over 4 MiB, or something that is no run"
 
@@ -254,7 +254,7 @@ FAULTS = {
         begun=0,
     ),
     "asks for a certificate of the proxy's own": Fault(
-        IN_HEADERS, partial(shows, certificates.asks_for_a_certificate()), LOST, begun=0
+        HANDSHAKE, partial(shows, certificates.asks_for_a_certificate()), unreachable("tls_alert_received"), begun=0
     ),
 }
 """What a service may do wrong, to all kinds of calls."""

@@ -17,7 +17,7 @@ import yaml
 from proxy import config
 from proxy.callers.identity import fingerprint
 from proxy.gateway.app import App
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners, server
 from proxy.standin.app import StandIn
 
 BEGIN = datetime(2026, 10, 24, tzinfo=UTC)
@@ -146,7 +146,7 @@ def simulate(folder: Path) -> Path:
     Returns:
         Where the configuration is.
     """
-    clock, upstream, waiting = _Clock(), server.loopback(), events()
+    clock, upstream, waiting = _Clock(), listeners.loopback(), events()
     file = folder / "config.yaml"
     with server.background(StandIn(USERS), upstream):
         values: dict[str, Any] = {
@@ -179,7 +179,7 @@ def simulate(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def _serving(settings: config.Config, clock: _Clock) -> Iterator[tuple[App, tuple[str, int]]]:
-    public = server.loopback()
+    public = listeners.loopback()
     app = App(settings, now=clock)
     with server.background(app, public):
         yield app, public.getsockname()

@@ -216,7 +216,13 @@ def test_of_three_thousand_triggers_at_once_each_is_answered_and_recorded_once(
         assert sorted(reached) == sorted(request_id for request_id in outcomes if outcomes[request_id] == "forwarded")
         assert crowding.proxy.call().status == 200
         until(lambda: crowding.sockets() <= before)
-        assert crowding.said() == []
+        stalls = ("trigger-shim: warning: caller log stalled", "trigger-shim: caller log recovered")  # a slow machine
+        said = [line for line in crowding.said() if not line.startswith(stalls)]
+        # One for each worker that was full, however many calls it refused.
+        assert 1 <= len(said) <= count
+        assert {line.partition(": calls")[0] for line in said} == {
+            "trigger-shim: warning: limit reached key=limits.in_flight"
+        }
 
 
 def overloads(crowding: Crowded) -> float:
@@ -335,7 +341,8 @@ def test_without_one_descriptor_more_the_calls_under_way_end_and_no_record_is_lo
         assert [record["status"] for record in crowding.proxy.records()] == [200]
         assert Scrape(crowding.running.admin)["caller_log_write_failures_total"] == 1
         assert len(upstream.received) == 4 + (status == 200) + 1
-        assert crowding.said() == []
+        # Of two workers, the other one may have the next record.
+        assert set(crowding.said()) <= {"trigger-shim: caller log written again unwritten_records=1"}
 
 
 def called_on(connection: socket.socket) -> Answer:

@@ -71,6 +71,18 @@ def test_every_key_that_the_pages_name_exists() -> None:
     assert named <= keys
 
 
+def test_the_example_of_the_way_to_the_service_can_be_used(tmp_path: Path) -> None:
+    example = re.search(r"^### The way to the service\n\n```yaml\n(.*?)^```$", RUNNING, re.MULTILINE | re.DOTALL)
+    assert example is not None
+    for key, value in yaml.safe_load(example[1])["upstream"].items():
+        if "://" not in value:
+            (tmp_path / value).write_text("user:password" if key == "proxy_credentials_file" else "")
+    (tmp_path / "config.yaml").write_text(example[1])
+    read = config.load(str(tmp_path / "config.yaml"), {})
+    assert read.successor_url == "https://api.example"
+    assert read.upstream.authorities == str(tmp_path / "company-ca.pem")
+
+
 def test_the_metrics_that_the_pages_list_are_those_that_there_are() -> None:
     lifecycle = {"sunset": "2030-01-01"}
     text = Metrics(config.load(None, {}, {"lifecycle": lifecycle})).exposition("")[1].decode()

@@ -44,7 +44,7 @@ def test_the_query_is_real(connect: Connect, address: str) -> None:
 
 
 def test_each_table_is_listed() -> None:
-    statements = " ".join(statement for upgrade in schema.UPGRADES for statement in upgrade)
+    statements = " ".join(statement for upgrade in schema.UPGRADES for statement in upgrade.statements)
     rows = PAGE.partition("| table | holds |")[2].partition("\n\n")[0].splitlines()
     listed = [name for row in rows if row for name in re.findall(r"`(\w+)`", row.split("|")[1])]
 

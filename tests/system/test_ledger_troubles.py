@@ -18,7 +18,7 @@ from tests.support.disks import mounted
 from tests.support.ledgers import stored_calls
 from tests.support.load import TRIGGERED, Load
 from tests.support.postgresql import Postgresql, initialized
-from tests.support.processes import running
+from tests.support.processes import events, running
 from tests.support.proxy import Proxy, proxy_for, watched
 from tests.support.scrape import Scrape
 from tests.support.serving import command
@@ -269,7 +269,7 @@ def test_processes_that_start_at_once_share_an_empty_ledger(upstream: Upstream, 
         for caller in callers:
             caller.join()
         until(lambda: stored_calls(world.address) == 40)
-    assert [(folder / "stderr").read_bytes() for folder in folders] == [b"", b""]
+    assert [events((folder / "stderr").read_bytes()) for folder in folders] == [[], []]
 
 
 @contextlib.contextmanager

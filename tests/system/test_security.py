@@ -14,7 +14,7 @@ from proxy.callers.report import succession
 from proxy.callers.report.aggregator import DEFAULT_LIMITS
 from proxy.gateway.admin import report
 from proxy.gateway.call import body, retries, slashes, withdrawn_call
-from proxy.gateway.server import descriptors, exchange, protocol, request
+from proxy.gateway.server import descriptors, exchange, protocol, proxy_protocol, request
 from proxy.gateway.upstream import connection, pool
 from proxy.gateway.upstream.upstream import ANSWER_LIMIT
 from proxy.output import writer
@@ -35,6 +35,10 @@ def size(count: float) -> str:
 HELD: dict[str, tuple[str, type[errors.ProxyError] | None]] = {
     "head of a request": (f"{size(request.HEAD_LIMIT)}, {request.HEADERS_LIMIT} headers", errors.HeadersTooLarge),
     "time for a head": (f"{protocol.HEAD_TIMEOUT:g} s", errors.RequestTimeout),
+    "header of the PROXY protocol": (
+        f"{proxy_protocol.MAX_SIZE} bytes within {protocol.HEAD_TIMEOUT:g} s, from trusted proxies only",
+        None,
+    ),
     "path of a withdrawn call": (size(withdrawn_call.MAX_PATH), errors.PathTooLong),
     "body of a call that starts a run": (size(LIMITS.body), errors.BodyTooLarge),
     "time for such a body": (f"{body.WHOLE_BODY_TIMEOUT:g} s", errors.RequestTimeout),

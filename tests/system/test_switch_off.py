@@ -13,7 +13,7 @@ import pytest
 
 from proxy import config
 from proxy.gateway.app import App
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners, server
 from tests.support.paths import ROOT
 from tests.support.wire import Wire
 from tests.system.month import END, KEY
@@ -77,7 +77,7 @@ def test_the_refusal_in_the_readme_is_real(planned: Path, tmp_path: Path) -> Non
 
 def refused(file: Path, folder: Path) -> str:
     """The answer to a call in the README's brownout, without what is another one in each answer."""
-    public = server.loopback()
+    public = listeners.loopback()
     settings = config.load(str(file), {"TRIGGER_SHIM__CALLERS__LOG": str(folder / "log")})
     brownout = datetime(2026, 12, 1, 10, 3, tzinfo=UTC)
     with (

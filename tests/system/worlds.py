@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
-from proxy.gateway.upstream import pool
+from proxy.gateway.upstream import dialer
 from tests.support import certificates
 from tests.support.proxy import TRIGGER, Proxy, proxy_for
 from tests.support.upstream import Script, Upstream, reply
@@ -152,7 +152,7 @@ def has_no_address(folder: Path) -> Iterator[World]:
 @contextlib.contextmanager
 def resolving() -> Iterator[dict[str, list[str]]]:
     """Names with the addresses that they have at the moment."""
-    real = pool.addresses
+    real = dialer.addresses
     names: dict[str, list[str]] = {}
 
     async def resolved(host: str, port: int) -> Any:
@@ -161,7 +161,7 @@ def resolving() -> Iterator[dict[str, list[str]]]:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return [found for address in addresses for found in await real(address, port)]
 
-    with mock.patch.object(pool, "addresses", resolved):
+    with mock.patch.object(dialer, "addresses", resolved):
         yield names
 
 

@@ -15,6 +15,10 @@ class LedgerUnavailable(Exception):
     """The database cannot be reached, or refuses what it is asked. The message says why and is shown to the user."""
 
 
+class TablesMissing(LedgerUnavailable):
+    """There are no tables, or those of an earlier version. A proxy creates or upgrades them when it starts."""
+
+
 class Conflict(LedgerUnavailable):
     """The transaction met another one and was rolled back. It succeeds when it is repeated."""
 

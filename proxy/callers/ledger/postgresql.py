@@ -6,7 +6,15 @@ from typing import Any
 
 import psycopg
 
-from proxy.callers.ledger.database import NO_TABLES, Conflict, LedgerUnavailable, Row, Transaction, wait_readable
+from proxy.callers.ledger.database import (
+    NO_TABLES,
+    Conflict,
+    LedgerUnavailable,
+    Row,
+    TablesMissing,
+    Transaction,
+    wait_readable,
+)
 
 _SETTINGS: dict[str, Any] = {
     "connect_timeout": 5,
@@ -79,7 +87,7 @@ class PostgresqlServer:
             raise Conflict(_reason(error)) from error
         except psycopg.errors.UndefinedTable as error:
             self.close()
-            raise LedgerUnavailable(f"PostgreSQL: {NO_TABLES}") from error
+            raise TablesMissing(f"PostgreSQL: {NO_TABLES}") from error
         except psycopg.Error as error:
             self.close()
             raise LedgerUnavailable(_reason(error)) from error

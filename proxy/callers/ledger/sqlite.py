@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from proxy.callers.ledger.database import NO_TABLES, LedgerUnavailable, Row, Transaction, wait_readable
+from proxy.callers.ledger.database import NO_TABLES, LedgerUnavailable, Row, TablesMissing, Transaction, wait_readable
 from proxy.output.sink import make_folder
 
 _MODE = 0o640
@@ -61,8 +61,9 @@ class SqliteFile:
                 self.close()
         except sqlite3.Error as error:
             self.close()
-            reason = NO_TABLES if str(error).startswith("no such table") else error
-            raise LedgerUnavailable(f"{self._path}: {reason}") from error
+            if str(error).startswith("no such table"):
+                raise TablesMissing(f"{self._path}: {NO_TABLES}") from error
+            raise LedgerUnavailable(f"{self._path}: {error}") from error
 
     def lock_schema(self, transaction: Transaction) -> None:
         """Nothing to do: only one transaction writes at a time."""

@@ -48,6 +48,7 @@ class CallerLog:
         self._keep = keep
         self.lost = 0
         self._failing = threading.Lock()
+        self._unwritten = 0  # since a record was last written
         self._count = count
         sink = StandardOutput() if path == STDOUT else AppendedFile(Path(path))
         self._writer = Writer(sink, self)
@@ -87,9 +88,14 @@ class CallerLog:
             if line.startswith(_CALL):
                 with self._failing:
                     self.lost += 1
+            self._unwritten += 1
             log.error("record_not_written", reason=problem, record=msgspec.json.decode(line))
-        elif self._keep is not None:
-            self._keep(line)
+        else:
+            if self._unwritten:
+                log.info("caller_log_written_again", unwritten_records=self._unwritten)
+                self._unwritten = 0
+            if self._keep is not None:
+                self._keep(line)
         try:
             self._count(problem is None)
             if done is not None:

@@ -1,10 +1,13 @@
 """Finds the files of the caller log."""
 
 import glob
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 STDOUT = STDIN = "-"
+
+_CLOSED = "this user may not read its folder: become a member of the group of the log"
 
 
 class NoLog(Exception):
@@ -25,13 +28,26 @@ def log_files(configured: str) -> list[str]:
     patterns = (f"{stem}{suffix}*", f"{stem}-*{suffix}*" if suffix else f"{stem}-*")
     found = {file for pattern in patterns for file in path.parent.glob(pattern) if file.is_file()}
     if not found:
-        raise NoLog(f"{path}: there is no log yet: name the files, or - for standard input")
+        is_open = not path.parent.is_dir() or os.access(path.parent, os.R_OK | os.X_OK, effective_ids=True)
+        reason = "there is no log yet: name the files, or - for standard input" if is_open else _CLOSED
+        raise NoLog(f"{path}: {reason}")
     return [str(file) for file in sorted(found, key=lambda file: file.stat().st_mtime)]
 
 
 def is_stream(path: str) -> bool:
     """Whether a log cannot be read again, such as a pipe or ``/dev/stdout``."""
-    return path.startswith("/dev/") or (Path(path).exists() and not Path(path).is_file())
+    try:
+        return path.startswith("/dev/") or (Path(path).exists() and not Path(path).is_file())
+    except PermissionError:
+        return False
+
+
+def may_exist(path: str) -> bool:
+    """Whether there is a file, or its folder is closed to this user."""
+    try:
+        return Path(path).exists()
+    except PermissionError:
+        return True
 
 
 def size_on_disk(paths: Iterable[str]) -> int:

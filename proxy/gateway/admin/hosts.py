@@ -9,13 +9,14 @@ import re
 from collections.abc import Container
 
 from proxy.config import Config
+from proxy.config.values import Address
 
 _PORT = re.compile(r":\d*\Z")
 
 
 def own_names(config: Config) -> frozenset[str]:
     """The names to which the pages answer, in lower case."""
-    own = [config.admin.host] if config.admin is not None else []
+    own = [config.admin.host] if isinstance(config.admin, Address) else []
     return frozenset(name.lower() for name in ("localhost", *own, *config.admin_hosts))
 
 

@@ -46,6 +46,7 @@ class Admin:
         metrics: for ``/metrics``.
         report: for ``/callers``.
         hosts: names in ``Host`` to which the pages answer, in lower case.
+        looks: what ``/readyz?verbose`` says of each thing that the proxy needs, by name.
 
     Attributes:
         ready: what ``/readyz`` says.
@@ -59,16 +60,18 @@ class Admin:
         metrics: Metrics,
         report: LiveReport,
         hosts: Container[str] = (),
+        *,
+        looks: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._lifespan = lifespan
-        self._metrics = metrics
+        self._metrics, self._looks = metrics, looks
         self.report = report
         self.ready = False
         guarded = functools.partial(_guarded, hosts)
         # The first three say nothing about callers. Kubernetes and Prometheus ask for them by names of their own.
         self._pages: tuple[tuple[str, str, Page], ...] = (
             ("/healthz", "200 while the process lives", self._healthz),
-            ("/readyz", "200 while it is ready for calls", self._readyz),
+            ("/readyz", "200 while it is ready for calls; with ?verbose, what it needs", self._readyz_verbose),
             ("/metrics", "for Prometheus", self._exposition),
             ("/callers", "who still calls, as 'trigger-shim callers' says it", guarded(self._callers)),
             ("/callers.json", "the same for machines", guarded(self._callers_json)),
@@ -98,6 +101,13 @@ class Admin:
 
     async def _readyz(self, _request: Request) -> Response:
         return PlainTextResponse("ready\n") if self.ready else PlainTextResponse("not ready\n", 503)
+
+    async def _readyz_verbose(self, request: Request) -> Response:
+        answer = await self._readyz(request)
+        if "verbose" not in request.query_params:
+            return answer
+        lines = (f"{name:<16}{printable(state)}\n" for name, state in self._looks().items())
+        return PlainTextResponse(bytes(answer.body).decode() + "".join(lines), answer.status_code)
 
     async def _exposition(self, request: Request) -> Response:
         accept = ",".join(request.headers.getlist("accept"))

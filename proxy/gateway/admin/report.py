@@ -140,4 +140,4 @@ def _report(config: Config, form: Form) -> bytes:
     from proxy.callers.render import html_page  # noqa: PLC0415 - as above
 
     rows = analysis.report.rows
-    return "".join(html_page.to_html(analysis, rows, config.upstream.url, config.lifecycle)).encode()
+    return "".join(html_page.to_html(analysis, rows, config.successor_url, config.lifecycle)).encode()

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxy import errors
+from proxy.callers.trusted_proxies import UNIX_PEER
 from proxy.gateway.buffered import Budget, Held
 from proxy.gateway.call.result import proxy_error_response
 from proxy.gateway.delivery import Delivery, State
@@ -62,8 +63,9 @@ def _head(scope: Scope, held: Held) -> Head:
     path = (scope.get("raw_path") or quote(scope["path"]).encode()).partition(b"?")[0]
     path, _, target = target_of(method, b"?".join(filter(None, (path, scope["query_string"]))))
     validate_head(version, 0, headers, first_values)
-    client = scope.get("client")  # on a Unix socket there is none
-    peer = client[0] if client else None
+    client, server = scope.get("client"), scope.get("server")
+    is_unix = server is not None and server[1] is None
+    peer = client[0] if client else UNIX_PEER if is_unix else None
     scheme, delivery = scope.get("scheme", "http"), Delivery()
     return Head(method, path, target, headers, first_values, scheme, version, peer, delivery, held)
 

@@ -1,6 +1,7 @@
 """The way of a call."""
 
 import time
+from collections.abc import Callable
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -41,6 +42,7 @@ class Gateway:
         upstream: the service.
         records: writes what became of the calls.
         metrics: counts them.
+        refused: called when a limit has refused a call.
         shared: the lost tries of all processes.
         retry_key: tells calls apart, see `retries.derived_key`.
     """
@@ -53,17 +55,18 @@ class Gateway:
         records: Records,
         metrics: Metrics,
         *,
+        refused: Callable[[errors.Limit], None],
         shared: SharedTries,
         retry_key: bytes,
     ) -> None:
         self._body_limit = config.limits.body
         self._upstream = upstream
-        self._base = config.upstream.url
         self._policy = policy
         self._name_header = (config.callers.header or "").lower().encode()
         self._single = headers.SINGLE | {self._name_header}
         self._records = records
         self._metrics = metrics
+        self._refused = refused
         # Each kind of call has its own limit and its own connections, so that neither starves the other.
         self._starting = ConcurrencyLimit(config.limits.in_flight)
         self._relayed = ConcurrencyLimit(config.limits.in_flight)
@@ -216,7 +219,7 @@ class Gateway:
     def _as_proxy_error(self, problem: Exception, request_id: str) -> errors.ProxyError:
         if isinstance(problem, errors.ProxyError):
             if problem.limit is not None:
-                self._metrics.refused(problem.limit)
+                self._refused(problem.limit)
             # Its frames hold the body, and would live until the next full garbage collection.
             problem.__traceback__ = problem.__context__ = problem.__cause__ = None
             return problem
@@ -226,7 +229,7 @@ class Gateway:
 
     def _identify(self, head: Head, match: Match) -> WithdrawnCall:
         snapshot, now = self._policy.snapshot, self._policy.now()
-        return WithdrawnCall.of(head, match, snapshot, self._name_header, now=now, base=self._base)
+        return WithdrawnCall.of(head, match, snapshot, self._name_header, now=now)
 
     def _hop(self, head: Head) -> headers.Hop:
         trusted = self._policy.snapshot.identity.trusts(head.peer)

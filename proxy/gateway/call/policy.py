@@ -37,12 +37,14 @@ class PolicySnapshot:
 
     Attributes:
         identity: names callers.
+        successor_url: the address of the service that callers are told.
         earlier: the callers from before the freeze; None if not known: then no caller is new.
     """
 
     def __init__(self, config: Config, key: bytes, now: Clock) -> None:
         self._rules = config.callers.known
         self._policy = config.lifecycle
+        self.successor_url = config.successor_url
         self._announcements: dict[datetime | None, Headers] = {}
         self.earlier: EarlierCallers | None = None
         self._has_ledger = config.ledger is not None

@@ -60,6 +60,11 @@ class Records:
                 message="after a kill -9, calls in progress would have no record",
             )
 
+    @property
+    def lost(self) -> int:
+        """How many records could not be written."""
+        return self._log.lost
+
     def beat(self, now: datetime, at: Literal["start", "interval", "stop"], key: str, policy: str) -> None:
         """Write a heartbeat, with the number of calls whose records were lost since the last one that was written.
 

@@ -81,6 +81,11 @@ class SharedTries:
             self._is_open = False
             await self._link.stop()
 
+    @property
+    def works(self) -> bool:
+        """Whether there is a ledger, and could be used the last time."""
+        return self._is_open and self._link.works
+
     def publish(self, key: bytes, *, waits: bool) -> int | None:
         """Tell all processes of a call under way whose caller may be gone.
 

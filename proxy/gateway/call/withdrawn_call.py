@@ -28,7 +28,6 @@ class WithdrawnCall(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         match: the endpoint that it is for.
         received: when it arrived, UTC.
-        base: address of the service.
         policy: the policy at that time.
         invalid_path: why the path cannot be used.
         successor: quoted path of what to call instead, if the path is valid.
@@ -38,7 +37,6 @@ class WithdrawnCall(msgspec.Struct, frozen=True, gc=False):
     head: Head
     match: Match
     received: datetime
-    base: str
     policy: PolicySnapshot
     request_id: str
     invalid_path: InvalidPath | PathTooLong | None
@@ -50,9 +48,7 @@ class WithdrawnCall(msgspec.Struct, frozen=True, gc=False):
     decision: Decision
 
     @classmethod
-    def of(
-        cls, head: Head, match: Match, policy: PolicySnapshot, name_header: bytes, *, now: datetime, base: str
-    ) -> Self:
+    def of(cls, head: Head, match: Match, policy: PolicySnapshot, name_header: bytes, *, now: datetime) -> Self:
         """Identify the caller, who may have given its name in a header, and decide about the call."""
         workflow = successor = None
         invalid_path: InvalidPath | PathTooLong | None = None
@@ -71,7 +67,6 @@ class WithdrawnCall(msgspec.Struct, frozen=True, gc=False):
             head=head,
             match=match,
             received=now,
-            base=base,
             policy=policy,
             request_id=call_id,
             invalid_path=invalid_path,
@@ -86,7 +81,7 @@ class WithdrawnCall(msgspec.Struct, frozen=True, gc=False):
     @property
     def successor_url(self) -> str | None:
         """URL of what to call instead, if the path is valid."""
-        return self.base + self.successor if self.successor is not None else None
+        return self.policy.successor_url + self.successor if self.successor is not None else None
 
     def announcement(self) -> lifecycle.Headers:
         """The headers that announce the end of the endpoint."""

@@ -13,6 +13,10 @@ from proxy.gateway.metrics import Reloads
 from proxy.gateway.processes import service_manager
 from proxy.output.diagnostics import log
 from proxy.output.formatting import date
+from proxy.run_file import RunFile
+
+Adopt = Callable[[Config], Awaitable[None]]
+"""Puts a configuration in force, or raises an error."""
 
 
 class Reload:
@@ -24,6 +28,7 @@ class Reload:
         running: the configuration in force, which may differ from `read`.
         adopt: puts a configuration in force, or raises an error. Only the policy and the known callers may differ.
         reloads: the metrics.
+        file: path of the configuration file, if there is one.
     """
 
     def __init__(
@@ -31,8 +36,10 @@ class Reload:
         load: Callable[[], Config],
         read: Config,
         running: Config,
-        adopt: Callable[[Config], Awaitable[None]],
+        adopt: Adopt,
         reloads: Reloads,
+        *,
+        file: str | None = None,
     ) -> None:
         self._load = load
         self._read = read
@@ -41,6 +48,9 @@ class Reload:
         self._reloads = reloads
         self._requested = asyncio.Event()
         self._stopped = False
+        self._file = file
+        self._run_file: RunFile | None = None
+        self._restart_needed: list[str] = []
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -49,10 +59,18 @@ class Reload:
         # A handler of the event loop would need the signal unblocked, and workers would inherit that.
         threading.Thread(target=self._wait_for_signals, args=(loop,), daemon=True).start()
         self._task = loop.create_task(self._run())
+        if self._file is not None:
+            try:
+                self._run_file = RunFile(self._file)
+            except OSError as error:
+                log.warning("reload_not_offered", reason=error.strerror, message="send SIGHUP to reload")
 
     def stop(self) -> None:
         """Ignore signals from now on."""
         self._stopped = True
+        if self._run_file is not None:
+            self._run_file.close()
+            self._run_file = None
 
     def _wait_for_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed
@@ -72,12 +90,16 @@ class Reload:
                 problems = await self._reload()
             for problem in problems:
                 log.error("reload_refused", message=problem)
+            if self._run_file is not None:
+                self._run_file.reloaded(problems, self._restart_needed)
 
     async def _reload(self) -> list[str]:
         """Reload once. Returns the problems that prevent it."""
+        self._restart_needed = []
         try:
             read = await asyncio.to_thread(self._load)
-            if keys := needing_restart(self._read, read):
+            self._restart_needed = keys = needing_restart(self._read, read)
+            if keys:
                 log.warning("restart_needed", keys=keys, message="these changed in the file")
             config = _checked(merged(self._running, read))
             await self._adopt(config)

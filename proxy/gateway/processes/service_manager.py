@@ -3,6 +3,7 @@
 Each message is one datagram of text. The libraries for it are unmaintained, or must be compiled against systemd.
 """
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -21,6 +22,14 @@ def ready() -> None:
 def stopping() -> None:
     """Report that the proxy stops once the calls under way have ended."""
     _send("STOPPING=1")
+
+
+def stay_alive() -> None:
+    """Report regularly that the event loop runs, if the service manager wants to know: it ends what has hung."""
+    if os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()) and "WATCHDOG_USEC" in os.environ:
+        _send("WATCHDOG=1")
+        # sd_watchdog_enabled(3) recommends half of the time.
+        asyncio.get_running_loop().call_later(int(os.environ["WATCHDOG_USEC"]) / 2_000_000, stay_alive)
 
 
 @contextlib.contextmanager

@@ -1,16 +1,23 @@
 """What every process that serves does at its start, and the server that it runs."""
 
+import asyncio
 import contextlib
 import gc
 import resource
 from collections.abc import Callable
 
-from proxy.config import Config
+from proxy.callers.trusted_proxies import TrustedProxies
+from proxy.config import Config, ConfigError
 from proxy.gateway.app import App
+from proxy.gateway.certificates import end_of
 from proxy.gateway.metrics import Metrics
+from proxy.gateway.pem import UnusableFile
 from proxy.gateway.server import descriptors
 from proxy.gateway.server.acceptor import BATCH
-from proxy.gateway.server.server import Listeners, ServeError, Server
+from proxy.gateway.server.certificate import server_context
+from proxy.gateway.server.listeners import Listeners, ServeError, address
+from proxy.gateway.server.server import Server
+from proxy.gateway.upstream.dialer import Dialer
 
 
 class ConfiguredServer(Server):
@@ -34,7 +41,35 @@ class ConfiguredServer(Server):
             stopping=stopping,
             max_connections=descriptors.max_connections(config),
             batch=batch,
+            behind=TrustedProxies(config.callers.trusted_proxies) if config.callers.proxy_protocol else None,
         )
+        self._app, self._files = app, config.tls
+        self._note_ends(config)
+
+    async def adopt(self, config: Config) -> None:
+        """Apply the policy, the known callers, and what the files for TLS and egress have now. See `App.adopt`.
+
+        Raises:
+            ConfigError: one of the files cannot be used; then nothing has changed.
+        """
+        try:
+            certificate = server_context(self._files) if self._files is not None else None
+            dialer = await asyncio.to_thread(Dialer.configured, config.upstream)
+        except (ServeError, UnusableFile) as error:
+            raise ConfigError([str(error)]) from None
+        await self._app.adopt(config)
+        self._app.upstream.use(dialer)
+        if certificate is not None:
+            self.show(certificate)
+        self._note_ends(config)
+
+    def _note_ends(self, config: Config) -> None:
+        watched, upstream = self._app.certificates, config.upstream
+        if self._files is not None:
+            watched.update("listen", end_of(self._files.certificate, self._files.key))
+        if upstream.certificate is not None and upstream.key is not None:
+            end = end_of(upstream.certificate, upstream.key, of_client=True)
+            watched.update("upstream.certificate", end)
 
 
 def forbid_core_dumps() -> None:
@@ -47,10 +82,12 @@ def application(config: Config, listeners: Listeners, metrics: Metrics) -> App:
     """Make the application that serves on the sockets.
 
     Raises:
-        ServeError: the caller log or the fingerprint key cannot be opened.
+        ServeError: the caller log, the fingerprint key or a file for connections to the service cannot be used.
     """
     try:
-        return App(config, listeners.admin.getsockname()[1] if listeners.admin is not None else None, metrics=metrics)
+        return App(config, address(listeners.admin).name if listeners.admin is not None else None, metrics=metrics)
+    except UnusableFile as error:
+        raise ServeError(str(error)) from None
     except OSError as error:
         raise ServeError(f"callers.log: {error.filename or config.callers.log}: {error.strerror}") from None
 

@@ -11,7 +11,8 @@ from proxy.gateway.processes import service_manager
 from proxy.gateway.processes.reload import Reload
 from proxy.gateway.processes.worker import Order, Work
 from proxy.gateway.processes.worker_process import WorkerProcess
-from proxy.gateway.server.server import GRACE, Listeners, ServeError
+from proxy.gateway.server.listeners import Listeners, ServeError
+from proxy.gateway.server.server import GRACE
 from proxy.output.diagnostics import log
 from proxy.signals import Stop
 
@@ -44,13 +45,14 @@ class Supervisor:
         self._not_ready: int = config.workers
         self._killed = 0
 
-    async def run(self, load: Callable[[], Config], read: Config, stop: Stop) -> None:
+    async def run(self, load: Callable[[], Config], read: Config, stop: Stop, file: str | None = None) -> None:
         """Keep the workers running until a signal stops them.
 
         Args:
             load: reads the whole configuration.
             read: what it returned at the start.
             stop: receives the signals.
+            file: path of the configuration file, if there is one.
 
         Raises:
             OSError: the folder for the metrics cannot be created.
@@ -59,8 +61,9 @@ class Supervisor:
         stop.set_handler(functools.partial(asyncio.get_running_loop().call_soon_threadsafe, self._stop))
         with metrics.shared_folder() as self._folder:
             reloads = metrics.supervisor_reloads(self._folder)
-            self._reload = Reload(load, read, self._config, self.adopt, reloads)
+            self._reload = Reload(load, read, self._config, self.adopt, reloads, file=file)
             self._reload.start()
+            service_manager.stay_alive()
             await self._run_all()
 
     async def _run_all(self) -> None:
@@ -79,7 +82,7 @@ class Supervisor:
         Raises:
             ConfigError: a worker refuses it.
         """
-        self._config = config
+        before, self._config = self._config, config
         asked = {asyncio.create_task(worker.adopt(config)): worker for worker in self._workers.values()}
         if not asked:
             return
@@ -88,6 +91,8 @@ class Supervisor:
             log.warning("reload_waiting", worker=asked[task].pid)
         await asyncio.wait(asked)
         if problems := [f"{worker}: {problem}" for task, worker in asked.items() if (problem := task.result())]:
+            self._config = before
+            await asyncio.gather(*(worker.adopt(before) for worker in asked.values()))
             raise ConfigError(problems)
 
     async def _run_slot(self, slot: int) -> None:

@@ -11,11 +11,11 @@ from multiprocessing.connection import Connection
 from typing import Any, Literal, NamedTuple
 
 from proxy import signals
-from proxy.config import Config
+from proxy.config import Config, ConfigError
 from proxy.gateway.app import App
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes.start import ConfiguredServer, application, freeze_startup_objects
-from proxy.gateway.server.server import Listeners, ServeError
+from proxy.gateway.server.listeners import Listeners, ServeError
 from proxy.output import diagnostics
 
 Order = Literal["drain", "end"] | Config
@@ -51,7 +51,6 @@ class _WorkerServer(ConfiguredServer):
     def __init__(self, app: App, config: Config, channel: "Connection[Problem, Order]") -> None:
         super().__init__(app, config, ready=self._report, stopping=app.stopping, batch=1)
         self.abandoned = False
-        self._app = app
         self._channel = channel
         self._serves = asyncio.Event()
         self._adopting: asyncio.Task[None] | None = None
@@ -88,7 +87,9 @@ class _WorkerServer(ConfiguredServer):
     async def _adopt(self, config: Config) -> None:
         await self._serves.wait()  # or the start would overwrite it with its own
         try:
-            await self._app.adopt(config)
+            await self.adopt(config)
+        except ConfigError as error:
+            self._report("; ".join(error.problems))
         except Exception as fault:
             self._report(_fault(fault))
         else:
@@ -115,7 +116,8 @@ def main(descriptor: int) -> int:
     for bound in sockets:
         bound.set_inheritable(False)
     try:
-        app = application(work.config, Listeners(*sockets), Metrics(work.config, work.slot))
+        listeners = Listeners(sockets[0], sockets[1] if len(sockets) > 1 else None)
+        app = application(work.config, listeners, Metrics(work.config, work.slot))
         server = _WorkerServer(app, work.config, channel)
     except ServeError as error:
         channel.send(str(error))

@@ -41,6 +41,7 @@ class ServerState:
         connections: the open ones.
         budget: for what is held of requests.
         refused: called for each request that a limit of the server refuses.
+        is_stopping: whether the server stops: then every answer closes its connection.
     """
 
     def __init__(self) -> None:
@@ -49,6 +50,7 @@ class ServerState:
         self.default_headers: list[Header] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.connections: set[Any] = set()
+        self.is_stopping = False
 
 
 class CallerConnection(Protocol):
@@ -284,7 +286,7 @@ class Exchange:
         else:
             self._answer = _UNTIL_CLOSE
             self.keep_alive = False
-        if self._body is _ARRIVING:  # the rest may not come in time
+        if self._body is _ARRIVING or self._connection.server_state.is_stopping:  # the rest may not come in time
             self.keep_alive = False
         if not self.keep_alive:
             own.append((b"connection", b"close"))

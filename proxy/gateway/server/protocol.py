@@ -14,11 +14,13 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Scope
 
 from proxy import errors
+from proxy.callers.trusted_proxies import UNIX_PEER
 from proxy.gateway.buffered import UNCOUNTED, Held
 from proxy.gateway.delivery import Delivery, State, acknowledged
 from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.server.exchange import MIN_RATE, Exchange, ServerState, refusal, reset
 from proxy.gateway.server.parser import RequestParser
+from proxy.gateway.server.proxy_protocol import Client
 from proxy.gateway.server.request import target_of
 from proxy.gateway.server.tls import Session
 from proxy.output.diagnostics import log
@@ -28,6 +30,9 @@ AHEAD_LIMIT = 100
 
 KEEPALIVE = 75
 """Seconds for which an idle connection stays open."""
+
+IDLE_GRACE = 2.0
+"""Seconds after the last answer before a stop closes an idle connection: its caller may be sending a request."""
 
 HEAD_TIMEOUT = 10.0
 """Seconds from the first byte of a request to the end of its headers."""
@@ -63,14 +68,25 @@ class Protocol(asyncio.Protocol):
     Args:
         app: the ASGI application.
         server_state: shared by all connections.
-        connected: called with the port and 1 when the connection begins, and with the port and -1 when it ends.
+        connected: called with `listener` and 1 when the connection begins, and with `listener` and -1 when it ends.
+        client: the caller, if a balancer has connected on its behalf.
+
+    Attributes:
+        listener: the port, or the path of the Unix socket, that it was accepted on.
     """
 
-    def __init__(self, app: ASGIApp, server_state: ServerState, connected: Callable[[int, int], None] | None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        server_state: ServerState,
+        connected: Callable[[int | str, int], None] | None,
+        client: Client | None = None,
+    ) -> None:
         self.app = app
         self.loop = asyncio.get_running_loop()
         self.server_state = server_state
         self._connected = connected
+        self._client = client
         # of the connection
         self.writable = asyncio.Event()
         self.writable.set()
@@ -88,31 +104,30 @@ class Protocol(asyncio.Protocol):
     def __repr__(self) -> str:
         return f"<Protocol {self._phase.name}, reading {self._parser.reading.name}, {len(self._exchanges)} exchanges>"
 
-    @property
-    def port(self) -> int:
-        """The port that it was accepted on."""
-        return cast("int", self._server[1])
-
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(high=1)  # one piece of an answer at a time; over TLS, 0 is never resumed
-        self._server = transport.get_extra_info("sockname")[:2]
-        peer = transport.get_extra_info("peername")
-        self._client = (_unmapped(peer[0]), peer[1]) if peer is not None else None  # None if the caller is gone already
+        server, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        is_unix = isinstance(server, str)
+        self._server = (server, None) if is_unix else server[:2]
+        self.listener: int | str = server if is_unix else server[1]
+        if self._client is None and not is_unix and peer is not None:  # it has none if the caller is gone already
+            self._client = (_unmapped(peer[0]), peer[1])
+        self._peer = self._client[0] if self._client is not None else UNIX_PEER if is_unix else None
         self._tls: Session | None = transport.get_extra_info("ssl_object")
         self._scheme = "https" if self._tls is not None else "http"
         self.server_state.connections.add(self)
         if self._connected is not None:
-            self._connected(self._server[1], 1)
+            self._connected(self.listener, 1)
         if self._tls is not None:
             self._tls.begin(self.transport, self._half_closed)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self.server_state.connections.discard(self)
         if self._connected is not None:
-            self._connected(self._server[1], -1)
+            self._connected(self.listener, -1)
         if self._tls is not None:
             self._tls.end()
         self.writable.set()
@@ -163,12 +178,9 @@ class Protocol(asyncio.Protocol):
     # The server calls these
 
     def shutdown(self) -> None:
-        """Close once the requests so far are answered."""
-        if self._exchanges:
-            for exchange in self._exchanges:
-                exchange.keep_alive = False
-        else:
-            self._hang_up()
+        """Close once the requests so far are answered, and no other can be on its way."""
+        if self._phase is _SERVING and not self._exchanges:
+            self._expect_request(self.loop.time() if self._parser.is_in_head else self._deadline - KEEPALIVE)
 
     def enforce_timeouts(self, now: float) -> None:
         """Close the connection if a time limit is over. Called about once a second."""
@@ -216,9 +228,10 @@ class Protocol(asyncio.Protocol):
         parser = self._parser
         method, version = parser.method, parser.version
         path, query, target = target_of(method, parser.target)
-        peer = self._client[0] if self._client is not None else None
         delivery, held = Delivery(), Held(self.server_state.budget)
-        head = Head(method, path, target, parser.headers, parser.fields, self._scheme, version, peer, delivery, held)
+        head = Head(
+            method, path, target, parser.headers, parser.fields, self._scheme, version, self._peer, delivery, held
+        )
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -280,8 +293,19 @@ class Protocol(asyncio.Protocol):
         elif self._refusal is not None:
             self._refuse(self._refusal)
         else:
-            self._deadline = self.loop.time() + (HEAD_TIMEOUT if self._parser.is_in_head else KEEPALIVE)
+            self._expect_request(self.loop.time())
             self.transport.resume_reading()
+
+    def _expect_request(self, since: float) -> None:
+        """Wait for the next request, which may have begun to arrive."""
+        if self.server_state.is_stopping:
+            self._deadline = since + IDLE_GRACE
+            self.loop.call_at(self._deadline, self._enforce_deadline)
+        else:
+            self._deadline = since + (HEAD_TIMEOUT if self._parser.is_in_head else KEEPALIVE)
+
+    def _enforce_deadline(self) -> None:
+        self.enforce_timeouts(max(self.loop.time(), self._deadline))
 
     def _refuse(self, error: Exception) -> None:
         """Answer an invalid request after those before it, and close."""

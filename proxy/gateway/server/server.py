@@ -1,32 +1,32 @@
-"""The server of one process, and its listening sockets."""
+"""The server of one process."""
 
 import asyncio
 import contextlib
 import logging
 import math
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
-from typing import Any, NamedTuple
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from proxy.config import Config, Tls
-from proxy.config.values import Address
+from proxy.callers.trusted_proxies import TrustedProxies
+from proxy.config import Tls
 from proxy.gateway.server import protocol
 from proxy.gateway.server.acceptor import BATCH, Acceptor
+from proxy.gateway.server.certificate import server_context
+from proxy.gateway.server.client_address import ClientAddresses
 from proxy.gateway.server.descriptors import ADMIN_CONNECTIONS, Shortage
 from proxy.gateway.server.exchange import ServerState
+from proxy.gateway.server.listeners import ServeError, address
 from proxy.gateway.server.memory import MemoryTrimmer, give_back_large_allocations
 from proxy.gateway.server.protocol import Protocol
+from proxy.gateway.server.proxy_protocol import Client
 from proxy.gateway.server.tls import Context
 from proxy.output.diagnostics import log
-
-BACKLOG = 4096
-"""Connections that may wait to be accepted: the default maximum of Linux."""
 
 TICK = 1.0
 """Seconds between two checks of time limits."""
@@ -35,37 +35,17 @@ GRACE = 1.0
 """Seconds in which a call that is cut off can write its record."""
 
 
-class ServeError(Exception):
-    """The proxy cannot start or stop properly. The message is for whoever runs it."""
-
-
-class Listeners(NamedTuple):
-    """The listening sockets: for callers, and for the admin pages."""
-
-    public: socket.socket
-    admin: socket.socket | None = None
-
-    @property
-    def sockets(self) -> list[socket.socket]:
-        """All of them."""
-        return [bound for bound in self if bound is not None]
-
-
-def listen(config: Config) -> Listeners:
-    """Bind the sockets that the configuration names.
-
-    Raises:
-        ServeError: a socket cannot be bound.
-    """
-    public = bind("listen", config.listen)
-    return Listeners(public, bind("admin", config.admin) if config.admin is not None else None)
-
-
 @contextlib.contextmanager
-def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5, tls: Tls | None = None) -> Iterator[None]:
+def background(
+    app: ASGIApp,
+    *sockets: socket.socket,
+    drain: float = 5,
+    tls: Tls | None = None,
+    behind: TrustedProxies | None = None,
+) -> Iterator[None]:
     """Serve an application from a thread while the block runs."""
     done = threading.Event()
-    server = Server(app, drain, tls=tls, ready=done.set)
+    server = Server(app, drain, tls=tls, ready=done.set, behind=behind)
 
     def run() -> None:
         try:
@@ -86,11 +66,6 @@ def background(app: ASGIApp, *sockets: socket.socket, drain: float = 5, tls: Tls
     finally:
         server.loop.call_soon_threadsafe(server.stop)
         thread.join()
-
-
-def loopback() -> socket.socket:
-    """Return a listening socket on a free port of the loopback interface."""
-    return bind("listen", Address("127.0.0.1", 0))
 
 
 def _do_nothing() -> None:
@@ -116,6 +91,8 @@ class Server(uvicorn.Server):
         max_connections: limit of open connections, beyond which the first socket, for callers, accepts no more. The
             second one, for the admin pages, has `ADMIN_CONNECTIONS`.
         batch: connections to accept at a time.
+        behind: the balancers that say by the PROXY protocol who connects to the first socket; nobody else may connect
+            to it. None if callers connect themselves.
 
     Raises:
         ServeError: the certificate or its key cannot be used.
@@ -134,14 +111,16 @@ class Server(uvicorn.Server):
         stopping: Callable[[], None] = _do_nothing,
         max_connections: float = math.inf,
         batch: int = BATCH,
+        behind: TrustedProxies | None = None,
     ) -> None:
         super().__init__(_settings(app))
         self._asgi, self._state = app, ServerState()
-        self._tls = _context(tls) if tls is not None else None
+        self._tls = server_context(tls) if tls is not None else None
         self._drain, self._delay = drain, delay
         self._on_ready, self._on_stopping = ready, stopping
         self._stopping, self._forced = asyncio.Event(), asyncio.Event()
         self._max_connections, self._batch = max_connections, batch
+        self._behind = behind
         self._shortages = (
             Shortage(),
             Shortage(lambda: ADMIN_CONNECTIONS, "the admin listener has no more; see who keeps them"),
@@ -164,6 +143,11 @@ class Server(uvicorn.Server):
         self._forced.set()
         self._stopping.set()
 
+    def show(self, certificate: Context) -> None:
+        """Show another certificate on new connections."""
+        for acceptor in self._acceptors:
+            acceptor.tls = certificate
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self.loop = asyncio.get_running_loop()
         self.loop.set_exception_handler(_fault)
@@ -178,6 +162,7 @@ class Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         await self._stopping.wait()
+        self._state.is_stopping = True
         self._on_stopping()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._forced.wait(), self._delay)
@@ -192,9 +177,13 @@ class Server(uvicorn.Server):
             for call in calls:
                 call.cancel()
             await asyncio.wait(calls, timeout=GRACE)
+        for connection in list(self._state.connections):
+            connection.transport.abort()
+        await asyncio.gather(*(connection.closed.wait() for connection in list(self._state.connections)))
         await self.lifespan.shutdown()
 
     async def _finish_calls(self) -> None:
+        await asyncio.gather(*(acceptor.settle() for acceptor in self._acceptors))
         while connections := list(self._state.connections):
             for connection in connections:
                 connection.shutdown()
@@ -202,18 +191,20 @@ class Server(uvicorn.Server):
         await asyncio.gather(*self._state.tasks, return_exceptions=True)
 
     def _accept_on(self, bound: socket.socket, *, is_admin: bool) -> Acceptor:
-        port = address(bound).port
+        listener = address(bound).name
 
-        def new_protocol() -> Protocol:
-            return Protocol(self._asgi, self._state, self.lifespan.state.get("connected"))
+        def new_protocol(client: Client | None = None) -> Protocol:
+            return Protocol(self._asgi, self._state, self.lifespan.state.get("connected"), client)
 
         def room() -> float:
             connections: set[Protocol] = self._state.connections
             if is_admin:
-                return ADMIN_CONNECTIONS - sum(connection.port == port for connection in connections)
+                return ADMIN_CONNECTIONS - sum(connection.listener == listener for connection in connections)
             return self._max_connections - len(connections)
 
-        bound.listen(BACKLOG)  # it may only be bound so far
+        client_of = None
+        if self._behind is not None and not is_admin:
+            client_of = ClientAddresses(self._behind, protocol.HEAD_TIMEOUT, self._state.refused).read
         return Acceptor(
             bound,
             new_protocol,
@@ -221,6 +212,7 @@ class Server(uvicorn.Server):
             self._shortages[is_admin],
             tls=self._tls,
             handshake=protocol.HEAD_TIMEOUT,
+            client_of=client_of,
             batch=self._batch,
         )
 
@@ -267,44 +259,3 @@ def _settings(app: ASGIApp) -> uvicorn.Config:
         lifespan="on",
         log_config=None,
     )
-
-
-def _context(tls: Tls) -> Context:
-    context = Context(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(tls.certificate, tls.key)
-    except ssl.SSLError as error:
-        raise ServeError(f"tls: the certificate and the key cannot be used: {error.reason or error}") from None
-    except OSError as error:
-        raise ServeError(f"tls: {error.filename or 'the certificate'}: {error.strerror}") from None
-    return context
-
-
-def bind(key: str, address: Address) -> socket.socket:
-    """Bind a listening socket.
-
-    Args:
-        key: the key of the address in the configuration, for the error.
-        address: where to listen.
-
-    Raises:
-        ServeError: it cannot be bound.
-    """
-    try:
-        family, kind, protocol, _, where = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with contextlib.ExitStack() as unless_listening:
-            bound = unless_listening.enter_context(socket.socket(family, kind, protocol))
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind(where)
-            bound.listen(BACKLOG)
-            unless_listening.pop_all()
-    except OSError as error:
-        raise ServeError(f"{key}: {address}: {error.strerror}") from None
-    return bound
-
-
-def address(bound: socket.socket) -> Address:
-    """Return the address that a socket listens on."""
-    return Address(*bound.getsockname()[:2])

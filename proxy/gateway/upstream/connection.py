@@ -9,11 +9,13 @@ import re
 import select
 import ssl
 from collections.abc import AsyncIterable, Callable
+from datetime import datetime
 from typing import Any, cast
 
 import httpx
 
 from proxy import errors
+from proxy.gateway.certificates import end_of_peer
 from proxy.gateway.upstream.response_parser import ResponseParser
 
 READ_SIZE = 32 << 10
@@ -25,6 +27,7 @@ BUFFER_LIMIT = READ_SIZE // 2
 UPLOAD_STEP = 16 << 10
 """Bytes that a caller has to send of a body to count as sending, rather than as stalled."""
 
+_REFUSED_CERTIFICATE = re.compile(r"_ALERT_(.*CERTIFICATE|UNKNOWN_CA)")
 _NOT_IN_TARGET = re.compile(rb"[\x00-\x20\x7f]")
 
 
@@ -64,6 +67,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
     Attributes:
         state: what it is doing.
         response: the response to the last request.
+        certificate_end: when the certificate of the service ends; None without TLS.
         is_established: whether it was ever connected; if so, `on_lost` is called at its end.
         paused_at: since when nobody reads the response, so that reading is paused, on the loop's clock; or None.
         sending_at: when the caller last sent `UPLOAD_STEP` bytes of the request's body, on the loop's clock.
@@ -86,6 +90,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         # of the connection
         self.state = State.IDLE
         self.is_established = False
+        self.certificate_end: datetime | None = None
         self._requests = 0
         self.usable_until = math.inf
         self._expires_at = loop.time() + lifetime
@@ -262,6 +267,8 @@ class UpstreamConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._tls = _tls_protocol(transport)
+        if self._tls is not None:
+            self.certificate_end = end_of_peer(transport.get_extra_info("ssl_object"))
         self._descriptor = transport.get_extra_info("socket").fileno()
         self._poll.register(self._descriptor, select.POLLIN)
         self.is_established = True
@@ -274,8 +281,13 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         else:
             self._fail(httpx.ReadError("the connection ended"))
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self._fail(httpx.ReadError("the connection broke"))
+    def connection_lost(self, exc: Exception | None) -> None:
+        error: httpx.TransportError = httpx.ReadError("the connection broke")
+        # With TLS 1.3, the service says so after the handshake, and reads no request.
+        if is_refused_certificate(exc) and self._requests == 1 and not self.response.has_begun:
+            error = httpx.ConnectError("the service does not accept the certificate")
+            error.__cause__ = exc
+        self._fail(error)
         self._on_lost(self)
 
     def pause_writing(self) -> None:
@@ -309,6 +321,11 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         allowed = self.response.idle_limit
         idle = self._keepalive if allowed is None else min(allowed, self._keepalive)
         self.usable_until = min(self.loop.time() + idle, self._expires_at)
+
+
+def is_refused_certificate(error: BaseException | None) -> bool:
+    """Whether the service does not accept the client's certificate, or misses one (RFC 8446, section 6.2)."""
+    return isinstance(error, ssl.SSLError) and _REFUSED_CERTIFICATE.search(error.reason or "") is not None
 
 
 def _was_closed_properly(transport: asyncio.Transport) -> bool:

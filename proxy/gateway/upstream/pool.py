@@ -7,15 +7,14 @@ or header values, or cannot tell a connection that was never made from one that 
 import asyncio
 import collections
 import contextlib
-import socket
-import ssl
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Self
 
-import aiohappyeyeballs
 import httpx
 
 from proxy.gateway.upstream.connection import READ_SIZE, UpstreamConnection, encode_head
+from proxy.gateway.upstream.dialer import Dialer
 from proxy.gateway.upstream.messages import RawHeaders
 
 LIFETIME = 60.0
@@ -42,18 +41,18 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     connection, and the rest is ignored.
 
     Args:
-        origin: scheme, host and port; the rest of the URL is ignored.
+        dialer: makes connections.
         keepalive: seconds after a response for which its connection may be used again, unless the service allows less.
         max_connections: at most, busy ones included.
-        tls: which certificates to trust; by default those of the system's authorities.
+
+    Attributes:
+        dialer: makes the next connections.
+        certificate_end: when the certificate of the service ends, as of the last connection; None if not known.
     """
 
-    def __init__(
-        self, origin: httpx.URL, *, keepalive: float, max_connections: int, tls: ssl.SSLContext | None = None
-    ) -> None:
-        self._host = origin.raw_host.decode("ascii")
-        self._port = origin.port or (443 if origin.scheme == "https" else 80)
-        self._tls = (tls or _system_trust()) if origin.scheme == "https" else None
+    def __init__(self, dialer: Dialer, *, keepalive: float, max_connections: int) -> None:
+        self.dialer = dialer
+        self.certificate_end: datetime | None = None
         self._keepalive = keepalive
         self._max_connections = max_connections
         self._capacity = max_connections  # connections that may still be opened
@@ -68,8 +67,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         """Send a request, and wait for the head of its response, which must be closed.
 
         Raises:
-            httpx.ConnectError: no connection was made; the cause is the system's error.
-            httpx.ConnectTimeout: no connection was made in time.
+            httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError: no connection was made; see `Dialer.connect`.
             httpx.PoolTimeout: no connection became free in time.
             httpx.LocalProtocolError: the request cannot be written; it was not sent.
             httpx.ReadError: the connection broke after the request was sent.
@@ -151,25 +149,16 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             self._lost, loop, self._read_buffer, keepalive=self._keepalive, lifetime=LIFETIME
         )
         try:
-            async with asyncio.timeout_at(deadline):
-                found = await addresses(self._host, self._port)
-                await loop.create_connection(
-                    lambda: connection,
-                    sock=await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=0.25),
-                    ssl=self._tls,
-                    server_hostname=self._host if self._tls is not None else None,
-                )
-        except BaseException as error:
+            await self.dialer.connect(connection, deadline)
+        except BaseException:
             if not connection.is_established:  # otherwise `_lost` is called
                 self._release_to_next(None)
-            if isinstance(error, TimeoutError):
-                raise httpx.ConnectTimeout("no connection in time") from error
-            if isinstance(error, OSError):
-                raise httpx.ConnectError(type(error).__name__) from error
             raise
         self._connections.add(connection)
+        if connection.certificate_end is not None:
+            self.certificate_end = connection.certificate_end
         # What came already is no response to the request (RFC 9112, section 9.2); over TLS, it may be a session ticket.
-        if not (connection.is_usable if self._tls is None else connection.is_reusable):
+        if not (connection.is_usable if self.dialer.tls is None else connection.is_reusable):
             connection.abort()
             raise httpx.ConnectError("the service did not wait for the request") from ConnectionAbortedError()
         return connection
@@ -249,21 +238,6 @@ class _ResponseBody(httpx.AsyncByteStream):
             self._release(self._connection)
 
 
-async def addresses(host: str, port: int) -> list[aiohappyeyeballs.AddrInfoType]:
-    """The addresses of a host at the moment.
-
-    Raises:
-        socket.gaierror: it has none.
-    """
-    return list(await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
-
-
 def _is_repeatable(request: httpx.Request) -> bool:
     """Whether a request may be sent again if it got no response (RFC 9110, section 9.2.2)."""
     return request.method in {"GET", "HEAD", "OPTIONS"} and isinstance(request.stream, httpx.ByteStream)
-
-
-def _system_trust() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context

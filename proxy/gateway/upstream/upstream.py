@@ -2,10 +2,12 @@
 
 import contextlib
 import errno
+import functools
 import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import NamedTuple, Self, cast
 
 import httpx
@@ -13,9 +15,17 @@ import httpx
 from proxy import config, errors
 from proxy.gateway.headers import Header
 from proxy.gateway.metrics import ConnectionKind
+from proxy.gateway.upstream.connection import is_refused_certificate
+from proxy.gateway.upstream.dialer import Dialer
+from proxy.gateway.upstream.egress import EgressError
 from proxy.gateway.upstream.messages import RawHeaders, RawRequest
 from proxy.gateway.upstream.pool import ConnectionPool
+from proxy.gateway.upstream.reachability import Reachability
 from proxy.gateway.upstream.service_timeouts import ServiceTimeout, ServiceTimeouts
+
+_UNREACHABLE = "The service cannot be reached: "
+_OWN_LIMITS = {"connection_limit_reached"}
+"""What is not the service's fault."""
 
 ANSWER_LIMIT = 4 << 20
 """Bytes of the answer to a call that starts a run, encoded or not."""
@@ -54,6 +64,9 @@ class Upstream:
         settings: address and limits. `post` and `stream` have a pool of `max_connections` each, so that neither waits
             for the other.
         transport: used instead of both pools, if given.
+
+    Raises:
+        UnusableFile: a file that the settings name cannot be used.
     """
 
     def __init__(self, settings: config.Upstream, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -64,8 +77,11 @@ class Upstream:
         self._timeouts = ServiceTimeouts(settings.timeout)
         connect = settings.connect_timeout
         self._limits = httpx.Timeout(settings.timeout, connect=connect, pool=connect).as_dict()
-        self._posts = transport or _pool(base, settings)
-        self._streams = transport or _pool(base, settings)
+        self.reachability = Reachability(settings.url)
+        self._pools = _pools(settings) if transport is None else []
+        self._posts: httpx.AsyncBaseTransport
+        self._streams: httpx.AsyncBaseTransport
+        self._posts, self._streams = (transport, transport) if transport is not None else self._pools
 
     async def __aenter__(self) -> Self:
         return self
@@ -94,6 +110,8 @@ class Upstream:
         try:
             with ServiceTimeout(self._timeouts):
                 response = await self._posts.handle_async_request(request)
+                if self.reachability.reason is not None:
+                    self.reachability.worked()
                 stream = cast("httpx.AsyncByteStream", response.stream)
                 return Answer(response.status_code, response.headers.raw, await _read_all(stream))
         except (errors.ProxyError, httpx.HTTPError, TimeoutError) as error:
@@ -124,6 +142,8 @@ class Upstream:
         try:
             with timeout:
                 response = await self._streams.handle_async_request(request)
+                if self.reachability.reason is not None:
+                    self.reachability.worked()
                 stream = cast("httpx.AsyncByteStream", response.stream)
                 yield Stream(response.status_code, response.headers.raw, _read_each(stream, timeout))
         except (errors.ProxyError, httpx.HTTPError, TimeoutError) as error:
@@ -132,11 +152,21 @@ class Upstream:
             if stream is not None:
                 await stream.aclose()
 
+    def use(self, dialer: Dialer) -> None:
+        """Make new connections in another way."""
+        for pool in self._pools:
+            pool.dialer = dialer
+
+    @property
+    def certificate_end(self) -> datetime | None:
+        """When the service's certificate ends, as of the last connection; None if that is not known."""
+        return max((end for pool in self._pools if (end := pool.certificate_end) is not None), default=None)
+
     @property
     def in_use(self) -> dict[ConnectionKind, int]:
         """How many connections carry a call, or are being made for one."""
-        pools: dict[ConnectionKind, object] = {"run_starting": self._posts, "other": self._streams}
-        return {kind: pool.in_use for kind, pool in pools.items() if isinstance(pool, ConnectionPool)}
+        kinds: tuple[ConnectionKind, ...] = "run_starting", "other"
+        return {kind: pool.in_use for kind, pool in zip(kinds, self._pools, strict=False)}
 
     def _request(self, method: str, target: bytes, headers: list[Header], body: httpx.AsyncByteStream) -> httpx.Request:
         extensions = {"target": self._prefix + target, "timeout": self._limits}
@@ -145,6 +175,8 @@ class Upstream:
     def _mapped(self, error: Exception, response: httpx.Response | None) -> errors.ProxyError:
         mapped = self._proxy_error(error)
         mapped.upstream_status = response.status_code if response is not None else None
+        if isinstance(mapped, errors.Unreachable) and mapped.proxy_error not in _OWN_LIMITS:
+            self.reachability.failed(mapped.message.removeprefix(_UNREACHABLE).removesuffix("."))
         return mapped
 
     def _proxy_error(self, error: Exception) -> errors.ProxyError:
@@ -159,6 +191,8 @@ class Upstream:
                 )
             case httpx.ConnectError():
                 return _no_connection(error.__cause__)
+            case EgressError():
+                return _unreachable(str(error), error.proxy_error)
             case httpx.UnsupportedProtocol() | httpx.ProxyError():
                 return _unreachable("its address cannot be used", "proxy_configuration_error")
             case httpx.TimeoutException() | TimeoutError():
@@ -171,8 +205,10 @@ class Upstream:
                 return errors.ConnectionLost("The connection to the service broke before its answer was whole.")
 
 
-def _pool(base: httpx.URL, settings: config.Upstream) -> ConnectionPool:
-    return ConnectionPool(base, keepalive=settings.keepalive, max_connections=settings.max_connections)
+def _pools(settings: config.Upstream) -> list[ConnectionPool]:
+    dialer = Dialer.configured(settings)
+    make = functools.partial(ConnectionPool, keepalive=settings.keepalive, max_connections=settings.max_connections)
+    return [make(dialer), make(dialer)]
 
 
 class _Upload(httpx.AsyncByteStream):
@@ -241,6 +277,8 @@ def _no_connection(cause: BaseException | None) -> errors.ProxyError:
             return _unreachable("its name is not known", "dns_error")
         case ssl.SSLCertVerificationError():
             return _unreachable("its certificate is not trusted", "tls_certificate_error")
+        case ssl.SSLError() if is_refused_certificate(cause):
+            return _unreachable("it does not accept the certificate of the proxy", "tls_alert_received")
         case ssl.SSLError():
             return _unreachable("the TLS handshake failed", "tls_protocol_error")
         case ConnectionRefusedError():
@@ -254,4 +292,4 @@ def _no_connection(cause: BaseException | None) -> errors.ProxyError:
 
 
 def _unreachable(why: str, proxy_error: str, limit: errors.Limit | None = None) -> errors.ProxyError:
-    return errors.Unreachable(f"The service cannot be reached: {why}.", proxy_error=proxy_error, limit=limit)
+    return errors.Unreachable(f"{_UNREACHABLE}{why}.", proxy_error=proxy_error, limit=limit)

@@ -148,7 +148,7 @@ def test_a_hostile_user_agent_is_one_json_string_on_one_line(agent: str, log: Ca
 
 def kept(printed: str) -> dict[str, Any]:
     """The record in a message on standard error."""
-    event: dict[str, Any] = json.loads(printed[printed.index("{") :])
+    event: dict[str, Any] = json.loads(printed[printed.index("{") :].partition("\n")[0])
     return event
 
 
@@ -201,6 +201,21 @@ def test_a_closed_log_never_writes_to_a_file_that_was_given_its_descriptor(
     assert not path.exists()
     assert kept(capsys.readouterr().err)["request_id"] == "lost"
     assert counted == [True, False]
+
+
+def test_once_it_can_be_written_again_a_line_says_how_many_records_it_lacks(
+    log: CallerLog, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.unlink()
+    path.mkdir()
+    for _ in range(2):
+        log.append(call("lost"))
+    path.rmdir()
+    for _ in range(2):
+        log.append(call("kept"))
+
+    lines = [line for line in capsys.readouterr().err.splitlines() if "record not written" not in line]
+    assert lines == ["trigger-shim: caller log written again unwritten_records=2"]
 
 
 def test_a_record_whose_file_cannot_be_reopened_is_counted_and_the_next_one_is_written(
@@ -307,7 +322,8 @@ LINE = len(msgspec.json.encode(call("whole"))) + 1
 def test_records_are_written_again_after_the_disk_was_full(path: Path, room: int, lost: int) -> None:
     ended = on_a_full_disk(path, room, lost)
 
-    messages = ended.stderr.splitlines()
+    *messages, again = ended.stderr.splitlines()
+    assert again == f"trigger-shim: caller log written again unwritten_records={lost}"
     assert [kept(message)["request_id"] for message in messages] == [f"lost-{number}" for number in range(lost)]
     assert ended.stdout == str(lost)
 

@@ -11,7 +11,7 @@ from proxy.callers.record import CallRecord, bounded
 from proxy.callers.render.formats import profile_to_json
 from proxy.callers.render.profile import CHANGES
 from proxy.callers.render.profile_text import profile_to_text
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners, server
 from proxy.standin.app import StandIn
 from tests.callers.lines import DAY, NOW, call
 from tests.callers.render.profiles import profiled
@@ -67,7 +67,7 @@ def pasted(commands: str, folder: Path) -> "subprocess.CompletedProcess[str]":
 )
 def test_the_new_call_works_as_printed_and_runs_nothing_else(tmp_path: Path, path: str, inputs: list[str]) -> None:
     program("curl")
-    standin, upstream = StandIn(), server.loopback()
+    standin, upstream = StandIn(), listeners.loopback()
     host, port = upstream.getsockname()
     ids: dict[str, Any] = {"repo_id": "42", "org": None, "repo": None} if "id:" in path else {}
     found = profiled(tmp_path, call(path=path, inputs=inputs, **ids), base=f"http://{host}:{port}")
@@ -101,7 +101,7 @@ def test_a_new_call_whose_body_is_unchanged_reads_it_from_a_file(
     tmp_path: Path, fields: dict[str, Any], body: Any, seen: str
 ) -> None:
     program("curl")
-    standin, upstream = StandIn(), server.loopback()
+    standin, upstream = StandIn(), listeners.loopback()
     found = profiled(tmp_path, call(**fields), base="http://{}:{}".format(*upstream.getsockname()))
     shown = profile_to_text(found, NOW).partition("becomes\n\n")[2].partition("\n\n")[0]
     (tmp_path / "BODY.json").write_bytes(msgspec.json.encode(body))

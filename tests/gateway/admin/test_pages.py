@@ -6,7 +6,7 @@ import pytest
 from proxy import config
 from proxy.callers.render.assets import POLICY
 from proxy.gateway.app import App
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners, server
 from tests.support.ledgers import stored_calls
 from tests.support.proxy import Proxy, watched
 from tests.support.upstream import RUN, Upstream
@@ -15,7 +15,7 @@ from tests.support.waiting import until
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_health_is_answered_on_both_listeners(upstream: Upstream, tmp_path: Path, path: str) -> None:
-    public, admin = server.loopback(), server.loopback()
+    public, admin = listeners.loopback(), listeners.loopback()
     values = {"callers": {"log": str(tmp_path / "callers.jsonl")}, "ledger": None, "upstream": {"url": upstream.url}}
     with server.background(App(config.load(None, {}, values), admin.getsockname()[1]), public, admin):
         outside, inside = (Proxy("127.0.0.1", bound.getsockname()[1], tmp_path) for bound in (public, admin))
@@ -24,6 +24,23 @@ def test_health_is_answered_on_both_listeners(upstream: Upstream, tmp_path: Path
         assert inside.call().status == 404
         assert upstream.received == []
         assert outside.call(path, method="GET", body=None).body == RUN
+
+
+def test_readiness_can_say_what_the_proxy_needs(tmp_path: Path) -> None:
+    ledger = str(tmp_path / "callers.db")
+    with watched("http://127.0.0.1:1", tmp_path, ledger=ledger) as (proxy, admin):
+
+        def verbose() -> list[str]:
+            return admin.call("/readyz?verbose", None, method="GET").body.decode().splitlines()
+
+        until(lambda: "ledger          the last pass counted everything" in verbose())
+        assert verbose()[:2] == ["ready", "service         reached, or not called yet"]
+        assert proxy.call().status == 502
+        assert "service         unreachable: it refused the connection" in verbose()
+        assert "lost tries      shared" in verbose()
+        assert "caller log      0 records lost since the start" in verbose()
+        assert admin.call("/readyz", None, method="GET").body == b"ready\n"
+        assert proxy.call("/-/readyz?verbose", None, method="GET").body == b"ready\n"  # which is for everybody
 
 
 def test_only_the_admin_listener_shows_them(upstream: Upstream, tmp_path: Path) -> None:

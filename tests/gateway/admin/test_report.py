@@ -69,6 +69,17 @@ def test_the_log_on_standard_output_is_counted_too(upstream: Upstream, tmp_path:
         assert rows(running.admin)["nightly"]["calls"] == 5
 
 
+def test_the_page_shows_the_address_that_callers_are_told(upstream: Upstream, tmp_path: Path) -> None:
+    told = {"successor_url": "https://told.example"}
+    with serving(upstream.url, tmp_path, admin="127.0.0.1:0", ledger=ledger(tmp_path), lifecycle=told) as running:
+        running.proxy.call()
+        until(lambda: stored_calls(ledger(tmp_path)) == 1)
+        page = get(running.admin, "/callers").body.decode()
+
+    assert "https://told.example/repos/acme/shop/cicd/runs" in page
+    assert upstream.url not in page
+
+
 def test_the_command_line_s_settings_reach_the_report(
     upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

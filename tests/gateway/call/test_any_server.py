@@ -19,7 +19,7 @@ from proxy.gateway.call.any_server import AnyServer
 from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes.start import application
-from proxy.gateway.server.server import Listeners, loopback
+from proxy.gateway.server.listeners import Listeners, loopback
 from tests.gateway.call.relaying import BEGIN, chunk
 from tests.support.ledgers import is_created
 from tests.support.upstream import Upstream, held, reply
@@ -101,6 +101,14 @@ def test_a_trigger_is_translated_and_recorded(upstream: Upstream, tmp_path: Path
     assert record["path"] == "/acme/shop/ci_workflows/release%2Fprod/trigger"
     assert record.get("client_ip") == ("127.0.0.1" if kind == "tcp" else None)
     assert "client_gone" not in record
+
+
+def test_over_a_unix_socket_the_header_says_who_called(upstream: Upstream, tmp_path: Path) -> None:
+    callers = {"log": str(tmp_path / "callers.jsonl"), "trusted_proxies": []}
+    with served(tmp_path, upstream.url, "h11", "unix", callers=callers) as plain:
+        plain.call(TRIGGER.replace(b"Host: proxy\r\n", b"Host: proxy\r\nX-Forwarded-For: 198.51.100.7\r\n"))
+        [record] = plain.records()
+    assert record["client_ip"] == "198.51.100.7"
 
 
 @pytest.mark.parametrize("parser", ["h11", "httptools"])

@@ -9,7 +9,7 @@ import pytest
 
 from proxy import config
 from proxy.gateway.app import App
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners, server
 from tests.gateway.call.relaying import BODIES, OK, answered, chunk, forwarded, framed, get, record_of
 from tests.support.by_hand import ByHand
 from tests.support.proxy import Proxy, proxy_for
@@ -251,7 +251,7 @@ def test_a_fault_of_the_proxy_itself_is_told_to_both_sides(
     def fail(_request: httpx.Request) -> httpx.Response:
         raise RuntimeError("about Bearer SECRET")
 
-    public, log = server.loopback(), tmp_path / "callers.jsonl"
+    public, log = listeners.loopback(), tmp_path / "callers.jsonl"
     app = App(
         config.load(None, {}, {"callers": {"log": str(log)}, "ledger": None}), transport=httpx.MockTransport(fail)
     )

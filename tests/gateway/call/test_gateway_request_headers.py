@@ -9,7 +9,8 @@ import pytest
 from proxy import config
 from proxy.config.values import Address
 from proxy.gateway.app import App
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners, server
+from proxy.gateway.server.listeners import ServeError
 from tests.gateway.call.relaying import OK, forwarded, get, post, record_of
 from tests.support.by_hand import ByHand, by_hand
 from tests.support.proxy import Proxy
@@ -142,8 +143,8 @@ def test_an_ipv4_caller_on_a_socket_for_both_families_is_called_by_its_own_addre
         "upstream": {"url": upstream.url},
     }
     try:
-        public = server.bind("listen", Address("::", 0))
-    except server.ServeError:
+        public = listeners.bind("listen", Address("::", 0))
+    except ServeError:
         pytest.skip("there is no IPv6 here")
     proxy = Proxy("127.0.0.1", public.getsockname()[1], log)
     with server.background(App(config.load(None, {}, values)), public):
@@ -244,6 +245,6 @@ def test_a_proxy_that_is_its_own_upstream_says_so_after_one_turn(tmp_path: Path,
 def own_upstream(port: int, folder: Path) -> Iterator[Proxy]:
     log = folder / "callers.jsonl"
     values = {"callers": {"log": str(log)}, "ledger": None, "upstream": {"url": f"http://127.0.0.1:{port}"}}
-    public = server.bind("listen", Address("127.0.0.1", port))
+    public = listeners.bind("listen", Address("127.0.0.1", port))
     with server.background(App(config.load(None, {}, values)), public):
         yield Proxy("127.0.0.1", port, log)

@@ -34,6 +34,23 @@ def test_after_the_sunset_every_call_is_refused_but_that_of_an_extension(upstrea
     assert len(upstream.received) == 3
 
 
+def test_callers_are_told_another_address_than_that_of_the_service(upstream: Upstream, tmp_path: Path) -> None:
+    clock, told = Clock(), "https://api.example/v1/repos/acme/shop/cicd/runs"
+    clock.now = NOON - TICK
+    with living(upstream, tmp_path, clock, sunset=NOON.isoformat(), successor_url="https://api.example/v1/") as proxy:
+        forwarded, listed = called(proxy, "nightly"), called(proxy, "nightly", RUNS, "GET")
+        clock.now = NOON
+        refused = called(proxy, "nightly")
+
+    for answer in (forwarded, listed, refused):
+        assert f'<{told}>; rel="successor-version"' in (answer.header("link") or "")
+    error = refused.json()
+    assert error["details"]["successor"] == told
+    assert f"call POST {told} instead" in error["message"]
+    assert upstream.url not in error["message"]
+    assert [request.target for request in upstream.received] == ["/repos/acme/shop/cicd/runs"] * 2
+
+
 def test_what_a_refused_caller_gets_says_all_that_it_needs(upstream: Upstream, tmp_path: Path) -> None:
     path = "/acme/shop/ci_workflows/release%2Fprod/trigger"
     with living(upstream, tmp_path, Clock(), sunset="2026-12-01", documentation="https://docs.example/moving") as proxy:

@@ -8,7 +8,7 @@ import pytest
 
 from proxy import config
 from proxy.gateway.app import App
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners, server
 from tests.support.proxy import Proxy
 
 
@@ -21,7 +21,7 @@ def test_a_fault_of_the_proxy_itself_is_told_to_both_sides(tmp_path: Path, capfd
     def fail(_request: httpx.Request) -> httpx.Response:
         raise RuntimeError("about Bearer SECRET")
 
-    public = server.loopback()
+    public = listeners.loopback()
     log = tmp_path / "callers.jsonl"
     app = App(
         config.load(None, {}, {"callers": {"log": str(log)}, "ledger": None}), transport=httpx.MockTransport(fail)

@@ -14,7 +14,7 @@ from proxy.callers.ledger.sqlite import SqliteFile
 from proxy.gateway.app import App
 from proxy.gateway.call.shared_tries import SharedTries
 from proxy.gateway.call.tries_link import TriesLink
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners, server
 from tests.support.ledgers import Connect
 from tests.support.proxy import HEAD, Proxy
 from tests.support.upstream import Upstream, held
@@ -32,7 +32,7 @@ def sharing(url: str, folder: Path, connect: Connect) -> Iterator[Proxy]:
     log = folder / "callers.jsonl"
     callers = {"log": str(log), "fingerprint_key": "a key that both proxies have"}
     settings = config.load(None, {}, {"callers": callers, "admin": None, "upstream": {"url": url}})
-    app, public = App(settings, ledger=connect), server.loopback()
+    app, public = App(settings, ledger=connect), listeners.loopback()
     with server.background(app, public):
         yield Proxy("127.0.0.1", public.getsockname()[1], log, app)
 

@@ -97,7 +97,7 @@ class Reloading:
 def reloading(upstream: Upstream, folder: Path, count: int, **sections: Any) -> Iterator[Reloading]:
     with serving(upstream.url, folder, admin="127.0.0.1:0", workers=count, **sections) as running:
         found = Reloading(running, folder, count)
-        for _ in found.each() if count > 1 else ():  # it has begun to serve
+        for _ in found.each() if count > 1 else (0,):  # it has begun to serve
             assert running.admin.call("/readyz", None, method="GET").status == 200
         yield found
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tests.gateway.processes.reloading import ENDED, MOVED, READ, SUCCESS, SUCCESSFUL, one_and_several, reloading
 from tests.support.ledgers import stored_calls
-from tests.support.processes import events, running
+from tests.support.processes import next_event, running
 from tests.support.proxy import TRIGGER, Proxy
 from tests.support.serving import command
 from tests.support.upstream import Upstream, held
@@ -39,6 +39,17 @@ def test_a_caller_that_has_moved_is_refused_at_once_and_no_other(
         assert proxy.reload(callers={"known": [STAYS]}) == [f"{READ}known_callers=1 brownouts=0"]
         for _ in proxy.each():
             assert proxy.statuses("moved", "stays") == [200, 200]
+
+
+@one_and_several
+def test_callers_are_told_another_address_at_once(upstream: Upstream, tmp_path: Path, count: int) -> None:
+    with reloading(upstream, tmp_path, count) as proxy:
+        assert f"<{upstream.url}/repos/" in (proxy.call_as("stays").header("link") or "")
+        assert proxy.reload(lifecycle={"successor_url": "https://api.example"}) == [
+            f"{READ}known_callers=0 brownouts=0"
+        ]
+        for _ in proxy.each():
+            assert "<https://api.example/repos/" in (proxy.call_as("stays").header("link") or "")
 
 
 class Called(NamedTuple):
@@ -218,7 +229,7 @@ def test_a_signal_before_it_serves_is_not_lost(upstream: Upstream, tmp_path: Pat
         with pipe.being_read(f"{content}lifecycle: {{sunset: 2043-01-01}}\n"):
             pass
         assert process.stderr is not None
-        [reloaded] = events(process.stderr.readline())
+        reloaded = next_event(process.stderr)
         assert (reloaded["event"], reloaded["sunset"]) == ("configuration_reloaded", "2043-01-01")
 
 

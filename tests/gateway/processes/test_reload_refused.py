@@ -26,7 +26,7 @@ from tests.gateway.processes.reloading import (
     reloading,
 )
 from tests.support.ledgers import stored_calls
-from tests.support.processes import events, running
+from tests.support.processes import next_event, running
 from tests.support.serving import command
 from tests.support.upstream import Upstream, held
 from tests.support.waiting import until
@@ -97,7 +97,7 @@ def test_a_missing_default_file_is_reported(upstream: Upstream, tmp_path: Path) 
         (tmp_path / "config.yaml").unlink()
         process.send_signal(signal.SIGHUP)
         assert process.stderr is not None
-        [refused] = events(process.stderr.readline())
+        refused = next_event(process.stderr)
         assert refused["event"] == "reload_refused"
         assert refused["message"].startswith("config.yaml: No such file or directory")
 

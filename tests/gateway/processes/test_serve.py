@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from proxy import __version__
 from proxy.gateway.metrics import FOLDER
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners
 from tests.support.processes import events, running
 from tests.support.proxy import Proxy
 from tests.support.scrape import Scrape
@@ -28,23 +29,45 @@ def test_a_terminal_shows_a_line_about_what_is_served(upstream: Upstream, tmp_pa
             assert os.read(running.terminal, 4096) == b""
     assert running.announced == [
         f"trigger-shim: listening url=http://127.0.0.1:{running.proxy.port} upstream={upstream.url} "
-        f"caller_log={running.proxy.log}",
+        f"caller_log={running.proxy.log} config={tmp_path / 'config.yaml'} version={__version__}",
     ]
 
 
-def test_without_a_terminal_only_problems_are_logged(upstream: Upstream, tmp_path: Path) -> None:
+def test_without_a_terminal_only_that_and_problems_are_logged(upstream: Upstream, tmp_path: Path) -> None:
     log = tmp_path / "callers.jsonl"
     arguments = command(upstream.url, tmp_path)
     with running(subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)) as process:
         until(lambda: log.exists() and b'"start"' in log.read_bytes())
         process.terminate()
-        assert process.communicate(timeout=60) == (b"", b"")
-    assert process.returncode == 0
+        out, said = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, b"")
+    [listening] = map(json.loads, said.splitlines())
+    assert listening["event"] == "listening"
+    assert listening["version"] == __version__
     assert [json.loads(line)["at"] for line in log.read_text().splitlines()] == ["start", "stop"]
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_variables_that_name_an_egress_proxy_are_ignored_and_named_once(
+    upstream: Upstream, tmp_path: Path, count: int
+) -> None:
+    names = ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "http_proxy", "https_proxy"]
+    port = free_port()
+    arguments = command(upstream.url, tmp_path, listen=f"127.0.0.1:{port}", workers=count)
+    environment = {**os.environ, **dict.fromkeys(names, "http://user:secret@127.0.0.1:1"), "NO_PROXY": "none"}
+    proxy = Proxy("127.0.0.1", port, tmp_path / "callers.jsonl")
+    with running(subprocess.Popen(arguments, stderr=subprocess.PIPE, env=environment)) as process:
+        until(lambda: workers(proxy, count))
+        assert proxy.call().status == 200
+        process.terminate()
+        said = process.communicate(timeout=60)[1]
+    assert b"secret" not in said
+    [ignored] = events(said)
+    assert (ignored["event"], ignored["variables"]) == ("environment_ignored", sorted(names))
+
+
 def test_a_port_in_use_is_named(upstream: Upstream, tmp_path: Path) -> None:
-    with server.loopback() as taken:
+    with listeners.loopback() as taken:
         address = "{}:{}".format(*taken.getsockname())
         arguments = command(upstream.url, tmp_path, listen=address)
         ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
@@ -62,17 +85,18 @@ def test_a_log_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
     assert failed["message"].startswith(f"callers.log: {tmp_path / 'file'}")
 
 
-@pytest.mark.parametrize("broken", ["listen", "callers", "tls"])
+@pytest.mark.parametrize("broken", ["listen", "callers", "tls", "upstream"])
 def test_problems_found_before_a_worker_starts_are_reported_once(tmp_path: Path, broken: str) -> None:
     (tmp_path / "file").write_text("nonsense")
     file = str(tmp_path / "file")
-    with server.loopback() as taken:
+    with listeners.loopback() as taken:
         section = {
             "listen": "{}:{}".format(*taken.getsockname()),
             "callers": {"log": f"{file}/callers.jsonl"},
             "tls": {"certificate": file, "key": file},
+            "upstream": {"authorities": file},
         }[broken]
-        end = ended(command("http://upstream.example", tmp_path, workers=2, **{broken: section}))
+        end = ended(command("https://upstream.example", tmp_path, workers=2, **{broken: section}))
     assert (end.returncode, end.stdout) == (1, "")
     [failed] = events(end.stderr)
     assert failed["event"] == "serve_failed"

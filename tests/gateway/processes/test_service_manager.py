@@ -14,7 +14,7 @@ from proxy.gateway.processes import service_manager as notify
 from tests.support.serving import command, serving
 from tests.support.upstream import Upstream, held
 from tests.support.waiting import until
-from tests.support.workers import two_workers, workers
+from tests.support.workers import paused, two_workers, workers
 
 
 class Manager:
@@ -154,3 +154,25 @@ def test_a_reload_is_told_whether_the_file_is_good_or_bad(
         running.signal(signal.SIGHUP)
         assert manager.hears().startswith("RELOADING=1\n")
         assert manager.hears() == "READY=1"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_watchdog_hears_that_the_main_process_is_alive(
+    upstream: Upstream, tmp_path: Path, manager: Manager, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "200000")
+    with serving(upstream.url, tmp_path, workers=count) as running:
+        while manager.hears() != "READY=1":
+            pass
+        for _ in range(3):
+            assert manager.hears() == "WATCHDOG=1"
+        with paused(running.process.pid):
+            manager.heard()
+            assert manager.heard() == []
+
+
+def test_a_watchdog_of_another_process_hears_nothing(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "200000")
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    notify.stay_alive()
+    assert manager.heard() == []

@@ -8,7 +8,7 @@ import pytest
 from proxy import config
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.processes import start
-from proxy.gateway.server.server import Listeners, ServeError
+from proxy.gateway.server.listeners import Listeners, ServeError
 
 
 @pytest.fixture

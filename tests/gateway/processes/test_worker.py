@@ -3,7 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.processes import events, running
+from tests.support.processes import next_event, running
 from tests.support.proxy import Proxy
 from tests.support.serving import command
 from tests.support.sockets import free_port
@@ -38,5 +38,5 @@ def test_workers_log_in_the_same_format(upstream: Upstream, tmp_path: Path) -> N
         until(lambda: len(workers(proxy, 2)) == 2)
         proxy.call("//acme/shop/cicd/runs")
         assert process.stderr is not None
-        [event] = events(process.stderr.readline())
+        event = next_event(process.stderr)
     assert event["event"] == "base_url_ends_in_slash"

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners
 from proxy.gateway.server.acceptor import Acceptor
 from proxy.gateway.server.descriptors import Shortage
 from tests.support.waiting import until
@@ -32,7 +32,7 @@ class LimitedAcceptor:
 
     def __init__(self, room: float, tls: ssl.SSLContext | None = None, handshake: float = PATIENCE) -> None:
         self.accepted: list[Accepted] = []
-        listener = server.loopback()
+        listener = listeners.loopback()
         self.address = listener.getsockname()
         self.shortage = Shortage()
         self.faults: list[dict[str, Any]] = []

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from proxy import config
 from proxy.gateway.app import App
-from proxy.gateway.server import acceptor, server
+from proxy.gateway.server import acceptor, listeners, server
 from proxy.gateway.server.acceptor import Acceptor
 from proxy.gateway.server.descriptors import Shortage
 from tests.gateway.server.accepting import Accepted, LimitedAcceptor, eventually
@@ -41,14 +41,29 @@ def test_a_caller_without_room_is_accepted_when_another_leaves(capsys: pytest.Ca
     asyncio.run(scenario())
 
 
+def test_who_waits_when_it_closes_is_accepted() -> None:
+    async def scenario() -> None:
+        limited = LimitedAcceptor(room=1)
+        with contextlib.ExitStack() as stack:
+            for _ in range(5):
+                stack.enter_context(socket.create_connection(limited.address))
+            await limited.has(1)
+            limited.acceptor.close()
+            await limited.acceptor.settle()
+            assert len(limited.accepted) == 5
+        await limited.has(0)
+
+    asyncio.run(scenario())
+
+
 def test_processes_that_accept_one_at_a_time_get_equal_shares() -> None:
     async def scenario() -> None:
-        listener = server.loopback()
+        listener = listeners.loopback()
         accepted: list[list[Accepted]] = [[], []]
         acceptors = [
             Acceptor(
                 listener.dup(),
-                lambda mine=mine: Accepted(mine),  # type: ignore[misc]
+                lambda mine=mine: Accepted(mine),
                 lambda: PATIENCE,
                 Shortage(),
                 tls=None,
@@ -82,21 +97,21 @@ def test_nothing_is_logged_if_the_last_place_was_enough(capsys: pytest.CaptureFi
     assert capsys.readouterr().err == ""
 
 
-def test_nothing_is_accepted_after_the_close_although_a_caller_waits(
+def test_a_pause_for_want_of_room_ends_with_the_close(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(acceptor, "PAUSE", 0.01)
 
     async def scenario() -> None:
         limited = LimitedAcceptor(room=0)
-        with socket.create_connection(limited.address) as caller:
-            caller.setblocking(False)
+        with socket.create_connection(limited.address):
             await eventually(lambda: "too many connections" in capsys.readouterr().err)
             limited.acceptor.close()
-            with contextlib.suppress(ConnectionResetError):
-                async with asyncio.timeout(PATIENCE):
-                    assert await asyncio.get_running_loop().sock_recv(caller, 1) == b""
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(limited.address)
             await asyncio.sleep(0.03)  # three times a pause
+        await limited.acceptor.settle()
+        await limited.has(0)
         assert limited.faults == []
 
     asyncio.run(scenario())
@@ -128,7 +143,7 @@ def test_callers_that_have_left_before_they_are_accepted_do_no_harm(
     upstream: Upstream, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     log = tmp_path / "callers.jsonl"
-    public = server.loopback()
+    public = listeners.loopback()
     for sent in (b"", GET, HEAD.encode()):
         caller = socket.create_connection(public.getsockname())
         caller.sendall(sent)
@@ -153,6 +168,6 @@ def test_a_fault_outside_a_call_is_logged_in_one_line_without_its_message(capfd:
             await receive()
             await send({"type": "lifespan.shutdown.complete"})
 
-    with server.background(app, server.loopback()):
+    with server.background(app, listeners.loopback()):
         said = until(lambda: capfd.readouterr().err)
     assert said == 'trigger-shim: error: internal error during="the event loop" exception=RuntimeError\n'

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from proxy import config
 from proxy.gateway.app import App
-from proxy.gateway.server import protocol, server
+from proxy.gateway.server import listeners, protocol, server
 from proxy.gateway.server.exchange import ServerState
 from proxy.gateway.server.protocol import Protocol
 from tests.gateway.server.in_memory import MemoryTransport, fed
@@ -347,7 +347,7 @@ def test_what_an_answer_leaves_unread_does_not_keep_the_connection(
 ) -> None:
     impatient.setattr(protocol, "WRITE_TIMEOUT", 0.05)
     upstream.script = reply(body=b"x" * 60_000)
-    public = server.loopback()
+    public = listeners.loopback()
     public.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     values = {"callers": {"log": str(tmp_path / "callers.jsonl")}, "ledger": None, "upstream": {"url": upstream.url}}
     with contextlib.closing(socket.socket()) as connection:

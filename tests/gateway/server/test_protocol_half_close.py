@@ -19,7 +19,7 @@ from tests.support.certificates import certified
 from tests.support.programs import program
 from tests.support.proxy import HEAD, Proxy, proxy_for
 from tests.support.upstream import RUN, Upstream, held, reply
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.support.wire import Wire
 
 TRIGGERS = f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode()
@@ -102,6 +102,7 @@ class Line(NamedTuple):
 
 LINES: dict[str, tuple[type[Wire], ssl.TLSVersion | None]] = {
     "TCP": (Wire, None),
+    "Unix": (Wire, None),
     "TLS 1.2": (Secured, ssl.TLSVersion.TLSv1_2),
     "TLS 1.3": (Secured, ssl.TLSVersion.TLSv1_3),
     "TLS 1.2 and TCP": (Ended, ssl.TLSVersion.TLSv1_2),
@@ -122,7 +123,8 @@ def line(request: pytest.FixtureRequest, upstream: Upstream, tmp_path: Path) -> 
     kind, version = LINES[request.param]
     tls, trusting = certified(tmp_path)
     if version is None:
-        with proxy_for(upstream.url, tmp_path) as proxy:
+        where: dict[str, Any] = {"listen": f"unix:{tmp_path}/socket"} if request.param == "Unix" else {}
+        with proxy_for(upstream.url, tmp_path, **where) as proxy:
             yield Line(proxy, kind, None)
     else:
         trusting.maximum_version = trusting.minimum_version = version
@@ -230,7 +232,7 @@ def test_retries_that_give_up_one_after_the_other_leave_one_run(line: Line, upst
 
 
 # While requests wait for their turn, TLS is read no further: the event loop sees the end of TCP first, and closes.
-@pytest.mark.parametrize("line", ["TCP", "TLS 1.2", "TLS 1.3"], indirect=True)
+@pytest.mark.parametrize("line", ["TCP", "Unix", "TLS 1.2", "TLS 1.3"], indirect=True)
 def test_requests_that_were_sent_ahead_of_a_half_close_are_answered(line: Line, upstream: Upstream) -> None:
     with line.caller(TRIGGERS + LISTS + PASSES + TRIGGERS) as caller:
         caller.half_close()
@@ -295,6 +297,25 @@ def test_a_caller_that_half_closes_may_be_slow_to_read(
         caller.half_close()
         assert recorded(proxy, 1) == [("forwarded", False)]
         assert caller.rest().endswith(b"\r\n\r\n" + body)
+
+
+@pytest.mark.parametrize("line", ["Unix"], indirect=True)
+@pytest.mark.parametrize("reads", [True, False])
+def test_an_answer_that_lies_unread_in_a_unix_socket_is_not_delivered_yet(
+    monkeypatch: pytest.MonkeyPatch, line: Line, upstream: Upstream, *, reads: bool
+) -> None:
+    monkeypatch.setattr(delivery, "PATIENCE", PATIENCE)
+    with line.caller(TRIGGERS) as caller:
+        caller.half_close()
+        assert caller.socket.recv(1, socket.MSG_PEEK) == b"H"
+        line.sees()
+        if reads:
+            assert b'"trigger_status":"created"' in caller.rest()
+    assert recorded(line.proxy, 1) == [("forwarded", not reads)]
+    with line.caller(TRIGGERS) as retry:
+        retry.half_close()
+        assert (b'"trigger_status":"created"' if reads else b'"trigger_status":"already_exists"') in retry.rest()
+    assert len(upstream.received) == 1 + reads
 
 
 def test_a_caller_that_half_closes_without_a_request_is_disconnected(line: Line) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from proxy.gateway.server import server
+from proxy.gateway.server import listeners
 from tests.support.processes import running
 from tests.support.programs import program
 from tests.support.proxy import TRIGGER, Proxy, proxy_for
@@ -139,7 +139,7 @@ def _reference(name: str, folder: Path, upstream: str) -> Iterator[Path]:
 def references() -> Iterator[list[Path]]:
     with (
         tempfile.TemporaryDirectory() as folder,  # a short name: that of a Unix socket has at most 107 bytes
-        server.loopback() as listener,
+        listeners.loopback() as listener,
         contextlib.ExitStack() as stack,
     ):
         threading.Thread(target=_answering, args=(listener,), daemon=True).start()

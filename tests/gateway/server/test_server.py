@@ -11,10 +11,8 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from proxy.config.values import Address
-from proxy.gateway.server import protocol, server
-from proxy.gateway.server.server import ServeError
-from tests.gateway.server.samples import GET
+from proxy.gateway.server import listeners, protocol, server
+from proxy.gateway.server.listeners import ServeError
 from tests.support.certificates import certified
 from tests.support.processes import events
 from tests.support.proxy import HEAD, TRIGGER, Proxy, proxy_for
@@ -119,17 +117,6 @@ def test_a_stop_waits_for_a_call_whose_caller_has_left(upstream: Upstream, tmp_p
         assert [record["outcome"] for record in running.proxy.records()] == ["forwarded"]
 
 
-def test_idle_and_half_sent_requests_do_not_hold_up_the_stop(upstream: Upstream, tmp_path: Path) -> None:
-    with contextlib.ExitStack() as callers:
-        with proxy_for(upstream.url, tmp_path) as proxy:
-            for sent in (b"", b"GET /a HT", HEAD.encode()):
-                callers.enter_context(proxy.wire(sent))
-            kept = callers.enter_context(proxy.wire(GET))
-            assert kept.answer().status == 200
-            stopping = time.monotonic()
-        assert time.monotonic() - stopping < 2
-
-
 def test_time_limits_hold_while_it_stops(monkeypatch: pytest.MonkeyPatch, upstream: Upstream, tmp_path: Path) -> None:
     monkeypatch.setattr(server, "TICK", 0.01)
     monkeypatch.setattr(protocol, "BODY_TIMEOUT", 0.1)
@@ -172,12 +159,6 @@ def test_a_caller_that_hung_up_before_it_was_accepted_does_no_harm(upstream: Ups
             assert os.read(running.terminal, 4096) == b""
 
 
-@pytest.mark.parametrize("host", ["host.invalid", "192.0.2.1"])
-def test_an_address_of_another_machine_is_named(host: str) -> None:
-    with pytest.raises(ServeError, match=rf"^admin: {host}:1: \w"):
-        server.bind("admin", Address(host, 1))
-
-
 def test_https_is_served_where_a_certificate_is_given(upstream: Upstream, tmp_path: Path) -> None:
     tls, trusting = certified(tmp_path)
     with serving(upstream.url, tmp_path, tls=tls) as running:
@@ -211,7 +192,7 @@ def test_an_application_that_cannot_start_is_an_error_in_the_background() -> Non
     async def fails(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise RuntimeError
 
-    with pytest.raises(ServeError), server.background(fails, server.loopback()):
+    with pytest.raises(ServeError), server.background(fails, listeners.loopback()):
         pass
 
 
@@ -219,6 +200,6 @@ def test_a_message_of_uvicorn_is_an_event_without_its_traceback() -> None:
     async def fails(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "lifespan.startup.failed", "message": "Traceback:\n  File x\nOSError: no disk\n"})
 
-    with capture_logs() as events, pytest.raises(ServeError), server.background(fails, server.loopback()):
+    with capture_logs() as events, pytest.raises(ServeError), server.background(fails, listeners.loopback()):
         pass
     assert events[0] == {"event": "server_message", "message": "OSError: no disk", "log_level": "error"}

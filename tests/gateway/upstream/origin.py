@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from proxy.gateway.upstream.dialer import Dialer
 from proxy.gateway.upstream.pool import ConnectionPool
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -109,7 +110,7 @@ async def pool_for(
         port = listening.sockets[0].getsockname()[1]
         origin = httpx.URL(f"{'https' if tls else 'http'}://127.0.0.1:{port}")
         given = {"keepalive": 5.0, "max_connections": 10, **settings}
-        pool = ConnectionPool(origin, tls=trust, **given)
+        pool = ConnectionPool(Dialer(origin, trust), **given)
         yield pool, server
         await pool.aclose()
         await until(lambda: server.open == 0)

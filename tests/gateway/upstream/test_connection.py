@@ -8,6 +8,7 @@ import pytest
 import uvloop
 
 from proxy.gateway.upstream.connection import BUFFER_LIMIT, State
+from proxy.gateway.upstream.dialer import Dialer
 from proxy.gateway.upstream.pool import ConnectionPool
 from proxy.gateway.upstream.response_parser import HEAD_LIMIT
 from tests.gateway.upstream.origin import (
@@ -103,7 +104,7 @@ def test_an_answer_that_refuses_an_upload_is_read_though_writing_on_fails(
 
     async def test(url: httpx.URL) -> None:
         url = url.copy_with(scheme="https" if secure else "http")
-        pool = ConnectionPool(url, keepalive=60, max_connections=1, tls=client_context())
+        pool = ConnectionPool(Dialer(url, client_context()), keepalive=60, max_connections=1)
         response = await call(pool, "PUT", content=upload())
         assert (response.status_code, response.extensions["body"]) == (413, b"no")
         await until(lambda: pool._capacity == 1)

@@ -120,12 +120,12 @@ def test_a_connect_that_is_cancelled_at_any_step_gives_its_place_back_once(steps
 def test_refused_connections_give_their_places_back() -> None:
     async def test() -> None:
         async with pool_for(answers(OK), max_connections=2) as (pool, _):
-            port, pool._port = pool._port, 1
+            port, pool.dialer.port = pool.dialer.port, 1
             for _ in range(5):
                 with pytest.raises(httpx.ConnectError) as caught:
                     await call(pool)
                 assert isinstance(caught.value.__cause__, ConnectionRefusedError)
-            pool._port = port
+            pool.dialer.port = port
             assert await body_of(pool) == b"ok"
 
     run(test())
@@ -208,11 +208,11 @@ def test_a_request_that_was_sent_and_cannot_be_sent_again_counts_as_sent() -> No
     async def test() -> None:
         async with pool_for(serve) as (pool, server):
             await body_of(pool)
-            port, pool._port = pool._port, 1
+            port, pool.dialer.port = pool.dialer.port, 1
             with pytest.raises(httpx.ReadError):
                 await call(pool)
             assert len(server.requests) == 2
-            pool._port = port
+            pool.dialer.port = port
             assert await body_of(pool) == b"ok"
 
     run(test())

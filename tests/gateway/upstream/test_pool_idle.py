@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from proxy.gateway.upstream.connection import State, UpstreamConnection
+from proxy.gateway.upstream.dialer import Dialer
 from proxy.gateway.upstream.pool import ConnectionPool
 from tests.gateway.upstream.origin import (
     OK,
@@ -159,7 +160,7 @@ def test_an_idle_connection_on_which_something_waits_unread_is_not_used(
 ) -> None:
     async def test(url: httpx.URL, make_it_act: Callable[[], None]) -> None:
         url = url.copy_with(scheme="https" if secure else "http")
-        pool = ConnectionPool(url, keepalive=60, max_connections=1, tls=client_context())
+        pool = ConnectionPool(Dialer(url, client_context()), keepalive=60, max_connections=1)
         assert await body_of(pool, "POST") == b"ok"
         make_it_act()
         assert await body_of(pool, "POST") == b"ok"
@@ -204,7 +205,7 @@ def test_nothing_is_sent_to_a_service_that_does_not_wait_for_the_request(
 
     async def test(url: httpx.URL) -> None:
         after_connecting(wait)
-        pool = ConnectionPool(url, keepalive=60, max_connections=1)
+        pool = ConnectionPool(Dialer(url), keepalive=60, max_connections=1)
         with pytest.raises(httpx.ConnectError) as caught:
             await call(pool)
         assert isinstance(caught.value.__cause__, ConnectionError)
@@ -232,7 +233,7 @@ def test_session_tickets_do_not_count_as_sent_before_the_request() -> None:
 
     async def test(url: httpx.URL) -> None:
         after_connecting(wait)
-        pool = ConnectionPool(url.copy_with(scheme="https"), keepalive=60, max_connections=1, tls=client_context())
+        pool = ConnectionPool(Dialer(url.copy_with(scheme="https"), client_context()), keepalive=60, max_connections=1)
         assert await body_of(pool) == b"ok"
         await pool.aclose()
 
@@ -242,7 +243,7 @@ def test_session_tickets_do_not_count_as_sent_before_the_request() -> None:
 
 def test_a_connection_that_is_handed_over_is_looked_at_too() -> None:
     async def test(url: httpx.URL, make_it_act: Callable[[], None]) -> None:
-        pool = ConnectionPool(url, keepalive=60, max_connections=1)
+        pool = ConnectionPool(Dialer(url), keepalive=60, max_connections=1)
         held = await begin(pool, "POST")
         waiting = asyncio.create_task(body_of(pool, "POST"))
         await until(lambda: len(pool._waiters) == 1)

@@ -1,0 +1,3 @@
+from tests.support.ledgers import server
+
+__all__ = ["server"]
