@@ -23,9 +23,9 @@ _LONGEST = 1 << 20
 SUMMARY = "translate legacy bodies and calls for the successor"
 EPILOG = """\
 Reads a JSON body, or each call in a piece of source code: curl, wget and
-HTTPie in a shell script, in cmd.exe or in YAML, Python's requests and httpx,
-JavaScript's fetch and axios, PowerShell's Invoke-RestMethod. JavaScript and
-PowerShell need pip install 'trigger-shim[fix]'.
+HTTPie in a shell script, in cmd.exe, YAML or a Jenkinsfile, Python's requests
+and httpx, JavaScript's fetch and axios, PowerShell's Invoke-RestMethod. For
+JavaScript and PowerShell, pip install 'trigger-shim[fix]'.
 
 Prints the new calls. Standard error says what they lack, and what else to
 change.
