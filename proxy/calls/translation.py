@@ -110,7 +110,7 @@ def _loaded(call: Call, load: Load) -> tuple[Call, list[str]]:
 def _on_reading(call: Call) -> list[str]:
     notes = list(call.guesses)
     if call.resolved:
-        notes.append(f"{', '.join(dict.fromkeys(call.resolved))}: written into the new call, which needs it no longer")
+        notes.append(f"{', '.join(dict.fromkeys(call.resolved))}: now part of the new call")
     if call.prefix.strip("- "):
         prefix = re.sub(r"=\S+", "=…", call.prefix)  # what is assigned may be secret
         notes.append(f"{prefix}: keep it before the new call")
@@ -131,7 +131,7 @@ def _others(others: tuple[Other, ...], text: str) -> list[str]:
         return []
     shown = [f"line {text.count(chr(10), 0, other.start) + 1} {other.program}" for other in others[:_SHOWN]]
     more = f", and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-    return [f"no calls, so not in the output: {', '.join(shown)}{more}"]
+    return [f"left out, since these are not calls: {', '.join(shown)}{more}"]
 
 
 def _overlooked(text: str, calls: tuple[Call, ...]) -> list[str]:

@@ -70,7 +70,7 @@ CURL = [
     Pasted(
         "jq-of-a-field-that-is-gone",
         f"curl -s {URL} {HEADER} -d '{MAIN}' | python3 -c 'print(\"flux_public_id\")'",
-        told=("flux_public_id: it is slug in the new answer", "not in the output: line 1 python3"),
+        told=("flux_public_id: it is slug in the new answer", "not calls: line 1 python3"),
     ),
     Pasted(
         "jq",
@@ -100,7 +100,7 @@ CURL = [
     Pasted(
         "body-in-a-variable",
         f"BODY='{MAIN}'\ncurl {URL} {HEADER} --data \"$BODY\"",
-        told=("$BODY: written into the new call",),
+        told=("$BODY: now part of the new call",),
     ),
     Pasted(
         "body-in-an-unknown-variable",
@@ -117,27 +117,27 @@ CURL = [
     Pasted(
         "body-by-cat",
         f'BODY=$(cat <<EOF\n{MAIN}\nEOF\n)\ncurl {URL} {HEADER} -d "$BODY"',
-        told=("$BODY, what cat prints: written into the new call",),
+        told=("$BODY, what cat prints: now part of the new call",),
     ),
     Pasted(
         "heredoc",
         f'curl {URL} {HEADER} -d @- <<EOF\n{{"revision": "$BRANCH"}}\nEOF\n',
         '{"revision": "$BRANCH"}',
-        told=("the text after <<: written into the new call",),
+        told=("the text after <<: now part of the new call",),
     ),
     Pasted(
         "quoted-heredoc",
         f'curl {URL} {HEADER} -d @- <<\'EOF\'\n{{"revision": "$BRANCH"}}\nEOF\n',
         '{"revision": "$BRANCH"}',
-        told=("the text after <<: written",),
+        told=("the text after <<: now part",),
     ),
-    Pasted("here-string", f"curl {URL} {HEADER} -d @- <<< '{MAIN}'", told=("the text after <<: written",)),
-    Pasted("echo", f"echo '{MAIN}' | curl {URL} {HEADER} -d @-", told=("what echo prints: written",)),
+    Pasted("here-string", f"curl {URL} {HEADER} -d @- <<< '{MAIN}'", told=("the text after <<: now part",)),
+    Pasted("echo", f"echo '{MAIN}' | curl {URL} {HEADER} -d @-", told=("what echo prints: now part",)),
     Pasted(
         "printf",
         f'printf \'{{"revision": "%s"}}\' "$BRANCH" | curl {URL} {HEADER} --data-binary @-',
         '{"revision": "$BRANCH"}',
-        told=("what printf prints: written",),
+        told=("what printf prints: now part",),
     ),
     Pasted(
         "jq-makes-the-body",
@@ -164,7 +164,7 @@ CURL = [
     Pasted(
         "path-in-variables",
         f'BASE=$API/acme/shop/ci_workflows\nURL="$BASE/$WF/trigger"\ncurl "$URL" {HEADER} -d \'{MAIN}\'',
-        told=("$URL, $BASE: written into the new call",),
+        told=("$URL, $BASE: now part of the new call",),
         runs=False,
     ),
     Pasted(
@@ -219,7 +219,7 @@ OTHER_PROGRAMS = [
         "httpie-piped",
         f"echo '{MAIN}' | http POST {URL} \"Authorization: Bearer $TOKEN\"",
         runs=False,
-        told=("what echo prints: written",),
+        told=("what echo prints: now part",),
     ),
     Pasted(
         "httpie-form",
@@ -279,7 +279,7 @@ PYTHON = [
         f'response = requests.post(f"{{API}}{TRIGGER}", json=payload, headers={{"Authorization": "Bearer " + TOKEN}})\n'
         'print(response.json()["flux_public_id"])',
         '{"revision": "BRANCH", "input": {"values": [{"name": "n", "value": "str(N)"}]}}',
-        told=("flux_public_id: it is slug", "payload: written into the new call"),
+        told=("flux_public_id: it is slug", "payload: now part of the new call"),
         runs=False,
     ),
     Pasted(
@@ -361,7 +361,7 @@ POWERSHELL = [
         f"$body = @{{ input = @{{ values = @(@{{ name = 'n'; value = \"$N\" }}) }} }} | ConvertTo-Json -Depth 5\n"
         f"$call = @{{ Uri = '{URL}'; Method = 'POST'; Body = $body; TimeoutSec = 30 }}\n$run = Invoke-RestMethod @call\n$run.flux_id",
         '{"input": {"values": [{"name": "n", "value": "$N"}]}}',
-        told=("$call, $body: written into the new call", "flux_id: it is id", "-timeoutsec: not in"),
+        told=("$call, $body: now part of the new call", "flux_id: it is id", "-timeoutsec: not in"),
     ),
     Pasted("json", f"irm {URL} -Method POST -Body '{MAIN}'", told=("no Authorization header",)),
     Pasted("here-string", f'Invoke-WebRequest -Uri {URL} -Method Post -Body @"\n{MAIN}\n"@'),
