@@ -103,11 +103,11 @@ def _translate_calls(text: str, file: str, target: Target | None) -> ExitStatus:
             messages.warning(where + note)
         if result.new is not None:
             _print(result.new, result.text or None)
-        elif result.works_on and len(results) > 1:
+        elif result.still_works and len(results) > 1:
             messages.info(f"{where}left out: {result.problem}")
         else:
             messages.error(where + (result.problem or ""))
-    is_whole = all(result.new or result.works_on for result in results) and any(result.new for result in results)
+    is_whole = all(result.new or result.still_works for result in results) and any(result.new for result in results)
     return ExitStatus.OK if is_whole else ExitStatus.FAILED
 
 

@@ -187,7 +187,12 @@ CURL = [
     ),
     Pasted("two-urls", f"curl {URL} {URL} -d '{{}}'", None, told=("it calls more than one URL",)),
     Pasted("no-url", "curl -d '{}'", None, told=("the command line has no URL",)),
-    Pasted("in-a-string", f"ssh ci \"curl {URL} -d '{{}}'\"", None, told=("there is no call in it that can be read",)),
+    Pasted(
+        "in-a-string",
+        f"ssh ci \"curl {URL} -d '{{}}'\"",
+        None,
+        told=("taken for shell commands, and not translated: it has no call with curl, wget or HTTPie",),
+    ),
     Pasted(
         "open-quote", f"curl {URL} -d '{{", None, told=("taken for shell commands, and not read: a ' is never closed",)
     ),
@@ -344,6 +349,7 @@ JAVASCRIPT = [
         runs=False,
     ),
     Pasted("axios-object", f"axios({{ method: 'post', url: '{URL}', data: {{ revision: 'main' }} }})", runs=False),
+    Pasted("other-client", f"got.post('{URL}', {{ json: {{}} }})", None, told=("it has no call with fetch or axios",)),
     Pasted("unknown-options", f"fetch('{URL}', options)", None, told=("its options are in a variable",)),
     Pasted(
         "unknown-body", f"fetch('{URL}', {{ method: 'POST', body: make() }})", None, told=("its body is make(), which",)
