@@ -49,7 +49,7 @@ def of_call(legacy: Call) -> Replacement:
         raise _not_withdrawn(legacy)
     base, _ = urls.split(legacy.url)
     successor = match.endpoint.successor.format_map(match.segments).encode("latin-1").decode()
-    moved = legacy._replace(url=base + successor)
+    moved = legacy._replace(url=base + successor.replace(f"/{urls.IN_THE_VARIABLE}", ""))
     if not match.endpoint.is_trigger:
         query = legacy.url.partition("?")[1:]
         has_trigger_body = run_workflows.to_successor(legacy.body.encode()).hint == "trigger_body"
@@ -63,6 +63,8 @@ def of_call(legacy: Call) -> Replacement:
 def _not_withdrawn(call: Call) -> NotRead:
     if call.method != "POST" and urls.is_trigger(call.url):
         return NotRead(f"the withdrawn trigger is called with POST, not {call.method}")
+    if "/ci_workflows/" in call.url:
+        return NotRead(f"{call.shown(call.url)} is not all of {PLACEHOLDER.lower()}: write the rest out")
     if call.variables.keys() & {call.url, call.url.rpartition("/")[2]}:
         return NotWithdrawn(f"{call.shown(call.url)} is not the withdrawn trigger, unless its variables make it one")
     return NotWithdrawn(f"{call.shown(call.url)} is not the withdrawn trigger: its path is …{PLACEHOLDER.lower()}")

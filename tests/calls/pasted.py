@@ -18,6 +18,7 @@ ENVIRONMENT = {
     "ORG": "acme",
     "VERSION": "1.2 $x",
     "QUOTED": '"5"',
+    "PROJECT": "acme/shop",
 }
 """The variables in the texts, with values for tests that run them."""
 
@@ -46,6 +47,13 @@ class Pasted(NamedTuple):
 
 
 CURL = [
+    Pasted("project-in-a-variable", f"curl \"$API/$PROJECT/ci_workflows/build/trigger\" {HEADER} -d '{MAIN}'"),
+    Pasted(
+        "half-a-path",
+        f"curl \"$REPO_URL/ci_workflows/build/trigger\" -d '{MAIN}'",
+        None,
+        told=("$REPO_URL/ci_workflows/build/trigger is not all of /org/repo/ci_workflows/workflow/trigger",),
+    ),
     Pasted("markdown", f"```sh\n$ curl {URL} {HEADER} -d '{MAIN}'\n```\n", runs=False),
     Pasted("plain", f"curl -X POST {URL} {HEADER} -d '{MAIN}'"),
     Pasted("prompt", f"$ curl {URL} {HEADER} -d '{MAIN}'", runs=False),

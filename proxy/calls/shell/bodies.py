@@ -8,7 +8,7 @@ from proxy.calls.call import Variables, tool
 from proxy.calls.shell.commands import Command
 from proxy.calls.shell.draft import STDIN, Draft
 
-DECLARES = frozenset("export local readonly declare typeset set".split())
+DECLARES = frozenset("export local readonly declare typeset set ENV ARG".split())
 """Commands that set variables, and call nothing."""
 
 ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=")

@@ -24,7 +24,8 @@ def write(call: Call) -> Written:
     segments = path.split("/")
     if call.method != "POST" or segments[-2:] != ["cicd", "runs"] or not call.body:
         raise NotRead("src run trigger only starts runs: choose another --to")
-    if len(segments) != 6:
+    is_one_variable = len(segments) == 5 and segments[2] in call.variables
+    if len(segments) != 6 and not is_one_variable:
         raise NotRead("src names a repository as ORG/REPO, not by its ID: choose another --to, or look its name up")
     words = Words(call)
     body = json.loads(call.body)
@@ -34,7 +35,7 @@ def write(call: Call) -> Written:
     parts += [f"--{_REVISIONS[kind]} {words.quote(name)}" for kind, name in body.get("head", {}).items()]
     parts += [f"--cfg-{_REVISIONS[kind]} {words.quote(name)}" for kind, name in body.get("config_revision", {}).items()]
     parts += ["--shared"] if body.get("shared") else []
-    parts.append(f"-R {words.quote('/'.join(segments[2:4]))}")
+    parts.append(f"-R {words.quote('/'.join(segments[2:-2]))}")
     parts += ["--json"] if call.answer.is_used else []
     notes = ["src uses its own login (src auth login), and no token from the call"]
     if "head" not in body:
