@@ -74,8 +74,9 @@ _OTHERS = {
     "Rust": r"\breqwest::",
 }
 _OTHER_SUFFIXES = {
-    "go": "Go", "php": "PHP", "rb": "Ruby", "kt": "Kotlin", "kts": "Kotlin", "java": "Java", "cs": "C#", "dart": "Dart",
-    "pl": "Perl", "rs": "Rust", "scala": "Scala", "swift": "Swift", "ex": "Elixir", "tf": "Terraform",
+    "go": "Go", "php": "PHP", "rb": "Ruby", "rakefile": "Ruby", "kt": "Kotlin", "kts": "Kotlin", "java": "Java",
+    "cs": "C#", "dart": "Dart", "pl": "Perl", "rs": "Rust", "scala": "Scala", "swift": "Swift", "ex": "Elixir",
+    "tf": "Terraform",
 }  # fmt: skip
 _READERS: dict[Kind, Callable[[str], Reading]] = {
     Kind.SHELL: script.read,

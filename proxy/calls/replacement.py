@@ -19,7 +19,7 @@ PLACEHOLDER = "/ORG/REPO/ci_workflows/WORKFLOW/trigger"
 
 _BODY_HEADERS = frozenset({"content-type", "content-length"})
 _JSON = ("Content-Type", "application/json")
-_ENCODES = re.compile(r"(?i)quote|encode|@uri|escape")
+_ENCODES = re.compile(r"(?i)quote|encode|@uri|escape|%[0-9A-F]{2}")
 _BODY_FILE = "BODY.json"
 
 
@@ -54,7 +54,9 @@ def of_call(legacy: Call) -> Replacement:
         query = legacy.url.partition("?")[1:]
         has_trigger_body = run_workflows.to_successor(legacy.body.encode()).hint == "trigger_body"
         notes = [_TRIGGER_BODY] if match.endpoint.name == "run_workflows" and has_trigger_body else []
-        return Replacement(moved._replace(url=moved.url + "".join(query)), notes)
+        has_type = not (legacy.body or legacy.body_file) or legacy.header("content-type") is not None
+        headers = legacy.headers if has_type else (*legacy.headers, _JSON)
+        return Replacement(moved._replace(url=moved.url + "".join(query), headers=headers), notes)
     if legacy.body_file is not None:
         raise NotRead(f"its body is in the file {legacy.body_file}: translate that file with --path")
     return _of_trigger(moved, match)
