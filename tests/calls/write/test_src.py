@@ -71,6 +71,9 @@ def test_what_differs_from_the_old_call_is_told() -> None:
         ({"workflows": [{"name": "x", "values": [{"name": "-a", "value": "c"}]}]}, RUNS, "for an option"),
         ({"workflows": [{"name": "x", "values": [{"name": "a", "value": 5}]}]}, RUNS, "not a pair of texts"),
         ({"workflows": [{"name": "x", "values": ["\ue000"]}]}, RUNS, "not a pair of texts"),
+        ({"workflows": []}, RUNS, "one workflow"),
+        ({"workflows": [{"name": "x"}, {"name": "y"}]}, RUNS, "one workflow"),
+        ({"head": {"x": "y"}}, RUNS, "one workflow"),
     ],
 )
 def test_what_the_command_cannot_do_is_refused(body: dict[str, Any], url: str, said: str) -> None:
