@@ -120,6 +120,7 @@ class Call(NamedTuple):
         guesses: sentences on what was read although it does not stand in the text like that.
         problem: why it cannot be translated even if it is a withdrawn call.
         prefix: what stands before the program, such as ``sudo -E``.
+        is_in_string: whether `span` is that of a string around the call, in which it is folded or escaped.
     """
 
     program: str
@@ -137,6 +138,7 @@ class Call(NamedTuple):
     guesses: tuple[str, ...] = ()
     problem: str | None = None
     prefix: str = ""
+    is_in_string: bool = False
 
     def header(self, name: str) -> str | None:
         """The first value of a header, or None."""

@@ -44,7 +44,7 @@ def _of_step(text: str, step: re.Match[str]) -> Reading:
     found = script.read(_ESCAPE.sub(_unescaped, step["text"]))
     span = Span(step.start("quotes"), step.end())
     return Reading(
-        tuple(call._replace(span=span, guesses=(*call.guesses, _ESCAPED)) for call in found.calls),
+        tuple(call._replace(span=span, is_in_string=True, guesses=(*call.guesses, _ESCAPED)) for call in found.calls),
         tuple(Other(start, other.program) for other in found.others),
     )
 

@@ -1,5 +1,6 @@
 """Which URLs are those of withdrawn endpoints."""
 
+import re
 from collections.abc import Callable
 
 from proxy.withdrawn import endpoints
@@ -8,6 +9,10 @@ from proxy.withdrawn.endpoints import Match
 SERVICE = "https://api.sourcecraft.tech"
 """The base address of the service."""
 
+IN_THE_VARIABLE = "in-the-variable"
+"""Stands for the repository where one variable holds both the organization and the repository."""
+
+_PROJECT = re.compile("(?<=^/)([\ue000-\uf8ff])(?=/ci_workflows/)")
 _OF_ANY_API = frozenset({"update_repository", "delete_repository"})
 """Endpoints whose path of two segments says little."""
 
@@ -29,6 +34,7 @@ def split(url: str) -> tuple[str, str]:
 def match(method: str, url: str) -> Match | None:
     """The withdrawn endpoint that a call is for, if any."""
     base, path = split(url)
+    path = _PROJECT.sub(rf"\1/{IN_THE_VARIABLE}", path)
     found = endpoints.match(method, path.encode("utf-8", "surrogateescape").decode("latin-1"))
     if found and found.endpoint.name in _OF_ANY_API and base.isascii() and "sourcecraft" not in base:
         return None

@@ -69,6 +69,6 @@ def _of_scalar(text: str, node: yaml.ScalarNode) -> Reading:
     found = script.read(node.value)
     span = Span(start, end)
     return Reading(
-        tuple(call._replace(span=span) for call in found.calls),
+        tuple(call._replace(span=span, is_in_string=True) for call in found.calls),
         tuple(Other(start, other.program) for other in found.others),
     )

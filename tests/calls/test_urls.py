@@ -31,6 +31,9 @@ def test_a_url_is_a_base_and_a_path(url: str, parts: tuple[str, str]) -> None:
         ("POST", "https://a/repos/acme/shop/cicd/runs", False),
         ("DELETE", "https://api.sourcecraft.tech/acme/shop", True),
         ("DELETE", "\ue000/acme/shop", True),
+        ("POST", "https://a/\ue000/ci_workflows/build/trigger", True),
+        ("POST", "https://a/x/ci_workflows/build/trigger", False),
+        ("POST", "https://a/\ue000/cicd/runs", False),
         ("DELETE", "https://example.com/acme/shop", False),
     ],
 )

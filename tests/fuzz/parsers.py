@@ -20,6 +20,7 @@ from proxy.callers.report.analysis import Logs, analyze
 from proxy.calls.call import Language, NotRead
 from proxy.calls.shell import script
 from proxy.calls.translation import translate
+from proxy.calls.write import new_call
 from proxy.calls.write.written import Target
 from proxy.config import ConfigError
 from proxy.errors import InvalidBody, InvalidPath, ProxyError
@@ -256,7 +257,7 @@ def paths(data: bytes) -> None:
 
 
 def commands(data: bytes) -> None:
-    """Each call in a text is read or refused, and what is written for it can be read again."""
+    """Each call in a text is read or refused, is written in any form, and can be read again as curl."""
     text = data.decode(errors="replace")
     try:
         results = translate(text, Target.CURL).results
@@ -264,6 +265,9 @@ def commands(data: bytes) -> None:
         return
     for result in results:
         if result.new is not None:
+            for target in Target:
+                with contextlib.suppress(NotRead):
+                    new_call.write(result.new, target)
             assert len(result.text) <= 8 * len(text) + 1024
             (again,) = script.read(result.text).calls
             if result.new.language is Language.SHELL:

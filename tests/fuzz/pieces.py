@@ -89,6 +89,7 @@ COMMANDS = [
     b"requests.post(f'{H}/acme/shop/ci_workflows/b/trigger', json={'revision': r, 'input': {'values': v}}, timeout=3)",
     b"fetch(`${H}/acme/shop/ci_workflows/b/trigger`, { method: 'POST', body: JSON.stringify({ revision, input: {} }) })",
     b"Invoke-RestMethod -Method Post -Uri \"$H/acme/shop/ci_workflows/b/trigger\" -Body (@{ revision = 'a' } | ConvertTo-Json)",
+    b'curl h/acme/shop/cicd/runs -d \'{"workflows": [{"name": "build"}], "head": {"branch": "main"}}\'',
     b"job:\n  script:\n    - |\n      curl -d '{}' $H/acme/shop/ci_workflows/b/trigger\n",
 ]
 
