@@ -5,7 +5,7 @@ the configuration there.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -94,6 +94,7 @@ class Tool(NamedTuple):
         network: the third number of its address.
         tries: how often it tries again when it is refused, a minute apart.
         moves: when it begins to make the new call, with the same token.
+        rule: more keys of its rule.
         is_failing: the service accepts its token, but none of its calls.
     """
 
@@ -108,6 +109,7 @@ class Tool(NamedTuple):
     tries: int = 0
     inputs: tuple[str, ...] = ()
     moves: datetime | None = None
+    rule: Mapping[str, Any] = {}
     endpoint: str = "trigger"
     is_failing: bool = False
 
@@ -122,7 +124,8 @@ def _tools() -> Iterator[Tool]:
     yield Tool("nightly-build", *build, "acme/shop", "build", lambda: nightly(2), inputs=("env",))
     yield Tool("shop-smoke", *build, "acme/shop", "smoke", lambda: by_day(HOUR), tries=2)
     yield Tool("web-smoke", *build, "acme/web", "smoke", lambda: by_day(HOUR, 20), tries=2)
-    yield Tool("api-smoke", *build, "acme/api", "smoke", lambda: by_day(2 * HOUR, 10), tries=5)
+    yield Tool("api-smoke", *build, "acme/api", "smoke", lambda: by_day(2 * HOUR, 10), tries=5,
+               rule={"promised": "2026-11-20"})  # fmt: skip
     yield Tool("lint", *build, "acme/shop", "lint", lambda: by_day(3 * HOUR, 5, FIRST_BROWNOUT[0] + 3 * HOUR))
     yield Tool("docs", *build, "acme/docs", "publish", lambda: nightly(4, 30))
     yield Tool("images", *build, "acme/images", "build", lambda: nightly(1, 15, datetime(2026, 11, 21, tzinfo=UTC)))
@@ -152,14 +155,16 @@ def _tools() -> Iterator[Tool]:
         nightly(5, until=datetime(2026, 11, 5, tzinfo=UTC)), nightly(5, begin=BACK)), 3)  # fmt: skip
     data = "team-data", "erin", "airflow/2.8.1"
     yield Tool("warehouse", *data, "acme/data", "load", lambda: nightly(0, 40), 4, inputs=("day",))
-    yield Tool("features", *data, "acme/data", "features", lambda: nightly(1, 40), 4)
+    yield Tool("features", *data, "acme/data", "features", lambda: nightly(1, 40), 4,
+               rule={"note": "moves with Airflow 3", "promised": "2026-12-10"})  # fmt: skip
     yield Tool("retrain", *data, "acme/models", "train", lambda: weekly(6, 3), 4, inputs=("model",))
     yield Tool("score", *data, "acme/models", "score", lambda: by_day(HOUR, 50), 4, tries=3)
     yield Tool("exports", *data, "acme/data", "export", lambda: nightly(6, 10, datetime(2026, 11, 20, tzinfo=UTC)), 4)
     yield Tool("quality", *data, "acme/data", "quality", lambda: in_turn(
         by_day(HOUR, 25, WEEK_AGO), by_day(4 * HOUR, 25, begin=WEEK_AGO)), 4, tries=1)  # fmt: skip
     finance = "finance", "frank", "curl/7.68.0"
-    yield Tool("month-end", *finance, "acme/books", "close", lambda: once(1, 6), 5)
+    yield Tool("month-end", *finance, "acme/books", "close", lambda: once(1, 6), 5,
+               rule={"note": "closes the books on the first of each month", "every": "31d"})  # fmt: skip
     yield Tool("invoices", *finance, "acme/books", "invoices", lambda: nightly(5, 45), 5)
     yield Tool("old-ledger", *finance, "acme/ledger", "sync", lambda: nightly(2, 30), 5, is_failing=True)
     yield Tool("a1", None, "grace", "python-requests/2.31", "acme/shop", "smoke%2Ffast", lambda: by_day(HOUR, 35), 6, 4)
@@ -169,7 +174,8 @@ def _tools() -> Iterator[Tool]:
     yield Tool("a5", None, "ken", "PowerShell/7.4", "acme/web", "build", lambda: by_day(3 * HOUR, 40), 8)
     yield Tool("a6", None, "laura", "node-fetch/3.3", "acme/app", "beta", lambda: by_day(4 * HOUR, begin=BACK), 3)
     yield Tool("a7", None, "mike", "GitLab-Runner/16", "acme/docs", "publish", lambda: nightly(23), 9)
-    yield Tool("scanner", "security", "oscar", "dast-scanner/1.2", "acme/shop", "build", lambda: weekly(5, 12), 10)
+    yield Tool("scanner", None, "oscar", "dast-scanner/1.2", "acme/shop", "build", lambda: weekly(5, 12), 10,
+               rule={"note": "tries every path that it has ever seen", "ignore": True})  # fmt: skip
 
 
 TOOLS = tuple(_tools())
@@ -265,10 +271,14 @@ def _stranger(moment: datetime) -> CallRecord:
 def rules() -> list[dict[str, Any]]:
     """The known callers, as in the configuration."""
     return [
-        {"name": tool.name, "owner": tool.owner, "contact": CONTACTS[tool.owner], "token": tool.token}
+        {"name": tool.name, **_owner(tool), "token": tool.token, **tool.rule}
         for tool in TOOLS
-        if tool.owner in CONTACTS
+        if tool.owner is not None or tool.rule
     ]
+
+
+def _owner(tool: Tool) -> dict[str, str]:
+    return {"owner": tool.owner, "contact": CONTACTS[tool.owner]} if tool.owner is not None else {}
 
 
 def settings() -> dict[str, Any]:

@@ -67,7 +67,7 @@ def test_json_is_what_the_readme_says(run: Run, file: str) -> None:
 
     assert list(report) == [
         "generated_at", "verdict", "reasons", "safe_at", "coverage", "read", "total", "retired", "callers",
-        "strangers",
+        "ignored", "strangers",
     ]  # fmt: skip
     assert (report["verdict"], report["total"], report["retired"]) == ("not_yet", 3, 1)
     assert report["coverage"] == {
@@ -82,6 +82,8 @@ def test_json_is_what_the_readme_says(run: Run, file: str) -> None:
         "predecessor": None,
         "owner": "team-a",
         "contact": None,
+        "note": None,
+        "promised": None,
         "user": "alice",
         "users": ["alice"],
         "calls": 40,
@@ -129,6 +131,8 @@ def test_csv_has_a_line_a_row_in_units_for_machines(run: Run, file: str) -> None
         "error_share": "0.0",
         "state": "active",
         "retired_at": "2026-12-25T12:00:00Z",
+        "note": "",
+        "promised": "",
         "next_at": "",
         "next_kind": "",
     }

@@ -14,10 +14,12 @@ from proxy.callers.report.report import CallerReport
 from proxy.callers.report.rhythm import DAY, RETIRED_AFTER, UNKNOWN_RETIRED_AFTER, USUAL_PAUSES
 from proxy.callers.report.rows import Row
 from proxy.callers.report.strangers import WHO
+from proxy.callers.report.tally import IGNORED
 from proxy.output import terminal
 from proxy.output.formatting import (
     BLOCKS,
     code,
+    date,
     duration,
     interval,
     json_text,
@@ -39,7 +41,7 @@ _TREND_WIDTH = 32
 
 _STYLES = {"active": "bold red", "fading": "yellow", "quiet": "cyan", "retired": "green", "stranger": "dim"}
 _VERDICTS = {"safe": "bold green", "not_yet": "bold red", "cannot_tell": "bold yellow"}
-_DISPENSABLE = ("trend", "interval", "errors", "user", "next", "owner", "callers")
+_DISPENSABLE = ("trend", "note", "interval", "errors", "user", "next", "owner", "callers")
 """Titles of the columns that a narrow terminal leaves out, in this order."""
 
 
@@ -78,7 +80,15 @@ def columns(report: CallerReport, blocks: str = BLOCKS) -> list[Column]:
         Column("errors", lambda row: percent(row.error_share), is_number=True),
         Column("state", lambda row: row.state),
         *([Column("next", lambda row: row.effect.summary)] if report.is_planned else []),
+        *([Column("note", noted, min_width=12)] if any(row.note or row.promised for row in report.rows) else []),
     ]
+
+
+def noted(row: Row) -> str:
+    """What its owner has promised, and what people should know; a dash if nothing."""
+    promised = [f"promised {date(row.promised)}"] if row.promised is not None else []
+    still = [", still called"] if row.has_broken_promise else []
+    return printable("; ".join(part for part in ("".join(promised + still), row.note) if part)) or "-"
 
 
 def _users(row: Row) -> str:
@@ -99,16 +109,41 @@ def conclusion(report: CallerReport, quote: Callable[[str], str] = printable) ->
         for gap in report.coverage.gaps
     ]
     more = len(report.reasons) - REASONS
-    strangers = stranger_line(report)
+    apart = [broken_promises(report, quote), ignored_line(report, quote), stranger_line(report)]
     return [
         f"{report.retired} of {pluralize(len(report.callers), 'caller')} retired. {RETIRED}",
-        *([strangers] if strangers is not None else []),
+        *(line for line in apart if line is not None),
         f"The log covers {percent(report.coverage.share)} of {minute(begin)} to {minute(end)} UTC."
         + (f" Gaps, in which calls may be missing: {', '.join(gaps[:REASONS])}." if gaps else ""),
         f"Verdict: {VERDICTS[report.verdict]}{_earliest(report, quote)}",
         *(f"  {quote(reason)}" for reason in report.reasons[:REASONS]),
         *([f"  and {more} more"] if more > 0 else []),
     ]
+
+
+def broken_promises(report: CallerReport, quote: Callable[[str], str] = printable) -> str | None:
+    """A sentence on the callers that still call, although their owners said they would not; None if there are none."""
+    rows = [row for row in report.callers if row.has_broken_promise and row.state != "retired"]
+    if not rows:
+        return None
+    names = [f"{quote(who(row))} ({date(row.promised)})" for row in rows[:REASONS] if row.promised is not None]
+    more = [f"and {len(rows) - REASONS} more"] if len(rows) > REASONS else []
+    return f"Promised to have stopped, and still called: {', '.join(names + more)}."
+
+
+def who(row: Row) -> str:
+    """The name of a caller, and whose it is."""
+    return shortened(row.name) + (f" of {shortened(row.owner)}" if row.owner is not None else "")
+
+
+def ignored_line(report: CallerReport, quote: Callable[[str], str] = printable) -> str | None:
+    """A sentence on the callers that a rule says to ignore; None if there are none."""
+    rows = [row for row in report.ignored if row.calls]
+    if not rows:
+        return None
+    names = ", ".join([quote(shortened(row.name)) for row in rows[:REASONS]] + ["…"] * (len(rows) > REASONS))
+    calls = pluralize(sum(row.calls for row in rows), "call")
+    return f"Ignored callers made {calls}: {names}. They have no say in the verdict."
 
 
 def stranger_line(report: CallerReport) -> str | None:
@@ -180,7 +215,8 @@ def to_json(report: CallerReport, rows: Sequence[Row], read: ReadCounts) -> Iter
         "retired": report.retired,
     }
     yield json_text(head).removesuffix("\n}")
-    yield from _json_list(f"{report.by}s", (_row(row, report.by) for row in rows if not row.is_stranger))
+    yield from _json_list(f"{report.by}s", (_row(row, report.by) for row in rows if not row.is_apart))
+    yield from _json_list("ignored", (_row(row, report.by) for row in rows if row.state == IGNORED))
     yield from _json_list("strangers", (_row(row, report.by) for row in rows if row.is_stranger))
     yield "\n}\n"
 
@@ -207,7 +243,9 @@ def profile_to_json(profile: CallerProfile) -> str:
     )
 
 
-_ROW = "owner contact user users calls by_day first_seen last_seen interval error_share state retired_at".split()
+_ROW = (
+    "owner contact note promised user users calls by_day first_seen last_seen interval error_share state retired_at"
+).split()
 
 
 def _row(row: Row, by: str) -> dict[str, Any]:
@@ -228,7 +266,7 @@ def _span(span: Span) -> dict[str, Any]:
 
 # --- CSV
 
-_CSV = "owner contact user calls first_seen last_seen interval error_share state retired_at".split()
+_CSV = "owner contact user calls first_seen last_seen interval error_share state retired_at note promised".split()
 
 
 _FORMULA = re.compile(r"\W*?[=+\-@\t\r\n]")

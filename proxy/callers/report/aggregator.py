@@ -59,6 +59,9 @@ DEFAULT_LIMITS = Limits()
 LEDGER_REACH = timedelta(days=31)
 """A ledger must go back so far before a freeze: what calls once a month would otherwise be taken for new."""
 
+IGNORED_CALLERS = "(ignored)"
+"""The group of all ignored callers, where calls are grouped."""
+
 _JOB = 200
 """Bytes that the name of a job has on average."""
 
@@ -349,6 +352,8 @@ class Aggregator:
             return row
         if is_stranger:
             return STRANGERS
+        if count.who.rule is not None and count.who.rule.ignore:
+            return IGNORED_CALLERS
         group = self._group(key, row, count.who.owner) or NO_VALUE
         is_new = (group, row) not in self._tallies and len(self._tallies) >= self._limits.groups
         return OTHERS if is_new else group

@@ -1,10 +1,11 @@
 """Reports on the calls in the ledger or in caller logs."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
-from proxy.callers.identity import Rule
+from proxy.callers.identity import Rule, merged_rule
 from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.log.lives import Lives, key_ids
 from proxy.callers.log.reader import Progress, Reader
@@ -164,6 +165,7 @@ def analyze(
         for tally in tallies.values():
             if tally.caller not in before_freeze:
                 tally.predecessor = aggregator.successions.predecessor_of(tally.caller)
+    _merge_rules(tallies.values(), rules)
     as_of = now if until is None else max([until, *_last_records(tallies, lives)])
     subjects = policy_subjects(tallies.values(), before_freeze, rules)
     effects = policy_effects(policy, subjects, as_of)
@@ -190,6 +192,16 @@ def analyze(
     )
 
 
+def _merge_rules(tallies: Iterable[Tally], rules: Iterable[Rule]) -> None:
+    """Have a caller that several rules name know what all of them say."""
+    by_name: dict[str, list[Rule]] = defaultdict(list)
+    for rule in rules:
+        by_name[rule.name].append(rule)
+    for tally in tallies:
+        if tally.rule is not None:
+            tally.rule = merged_rule(by_name[tally.rule.name])._replace(contact=tally.rule.contact)
+
+
 def _last_records(tallies: Mapping[tuple[str, str], Tally], lives: Lives) -> Iterator[datetime]:
     yield from (tally.last_seen for tally in tallies.values())
     yield from (life.last_beat for life in lives)
@@ -197,7 +209,7 @@ def _last_records(tallies: Mapping[tuple[str, str], Tally], lives: Lives) -> Ite
 
 def _periods(rules: Iterable[Rule], expected: Mapping[str, timedelta]) -> dict[str, float]:
     """The longest period of the jobs of each caller in seconds, as far as rules or the user know it."""
-    known = [(rule.name, rule.every) for rule in rules if rule.every is not None]
+    known = [(rule.name, rule.every) for rule in rules if rule.every is not None and not rule.ignore]
     periods: dict[str, float] = {}
     for name, period in (*known, *expected.items()):
         periods[name] = max(period.total_seconds(), periods.get(name, 0))

@@ -15,8 +15,9 @@ from proxy.callers.report.coverage import Coverage, Span, measure_coverage
 from proxy.callers.report.doubts import Doubt, lost_calls, silent_hosts, unreadable_parts
 from proxy.callers.report.enforcement import NOT_SHOWN, Enforcement
 from proxy.callers.report.policy_effect import PolicyEffect
+from proxy.callers.report.rhythm import APART
 from proxy.callers.report.rows import Judge, Row, caller_rows, days_of, group_rows
-from proxy.callers.report.tally import STRANGER, Tally
+from proxy.callers.report.tally import IGNORED, Tally
 from proxy.callers.report.verdict import Verdict, conclude, is_covered, unseen
 
 Gate = Literal["nobody", "somebody", "unknown"]
@@ -30,11 +31,12 @@ class CallerReport(NamedTuple):
         by: what the rows are grouped by.
         whole: what the log covers from its begin until now.
         coverage: what it covers of the period in which calls are counted.
-        callers: a row per caller.
+        callers: a row per caller that has a say in the verdict.
+        ignored: a row per caller that a rule says to ignore.
         doubts: that somebody may have called without a trace in the log.
         strangers: a row per network that strangers called from in the period. They have no say in the verdict.
-        rows: a row per group; if grouped by caller, the callers and the strangers. Those that are retired and did not
-            call in the period are left out.
+        rows: a row per group; if grouped by caller, the callers and those apart. Those that did not call in the period
+            are left out if they are retired or apart.
         verdict: whether the withdrawn API can be removed, by the whole log.
         reasons: the reasons for the verdict, a sentence each.
         safe_at: when it can be removed at the earliest, if nobody calls again and the log is kept; None if it can.
@@ -45,6 +47,7 @@ class CallerReport(NamedTuple):
     whole: Coverage
     coverage: Coverage
     callers: list[Row]
+    ignored: list[Row]
     doubts: list[Doubt]
     strangers: list[Row]
     rows: list[Row]
@@ -118,16 +121,18 @@ def make_report(
     period = Span(max(since or first, EARLIEST), until or now)
     judge = Judge(tallies.values(), whole, every, enforcement)
     everybody = caller_rows(tallies.values(), period, judge, effects)
-    callers = [row for row in everybody if not row.is_stranger]
+    callers = [row for row in everybody if not row.is_apart]
+    ignored = [row for row in everybody if row.state == IGNORED]
     rows = everybody if by == "caller" else group_rows(tallies, period, judge, effects)
-    strangers = [row for row in everybody[len(callers) :] if row.calls]
-    rows = [row for row in rows if row.calls or row.state not in {"retired", STRANGER}]
+    strangers = [row for row in everybody if row.is_stranger and row.calls]
+    rows = [row for row in rows if row.calls or row.state not in {"retired", *APART}]
     coverage = whole if period == whole.period else measure_coverage(lives, period)
-    absent = unseen(callers, whole, every or {})
+    absent = unseen(everybody, whole, every or {})
     found = lost_calls(lives, now, judge.silence), unreadable_parts(unreadable or Unreadable(), now, judge.silence)
     doubts = [*silent_hosts(lives, now, gone), *(doubt for doubt in found if doubt is not None)]
-    conclusion = conclude(callers, whole, absent, doubts, has_strangers=bool(strangers))
-    return CallerReport(now, by, whole, coverage, callers, doubts, strangers, rows, *conclusion)
+    others = [name for name, some in (("ignored callers", ignored), ("strangers", strangers)) if some]
+    conclusion = conclude(callers, whole, absent, doubts, others=others)
+    return CallerReport(now, by, whole, coverage, callers, ignored, doubts, strangers, rows, *conclusion)
 
 
 def still_calling(report: CallerReport, window: timedelta) -> Gate:

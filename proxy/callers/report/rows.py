@@ -7,7 +7,7 @@ import copy
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from proxy.callers.report.budget import OTHERS
 from proxy.callers.report.coverage import Coverage, Span
@@ -16,6 +16,7 @@ from proxy.callers.report.hours import Hours
 from proxy.callers.report.jobs import JobName
 from proxy.callers.report.policy_effect import PolicyEffect, combine
 from proxy.callers.report.rhythm import (
+    APART,
     EVERY_STATE,
     Rhythm,
     State,
@@ -28,6 +29,7 @@ from proxy.callers.report.tally import STRANGER, Tally
 from proxy.callers.report.value_counts import ValueCounts
 
 Effects = Mapping[str, PolicyEffect]
+_Value = TypeVar("_Value")
 
 
 class Judge:
@@ -58,8 +60,8 @@ class Judge:
 
     def activity(self, tally: Tally) -> "Activity":
         """How active a caller is: as active as its most active job, until the last of them is retired."""
-        if tally.source == STRANGER:
-            return Activity(STRANGER, 0, in_doubt=False, job=None)
+        if tally.apart is not None:
+            return Activity(tally.apart, 0, in_doubt=False, job=None)
         jobs = [
             self._job_activity(name, job.last_seen, self._rhythm(tally.caller, name, rhythm))
             for name, job, rhythm in tally.jobs.rhythms()
@@ -119,6 +121,8 @@ class Row(NamedTuple):
         is_refused: whether the policy refuses it permanently, and the log shows that it does.
         accepted_while_refused: a call was accepted, although the policy refused it permanently by then.
         predecessor: the caller from before the freeze that it succeeds, if any.
+        note: what people should know about it.
+        promised: from then on it will not call any more, its owner says.
         values: calls by value.
         period: the period in which calls are counted.
     """
@@ -144,6 +148,8 @@ class Row(NamedTuple):
     is_refused: bool
     accepted_while_refused: bool
     predecessor: str | None
+    note: str | None
+    promised: datetime | None
     values: ValueCounts
     period: Span
 
@@ -172,8 +178,18 @@ class Row(NamedTuple):
 
     @property
     def is_stranger(self) -> bool:
-        """Whether its calls are those of strangers, who have no say in the verdict."""
+        """Whether its calls are those of strangers."""
         return self.state == STRANGER
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it has no say in the verdict."""
+        return self.state in APART
+
+    @property
+    def has_broken_promise(self) -> bool:
+        """Whether it called although it should not call any more, its owner said."""
+        return self.promised is not None and self.last_seen >= self.promised
 
 
 def caller_rows(tallies: Iterable[Tally], period: Span, judge: Judge, effects: Effects) -> list[Row]:
@@ -228,12 +244,14 @@ def _row(
         has_succeeded=whole.has_succeeded,
         state=activity.state,
         in_doubt=activity.in_doubt,
-        retired_at=retired_at if activity.state not in {"retired", STRANGER} else None,
+        retired_at=retired_at if activity.state not in {"retired", *APART} else None,
         job=activity.job,
         effect=effect,
         is_refused=judge.enforcement.shows_refusal(whole, effect),
         accepted_while_refused=let_through(whole, effect) is not None,
         predecessor=None,
+        note=_common(part.rule.note for part in parts if part.rule is not None),
+        promised=_common(part.rule.promised for part in parts if part.rule is not None),
         values=whole.values,
         period=period,
     )
@@ -252,7 +270,7 @@ def _merged(tallies: list[Tally]) -> Tally:
     return whole
 
 
-def _common(values: Iterable[str | None]) -> str | None:
+def _common(values: Iterable[_Value | None]) -> _Value | None:
     """The only value, or None if there are several."""
     different = {value for value in values if value is not None}
     return different.pop() if len(different) == 1 else None

@@ -16,6 +16,9 @@ from proxy.withdrawn import endpoints
 STRANGER: Literal["stranger"] = "stranger"
 """The source of a tally of strangers, and its state."""
 
+IGNORED: Literal["ignored"] = "ignored"
+"""The state of callers that a rule says to ignore."""
+
 NO_VALUE = "(none)"
 """Stands for a missing value."""
 
@@ -131,6 +134,13 @@ class Tally:
     users: dict[str, datetime] = field(default_factory=dict)
     values: ValueCounts = field(default_factory=ValueCounts)
     predecessor: str | None = None
+
+    @property
+    def apart(self) -> Literal["ignored", "stranger"] | None:
+        """Why it has no say in the verdict; None if it has one."""
+        if self.source == STRANGER:
+            return STRANGER
+        return IGNORED if self.rule is not None and self.rule.ignore else None
 
     def add(self, key: CallKey, hours: Hours, first: datetime, last: datetime) -> None:
         """Count calls with the same key.

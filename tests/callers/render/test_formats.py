@@ -174,3 +174,37 @@ def test_every_format_names_the_predecessor_and_the_silent_hosts(tmp_path: Path)
         assert "web-2 fell silent on 2026-11-19 00:00" in made[form].replace("\\", "")
     for form in ("markdown", "html"):
         assert "if nobody calls again and the silent hosts are gone" in made[form]
+
+
+# --- notes, promises and ignored callers
+
+
+def test_every_format_has_the_note_and_the_promise(tmp_path: Path) -> None:
+    rules = [rule("nightly", owner="team-a", note="moves|soon", promised=NOW - DAY)]
+    made = forms(tmp_path, Policy(), *nightly(9, 1), rules=rules)
+
+    assert "`promised 2026-11-23, still called; moves\\|soon`" in made["markdown"]
+    assert "\n- Promised to have stopped, and still called: `nightly of team-a` (2026-11-23).\n" in made["markdown"]
+    [row] = json.loads(made["json"])["callers"]
+    assert (row["note"], row["promised"]) == ("moves|soon", "2026-11-23T00:00:00Z")
+    [row] = csv.DictReader(io.StringIO(made["csv"]))
+    assert (row["note"], row["promised"]) == ("moves|soon", "2026-11-23T00:00:00Z")
+    assert "note          promised 2026-11-23, still called; moves|soon\n" in made["text"]
+    assert "note" in titles(made["html"])
+
+
+def test_a_promise_that_is_kept_is_not_a_broken_one(tmp_path: Path) -> None:
+    made = forms(tmp_path, Policy(), *nightly(9, 2), rules=[rule("nightly", promised=NOW - DAY)])
+
+    assert "`promised 2026-11-23` |" in made["markdown"]
+    assert "still called" not in made["markdown"] + made["text"]
+
+
+def test_ignored_callers_are_counted_apart(tmp_path: Path) -> None:
+    made = forms(tmp_path, Policy(), *nightly(9, 1), *nightly(4, 1, "scanner"), rules=[rule("scanner", ignore=True)])
+
+    assert "0 of 1 caller retired" in made["markdown"]
+    line = "\n- Ignored callers made 4 calls: `scanner`. They have no say in the verdict.\n"
+    assert line in made["markdown"]
+    report = json.loads(made["json"])
+    assert [[row["caller"] for row in report[key]] for key in ("callers", "ignored")] == [["nightly"], ["scanner"]]
