@@ -67,7 +67,7 @@ def test_json_is_what_the_readme_says(run: Run, file: str) -> None:
 
     assert list(report) == [
         "generated_at", "verdict", "reasons", "safe_at", "coverage", "read", "total", "retired", "callers",
-        "ignored", "strangers",
+        "failing", "ignored", "strangers",
     ]  # fmt: skip
     assert (report["verdict"], report["total"], report["retired"]) == ("not_yet", 3, 1)
     assert report["coverage"] == {
@@ -99,6 +99,7 @@ def test_json_is_what_the_readme_says(run: Run, file: str) -> None:
         "agents": {"(none)": 40},
         "outcomes": {"forwarded": 40},
         "replacements": {"POST /repos/acme/shop/cicd/runs": 40},
+        "failures": {},
         "next": None,
         "refused": None,
     }

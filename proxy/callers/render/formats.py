@@ -1,9 +1,11 @@
 """Reports as a table, JSON, CSV and Markdown."""
 
+import contextlib
 import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from http import HTTPStatus
 from typing import Any, NamedTuple, TextIO
 from unicodedata import normalize
 
@@ -14,13 +16,14 @@ from proxy.callers.report.report import CallerReport
 from proxy.callers.report.rhythm import DAY, RETIRED_AFTER, UNKNOWN_RETIRED_AFTER, USUAL_PAUSES
 from proxy.callers.report.rows import Row
 from proxy.callers.report.strangers import WHO
-from proxy.callers.report.tally import IGNORED
+from proxy.callers.report.tally import FAILING, IGNORED, STRANGER
 from proxy.output import terminal
 from proxy.output.formatting import (
     BLOCKS,
     code,
     date,
     duration,
+    format_counts,
     interval,
     json_text,
     minute,
@@ -109,10 +112,15 @@ def conclusion(report: CallerReport, quote: Callable[[str], str] = printable) ->
         for gap in report.coverage.gaps
     ]
     more = len(report.reasons) - REASONS
-    apart = [broken_promises(report, quote), ignored_line(report, quote), stranger_line(report)]
+    said = [
+        broken_promises(report, quote),
+        *failing_lines(report, quote),
+        ignored_line(report, quote),
+        stranger_line(report),
+    ]
     return [
         f"{report.retired} of {pluralize(len(report.callers), 'caller')} retired. {RETIRED}",
-        *(line for line in apart if line is not None),
+        *(line for line in said if line is not None),
         f"The log covers {percent(report.coverage.share)} of {minute(begin)} to {minute(end)} UTC."
         + (f" Gaps, in which calls may be missing: {', '.join(gaps[:REASONS])}." if gaps else ""),
         f"Verdict: {VERDICTS[report.verdict]}{_earliest(report, quote)}",
@@ -134,6 +142,31 @@ def broken_promises(report: CallerReport, quote: Callable[[str], str] = printabl
 def who(row: Row) -> str:
     """The name of a caller, and whose it is."""
     return shortened(row.name) + (f" of {shortened(row.owner)}" if row.owner is not None else "")
+
+
+def failing_lines(report: CallerReport, quote: Callable[[str], str] = printable) -> list[str]:
+    """Sentences on the callers of which no call ever worked, and what failed."""
+    rows = [row for row in report.failing if row.calls]
+    if not rows:
+        return []
+    more = [f"  and {len(rows) - REASONS} more"] if len(rows) > REASONS else []
+    return [
+        f"No call of {pluralize(len(rows), 'caller')} ever worked. They lose nothing by the removal, and have no say in"
+        " the verdict:",
+        *(f"  {quote(who(row))}: {what_failed(row)}" for row in rows[:REASONS]),
+        *more,
+    ]
+
+
+def what_failed(row: Row) -> str:
+    """The statuses of calls that failed, each with their number."""
+    return format_counts((_status(status), calls) for status, calls in row.failures.items())
+
+
+def _status(status: int) -> str:
+    with contextlib.suppress(ValueError):
+        return f"{status} {HTTPStatus(status).phrase}"
+    return str(status)
 
 
 def ignored_line(report: CallerReport, quote: Callable[[str], str] = printable) -> str | None:
@@ -216,8 +249,8 @@ def to_json(report: CallerReport, rows: Sequence[Row], read: ReadCounts) -> Iter
     }
     yield json_text(head).removesuffix("\n}")
     yield from _json_list(f"{report.by}s", (_row(row, report.by) for row in rows if not row.is_apart))
-    yield from _json_list("ignored", (_row(row, report.by) for row in rows if row.state == IGNORED))
-    yield from _json_list("strangers", (_row(row, report.by) for row in rows if row.is_stranger))
+    for key, state in (("failing", FAILING), ("ignored", IGNORED), ("strangers", STRANGER)):
+        yield from _json_list(key, (_row(row, report.by) for row in rows if row.state == state))
     yield "\n}\n"
 
 
@@ -253,7 +286,9 @@ def _row(row: Row, by: str) -> dict[str, Any]:
     name: dict[str, Any] = {by: row.name}
     name |= {"callers": row.callers} if is_group else {"source": row.source, "predecessor": row.predecessor}
     values = {key: getattr(row, key) for key in _ROW if key != by}
-    return name | values | row.counts | {"next": _next(row.effect.next_change), "refused": row.effect.permanent_refusal}
+    failures = {"failures": {str(status): calls for status, calls in row.failures.items()}}
+    plans = {"next": _next(row.effect.next_change), "refused": row.effect.permanent_refusal}
+    return name | values | row.counts | failures | plans
 
 
 def _next(change: Change | None) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from proxy.callers.report.enforcement import NOT_SHOWN, Enforcement
 from proxy.callers.report.policy_effect import PolicyEffect
 from proxy.callers.report.rhythm import APART
 from proxy.callers.report.rows import Judge, Row, caller_rows, days_of, group_rows
-from proxy.callers.report.tally import IGNORED, Tally
+from proxy.callers.report.tally import FAILING, IGNORED, Tally
 from proxy.callers.report.verdict import Verdict, conclude, is_covered, unseen
 
 Gate = Literal["nobody", "somebody", "unknown"]
@@ -32,6 +32,7 @@ class CallerReport(NamedTuple):
         whole: what the log covers from its begin until now.
         coverage: what it covers of the period in which calls are counted.
         callers: a row per caller that has a say in the verdict.
+        failing: a row per caller of which no call ever worked. They lose nothing by the removal.
         ignored: a row per caller that a rule says to ignore.
         doubts: that somebody may have called without a trace in the log.
         strangers: a row per network that strangers called from in the period. They have no say in the verdict.
@@ -47,6 +48,7 @@ class CallerReport(NamedTuple):
     whole: Coverage
     coverage: Coverage
     callers: list[Row]
+    failing: list[Row]
     ignored: list[Row]
     doubts: list[Doubt]
     strangers: list[Row]
@@ -54,6 +56,11 @@ class CallerReport(NamedTuple):
     verdict: Verdict
     reasons: list[str]
     safe_at: datetime | None
+
+    @property
+    def all_callers(self) -> list[Row]:
+        """Every caller, also those without a say."""
+        return [*self.callers, *self.failing, *self.ignored]
 
     @property
     def retired(self) -> int:
@@ -122,6 +129,7 @@ def make_report(
     judge = Judge(tallies.values(), whole, every, enforcement)
     everybody = caller_rows(tallies.values(), period, judge, effects)
     callers = [row for row in everybody if not row.is_apart]
+    failing = [row for row in everybody if row.state == FAILING]
     ignored = [row for row in everybody if row.state == IGNORED]
     rows = everybody if by == "caller" else group_rows(tallies, period, judge, effects)
     strangers = [row for row in everybody if row.is_stranger and row.calls]
@@ -130,9 +138,10 @@ def make_report(
     absent = unseen(everybody, whole, every or {})
     found = lost_calls(lives, now, judge.silence), unreadable_parts(unreadable or Unreadable(), now, judge.silence)
     doubts = [*silent_hosts(lives, now, gone), *(doubt for doubt in found if doubt is not None)]
-    others = [name for name, some in (("ignored callers", ignored), ("strangers", strangers)) if some]
+    apart = {"failing callers": failing, "ignored callers": ignored, "strangers": strangers}
+    others = [name for name, some in apart.items() if some]
     conclusion = conclude(callers, whole, absent, doubts, others=others)
-    return CallerReport(now, by, whole, coverage, callers, ignored, doubts, strangers, rows, *conclusion)
+    return CallerReport(now, by, whole, coverage, callers, failing, ignored, doubts, strangers, rows, *conclusion)
 
 
 def still_calling(report: CallerReport, window: timedelta) -> Gate:

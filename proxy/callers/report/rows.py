@@ -5,7 +5,7 @@ Pure.
 
 import copy
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 
@@ -25,7 +25,7 @@ from proxy.callers.report.rhythm import (
     rhythm_of,
     state_after,
 )
-from proxy.callers.report.tally import STRANGER, Tally
+from proxy.callers.report.tally import FAILING, IGNORED, STRANGER, Tally
 from proxy.callers.report.value_counts import ValueCounts
 
 Effects = Mapping[str, PolicyEffect]
@@ -44,7 +44,7 @@ class Judge:
 
     def __init__(
         self,
-        tallies: Iterable[Tally],
+        tallies: Collection[Tally],
         coverage: Coverage,
         every: Mapping[str, float] | None = None,
         enforcement: Enforcement = NOT_SHOWN,
@@ -54,14 +54,16 @@ class Judge:
         self.enforcement = enforcement
         self._every = every or {}
         self._days: dict[JobName, int] = defaultdict(int)
+        self._failing = _failing(tallies)
         for tally in tallies:
             for name, job in tally.jobs.named.items():
                 self._days[name] |= job.days
 
     def activity(self, tally: Tally) -> "Activity":
         """How active a caller is: as active as its most active job, until the last of them is retired."""
-        if tally.apart is not None:
-            return Activity(tally.apart, 0, in_doubt=False, job=None)
+        apart = self._apart(tally)
+        if apart is not None:
+            return Activity(apart, 0, in_doubt=False, job=None)
         jobs = [
             self._job_activity(name, job.last_seen, self._rhythm(tally.caller, name, rhythm))
             for name, job, rhythm in tally.jobs.rhythms()
@@ -70,6 +72,14 @@ class Judge:
         last = max(jobs, key=lambda job: (job.seconds_left, job.job or ()))
         in_doubt = state != "retired" and all(job.in_doubt or job.state == "retired" for job in jobs)
         return Activity(state, last.seconds_left, in_doubt, last.job if len(jobs) > 1 else None)
+
+    def _apart(self, tally: Tally) -> State | None:
+        """The state of those who have no say in the verdict; None for others."""
+        if tally.source == STRANGER:
+            return STRANGER
+        if tally.rule is not None and tally.rule.ignore:
+            return IGNORED
+        return FAILING if tally.caller in self._failing else None
 
     def _rhythm(self, caller: str, name: JobName | None, rhythm: Rhythm) -> Rhythm:
         after = rhythm.retired_after
@@ -85,6 +95,12 @@ class Judge:
         state = state_after(rhythm, silence)
         in_doubt = state != state_after(rhythm, (self.now - last_seen).total_seconds()) == "retired"
         return Activity(state, rhythm.retired_after - silence, in_doubt, name)
+
+
+def _failing(tallies: Collection[Tally]) -> set[str]:
+    """The callers of which no call ever worked, although the service was there."""
+    failing = {tally.caller for tally in tallies if tally.has_failed and tally.source != OTHERS}
+    return failing - {tally.caller for tally in tallies if tally.has_succeeded or tally.may_have_succeeded}
 
 
 class Activity(NamedTuple):
@@ -113,6 +129,7 @@ class Row(NamedTuple):
         hours: when it called in the period.
         interval: usual seconds between calls (`Rhythm`); None if not known.
         error_share: share of the calls answered with 4xx or 5xx, from 0 to 1.
+        failures: calls by status, if it was 4xx or 5xx.
         has_succeeded: whether any call in the whole log was answered with less than 400.
         in_doubt: the caller would be retired if the log had no gaps.
         retired_at: when it will be retired, if it never calls again; None if it is retired.
@@ -139,6 +156,7 @@ class Row(NamedTuple):
     last_seen: datetime
     interval: float | None
     error_share: float
+    failures: Mapping[int, int]
     has_succeeded: bool
     state: State
     in_doubt: bool
@@ -241,6 +259,7 @@ def _row(
         last_seen=whole.last_seen,
         interval=None if _is_shared(whole) else interval_of(whole.hours, whole.calls),
         error_share=round(whole.errors / whole.calls, 4) if whole.calls else 0.0,
+        failures=whole.failures,
         has_succeeded=whole.has_succeeded,
         state=activity.state,
         in_doubt=activity.in_doubt,

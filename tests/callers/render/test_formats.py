@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 
 from proxy.callers.record import Record
@@ -208,3 +209,17 @@ def test_ignored_callers_are_counted_apart(tmp_path: Path) -> None:
     assert line in made["markdown"]
     report = json.loads(made["json"])
     assert [[row["caller"] for row in report[key]] for key in ("callers", "ignored")] == [["nightly"], ["scanner"]]
+
+
+def test_failing_callers_are_apart_with_what_failed(tmp_path: Path) -> None:
+    failures = [*nightly(9, 3, "old", status=404, outcome="upstream_error"), *nightly(2, 1, "old", status=499)]
+    failures = [msgspec.structs.replace(record, outcome="rejected") for record in failures]
+    made = forms(tmp_path, Policy(), *nightly(9, 1), *failures, rules=[rule("old", owner="team-a")])
+
+    said = "No call of 1 caller ever worked. They lose nothing by the removal, and have no say in the verdict:"
+    assert f"\n- {said}\n" in made["markdown"]
+    assert "\n- `old of team-a`: 404 Not Found (7), 499 (2)\n" in made["markdown"]
+    report = json.loads(made["json"])
+    assert [row["caller"] for row in report["callers"]] == ["nightly"]
+    [row] = report["failing"]
+    assert (row["caller"], row["state"], row["failures"]) == ("old", "failing", {"404": 7, "499": 2})

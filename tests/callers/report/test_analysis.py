@@ -1,6 +1,7 @@
 import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -163,3 +164,62 @@ def test_a_promise_is_broken_by_a_call_from_then_on(tmp_path: Path, promised: da
     [row] = reported(tmp_path, *nightly(3, 1), rules=[rule("nightly", promised=promised, note="n")]).callers
 
     assert (row.promised, row.note, row.has_broken_promise) == (promised, "n", is_broken)
+
+
+# --- callers of which no call ever worked
+
+FAILED: dict[str, Any] = {"status": 404, "outcome": "upstream_error"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [
+        ({}, "failing"),
+        ({"status": 400, "outcome": "rejected"}, "failing"),
+        ({"status": 410, "outcome": "brownout"}, "failing"),
+        ({"status": 503, "outcome": "overloaded"}, "failing"),
+        ({"status": 200, "outcome": "forwarded"}, "active"),
+        ({"status": 504, "outcome": "timeout"}, "active"),
+        ({"status": 500, "outcome": "interrupted"}, "active"),
+        ({"status": 502, "outcome": "upstream_error"}, "active"),
+    ],
+)
+def test_a_caller_is_failing_if_none_of_its_calls_can_have_worked(
+    tmp_path: Path, fields: dict[str, Any], state: str
+) -> None:
+    failed = nightly(9, 2, **FAILED)
+    report = reported(tmp_path, *beats(NOW - 80 * DAY), *failed, call(NOW - DAY, **{**FAILED, **fields}))
+
+    assert [row.state for row in report.rows] == [state]
+    assert (report.verdict == "safe", len(report.failing)) == (state == "failing", state == "failing")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"status": 410, "outcome": "gone"},
+        {"status": 410, "outcome": "brownout"},
+        {"status": 429, "outcome": "upstream_error"},
+        {"status": 502, "outcome": "unreachable"},
+    ],
+)
+def test_a_caller_that_was_only_refused_for_a_while_is_not_failing(tmp_path: Path, fields: dict[str, Any]) -> None:
+    assert [row.state for row in reported(tmp_path, *nightly(9, 1, **fields)).callers] == ["active"]
+
+
+def test_what_works_elsewhere_is_not_failing_in_any_group(tmp_path: Path) -> None:
+    report = reported(tmp_path, *nightly(9, 1), *nightly(9, 1, repo="gone", **FAILED), by="repo")
+
+    assert {row.name: row.state for row in report.rows} == {"acme/shop": "active", "acme/gone": "active"}
+
+
+def test_a_success_outside_of_the_period_counts(tmp_path: Path) -> None:
+    report = reported(tmp_path, *nightly(9, 9), *nightly(8, 1, **FAILED), since=NOW - 5 * DAY)
+
+    assert [(row.state, row.failures) for row in report.rows] == [("active", {404: 5})]
+
+
+def test_an_expected_caller_that_fails_is_not_waited_for(tmp_path: Path) -> None:
+    report = reported(tmp_path, *beats(NOW - 80 * DAY), *nightly(9, 1, **FAILED), expected={"nightly": 200 * DAY})
+
+    assert report.verdict == "safe"
