@@ -9,9 +9,10 @@ from datetime import timedelta
 from typing import Any
 
 from proxy.callers.log.files import NoLog
-from proxy.callers.render import formats
+from proxy.callers.render import differences, formats
 from proxy.callers.report.aggregator import DIMENSIONS
 from proxy.callers.report.analysis import Analysis
+from proxy.callers.report.cuts import WEEK
 from proxy.callers.report.report import CallerReport, Gate, still_calling
 from proxy.callers.report.rhythm import EVERY_STATE
 from proxy.callers.report.rows import Row
@@ -26,8 +27,11 @@ SUMMARY = "show who still calls, and whether the API can be switched off"
 EPILOG = """\
 examples:
   trigger-shim callers --since 30d
+  trigger-shim callers --compare 7d
   trigger-shim callers --fail-unless-safe --expect month-end=31d
   zcat old/*.gz | trigger-shim callers --format csv -"""
+
+_LONGEST_COMPARISON = timedelta(days=366)
 
 _VERDICT_STATUS: dict[Verdict, ExitStatus] = {
     "safe": ExitStatus.OK,
@@ -57,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"state, {', '.join(_SORT_KEYS)} (default: state, then calls)",
     )
     parser.add_argument("--limit", type=_positive_number, metavar="N", help="show at most N rows")
+    parser.add_argument(
+        "--compare",
+        type=_days,
+        metavar="DAYS",
+        help="show what has changed in so many days, such as 7d, compared with as many before: who is new, back, gone"
+        " or moved, and who calls more or less",
+    )
     add_format(parser, "table", "json", "csv", "markdown", "html")
     add_expected(parser)
     parser.add_argument(
@@ -86,6 +97,8 @@ def _without_garbage_collection() -> Iterator[None]:
 @_without_garbage_collection()
 def run(options: argparse.Namespace) -> ExitStatus:
     config = require_config(options)
+    if options.compare and options.by != "caller":
+        raise CommandError(ExitStatus.USAGE, "--compare is about callers: leave out --by")
     try:
         analysis = read_calls(
             config,
@@ -96,13 +109,16 @@ def run(options: argparse.Namespace) -> ExitStatus:
             until=options.until,
             wants_detail=lambda _: options.format == "html",
             expected=dict(options.expect),
+            compare=options.compare or WEEK,
         )
     except NoLog as problem:
         is_gate = options.fail_unless_safe or options.fail_if_active
         raise CommandError(ExitStatus.CANNOT_TELL if is_gate else ExitStatus.USAGE, str(problem)) from None
     status = _status(analysis.report, options)
     try:
-        _print(options.format, analysis, _selected_rows(analysis.report, options), config)
+        rows = _selected_rows(analysis.report, options)
+        if not (options.compare and _print_differences(options.format, analysis.report, rows)):
+            _print(options.format, analysis, rows, config)
     except BrokenPipeError:  # whoever reads only the first lines still needs the status
         terminal.stop_printing()
     messages.info(formats.reading(analysis.read))
@@ -134,6 +150,20 @@ def _print(output_format: str, analysis: Analysis, rows: list[Row], config: Conf
             sys.stdout.writelines(html_page.to_html(analysis, rows, config.successor_url))
 
 
+def _print_differences(output_format: str, report: CallerReport, rows: list[Row]) -> bool:
+    """Print what has changed, unless the format has it in the whole report."""
+    match output_format:
+        case "table":
+            differences.show_differences(report, rows, sys.stdout)
+        case "csv":
+            print(differences.differences_to_csv(report, rows), end="")
+        case "markdown":
+            print(differences.differences_to_markdown(report, rows), end="")
+        case _:
+            return False
+    return True
+
+
 def _selected_rows(report: CallerReport, options: argparse.Namespace) -> list[Row]:
     rows = [row for row in report.rows if not options.state or row.state in options.state]
     if options.sort != "state":
@@ -158,6 +188,13 @@ def _window(value: str) -> timedelta:
             f"{value!r} is no time at all; write how long nobody may have called, as in 14d"
         )
     return window
+
+
+def _days(value: str) -> timedelta:
+    length = duration(value)
+    if length % timedelta(days=1) or not timedelta() < length <= _LONGEST_COMPARISON:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number of whole days up to 366; write 7d or 4w")
+    return length
 
 
 def _positive_number(value: str) -> int:

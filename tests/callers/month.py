@@ -4,6 +4,7 @@ Made without a proxy, and the same each time. ``python -m tests.callers.month FO
 the configuration there.
 """
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from proxy.callers.identity import fingerprint
+from proxy.callers.ledger import engines
+from proxy.callers.ledger.ledger import Ledger
+from proxy.callers.ledger.tables.current_calls import CurrentDay
 from proxy.callers.record import SCHEMA, CallRecord, Heartbeat, Record
 from tests.callers.lines import log
 from tests.support.ledgers import fill
@@ -295,6 +299,12 @@ def settings() -> dict[str, Any]:
     }
 
 
+def current_calls() -> dict[tuple[str, int], CurrentDay]:
+    """The current calls of those who have moved, as the proxy counts them: three a day."""
+    moved = [(tool, day) for tool in TOOLS if tool.moves is not None for day in _every(DAY, tool.moves, END)]
+    return {(tool.token, day.toordinal()): CurrentDay(3, day, day + HOUR) for tool, day in moved}
+
+
 def write(folder: Path, made: Iterable[Record] | None = None) -> Path:
     """Leave log, ledger and configuration in a folder, and return the path of the configuration."""
     found = list(records() if made is None else made)
@@ -307,6 +317,8 @@ def write(folder: Path, made: Iterable[Record] | None = None) -> Path:
 def fill_ledger(address: str, made: Iterable[Record] | None = None) -> None:
     """Count the month into a ledger."""
     fill(address, *(records() if made is None else made))
+    with contextlib.closing(Ledger(engines.connect(address))) as ledger:
+        ledger.add_current_calls(current_calls())
 
 
 if __name__ == "__main__":

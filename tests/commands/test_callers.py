@@ -32,7 +32,9 @@ def test_the_table_says_who_whose_how_often_and_whether_it_is_over(run: Run, fil
     assert second[-2:] == ["100%", "active"]
     assert third[:4] == ["moved", "team-b", "bob", "41"]
     assert third[-1] == "retired"
-    assert ran.out.partition("\n\n")[2].splitlines() == [
+    changed, _, below = ran.out.split("\n\n")
+    assert changed == "since last week: nobody new, back or gone"
+    assert below.splitlines() == [
         "1 of 3 callers retired. A job is retired after a silence of 31 days and 1.5 times its usual pause, or at least"
         " 62 days if its rhythm is not known; a caller, when all its jobs are.",
         "The log covers 100% of 2026-09-05 00:00 to 2026-11-24 00:00 UTC.",
@@ -66,7 +68,7 @@ def test_json_is_what_the_readme_says(run: Run, file: str) -> None:
     report = json.loads(ran.out)
 
     assert list(report) == [
-        "generated_at", "verdict", "reasons", "safe_at", "coverage", "read", "total", "retired", "callers",
+        "generated_at", "verdict", "reasons", "safe_at", "coverage", "read", "total", "retired", "compared", "callers",
         "failing", "ignored", "strangers",
     ]  # fmt: skip
     assert (report["verdict"], report["total"], report["retired"]) == ("not_yet", 3, 1)
@@ -158,7 +160,7 @@ def test_what_callers_have_written_stays_text(run: Run, form: str) -> None:
 def test_markdown_has_the_table_and_the_verdict(run: Run, file: str) -> None:
     out = run("callers", *UNTIL, "--format", "markdown", file).out
 
-    assert out.splitlines()[0].startswith("| caller | owner | user | calls |")
+    assert out.splitlines()[2].startswith("| caller | owner | user | calls |")
     assert "| `nightly` | `team-a` | `alice` | 40 |" in out
     assert "\n- Verdict: not yet; 2027-01-23 00:00 at the earliest" in out
 
@@ -208,6 +210,9 @@ def test_a_length_of_time_counts_back_from_now(run: Run, tmp_path: Path) -> None
         ("--state", "gone"),
         ("--fail-if-active", "soon"),
         ("--fail-if-active", "0d"),
+        ("--compare", "12h"),
+        ("--compare", "0d"),
+        ("--compare", "3000d"),
     ],
 )
 def test_a_wrong_option_exits_2_and_says_what_to_write(run: Run, file: str, arguments: tuple[str, str]) -> None:
@@ -355,7 +360,7 @@ def test_a_narrow_terminal_does_without_the_plans_before_it_cuts_names(
     planned({"brownouts": [window]}, records=[*LOG, *([call(NOW - 2 * DAY, "zzz")] if callers == "zzz" else [])])
 
     options = ["--state", "active", "--sort", "calls", "--limit", "1", "--until", "2026-11-24"]
-    shown = plain(on_a_terminal(["callers", *options], columns))
+    shown = plain(on_a_terminal(["callers", *options], columns))[2:]  # below what has changed
 
     assert titles <= set(shown[0].split())
     assert ("next" in shown[0]) is ("next" in titles)
@@ -487,3 +492,36 @@ def test_a_caller_that_did_not_call_in_the_window_has_a_report_all_the_same(run:
 
     assert ran.status == 0
     assert "active: last call 2026-11-23 00:00" in ran.out
+
+
+# --- what has changed
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "csv"])
+def test_compare_shows_what_has_changed(run: Run, tmp_path: Path, form: str) -> None:
+    records = [*beats(NOW - 80 * DAY), *nightly(40, 8), *nightly(3, 1, "new")]
+    (tmp_path / "log").write_bytes(log(*records))
+    out = run("callers", *UNTIL, "--compare", "7d", "--format", form, "log").out
+
+    assert re.findall("stopped|new|nightly", out.partition("nightly")[0])[-1] == "stopped"
+    assert "Verdict" not in out
+    assert "nightly" not in run("callers", *UNTIL, "--compare", "7d", "--limit", "1", "--format", form, "log").out
+
+
+def test_the_line_of_what_has_changed_is_above_the_table_and_in_json(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(log(*beats(NOW - 80 * DAY), *nightly(40, 8), *nightly(3, 1, "new")))
+
+    assert run("callers", *UNTIL, "log").out.startswith("since last week: 1 gone, 1 new\n\ncaller ")
+    markdown = run("callers", *UNTIL, "--format", "markdown", "log").out
+    assert markdown.startswith("since last week: 1 gone, 1 new\n\n| caller ")
+    for options, middle in (((), "2026-11-17T00:00:00Z"), (("--compare", "2d"), "2026-11-22T00:00:00Z")):
+        found = json.loads(run("callers", *UNTIL, *options, "--format", "json", "log").out)["compared"]
+        assert found["middle"] == middle
+        assert found["callers"]
+
+
+def test_groups_are_not_compared(run: Run, file: str) -> None:
+    ran = run("callers", "--compare", "7d", "--by", "owner", file)
+
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.said == "trigger-shim: error: --compare is about callers: leave out --by\n"

@@ -1,14 +1,12 @@
 """Reports as a table, JSON, CSV and Markdown."""
 
 import contextlib
-import csv
-import io
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple, TextIO
-from unicodedata import normalize
 
+from proxy.callers.render.cells import csv_text, markdown_table
+from proxy.callers.render.differences import differences_to_json, summary
 from proxy.callers.render.profile import CallerProfile
 from proxy.callers.report.analysis import ReadCounts
 from proxy.callers.report.coverage import Span
@@ -32,7 +30,6 @@ from proxy.output.formatting import (
     printable,
     shortened,
     sparkline,
-    table_code,
 )
 from proxy.withdrawn.lifecycle import Change
 
@@ -221,6 +218,9 @@ def show_table(report: CallerReport, rows: Sequence[Row], out: TextIO) -> None:
         for column in columns(report, terminal.blocks(out))
     ]
     is_empty = any(column.title == "next" and set(column.cells) <= {"-"} for column in shown)
+    if report.differences is not None:
+        terminal.show_line(out, summary(report.differences), "bold")
+        terminal.show_line(out, "")
     terminal.show_table(out, shown, [_DISPENSABLE[0], *(["next"] if is_empty else []), *_DISPENSABLE[1:]])
     terminal.show_line(out, "")
     for line in conclusion(report):
@@ -246,6 +246,7 @@ def to_json(report: CallerReport, rows: Sequence[Row], read: ReadCounts) -> Iter
         "read": read._asdict(),
         "total": len(report.callers),
         "retired": report.retired,
+        "compared": differences_to_json(report),
     }
     yield json_text(head).removesuffix("\n}")
     yield from _json_list(f"{report.by}s", (_row(row, report.by) for row in rows if not row.is_apart))
@@ -304,51 +305,31 @@ def _span(span: Span) -> dict[str, Any]:
 _CSV = "owner contact user calls first_seen last_seen interval error_share state retired_at note promised".split()
 
 
-_FORMULA = re.compile(r"\W*?[=+\-@\t\r\n]")
-"""What begins a formula, also behind white space and quotes. NFKC makes these characters of the full-width ones."""
-
-
 def to_csv(report: CallerReport, rows: Sequence[Row]) -> str:
     """The rows as CSV, with times in RFC 3339 and intervals in seconds."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow([report.by, "callers", *_CSV, "next_at", "next_kind"])
+    table = []
     for row in rows:
         change = row.effect.next_change
         coming = [change.at, change.kind] if change is not None else [None, None]
-        values = [row.name, row.callers, *(getattr(row, name) for name in _CSV), *coming]
-        writer.writerow([_cell(value) for value in values])
-    return out.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if hasattr(value, "isoformat"):
-        return str(value.isoformat()).replace("+00:00", "Z")
-    text = printable(str(value))
-    # Otherwise, a spreadsheet could take the name of a caller for a formula.
-    return "'" + text if isinstance(value, str) and _FORMULA.match(normalize("NFKC", value)) else text
+        table.append([row.name, row.callers, *(getattr(row, name) for name in _CSV), *coming])
+    return csv_text([report.by, "callers", *_CSV, "next_at", "next_kind"], table)
 
 
 # --- Markdown
 
 
 def to_markdown(report: CallerReport, rows: Sequence[Row], read: ReadCounts) -> str:
-    """The table and the lines below it as Markdown, with untrusted text as code: never markup, a link or a mention."""
+    """The table and the lines around it as Markdown."""
     shown = columns(report)
-    lines = [
-        "| " + " | ".join(column.title for column in shown) + " |",
-        "|" + "|".join(" ---: " if column.is_number else " --- " for column in shown) + "|",
-        *("| " + " | ".join(_markdown_cell(column, row) for column in shown) + " |" for row in rows),
-    ]
+    table = markdown_table(
+        [column.title for column in shown],
+        ([column.text(row) for column in shown] for row in rows),
+        numbers={column.title for column in shown if column.is_number},
+        untrusted={column.title for column in shown if column.is_untrusted},
+    )
+    above = [summary(report.differences), ""] if report.differences is not None else []
     below = [f"- {line.strip()}" for line in (*conclusion(report, code), reading(read))]
-    return "\n".join([*lines, "", *below, ""])
-
-
-def _markdown_cell(column: Column, row: Row) -> str:
-    text = column.text(row)
-    return table_code(text) if column.is_untrusted and text != "-" else text
+    return "\n".join([*above, *table, "", *below, ""])
 
 
 def reading(read: ReadCounts) -> str:

@@ -14,6 +14,7 @@ from proxy.callers.policy_digest import policy_digest
 from proxy.callers.record import CLOCK_SKEW, EARLIEST
 from proxy.callers.report.aggregator import Aggregator, Dimension
 from proxy.callers.report.budget import Budget
+from proxy.callers.report.cuts import WEEK, Cuts
 from proxy.callers.report.detail import Detail
 from proxy.callers.report.enforcement import enforcement
 from proxy.callers.report.policy_effect import policy_effects, policy_subjects
@@ -135,6 +136,7 @@ def analyze(
     policy: Policy | None = None,
     expected: Mapping[str, timedelta] | None = None,
     gone: Sequence[str] = (),
+    compare: timedelta = WEEK,
 ) -> Analysis:
     """Report on calls.
 
@@ -152,13 +154,15 @@ def analyze(
         policy: the dates of the withdrawal; None for none.
         expected: the longest period of the jobs of callers, by name, besides those that rules know.
         gone: globs of hosts that are known to be gone.
+        compare: whole days; so many until now, or until `until`, are compared with as many before.
 
     Raises:
         NoLog: a log cannot be read.
         LedgerUnavailable: the ledger cannot be read.
     """
     policy, latest = policy or Policy(), max(now, until or now) + CLOCK_SKEW
-    aggregator = Aggregator(rules, by, since, until, wants_detail, freeze=policy.freeze, latest=latest)
+    cuts = Cuts.ending(until or now, compare)
+    aggregator = Aggregator(rules, by, since, until, wants_detail, freeze=policy.freeze, latest=latest, cuts=cuts)
     read, unreadable = source.fill(aggregator, latest)
     tallies, before_freeze, lives = aggregator.tallies(), aggregator.callers_before_freeze(), aggregator.lives
     if aggregator.successions is not None and before_freeze is not None:
@@ -183,6 +187,8 @@ def analyze(
             enforcement=shown,
             gone=gone,
             unreadable=unreadable,
+            current=aggregator.current_calls.by_caller(),
+            cuts=cuts if as_of <= cuts.end else None,
         ),
         details=aggregator.details,
         read=read,

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
+from proxy.callers.ledger.tables.current_calls import CurrentDay
 from proxy.callers.log.lives import Lives
 from proxy.callers.log.unreadable import Unreadable
 from proxy.callers.record import EARLIEST
 from proxy.callers.report.aggregator import Dimension
 from proxy.callers.report.coverage import Coverage, Span, measure_coverage
+from proxy.callers.report.cuts import Cuts
+from proxy.callers.report.differences import Differences, differences
 from proxy.callers.report.doubts import Doubt, lost_calls, silent_hosts, unreadable_parts
 from proxy.callers.report.enforcement import NOT_SHOWN, Enforcement
 from proxy.callers.report.policy_effect import PolicyEffect
@@ -41,6 +44,7 @@ class CallerReport(NamedTuple):
         verdict: whether the withdrawn API can be removed, by the whole log.
         reasons: the reasons for the verdict, a sentence each.
         safe_at: when it can be removed at the earliest, if nobody calls again and the log is kept; None if it can.
+        differences: what has changed for callers; None if there is nothing to compare with.
     """
 
     now: datetime
@@ -56,6 +60,7 @@ class CallerReport(NamedTuple):
     verdict: Verdict
     reasons: list[str]
     safe_at: datetime | None
+    differences: Differences | None
 
     @property
     def all_callers(self) -> list[Row]:
@@ -107,6 +112,8 @@ def make_report(
     enforcement: Enforcement = NOT_SHOWN,
     gone: Sequence[str] = (),
     unreadable: Unreadable | None = None,
+    current: Mapping[str, Sequence[CurrentDay]] | None = None,
+    cuts: Cuts | None = None,
 ) -> CallerReport:
     """Make a report.
 
@@ -122,12 +129,15 @@ def make_report(
         enforcement: what shows that the policy is in force.
         gone: globs of hosts that are known to be gone.
         unreadable: the parts of the logs that may be calls.
+        current: calls of the current API on each day, by caller.
+        cuts: two spans to compare, of which the second one ends with the report; None for none.
     """
     first = min([*(life.begin for life in lives), *(tally.first_seen for tally in tallies.values()), now])
     whole = measure_coverage(lives, Span(max(first, EARLIEST), now))
     period = Span(max(since or first, EARLIEST), until or now)
     judge = Judge(tallies.values(), whole, every, enforcement)
-    everybody = caller_rows(tallies.values(), period, judge, effects)
+    cuts = cuts if cuts is not None and cuts.begin >= whole.period.begin else None
+    everybody = caller_rows(tallies.values(), period, judge, effects, current=current or {}, cuts=cuts)
     callers = [row for row in everybody if not row.is_apart]
     failing = [row for row in everybody if row.state == FAILING]
     ignored = [row for row in everybody if row.state == IGNORED]
@@ -141,7 +151,10 @@ def make_report(
     apart = {"failing callers": failing, "ignored callers": ignored, "strangers": strangers}
     others = [name for name, some in apart.items() if some]
     conclusion = conclude(callers, whole, absent, doubts, others=others)
-    return CallerReport(now, by, whole, coverage, callers, failing, ignored, doubts, strangers, rows, *conclusion)
+    compared = differences(callers, cuts) if cuts is not None else None
+    return CallerReport(
+        now, by, whole, coverage, callers, failing, ignored, doubts, strangers, rows, *conclusion, compared
+    )
 
 
 def still_calling(report: CallerReport, window: timedelta) -> Gate:

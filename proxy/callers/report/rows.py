@@ -4,13 +4,17 @@ Pure.
 """
 
 import copy
+import functools
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypeVar
 
+from proxy.callers.ledger.tables.current_calls import CurrentDay
 from proxy.callers.report.budget import OTHERS
 from proxy.callers.report.coverage import Coverage, Span
+from proxy.callers.report.cuts import Cuts
+from proxy.callers.report.differences import CALLING, Kind, difference
 from proxy.callers.report.enforcement import NOT_SHOWN, Enforcement, let_through
 from proxy.callers.report.hours import Hours
 from proxy.callers.report.jobs import JobName
@@ -18,6 +22,7 @@ from proxy.callers.report.policy_effect import PolicyEffect, combine
 from proxy.callers.report.rhythm import (
     APART,
     EVERY_STATE,
+    FIRST_DAY,
     Rhythm,
     State,
     interval_of,
@@ -73,6 +78,17 @@ class Judge:
         in_doubt = state != "retired" and all(job.in_doubt or job.state == "retired" for job in jobs)
         return Activity(state, last.seconds_left, in_doubt, last.job if len(jobs) > 1 else None)
 
+    def was_calling(self, tally: Tally, moment: datetime) -> bool:
+        """Whether a caller was active or fading at the begin of an earlier day, by its calls before that day."""
+        days, now = moment.toordinal() - FIRST_DAY, self.silence(moment)
+        for _, job, _ in tally.jobs.rhythms():
+            before = job.days & ((1 << days) - 1)
+            day_after = datetime.fromordinal(FIRST_DAY + before.bit_length()).replace(tzinfo=UTC)
+            last = min(job.last_seen, day_after)
+            if before and state_after(rhythm_of(before), self.silence(last) - now) in CALLING:
+                return True
+        return False
+
     def _apart(self, tally: Tally) -> State | None:
         """The state of those who have no say in the verdict; None for others."""
         if tally.source == STRANGER:
@@ -126,6 +142,9 @@ class Row(NamedTuple):
         callers: number of callers in the group.
         source: where the caller's name comes from, as in the record; None for a group.
         users: owners of the tokens, the most recent first.
+        earlier, recent: number of calls in the spans of `Cuts`, except those that a brownout refused.
+        difference: what has changed between these spans, if anything.
+        current: calls of the current API by its token, on each day.
         hours: when it called in the period.
         interval: usual seconds between calls (`Rhythm`); None if not known.
         error_share: share of the calls answered with 4xx or 5xx, from 0 to 1.
@@ -151,6 +170,10 @@ class Row(NamedTuple):
     contact: str | None
     users: list[str]
     calls: int
+    earlier: int
+    recent: int
+    difference: Kind | None
+    current: Sequence[CurrentDay]
     hours: Hours
     first_seen: datetime
     last_seen: datetime
@@ -210,7 +233,15 @@ class Row(NamedTuple):
         return self.promised is not None and self.last_seen >= self.promised
 
 
-def caller_rows(tallies: Iterable[Tally], period: Span, judge: Judge, effects: Effects) -> list[Row]:
+def caller_rows(
+    tallies: Iterable[Tally],
+    period: Span,
+    judge: Judge,
+    effects: Effects,
+    *,
+    current: Mapping[str, Sequence[CurrentDay]] = {},
+    cuts: Cuts | None = None,
+) -> list[Row]:
     """A row per caller, by state, then by calls."""
     by_caller = defaultdict(list)
     for tally in tallies:
@@ -219,7 +250,11 @@ def caller_rows(tallies: Iterable[Tally], period: Span, judge: Judge, effects: E
     for name, parts in by_caller.items():
         whole = _merged(parts)
         row = _row(name, parts, whole, judge.activity(whole), effect=effects[name], period=period, judge=judge)
-        rows.append(row._replace(source=whole.source, predecessor=whole.predecessor))
+        calls = current.get(name, ())
+        row = row._replace(source=whole.source, predecessor=whole.predecessor, current=calls)
+        if cuts is not None and not row.is_apart:
+            row = row._replace(difference=difference(row, cuts, functools.partial(judge.was_calling, whole)))
+        rows.append(row)
     return _sorted(rows)
 
 
@@ -254,6 +289,10 @@ def _row(
         contact=_common(part.rule.contact for part in parts if part.rule is not None),
         users=sorted(whole.users, key=lambda user: whole.users[user], reverse=True),
         calls=whole.calls,
+        earlier=whole.earlier,
+        recent=whole.recent,
+        difference=None,
+        current=(),
         hours=whole.hours,
         first_seen=whole.first_seen,
         last_seen=whole.last_seen,

@@ -118,6 +118,7 @@ class Tally:
         rule: the current rule that names it, if any.
         texts: what is left for the values below.
         jobs: what it calls, and on which days.
+        earlier, recent: calls in the spans of `Cuts`, in the period or not.
         errors: number of calls answered with 4xx or 5xx.
         users: owners of the tokens, each with the time of the last call.
         has_succeeded: whether any call was answered with less than 400.
@@ -139,6 +140,8 @@ class Tally:
     jobs: Jobs
     hours: Hours = field(default_factory=Hours)
     calls: int = 0
+    earlier: int = 0
+    recent: int = 0
     errors: int = 0
     has_succeeded: bool = False
     has_failed: bool = False
@@ -203,6 +206,8 @@ class Tally:
         self.first_seen = min(self.first_seen, other.first_seen)
         self.last_seen = max(self.last_seen, other.last_seen)
         self.calls += other.calls
+        self.earlier += other.earlier
+        self.recent += other.recent
         self.errors += other.errors
         self.has_succeeded |= other.has_succeeded
         self.has_failed |= other.has_failed

@@ -100,7 +100,7 @@ def test_every_format_shows_strangers_apart(tmp_path: Path) -> None:
     said = "Strangers made 3 calls from 1 network, the last at 2026-11-23 00:00. They had no token,"
 
     assert "| `strangers in 203.0.113.0/24` | - | - | 3 |" in made["markdown"]
-    assert made["markdown"].splitlines()[3].endswith("| 100% | stranger |")
+    assert made["markdown"].splitlines()[5].endswith("| 100% | stranger |")
     assert f"\n- {said}" in made["markdown"]
     assert f'<p class="muted">{said}' in made["html"]
     assert '<span class="state stranger">stranger</span>' in made["html"]
