@@ -10,7 +10,9 @@ from proxy import __version__, signals
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.output.encoding import let_standard_output_escape
 
-COMMANDS = tuple("serve reload health check lifecycle translate scan callers caller ledger fingerprint demo".split())
+COMMANDS = tuple(
+    "serve reload health check lifecycle translate scan callers caller brownouts ledger fingerprint demo".split()
+)
 """Modules of `proxy.commands`, in the order of ``--help``. Only the module of the command that runs is imported."""
 
 

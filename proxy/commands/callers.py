@@ -51,7 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_period(parser)
     parser.add_argument("--by", choices=DIMENSIONS, default="caller", help="what each row stands for (default: caller)")
     parser.add_argument(
-        "--state", choices=EVERY_STATE, action="append", help="show only rows in this state; can be repeated"
+        "--state",
+        choices=EVERY_STATE,
+        action="append",
+        metavar="STATE",
+        help=f"show only rows in this state: {', '.join(EVERY_STATE)}; can be repeated",
     )
     parser.add_argument(
         "--sort",

@@ -68,8 +68,8 @@ def test_json_is_what_the_readme_says(run: Run, file: str) -> None:
     report = json.loads(ran.out)
 
     assert list(report) == [
-        "generated_at", "verdict", "reasons", "safe_at", "coverage", "read", "total", "retired", "compared", "callers",
-        "failing", "ignored", "strangers",
+        "generated_at", "verdict", "reasons", "safe_at", "coverage", "read", "total", "retired", "marks", "compared",
+        "callers", "failing", "ignored", "strangers",
     ]  # fmt: skip
     assert (report["verdict"], report["total"], report["retired"]) == ("not_yet", 3, 1)
     assert report["coverage"] == {

@@ -142,6 +142,10 @@ class Content:
         """The calls on one day: `calls.DAY_COLUMNS`, and after that their number in each hour."""
         return self._transaction.fetch(calls.SELECT_HOURS, [day])
 
+    def refused_hours(self) -> Iterable[Row]:
+        """The calls that brownouts refused: the day, the key, and their number in each hour."""
+        return self._transaction.fetch(calls.SELECT_REFUSED)
+
     def calls_between(self, begin: datetime, end: datetime) -> Iterable[tuple[int, int]]:
         """The number of calls with each key between two full hours, at least a day apart."""
         return calls.calls_between(self._transaction, begin, end)

@@ -246,6 +246,7 @@ def to_json(report: CallerReport, rows: Sequence[Row], read: ReadCounts) -> Iter
         "read": read._asdict(),
         "total": len(report.callers),
         "retired": report.retired,
+        "marks": [_next(change) for change in report.marks],
         "compared": differences_to_json(report),
     }
     yield json_text(head).removesuffix("\n}")

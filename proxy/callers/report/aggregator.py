@@ -13,6 +13,7 @@ from proxy.callers.log.lives import Lives, is_valid
 from proxy.callers.log.reader import Batch
 from proxy.callers.record import EARLIEST, Heartbeat, ReportedCall, in_utc
 from proxy.callers.report.attribution import Attribution, Who
+from proxy.callers.report.brownout_calls import BrownoutCalls
 from proxy.callers.report.budget import OTHERS, Budget
 from proxy.callers.report.current_calls import CurrentCallsByCaller
 from proxy.callers.report.cuts import Cuts
@@ -86,6 +87,7 @@ class Aggregator:
             succeeds them.
         latest: records of this time or later are wrong; None for no limit.
         cuts: two spans in which calls are counted besides, except those that a brownout refused; None for none.
+        brownouts: what to tell of calls that brownouts refused, and of others; None for nothing.
         limits: how much is kept.
 
     Attributes:
@@ -107,6 +109,7 @@ class Aggregator:
         freeze: datetime | None = None,
         latest: datetime | None = None,
         cuts: Cuts | None = None,
+        brownouts: BrownoutCalls | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.lives = Lives(most=limits.lives)
@@ -119,7 +122,7 @@ class Aggregator:
         self._until = min(until or self._latest, self._latest)
         self._wants_detail = wants_detail
         self._freeze, self._reach = freeze, timedelta()
-        self._cuts = cuts
+        self._cuts, self._brownouts = cuts, brownouts
         self.current_calls = CurrentCallsByCaller()
         self.successions = Successions(freeze) if freeze is not None else None
         self._limits = limits
@@ -202,6 +205,9 @@ class Aggregator:
                 counts[number].earlier += calls_in_span
             for number, calls_in_span in content.calls_between(middle, end):
                 counts[number].recent += calls_in_span
+        if self._brownouts is not None:
+            for day, number, *by_hour in content.refused_hours():
+                counts[number].add_hours(day, by_hour)
         for number, details in content.details(list(detailed)):
             calls, detail = detailed[number]
             detail.add_stored(calls.key, calls.calls, details)
@@ -329,6 +335,8 @@ class Aggregator:
             else:
                 add(self._tally(row, key, count), key, count)
                 self.current_calls.learn(row, key.token)
+                if self._brownouts is not None and not self._rows.is_stranger(row):
+                    self._brownouts.add(row, key, count.hours, count.packed_hours())
                 if self.successions is not None and row != OTHERS and not self._rows.is_stranger(row):
                     self.successions.add(row, key, count.first, count.last)
         return others
@@ -400,6 +408,12 @@ class _Count:
         self.earlier = self.recent = 0
         self.stored: Hours | None = None
         self.detail: Detail | None = None
+
+    def add_hours(self, day: int, by_hour: Iterable[int]) -> None:
+        """Add the number of calls in each hour of a day."""
+        for hour, calls in enumerate(by_hour, day * 24):
+            if calls:
+                self.hours[hour] = self.hours.get(hour, 0) + calls
 
     def packed_hours(self) -> Hours:
         """When the calls were."""

@@ -13,6 +13,7 @@ from proxy.callers.log.unreadable import Unreadable
 from proxy.callers.policy_digest import policy_digest
 from proxy.callers.record import CLOCK_SKEW, EARLIEST
 from proxy.callers.report.aggregator import Aggregator, Dimension
+from proxy.callers.report.brownout_calls import BrownoutCalls
 from proxy.callers.report.budget import Budget
 from proxy.callers.report.cuts import WEEK, Cuts
 from proxy.callers.report.detail import Detail
@@ -137,6 +138,7 @@ def analyze(
     expected: Mapping[str, timedelta] | None = None,
     gone: Sequence[str] = (),
     compare: timedelta = WEEK,
+    brownouts: BrownoutCalls | None = None,
 ) -> Analysis:
     """Report on calls.
 
@@ -155,6 +157,7 @@ def analyze(
         expected: the longest period of the jobs of callers, by name, besides those that rules know.
         gone: globs of hosts that are known to be gone.
         compare: whole days; so many until now, or until `until`, are compared with as many before.
+        brownouts: is told of all calls, for `brownout_results`; None for nothing.
 
     Raises:
         NoLog: a log cannot be read.
@@ -162,7 +165,9 @@ def analyze(
     """
     policy, latest = policy or Policy(), max(now, until or now) + CLOCK_SKEW
     cuts = Cuts.ending(until or now, compare)
-    aggregator = Aggregator(rules, by, since, until, wants_detail, freeze=policy.freeze, latest=latest, cuts=cuts)
+    aggregator = Aggregator(
+        rules, by, since, until, wants_detail, freeze=policy.freeze, latest=latest, cuts=cuts, brownouts=brownouts
+    )
     read, unreadable = source.fill(aggregator, latest)
     tallies, before_freeze, lives = aggregator.tallies(), aggregator.callers_before_freeze(), aggregator.lives
     if aggregator.successions is not None and before_freeze is not None:
@@ -189,6 +194,7 @@ def analyze(
             unreadable=unreadable,
             current=aggregator.current_calls.by_caller(),
             cuts=cuts if as_of <= cuts.end else None,
+            policy=policy,
         ),
         details=aggregator.details,
         read=read,

@@ -22,6 +22,7 @@ from proxy.callers.report.rhythm import APART
 from proxy.callers.report.rows import Judge, Row, caller_rows, days_of, group_rows
 from proxy.callers.report.tally import FAILING, IGNORED, Tally
 from proxy.callers.report.verdict import Verdict, conclude, is_covered, unseen
+from proxy.withdrawn.lifecycle import Change, Policy, changes_between
 
 Gate = Literal["nobody", "somebody", "unknown"]
 
@@ -45,6 +46,7 @@ class CallerReport(NamedTuple):
         reasons: the reasons for the verdict, a sentence each.
         safe_at: when it can be removed at the earliest, if nobody calls again and the log is kept; None if it can.
         differences: what has changed for callers; None if there is nothing to compare with.
+        marks: the changes of the policy from the begin of the log until the sunset or the freeze, for charts.
     """
 
     now: datetime
@@ -61,6 +63,7 @@ class CallerReport(NamedTuple):
     reasons: list[str]
     safe_at: datetime | None
     differences: Differences | None
+    marks: Sequence[Change]
 
     @property
     def all_callers(self) -> list[Row]:
@@ -114,6 +117,7 @@ def make_report(
     unreadable: Unreadable | None = None,
     current: Mapping[str, Sequence[CurrentDay]] | None = None,
     cuts: Cuts | None = None,
+    policy: Policy | None = None,
 ) -> CallerReport:
     """Make a report.
 
@@ -131,6 +135,7 @@ def make_report(
         unreadable: the parts of the logs that may be calls.
         current: calls of the current API on each day, by caller.
         cuts: two spans to compare, of which the second one ends with the report; None for none.
+        policy: its changes are the marks.
     """
     first = min([*(life.begin for life in lives), *(tally.first_seen for tally in tallies.values()), now])
     whole = measure_coverage(lives, Span(max(first, EARLIEST), now))
@@ -151,10 +156,16 @@ def make_report(
     apart = {"failing callers": failing, "ignored callers": ignored, "strangers": strangers}
     others = [name for name, some in apart.items() if some]
     conclusion = conclude(callers, whole, absent, doubts, others=others)
+    marks = _marks(policy or Policy(), whole.period)
     compared = differences(callers, cuts) if cuts is not None else None
     return CallerReport(
-        now, by, whole, coverage, callers, failing, ignored, doubts, strangers, rows, *conclusion, compared
+        now, by, whole, coverage, callers, failing, ignored, doubts, strangers, rows, *conclusion, compared, marks
     )
+
+
+def _marks(policy: Policy, period: Span) -> list[Change]:
+    last = max([period.end, *(date for date in (policy.freeze, policy.sunset) if date is not None)])
+    return changes_between(policy, period.begin, last + timedelta(microseconds=1))
 
 
 def still_calling(report: CallerReport, window: timedelta) -> Gate:

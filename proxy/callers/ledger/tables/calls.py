@@ -23,6 +23,10 @@ ADD_CALLS = (
 SELECT_DAYS = f"SELECT {_DAY} FROM calls WHERE day >= ? AND day < ?"
 SELECT_HOURS = f"SELECT {_DAY}, {', '.join(HOURS)} FROM calls WHERE day = ?"
 
+SELECT_REFUSED = (
+    f"SELECT day, key, {', '.join(HOURS)} FROM calls WHERE key IN (SELECT id FROM keys WHERE outcome = 'brownout')"
+)
+
 
 def add_calls(transaction: Transaction, days: Mapping[tuple[int, Key], DayCount]) -> None:
     """Add calls by day, as an ordinal, and key."""

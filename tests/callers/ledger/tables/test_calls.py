@@ -58,3 +58,14 @@ def test_calls_are_added_up_between_two_hours(connect: Connect, hour: int) -> No
         assert content.keys()[key][1] == "nightly"
         assert calls == 1110
         assert list(content.calls_between(begin - 9 * DAY, begin - 2 * DAY)) == []
+
+
+def test_refused_calls_are_known_by_the_hour(connect: Connect) -> None:
+    ledger = opened(connect)
+    refused = [call(MIDNIGHT + hours * HOUR, outcome="brownout", status=410) for hours in (8, 8, 9)]
+    ledger.add(counted(*refused, call(MIDNIGHT)))
+
+    with ledger.content() as content:
+        [(day, key, *hours)] = content.refused_hours()
+        assert (day, content.keys()[key][3]) == (MIDNIGHT.toordinal(), "brownout")
+    assert hours == [*[0] * 8, 2, 1, *[0] * 14]
