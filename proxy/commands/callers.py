@@ -4,14 +4,17 @@ import argparse
 import contextlib
 import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
 from proxy.callers.log.files import NoLog
+from proxy.callers.render import burn_down as days_as
 from proxy.callers.render import differences, formats
+from proxy.callers.report import burn_down
 from proxy.callers.report.aggregator import DIMENSIONS
 from proxy.callers.report.analysis import Analysis
+from proxy.callers.report.burn_down import BurnDownDay
 from proxy.callers.report.cuts import WEEK
 from proxy.callers.report.report import CallerReport, Gate, still_calling
 from proxy.callers.report.rhythm import EVERY_STATE
@@ -31,6 +34,7 @@ examples:
   trigger-shim callers --fail-unless-safe --expect month-end=31d
   zcat old/*.gz | trigger-shim callers --format csv -"""
 
+_BY_DAY = "day"
 _LONGEST_COMPARISON = timedelta(days=366)
 
 _VERDICT_STATUS: dict[Verdict, ExitStatus] = {
@@ -49,7 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     add_logs(parser)
     add_period(parser)
-    parser.add_argument("--by", choices=DIMENSIONS, default="caller", help="what each row stands for (default: caller)")
+    parser.add_argument(
+        "--by",
+        choices=(*DIMENSIONS, _BY_DAY),
+        default="caller",
+        metavar="WHAT",
+        help=f"what each row stands for: {', '.join(DIMENSIONS)} (default: caller), or day, with the number of callers"
+        " and calls",
+    )
     parser.add_argument(
         "--state",
         choices=EVERY_STATE,
@@ -103,12 +114,14 @@ def run(options: argparse.Namespace) -> ExitStatus:
     config = require_config(options)
     if options.compare and options.by != "caller":
         raise CommandError(ExitStatus.USAGE, "--compare is about callers: leave out --by")
+    if options.by == _BY_DAY and options.format == "html":
+        raise CommandError(ExitStatus.USAGE, "the page has a chart of the days: leave out --by")
     try:
         analysis = read_calls(
             config,
             options.files,
             options.ledger,
-            by=options.by,
+            by="caller" if options.by == _BY_DAY else options.by,
             since=options.since,
             until=options.until,
             wants_detail=lambda _: options.format == "html",
@@ -121,7 +134,9 @@ def run(options: argparse.Namespace) -> ExitStatus:
     status = _status(analysis.report, options)
     try:
         rows = _selected_rows(analysis.report, options)
-        if not (options.compare and _print_differences(options.format, analysis.report, rows)):
+        if options.by == _BY_DAY:
+            _print_days(options.format, burn_down.burn_down(analysis.report))
+        elif not (options.compare and _print_differences(options.format, analysis.report, rows)):
             _print(options.format, analysis, rows, config)
     except BrokenPipeError:  # whoever reads only the first lines still needs the status
         terminal.stop_printing()
@@ -152,6 +167,18 @@ def _print(output_format: str, analysis: Analysis, rows: list[Row], config: Conf
             from proxy.callers.render import html_page  # noqa: PLC0415 - only this format needs jinja2
 
             sys.stdout.writelines(html_page.to_html(analysis, rows, config.successor_url))
+
+
+def _print_days(output_format: str, days: Sequence[BurnDownDay]) -> None:
+    match output_format:
+        case "table":
+            days_as.show_days(days, sys.stdout)
+        case "json":
+            print(days_as.days_to_json(days))
+        case "csv":
+            print(days_as.days_to_csv(days), end="")
+        case "markdown":
+            print(days_as.days_to_markdown(days), end="")
 
 
 def _print_differences(output_format: str, report: CallerReport, rows: list[Row]) -> bool:

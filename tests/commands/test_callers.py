@@ -69,7 +69,7 @@ def test_json_is_what_the_readme_says(run: Run, file: str) -> None:
 
     assert list(report) == [
         "generated_at", "verdict", "reasons", "safe_at", "coverage", "read", "total", "retired", "marks", "compared",
-        "callers", "failing", "ignored", "strangers",
+        "days", "callers", "failing", "ignored", "strangers",
     ]  # fmt: skip
     assert (report["verdict"], report["total"], report["retired"]) == ("not_yet", 3, 1)
     assert report["coverage"] == {
@@ -138,6 +138,10 @@ def test_csv_has_a_line_a_row_in_units_for_machines(run: Run, file: str) -> None
         "promised": "",
         "next_at": "",
         "next_kind": "",
+        "endpoints": "trigger",
+        "repositories": "acme/shop",
+        "workflows": "build",
+        "agents": "(none)",
     }
 
 
@@ -525,3 +529,32 @@ def test_groups_are_not_compared(run: Run, file: str) -> None:
 
     assert (ran.status, ran.out) == (2, "")
     assert ran.said == "trigger-shim: error: --compare is about callers: leave out --by\n"
+
+
+# --- the burn-down
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "csv", "json"])
+def test_the_days_come_in_every_format(run: Run, file: str, form: str) -> None:
+    ran = run("callers", *UNTIL, "--by", "day", "--since", "2026-11-20", "--format", form, file)
+
+    assert ran.status == 0
+    assert re.findall(r"2026-11-\d\d", ran.out) == [f"2026-11-2{day}" for day in range(5)]
+    if form == "json":
+        whole = json.loads(run("callers", *UNTIL, "--since", "2026-11-20", "--format", "json", file).out)
+        assert json.loads(ran.out)["days"] == whole["days"]
+
+
+def test_the_page_is_not_by_day(run: Run, file: str) -> None:
+    ran = run("callers", "--by", "day", "--format", "html", file)
+
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.said == "trigger-shim: error: the page has a chart of the days: leave out --by\n"
+
+
+def test_a_list_in_csv_has_the_most_frequent_values(run: Run, tmp_path: Path) -> None:
+    calls = [call(workflow=f"w{number:02}") for number in range(22) for _ in range(number + 1)]
+    (tmp_path / "log").write_bytes(log(*calls))
+    [row] = csv.DictReader(io.StringIO(run("callers", *UNTIL, "--format", "csv", "log").out))
+
+    assert row["workflows"].split("; ") == [*(f"w{number:02}" for number in range(21, 1, -1)), "…"]

@@ -1,14 +1,17 @@
 """Reports as a table, JSON, CSV and Markdown."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple, TextIO
 
+from proxy.callers.render.burn_down import day_objects
 from proxy.callers.render.cells import csv_text, markdown_table
 from proxy.callers.render.differences import differences_to_json, summary
 from proxy.callers.render.profile import CallerProfile
 from proxy.callers.report.analysis import ReadCounts
+from proxy.callers.report.burn_down import burn_down
 from proxy.callers.report.coverage import Span
 from proxy.callers.report.report import CallerReport
 from proxy.callers.report.rhythm import DAY, RETIRED_AFTER, UNKNOWN_RETIRED_AFTER, USUAL_PAUSES
@@ -250,6 +253,7 @@ def to_json(report: CallerReport, rows: Sequence[Row], read: ReadCounts) -> Iter
         "compared": differences_to_json(report),
     }
     yield json_text(head).removesuffix("\n}")
+    yield from _json_list("days", day_objects(burn_down(report)))
     yield from _json_list(f"{report.by}s", (_row(row, report.by) for row in rows if not row.is_apart))
     for key, state in (("failing", FAILING), ("ignored", IGNORED), ("strangers", STRANGER)):
         yield from _json_list(key, (_row(row, report.by) for row in rows if row.state == state))
@@ -306,14 +310,26 @@ def _span(span: Span) -> dict[str, Any]:
 _CSV = "owner contact user calls first_seen last_seen interval error_share state retired_at note promised".split()
 
 
+_CSV_COUNTS = ("endpoints", "repositories", "workflows", "agents")
+_MOST_VALUES, _LONGEST_VALUE = 20, 200
+
+
 def to_csv(report: CallerReport, rows: Sequence[Row]) -> str:
     """The rows as CSV, with times in RFC 3339 and intervals in seconds."""
     table = []
     for row in rows:
         change = row.effect.next_change
         coming = [change.at, change.kind] if change is not None else [None, None]
-        table.append([row.name, row.callers, *(getattr(row, name) for name in _CSV), *coming])
-    return csv_text([report.by, "callers", *_CSV, "next_at", "next_kind"], table)
+        counts = row.counts
+        values = [_joined(counts[kind]) for kind in _CSV_COUNTS]
+        table.append([row.name, row.callers, *(getattr(row, name) for name in _CSV), *coming, *values])
+    return csv_text([report.by, "callers", *_CSV, "next_at", "next_kind", *_CSV_COUNTS], table)
+
+
+def _joined(counts: Counter[str]) -> str:
+    """The most frequent values."""
+    values = [shortened(value, _LONGEST_VALUE) for value, _ in counts.most_common(_MOST_VALUES)]
+    return "; ".join([*values, "…"] if len(counts) > _MOST_VALUES else values)
 
 
 # --- Markdown
