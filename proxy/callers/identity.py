@@ -44,6 +44,9 @@ class Rule(NamedTuple):
         extension: the caller may call until this time, even after the sunset.
         exempt_from_freeze: the caller may start to call after the freeze.
         every: the longest period of its jobs; None if not known.
+        note: what people should know about it.
+        promised: from then on it will not call any more, its owner says.
+        ignore: it is a scanner or a monitor, which nobody has to migrate.
     """
 
     name: str
@@ -58,6 +61,9 @@ class Rule(NamedTuple):
     extension: datetime | None = None
     exempt_from_freeze: bool = False
     every: timedelta | None = None
+    note: str | None = None
+    promised: datetime | None = None
+    ignore: bool = False
 
 
 class CallAttributes(NamedTuple):
@@ -203,7 +209,7 @@ def folded(name: str) -> str:
 
 
 def merged_rule(rules: Sequence[Rule]) -> Rule:
-    """One rule for a caller that several name. Its dates are those that refuse it last.
+    """One rule for a caller that several name. Its dates are the last ones, and it is ignored if all of them say so.
 
     Args:
         rules: rules with the same name, at least one.
@@ -213,6 +219,9 @@ def merged_rule(rules: Sequence[Rule]) -> Rule:
         migrated=max(migrated) if len(migrated) == len(rules) else None,
         extension=max((rule.extension for rule in rules if rule.extension is not None), default=None),
         exempt_from_freeze=any(rule.exempt_from_freeze for rule in rules),
+        note=next((rule.note for rule in rules if rule.note is not None), None),
+        promised=max((rule.promised for rule in rules if rule.promised is not None), default=None),
+        ignore=all(rule.ignore for rule in rules),
     )
 
 

@@ -11,6 +11,6 @@ Each module that is listed in `COMMANDS` has:
 
 COMMANDS = (
     *("serve", "reload", "health", "check", "lifecycle", "translate", "scan", "callers", "caller"),
-    *("letters", "ledger", "fingerprint", "demo", "standin", "completion"),
+    *("brownouts", "letters", "ledger", "fingerprint", "demo", "standin", "completion"),
 )
 """The modules of commands, in the order of ``--help``."""

@@ -4,15 +4,19 @@ import argparse
 import contextlib
 import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, TextIO
 
 from proxy.callers.ledger.database import LedgerUnavailable
 from proxy.callers.log.files import NoLog
-from proxy.callers.render import formats
+from proxy.callers.render import burn_down as days_as
+from proxy.callers.render import differences, formats
+from proxy.callers.report import burn_down
 from proxy.callers.report.aggregator import DIMENSIONS
 from proxy.callers.report.analysis import Analysis
+from proxy.callers.report.burn_down import BurnDownDay
+from proxy.callers.report.cuts import WEEK
 from proxy.callers.report.report import CallerReport, Gate, still_calling
 from proxy.callers.report.rhythm import EVERY_STATE
 from proxy.callers.report.rows import Row
@@ -29,8 +33,12 @@ EPILOG = """\
 examples:
   trigger-shim callers --since 30d
   trigger-shim callers --watch --state active
+  trigger-shim callers --compare 7d
   trigger-shim callers --fail-unless-safe --expect month-end=31d
   zcat old/*.gz | trigger-shim callers --format csv -"""
+
+_BY_DAY = "day"
+_LONGEST_COMPARISON = timedelta(days=366)
 
 _VERDICT_STATUS: dict[Verdict, ExitStatus] = {
     "safe": ExitStatus.OK,
@@ -48,9 +56,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     add_logs(parser)
     add_period(parser)
-    parser.add_argument("--by", choices=DIMENSIONS, default="caller", help="what each row stands for (default: caller)")
     parser.add_argument(
-        "--state", choices=EVERY_STATE, action="append", help="show only rows in this state; can be repeated"
+        "--by",
+        choices=(*DIMENSIONS, _BY_DAY),
+        default="caller",
+        metavar="WHAT",
+        help=f"what each row stands for: {', '.join(DIMENSIONS)} (default: caller), or day, with the number of callers"
+        " and calls",
+    )
+    parser.add_argument(
+        "--state",
+        choices=EVERY_STATE,
+        action="append",
+        metavar="STATE",
+        help=f"show only rows in this state: {', '.join(EVERY_STATE)}; can be repeated",
     )
     parser.add_argument(
         "--sort",
@@ -60,6 +79,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"state, {', '.join(_SORT_KEYS)} (default: state, then calls)",
     )
     parser.add_argument("--limit", type=_positive_number, metavar="N", help="show at most N rows")
+    parser.add_argument(
+        "--compare",
+        type=_days,
+        metavar="DAYS",
+        help="show what has changed in so many days, such as 7d, compared with as many before: who is new, back, gone"
+        " or moved, and who calls more or less",
+    )
     add_format(parser, "table", "json", "csv", "markdown", "html")
     add_expected(parser)
     parser.add_argument("--watch", action="store_true", help="show the table live, until Ctrl-C")
@@ -89,13 +115,18 @@ def _without_garbage_collection() -> Iterator[None]:
 
 def run(options: argparse.Namespace) -> ExitStatus:
     config = require_config(options)
+    if options.compare and options.by != "caller":
+        raise CommandError(ExitStatus.USAGE, "--compare is about callers: leave out --by")
+    if options.by == _BY_DAY and options.format == "html":
+        raise CommandError(ExitStatus.USAGE, "the page has a chart of the days: leave out --by")
     return _watch(config, options) if options.watch else _report(config, options)
 
 
 def _watch(config: Config, options: argparse.Namespace) -> ExitStatus:
-    if options.files or options.format != "table" or options.fail_unless_safe or options.fail_if_active:
+    others = options.files, options.compare, options.fail_unless_safe, options.fail_if_active
+    if any(others) or options.format != "table" or options.by == _BY_DAY:
         raise CommandError(
-            ExitStatus.USAGE, "--watch shows the table of the ledger: leave out files, formats and gates"
+            ExitStatus.USAGE, "--watch shows the table of the ledger: leave out files, formats, days and gates"
         )
     if not sys.stdout.isatty():
         raise CommandError(ExitStatus.USAGE, "--watch needs a terminal")
@@ -121,11 +152,12 @@ def _analysis(config: Config, options: argparse.Namespace) -> Analysis:
         config,
         options.files,
         options.ledger,
-        by=options.by,
+        by="caller" if options.by == _BY_DAY else options.by,
         since=options.since,
         until=options.until,
         wants_detail=lambda _: options.format == "html",
         expected=dict(options.expect),
+        compare=options.compare or WEEK,
     )
 
 
@@ -138,7 +170,11 @@ def _report(config: Config, options: argparse.Namespace) -> ExitStatus:
         raise CommandError(ExitStatus.CANNOT_TELL if is_gate else ExitStatus.USAGE, str(problem)) from None
     status = _status(analysis.report, options)
     try:
-        _print(options.format, analysis, _selected_rows(analysis.report, options), config)
+        rows = _selected_rows(analysis.report, options)
+        if options.by == _BY_DAY:
+            _print_days(options.format, burn_down.burn_down(analysis.report))
+        elif not (options.compare and _print_differences(options.format, analysis.report, rows)):
+            _print(options.format, analysis, rows, config)
     except BrokenPipeError:  # whoever reads only the first lines still needs the status
         terminal.stop_printing()
     messages.info(formats.reading(analysis.read))
@@ -170,6 +206,32 @@ def _print(output_format: str, analysis: Analysis, rows: list[Row], config: Conf
             sys.stdout.writelines(html_page.to_html(analysis, rows, config.successor_url, config.lifecycle))
 
 
+def _print_days(output_format: str, days: Sequence[BurnDownDay]) -> None:
+    match output_format:
+        case "table":
+            days_as.show_days(days, sys.stdout)
+        case "json":
+            print(days_as.days_to_json(days))
+        case "csv":
+            print(days_as.days_to_csv(days), end="")
+        case "markdown":
+            print(days_as.days_to_markdown(days), end="")
+
+
+def _print_differences(output_format: str, report: CallerReport, rows: list[Row]) -> bool:
+    """Print what has changed, unless the format has it in the whole report."""
+    match output_format:
+        case "table":
+            differences.show_differences(report, rows, sys.stdout)
+        case "csv":
+            print(differences.differences_to_csv(report, rows), end="")
+        case "markdown":
+            print(differences.differences_to_markdown(report, rows), end="")
+        case _:
+            return False
+    return True
+
+
 def _selected_rows(report: CallerReport, options: argparse.Namespace) -> list[Row]:
     rows = [row for row in report.rows if not options.state or row.state in options.state]
     if options.sort != "state":
@@ -194,6 +256,13 @@ def _window(value: str) -> timedelta:
             f"{value!r} is no time at all; write how long nobody may have called, as in 14d"
         )
     return window
+
+
+def _days(value: str) -> timedelta:
+    length = duration(value)
+    if length % timedelta(days=1) or not timedelta() < length <= _LONGEST_COMPARISON:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number of whole days up to 366; write 7d or 4w")
+    return length
 
 
 def _positive_number(value: str) -> int:

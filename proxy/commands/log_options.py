@@ -13,6 +13,8 @@ from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.log.files import STDOUT, NoLog, log_files, may_exist, size_on_disk
 from proxy.callers.report.aggregator import Dimension
 from proxy.callers.report.analysis import Analysis, Logs, Source, StoredLogs, analyze
+from proxy.callers.report.brownout_calls import BrownoutCalls
+from proxy.callers.report.cuts import WEEK
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config, values
 from proxy.output import terminal
@@ -85,6 +87,8 @@ def read_calls(
     until: Time | None = None,
     wants_detail: Callable[[str], bool] = lambda _: False,
     expected: Mapping[str, timedelta] | None = None,
+    compare: timedelta = WEEK,
+    brownouts: BrownoutCalls | None = None,
 ) -> Analysis:
     """Report on the calls in these files, or else in this ledger. The keyword arguments are those of `analyze`.
 
@@ -104,6 +108,8 @@ def read_calls(
             policy=config.lifecycle,
             expected=expected,
             gone=config.callers.gone,
+            compare=compare,
+            brownouts=brownouts,
         )
 
 

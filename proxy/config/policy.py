@@ -88,9 +88,12 @@ def _rule(
     extension: Moment | None = None,
     exempt_from_freeze: Flag = False,
     every: Period | None = None,
+    note: Text | None = None,
+    promised: Moment | None = None,
+    ignore: Flag = False,
 ) -> Rule:
     criteria = token, agent, network, repository, workflow
-    return Rule(name, owner, contact, *criteria, migrated, extension, exempt_from_freeze, every)
+    return Rule(name, owner, contact, *criteria, migrated, extension, exempt_from_freeze, every, note, promised, ignore)
 
 
 KnownCaller = Annotated[Rule, Section(_rule)]

@@ -11,6 +11,7 @@ import httpx
 from starlette.types import Receive, Scope, Send
 
 from proxy.callers.ledger import engines
+from proxy.callers.ledger.current_calls import CurrentCalls
 from proxy.callers.ledger.feeder import FileFeeder
 from proxy.callers.ledger.forget import DailyForgetting
 from proxy.callers.ledger.keeper import Keeper
@@ -79,10 +80,13 @@ class App:
         self._metrics = metrics or Metrics(config)
         self._limits = ReachedLimits(self._metrics.refused)
         self.certificates = Certificates(now, self._metrics.certificate_ends)
-        self._keeper, keep = _keeper(config, self._metrics, now)
+        self._current_calls: CurrentCalls | None = None
+        self._keeper, keep = _keeper(config, self._metrics, now, self._flush)
         self._records = Records(config, self._metrics, keep)
         self._admin = Admin(self._lifespan, self._metrics, LiveReport(config), own_names(config), looks=self._looks)
         key = find_key(config.callers.fingerprint_key, config.callers.log, config.ledger)
+        if config.ledger is not None:
+            self._current_calls = CurrentCalls(key, Ledger(engines.connect(config.ledger)), now)
         self._key_id = key_id(key)
         self._digest = _digest(config)
         self._policy = ActivePolicy(config, key, now)
@@ -98,6 +102,7 @@ class App:
             refused=self._limits.refused,
             shared=self._shared_tries,
             retry_key=derived_key(key),
+            current_calls=self._current_calls,
         )
         self._any_server = AnyServer(self, self._budget)
 
@@ -199,6 +204,10 @@ class App:
         self.upstream.reachability.update()
         self._limits.update()
 
+    def _flush(self, at_end: bool) -> None:
+        if self._current_calls is not None:
+            self._current_calls.flush(at_end=at_end)
+
     def _beat(self, at: Literal["start", "interval", "stop"]) -> None:
         self._records.beat(self._now(), at, self._key_id, self._digest)
 
@@ -209,17 +218,19 @@ def _connect(config: Config) -> Connect | None:
     return (lambda: engines.connect(address)) if address is not None else None
 
 
-def _keeper(config: Config, metrics: Metrics, now: Clock) -> tuple[Keeper | None, Callable[[bytes], None] | None]:
+def _keeper(
+    config: Config, metrics: Metrics, now: Clock, flush: Callable[[bool], None]
+) -> tuple[Keeper | None, Callable[[bytes], None] | None]:
     """What keeps the ledger, and what is called with each line of the log."""
     if config.ledger is None:
         return None, None
     ledger, passed = Ledger(engines.connect(config.ledger)), metrics.ledger_passed
     maintain = DailyForgetting(engines.connect(config.ledger), config.ledger_privacy, now)
     if config.callers.log != STDOUT and not is_stream(config.callers.log):
-        keeper = Keeper(ledger, FileFeeder(config.callers.log, ledger, now), passed, maintain)
+        keeper = Keeper(ledger, FileFeeder(config.callers.log, ledger, now), passed, maintain, flush)
         return keeper, lambda _: keeper.wake()
     lines = LineFeeder(uuid.uuid4().hex, ledger, now)
-    keeper = Keeper(ledger, lines, passed, maintain)
+    keeper = Keeper(ledger, lines, passed, maintain, flush)
 
     def keep(line: bytes) -> None:
         lines.put(line)

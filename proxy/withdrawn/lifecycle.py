@@ -4,9 +4,9 @@ Pure: the time is an argument. A boundary belongs to the later phase.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Literal, NamedTuple
 
 from proxy.withdrawn.brownouts import Brownout, Window
@@ -132,6 +132,10 @@ def links(policy: Policy, successor: str | None) -> Headers:
 
 # --- planned changes
 
+_TICK = timedelta(microseconds=1)
+_MOST_WINDOWS = 1000
+"""How many windows of a brownout are listed: it may begin each minute."""
+
 Kind = Literal["deprecated", "freeze", "brownout", "sunset", "migrated", "extension"]
 
 
@@ -178,6 +182,20 @@ def planned_brownouts(policy: Policy, subject: PolicySubject, after: datetime, m
         if end is None or window.begin < end
     }
     return sorted(windows)[:most]
+
+
+def changes_between(policy: Policy, begin: datetime, end: datetime) -> list[Change]:
+    """The changes of the policy from one time on and before another one, in order; of each brownout, the first ones."""
+    dates: list[tuple[datetime | None, Kind]] = [
+        (policy.deprecated, "deprecated"),
+        (policy.freeze, "freeze"),
+        (policy.sunset, "sunset"),
+    ]
+    changes = [Change(at, kind) for at, kind in dates if at is not None and begin <= at < end]
+    for brownout in policy.brownouts:
+        windows = takewhile(lambda window: window.begin < end, brownout.windows.after(begin - _TICK))
+        changes += [Change(window.begin, "brownout", window.end, brownout) for window in islice(windows, _MOST_WINDOWS)]
+    return sorted(changes, key=lambda change: change.at)
 
 
 def next_change(policy: Policy, subject: PolicySubject, after: datetime) -> Change | None:

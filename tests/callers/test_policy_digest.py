@@ -39,6 +39,6 @@ def test_what_decides_who_is_refused_changes_the_digest(policy: Policy, rules: l
 def test_what_does_not_decide_it_makes_no_difference() -> None:
     same = POLICY._replace(deprecated=NOW, documentation="https://a.example", brownouts=(once(NOW),))
     local = same._replace(sunset=NOW.astimezone(timezone(timedelta(hours=3))))
-    rule = RULE._replace(owner="team-a", contact="a@acme.example", every=31 * DAY)
+    rule = RULE._replace(owner="team-a", contact="a@acme.example", every=31 * DAY, note="x", promised=NOW, ignore=True)
 
     assert policy_digest(local, [rule]) == policy_digest(POLICY, [RULE])

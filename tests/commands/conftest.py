@@ -45,7 +45,7 @@ def file(tmp_path: Path) -> str:
         *beats(NOW - 80 * DAY),
         *nightly(40, 1, owner="team-a", run_user="alice"),
         *nightly(80, 40, "moved", owner="team-b", run_user="bob"),
-        *nightly(30, 2, "10.1.2.3 curl/8", status=401, outcome="upstream_error"),
+        *nightly(30, 2, "10.1.2.3 curl/8", status=504, outcome="timeout"),
     ]
     (tmp_path / "callers.jsonl").write_bytes(log(*records))
     return str(tmp_path / "callers.jsonl")

@@ -15,8 +15,9 @@ def nightly(since: int, until: int, caller: str = "nightly", **fields: Any) -> l
 
 
 def rows(out: str) -> list[list[str]]:
-    """The cells of a plain table."""
-    return [re.split(r"  +", line) for line in out.partition("\n\n")[0].splitlines()]
+    """The cells of a plain table, under the line of what has changed, if there is one."""
+    table = re.sub(r"\Asince .*\n\n", "", out).partition("\n\n")[0]
+    return [re.split(r"  +", line) for line in table.splitlines()]
 
 
 def known(name: str, **values: Any) -> dict[str, Any]:

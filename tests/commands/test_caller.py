@@ -34,7 +34,7 @@ def test_one_caller_as_json(run: Run, file: str) -> None:
     assert (found["caller"], found["state"], found["errors"]) == (
         "10.1.2.3 curl/8",
         "active",
-        {"401 upstream_error": 29},
+        {"504 timeout": 29},
     )
     assert found["changes"][0]["legacy"] == "POST /acme/shop/ci_workflows/build/trigger"
     assert found["changes"][0]["request"].startswith("curl -X POST https://")
@@ -42,8 +42,8 @@ def test_one_caller_as_json(run: Run, file: str) -> None:
         "ts": "2026-11-22T00:00:00Z",
         "method": "POST",
         "path": "/acme/shop/ci_workflows/build/trigger",
-        "status": 401,
-        "outcome": "upstream_error",
+        "status": 504,
+        "outcome": "timeout",
         "request_id": "r-1",
         "error_code": None,
         "run": None,

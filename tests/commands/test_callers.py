@@ -22,7 +22,7 @@ from tests.commands.running import COMMAND, Run, environment, on_a_terminal, pla
 from tests.commands.samples import LOG, POLICY, RULES, UNTIL, nightly, rows
 from tests.support.ledgers import fill
 from tests.support.paths import ROOT
-from tests.support.processes import running
+from tests.support.processes import heeding, running
 from tests.support.terminals import Terminal, read_until
 from tests.system.golden import GOLDEN
 
@@ -39,7 +39,9 @@ def test_the_table_says_who_whose_how_often_and_whether_it_is_over(run: Run, fil
     assert second[-2:] == ["100%", "active"]
     assert third[:4] == ["moved", "team-b", "bob", "41"]
     assert third[-1] == "retired"
-    assert ran.out.partition("\n\n")[2].splitlines() == [
+    changed, _, below = ran.out.split("\n\n")
+    assert changed == "since last week: nobody new, back or gone"
+    assert below.splitlines() == [
         "1 of 3 callers retired. A job is retired after a silence of 31 days and 1.5 times its usual pause, or at least"
         " 62 days if its rhythm is not known; a caller, when all its jobs are.",
         "The log covers 100% of 2026-09-05 00:00 to 2026-11-24 00:00 UTC.",
@@ -73,8 +75,8 @@ def test_json_is_what_the_readme_says(run: Run, file: str) -> None:
     report = json.loads(ran.out)
 
     assert list(report) == [
-        "generated_at", "verdict", "reasons", "safe_at", "coverage", "read", "total", "retired", "callers",
-        "strangers",
+        "generated_at", "verdict", "reasons", "safe_at", "coverage", "read", "total", "retired", "marks", "compared",
+        "days", "callers", "failing", "ignored", "strangers",
     ]  # fmt: skip
     assert (report["verdict"], report["total"], report["retired"]) == ("not_yet", 3, 1)
     assert report["coverage"] == {
@@ -89,6 +91,8 @@ def test_json_is_what_the_readme_says(run: Run, file: str) -> None:
         "predecessor": None,
         "owner": "team-a",
         "contact": None,
+        "note": None,
+        "promised": None,
         "user": "alice",
         "users": ["alice"],
         "calls": 40,
@@ -104,6 +108,7 @@ def test_json_is_what_the_readme_says(run: Run, file: str) -> None:
         "agents": {"(none)": 40},
         "outcomes": {"forwarded": 40},
         "replacements": {"POST /repos/acme/shop/cicd/runs": 40},
+        "failures": {},
         "next": None,
         "refused": None,
     }
@@ -136,8 +141,14 @@ def test_csv_has_a_line_a_row_in_units_for_machines(run: Run, file: str) -> None
         "error_share": "0.0",
         "state": "active",
         "retired_at": "2026-12-25T12:00:00Z",
+        "note": "",
+        "promised": "",
         "next_at": "",
         "next_kind": "",
+        "endpoints": "trigger",
+        "repositories": "acme/shop",
+        "workflows": "build",
+        "agents": "(none)",
     }
 
 
@@ -160,7 +171,7 @@ def test_what_callers_have_written_stays_text(run: Run, form: str) -> None:
 def test_markdown_has_the_table_and_the_verdict(run: Run, file: str) -> None:
     out = run("callers", *UNTIL, "--format", "markdown", file).out
 
-    assert out.splitlines()[0].startswith("| caller | owner | user | calls |")
+    assert out.splitlines()[2].startswith("| caller | owner | user | calls |")
     assert "| `nightly` | `team-a` | `alice` | 40 |" in out
     assert "\n- Verdict: not yet; 2027-01-23 00:00 at the earliest" in out
 
@@ -210,6 +221,9 @@ def test_a_length_of_time_counts_back_from_now(run: Run, tmp_path: Path) -> None
         ("--state", "gone"),
         ("--fail-if-active", "soon"),
         ("--fail-if-active", "0d"),
+        ("--compare", "12h"),
+        ("--compare", "0d"),
+        ("--compare", "3000d"),
     ],
 )
 def test_a_wrong_option_exits_2_and_says_what_to_write(run: Run, file: str, arguments: tuple[str, str]) -> None:
@@ -357,7 +371,7 @@ def test_a_narrow_terminal_does_without_the_plans_before_it_cuts_names(
     planned({"brownouts": [window]}, records=[*LOG, *([call(NOW - 2 * DAY, "zzz")] if callers == "zzz" else [])])
 
     options = ["--state", "active", "--sort", "calls", "--limit", "1", "--until", "2026-11-24"]
-    shown = plain(on_a_terminal(["callers", *options], columns))
+    shown = plain(on_a_terminal(["callers", *options], columns))[2:]  # below what has changed
 
     assert titles <= set(shown[0].split())
     assert ("next" in shown[0]) is ("next" in titles)
@@ -494,12 +508,22 @@ def test_a_caller_that_did_not_call_in_the_window_has_a_report_all_the_same(run:
 # --- live
 
 
-@pytest.mark.parametrize("options", [["-"], ["--format", "json"], ["--fail-unless-safe"], ["--fail-if-active", "3d"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["-"],
+        ["--format", "json"],
+        ["--fail-unless-safe"],
+        ["--fail-if-active", "3d"],
+        ["--compare", "7d"],
+        ["--by", "day"],
+    ],
+)
 def test_watching_is_refused_beside_files_formats_and_gates(run: Run, options: list[str]) -> None:
     ran = run("callers", "--watch", *options)
     assert ran.status == 2
     assert ran.said == (
-        "trigger-shim: error: --watch shows the table of the ledger: leave out files, formats and gates\n"
+        "trigger-shim: error: --watch shows the table of the ledger: leave out files, formats, days and gates\n"
     )
 
 
@@ -523,7 +547,9 @@ def test_the_table_is_shown_live_until_ctrl_c(tmp_path: Path) -> None:
     command = [COMMAND, "callers", "--watch", "--ledger", ledger]
     streams = {"stdin": inside, "stdout": inside, "stderr": subprocess.PIPE}
     settings = environment(TERM="xterm-256color", LANG="C.UTF-8")
-    with running(subprocess.Popen(command, cwd=tmp_path, env=settings, **streams)) as process:  # type: ignore[call-overload]
+    with heeding(signal.SIGINT):
+        watching = subprocess.Popen(command, cwd=tmp_path, env=settings, **streams)  # type: ignore[call-overload]
+    with running(watching) as process:
         os.close(inside)
         read_until(terminal, b"first")
         fill(ledger, call(datetime.now(UTC) - DAY, "second"), file="log")
@@ -534,3 +560,65 @@ def test_the_table_is_shown_live_until_ctrl_c(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert process.stderr.read() == b"trigger-shim: stopped watching\n"
     os.close(terminal)
+
+
+# --- what has changed
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "csv"])
+def test_compare_shows_what_has_changed(run: Run, tmp_path: Path, form: str) -> None:
+    records = [*beats(NOW - 80 * DAY), *nightly(40, 8), *nightly(3, 1, "new")]
+    (tmp_path / "log").write_bytes(log(*records))
+    out = run("callers", *UNTIL, "--compare", "7d", "--format", form, "log").out
+
+    assert re.findall("stopped|new|nightly", out.partition("nightly")[0])[-1] == "stopped"
+    assert "Verdict" not in out
+    assert "nightly" not in run("callers", *UNTIL, "--compare", "7d", "--limit", "1", "--format", form, "log").out
+
+
+def test_the_line_of_what_has_changed_is_above_the_table_and_in_json(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(log(*beats(NOW - 80 * DAY), *nightly(40, 8), *nightly(3, 1, "new")))
+
+    assert run("callers", *UNTIL, "log").out.startswith("since last week: 1 gone, 1 new\n\ncaller ")
+    markdown = run("callers", *UNTIL, "--format", "markdown", "log").out
+    assert markdown.startswith("since last week: 1 gone, 1 new\n\n| caller ")
+    for options, middle in (((), "2026-11-17T00:00:00Z"), (("--compare", "2d"), "2026-11-22T00:00:00Z")):
+        found = json.loads(run("callers", *UNTIL, *options, "--format", "json", "log").out)["compared"]
+        assert found["middle"] == middle
+        assert found["callers"]
+
+
+def test_groups_are_not_compared(run: Run, file: str) -> None:
+    ran = run("callers", "--compare", "7d", "--by", "owner", file)
+
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.said == "trigger-shim: error: --compare is about callers: leave out --by\n"
+
+
+# --- the burn-down
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "csv", "json"])
+def test_the_days_come_in_every_format(run: Run, file: str, form: str) -> None:
+    ran = run("callers", *UNTIL, "--by", "day", "--since", "2026-11-20", "--format", form, file)
+
+    assert ran.status == 0
+    assert re.findall(r"2026-11-\d\d", ran.out) == [f"2026-11-2{day}" for day in range(5)]
+    if form == "json":
+        whole = json.loads(run("callers", *UNTIL, "--since", "2026-11-20", "--format", "json", file).out)
+        assert json.loads(ran.out)["days"] == whole["days"]
+
+
+def test_the_page_is_not_by_day(run: Run, file: str) -> None:
+    ran = run("callers", "--by", "day", "--format", "html", file)
+
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.said == "trigger-shim: error: the page has a chart of the days: leave out --by\n"
+
+
+def test_a_list_in_csv_has_the_most_frequent_values(run: Run, tmp_path: Path) -> None:
+    calls = [call(workflow=f"w{number:02}") for number in range(22) for _ in range(number + 1)]
+    (tmp_path / "log").write_bytes(log(*calls))
+    [row] = csv.DictReader(io.StringIO(run("callers", *UNTIL, "--format", "csv", "log").out))
+
+    assert row["workflows"].split("; ") == [*(f"w{number:02}" for number in range(21, 1, -1)), "…"]

@@ -19,6 +19,7 @@ callers:
   known:
     - {name: nightly, owner: team-a, contact: a@example.org, token: b7a07c479d15, repository: acme/*}
     - {name: mobile, token: ["0123456789ab", "ba9876543210"], agent: [legacy-ci/*, curl*], network: 10.0.0.0/8}
+    - {name: scanner, agent: dast/*, note: "asks for the team's page", promised: 2026-12-01, ignore: true}
 """
     callers = load(text).callers
     assert callers.header == "X-Caller"
@@ -29,6 +30,13 @@ callers:
             tokens=("0123456789ab", "ba9876543210"),
             agents=("legacy-ci/*", "curl*"),
             networks=(ipaddress.ip_network("10.0.0.0/8"),),
+        ),
+        Rule(
+            "scanner",
+            agents=("dast/*",),
+            note="asks for the team's page",
+            promised=datetime(2026, 12, 1, tzinfo=UTC),
+            ignore=True,
         ),
     ]
 

@@ -67,6 +67,7 @@ class _World:
             refused=self.metrics.refused,
             shared=shared,
             retry_key=b"k" * 32,
+            current_calls=None,
         )
         headers = [(b"host", b"h"), (b"authorization", authorization), (b"cookie", cookie)]
         head = Head("POST", PATH, PATH, headers, dict(headers), "http", "1.1", "127.0.0.1", Delivery())

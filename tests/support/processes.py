@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import subprocess
 from collections.abc import Iterator
 from typing import IO, Any, AnyStr
@@ -20,6 +21,16 @@ def running(process: "subprocess.Popen[AnyStr]") -> Iterator["subprocess.Popen[A
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(PATIENCE)
             process.kill()
+
+
+@contextlib.contextmanager
+def heeding(number: signal.Signals) -> Iterator[None]:
+    """Processes that are started in this block heed a signal: what a shell runs in the background ignores some."""
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def events(printed: str | bytes) -> list[dict[str, Any]]:

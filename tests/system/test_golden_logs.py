@@ -41,7 +41,7 @@ def check_reasons(expected: Any, reasons: list[str]) -> None:
 
 
 def check_callers(expected: Any, analysis: Analysis) -> None:
-    rows = {row.name: row._asdict() | row.counts for row in analysis.report.callers}
+    rows = {row.name: row._asdict() | row.counts for row in analysis.report.all_callers}
     if isinstance(expected, int):
         assert len(rows) == expected
         return

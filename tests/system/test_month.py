@@ -1,25 +1,23 @@
 """A month of mixed callers through the running proxy (month.py), and what its log says to somebody who reads it."""
 
 import json
-import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.paths import ROOT
+from tests.system import shown
 from tests.system.month import END
+from tests.system.shown import DESK, commands, without
 
 README = (ROOT / "proxy/callers/README.md").read_text(encoding="utf-8")
-SHOWN = re.findall(r"^\$ (trigger-shim callers?.*)\n((?:.*\n)*?)```", README, re.MULTILINE)
+SHOWN = commands(without(DESK, README))
 
 
 def told(month: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "proxy", *arguments, "--until", END.isoformat()]
-    return subprocess.run(command, cwd=month, capture_output=True, text=True, check=True, timeout=60).stdout
+    return shown.told(month, *arguments, until=END)
 
 
 def test_the_readme_shows_both_commands() -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.support.processes import running
 from tests.support.proxy import Proxy
 from tests.support.serving import command
+from tests.support.sockets import links
 from tests.support.upstream import Upstream, held
 from tests.support.waiting import until
 
@@ -62,7 +63,6 @@ def test_callers_wait_while_a_service_manager_restarts_the_proxy(
 
 def _accepts(process: "subprocess.Popen[bytes]") -> bool:
     """Whether a process still has a listening socket."""
-    links = (str(link.readlink()) for link in Path(f"/proc/{process.pid}/fd").iterdir() if link.exists())
-    found = {link.removeprefix("socket:[").removesuffix("]") for link in links if link.startswith("socket:")}
+    found = {link.removeprefix("socket:[").removesuffix("]") for link in links(process.pid)}
     rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
     return any(row[3] == "0A" and row[9] in found for row in rows)

@@ -14,6 +14,7 @@ from proxy.withdrawn.lifecycle import (
     PolicySubject,
     Refusal,
     announcement,
+    changes_between,
     decide,
     links,
     next_change,
@@ -172,6 +173,26 @@ def test_the_next_changes_come_in_their_order() -> None:
     assert (found[3].until, found[3].brownout) == (DARK.end, REFUSING.brownouts[0])
     assert [change.kind for change in planned_changes(REFUSING, DARK.begin, 9)] == ["sunset"]
     assert planned_changes(REFUSING, SUNSET, 9) == []
+
+
+def test_changes_between_two_times_are_past_ones_too() -> None:
+    weekly = Brownout(Recurring("0 12 * * MON", timedelta(minutes=10), UTC))
+    policy = REFUSING._replace(brownouts=(weekly, *REFUSING.brownouts))
+    begin, end = datetime(2026, 1, 12, 12, tzinfo=UTC), datetime(2026, 1, 26, 12, tzinfo=UTC)
+    found = changes_between(policy, begin, end)
+
+    assert [(change.kind, change.at.date().isoformat()) for change in found] == [
+        ("brownout", "2026-01-12"),
+        ("freeze", "2026-01-15"),
+        ("brownout", "2026-01-19"),
+    ]
+    assert (found[0].until, found[0].brownout) == (begin + timedelta(minutes=10), weekly)
+    assert len(changes_between(policy, begin, end + TICK)) == 4
+
+
+def test_the_windows_of_a_brownout_are_bounded() -> None:
+    each_minute = Policy(brownouts=(Brownout(Recurring("* * * * *", timedelta(seconds=10), UTC)),))
+    assert len(changes_between(each_minute, DEPRECATED, SUNSET)) == 1000
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,8 @@ def _remove(transaction: Transaction, numbers: Sequence[int]) -> int:
     [(calls,)] = transaction.fetch(f"SELECT COALESCE(SUM(calls), 0) FROM calls WHERE key IN {_list(numbers)}", numbers)
     for table, column in (("calls", "key"), ("details", "key"), ("keys", "id")):
         transaction.execute(f"DELETE FROM {table} WHERE {column} IN {_list(numbers)}", numbers)
+    unknown = "token NOT IN (SELECT token FROM keys WHERE token IS NOT NULL)"
+    transaction.execute(f"DELETE FROM current_calls WHERE {unknown}")
     return int(calls)
 
 

@@ -73,6 +73,7 @@ class Keeper:
         feeder: counts what is new.
         on_pass: called from the thread after each pass, with the state and the bytes of the log that are not counted.
         maintain: called from the thread after each pass that counted.
+        flush: called from the thread after each pass, and at the end with True.
 
     Attributes:
         state: what is known about the ledger.
@@ -84,9 +85,11 @@ class Keeper:
         feeder: Feeder,
         on_pass: Callable[[State, int], None],
         maintain: Callable[[], None] = lambda: None,
+        flush: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self.state = State.IDLE
         self._ledger, self._feeder, self._on_pass, self._maintain = ledger, feeder, on_pass, maintain
+        self._flush = flush
         self._is_open, self._took = False, 0.0
         self._stop, self._news = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
@@ -123,6 +126,7 @@ class Keeper:
         deadline = time.monotonic() + _TURN
         while not self._pass() and time.monotonic() < deadline:
             time.sleep(0.02)
+        self._flush(True)
         self._feeder.close()
         self._ledger.close()
 
@@ -133,6 +137,7 @@ class Keeper:
             if self._feeder.has_turn():
                 self._feed()
                 state = State.UP_TO_DATE
+            self._flush(False)
         except LedgerUnavailable as problem:
             state = self._failed(str(problem))
         except Exception as fault:

@@ -1,7 +1,7 @@
 """Reads and writes the ledger."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -10,7 +10,8 @@ from proxy.callers.ledger.counts import Counts, Key
 from proxy.callers.ledger.database import Conflict, Database, Row, Transaction
 from proxy.callers.ledger.details import KeyDetails
 from proxy.callers.ledger.schema import KEY
-from proxy.callers.ledger.tables import calls, details, files, letters, lives, unreadable
+from proxy.callers.ledger.tables import calls, current_calls, details, files, letters, lives, unreadable
+from proxy.callers.ledger.tables.current_calls import CurrentDay
 from proxy.callers.ledger.tables.files import Counted, Progress
 from proxy.callers.log.lives import Life
 from proxy.callers.log.unreadable import Unreadable
@@ -54,6 +55,16 @@ class Ledger:
             LedgerUnavailable: nothing was changed, or the connection broke at the moment of the change.
         """
         repeated(self._database, lambda transaction: _add(transaction, counts, unreadable, progress))
+
+    def add_current_calls(self, days: Mapping[tuple[str, int], CurrentDay]) -> None:
+        """Add calls of the current API by token and day, as far as the tokens have called the withdrawn one.
+
+        Raises:
+            LedgerUnavailable: nothing was changed, or the connection broke at the moment of the change.
+        """
+        known = set(self.proven_tokens())
+        found = {key: day for key, day in days.items() if key[0] in known}
+        repeated(self._database, lambda transaction: current_calls.add_current_calls(transaction, found))
 
     def counted(self, file: str) -> Counted | None:
         """How far a file is counted; None if nobody has begun."""
@@ -155,6 +166,18 @@ class Content:
     def hours(self, day: int) -> Iterable[Row]:
         """The calls on one day: `calls.DAY_COLUMNS`, and after that their number in each hour."""
         return self._transaction.fetch(calls.SELECT_HOURS, [day])
+
+    def refused_hours(self) -> Iterable[Row]:
+        """The calls that brownouts refused: the day, the key, and their number in each hour."""
+        return self._transaction.fetch(calls.SELECT_REFUSED)
+
+    def calls_between(self, begin: datetime, end: datetime) -> Iterable[tuple[int, int]]:
+        """The number of calls with each key between two full hours, at least a day apart."""
+        return calls.calls_between(self._transaction, begin, end)
+
+    def current_calls(self) -> Iterator[tuple[str, CurrentDay]]:
+        """Calls of the current API on each day, each with the fingerprint of the token, in order of time."""
+        return current_calls.current_calls(self._transaction)
 
     def details(self, keys: Sequence[int]) -> Iterator[tuple[int, KeyDetails]]:
         """The details of calls, each with the ID of the key."""

@@ -57,6 +57,12 @@ _FIRST = (
     "CREATE TABLE holders (id TEXT PRIMARY KEY, beat BIGINT NOT NULL)",
 )
 
+# Calls of the current API on each day, by tokens that have called the withdrawn one.
+_CURRENT_CALLS = (
+    "CREATE TABLE current_calls (token TEXT NOT NULL, day INTEGER NOT NULL, calls BIGINT NOT NULL,"
+    " first BIGINT NOT NULL, last BIGINT NOT NULL, PRIMARY KEY (token, day))"
+)
+
 UPGRADES = (
     Upgrade(1, _FIRST),
     Upgrade(1, ("ALTER TABLE versions ADD COLUMN oldest INTEGER NOT NULL DEFAULT 1",)),
@@ -68,6 +74,7 @@ UPGRADES = (
             " PRIMARY KEY (owner, written))",
         ),
     ),
+    Upgrade(1, (_CURRENT_CALLS,)),
 )
 """How each version of the schema became the next. Never change one that was released."""
 

@@ -66,7 +66,7 @@ def caller_statuses(
         now: the time.
     """
     subjects = analysis.subjects if analysis is not None else {}
-    rows = analysis.report.callers if analysis is not None else []
+    rows = analysis.report.all_callers if analysis is not None else []
     known: dict[str, Rule] = {}
     for rule in rules:
         if rule.name not in subjects:

@@ -1,24 +1,30 @@
 """Reports as a table, JSON, CSV and Markdown."""
 
-import csv
-import io
-import re
+import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from http import HTTPStatus
 from typing import Any, NamedTuple, TextIO
-from unicodedata import normalize
 
+from proxy.callers.render.burn_down import day_objects
+from proxy.callers.render.cells import csv_text, markdown_table
+from proxy.callers.render.differences import differences_to_json, summary
 from proxy.callers.render.profile import CallerProfile
 from proxy.callers.report.analysis import ReadCounts
+from proxy.callers.report.burn_down import burn_down
 from proxy.callers.report.coverage import Span
 from proxy.callers.report.report import CallerReport
 from proxy.callers.report.rhythm import DAY, RETIRED_AFTER, UNKNOWN_RETIRED_AFTER, USUAL_PAUSES
 from proxy.callers.report.rows import Row
 from proxy.callers.report.strangers import WHO
+from proxy.callers.report.tally import FAILING, IGNORED, STRANGER
 from proxy.output import terminal
 from proxy.output.formatting import (
     BLOCKS,
     code,
+    date,
     duration,
+    format_counts,
     interval,
     json_text,
     minute,
@@ -27,7 +33,6 @@ from proxy.output.formatting import (
     printable,
     shortened,
     sparkline,
-    table_code,
 )
 from proxy.withdrawn.lifecycle import Change
 
@@ -40,7 +45,7 @@ _TREND_WIDTH = 32
 _STYLES = {"active": "bold red", "fading": "yellow", "quiet": "cyan", "retired": "green", "stranger": "dim"}
 _VERDICTS = {"safe": "bold green", "not_yet": "bold red", "cannot_tell": "bold yellow"}
 _VERDICT = "Verdict: "
-_DISPENSABLE = ("trend", "interval", "errors", "user", "next", "owner", "callers")
+_DISPENSABLE = ("trend", "note", "interval", "errors", "user", "next", "owner", "callers")
 """Titles of the columns that a narrow terminal leaves out, in this order."""
 
 
@@ -79,7 +84,15 @@ def columns(report: CallerReport, blocks: str = BLOCKS) -> list[Column]:
         Column("errors", lambda row: percent(row.error_share), is_number=True),
         Column("state", lambda row: row.state),
         *([Column("next", lambda row: row.effect.summary)] if report.is_planned else []),
+        *([Column("note", noted, min_width=12)] if any(row.note or row.promised for row in report.rows) else []),
     ]
+
+
+def noted(row: Row) -> str:
+    """What its owner has promised, and what people should know; a dash if nothing."""
+    promised = [f"promised {date(row.promised)}"] if row.promised is not None else []
+    still = [", still called"] if row.has_broken_promise else []
+    return printable("; ".join(part for part in ("".join(promised + still), row.note) if part)) or "-"
 
 
 def _users(row: Row) -> str:
@@ -100,16 +113,76 @@ def conclusion(report: CallerReport, quote: Callable[[str], str] = printable) ->
         for gap in report.coverage.gaps
     ]
     more = len(report.reasons) - REASONS
-    strangers = stranger_line(report)
     return [
         f"{report.retired} of {pluralize(len(report.callers), 'caller')} retired. {RETIRED}",
-        *([strangers] if strangers is not None else []),
+        *apart_lines(report, quote),
         f"The log covers {percent(report.coverage.share)} of {minute(begin)} to {minute(end)} UTC."
         + (f" Gaps, in which calls may be missing: {', '.join(gaps[:REASONS])}." if gaps else ""),
         f"{_VERDICT}{VERDICTS[report.verdict]}{_earliest(report, quote)}",
         *(f"  {quote(reason)}" for reason in report.reasons[:REASONS]),
         *([f"  and {more} more"] if more > 0 else []),
     ]
+
+
+def apart_lines(report: CallerReport, quote: Callable[[str], str] = printable) -> list[str]:
+    """Sentences on broken promises, and on the callers that have no say in the verdict."""
+    said = [
+        broken_promises(report, quote),
+        *failing_lines(report, quote),
+        ignored_line(report, quote),
+        stranger_line(report),
+    ]
+    return [line for line in said if line is not None]
+
+
+def broken_promises(report: CallerReport, quote: Callable[[str], str] = printable) -> str | None:
+    """A sentence on the callers that still call, although their owners said they would not; None if there are none."""
+    rows = [row for row in report.callers if row.has_broken_promise and row.state != "retired"]
+    if not rows:
+        return None
+    names = [f"{quote(who(row))} ({date(row.promised)})" for row in rows[:REASONS] if row.promised is not None]
+    more = [f"and {len(rows) - REASONS} more"] if len(rows) > REASONS else []
+    return f"Promised to have stopped, and still called: {', '.join(names + more)}."
+
+
+def who(row: Row) -> str:
+    """The name of a caller, and whose it is."""
+    return shortened(row.name) + (f" of {shortened(row.owner)}" if row.owner is not None else "")
+
+
+def failing_lines(report: CallerReport, quote: Callable[[str], str] = printable) -> list[str]:
+    """Sentences on the callers of which no call ever worked, and what failed."""
+    rows = [row for row in report.failing if row.calls]
+    if not rows:
+        return []
+    more = [f"  and {len(rows) - REASONS} more"] if len(rows) > REASONS else []
+    return [
+        f"No call of {pluralize(len(rows), 'caller')} ever worked. They lose nothing by the removal, and have no say in"
+        " the verdict:",
+        *(f"  {quote(who(row))}: {what_failed(row)}" for row in rows[:REASONS]),
+        *more,
+    ]
+
+
+def what_failed(row: Row) -> str:
+    """The statuses of calls that failed, each with their number."""
+    return format_counts((_status(status), calls) for status, calls in row.failures.items())
+
+
+def _status(status: int) -> str:
+    with contextlib.suppress(ValueError):
+        return f"{status} {HTTPStatus(status).phrase}"
+    return str(status)
+
+
+def ignored_line(report: CallerReport, quote: Callable[[str], str] = printable) -> str | None:
+    """A sentence on the callers that a rule says to ignore; None if there are none."""
+    rows = [row for row in report.ignored if row.calls]
+    if not rows:
+        return None
+    names = ", ".join([quote(shortened(row.name)) for row in rows[:REASONS]] + ["…"] * (len(rows) > REASONS))
+    calls = pluralize(sum(row.calls for row in rows), "call")
+    return f"Ignored callers made {calls}: {names}. They have no say in the verdict."
 
 
 def stranger_line(report: CallerReport) -> str | None:
@@ -177,6 +250,9 @@ def _show_rows(report: CallerReport, rows: Sequence[Row], out: TextIO) -> None:
         for column in columns(report, terminal.blocks(out))
     ]
     is_empty = any(column.title == "next" and set(column.cells) <= {"-"} for column in shown)
+    if report.differences is not None:
+        terminal.show_line(out, summary(report.differences), "bold")
+        terminal.show_line(out, "")
     terminal.show_table(out, shown, [_DISPENSABLE[0], *(["next"] if is_empty else []), *_DISPENSABLE[1:]])
 
 
@@ -203,10 +279,14 @@ def to_json(report: CallerReport, rows: Sequence[Row], read: ReadCounts) -> Iter
         "read": read._asdict(),
         "total": len(report.callers),
         "retired": report.retired,
+        "marks": [_next(change) for change in report.marks],
+        "compared": differences_to_json(report),
     }
     yield json_text(head).removesuffix("\n}")
-    yield from _json_list(f"{report.by}s", (_row(row, report.by) for row in rows if not row.is_stranger))
-    yield from _json_list("strangers", (_row(row, report.by) for row in rows if row.is_stranger))
+    yield from _json_list("days", day_objects(burn_down(report)))
+    yield from _json_list(f"{report.by}s", (_row(row, report.by) for row in rows if not row.is_apart))
+    for key, state in (("failing", FAILING), ("ignored", IGNORED), ("strangers", STRANGER)):
+        yield from _json_list(key, (_row(row, report.by) for row in rows if row.state == state))
     yield "\n}\n"
 
 
@@ -233,7 +313,9 @@ def profile_to_json(profile: CallerProfile) -> str:
     )
 
 
-_ROW = "owner contact user users calls by_day first_seen last_seen interval error_share state retired_at".split()
+_ROW = (
+    "owner contact note promised user users calls by_day first_seen last_seen interval error_share state retired_at"
+).split()
 
 
 def _row(row: Row, by: str) -> dict[str, Any]:
@@ -241,7 +323,9 @@ def _row(row: Row, by: str) -> dict[str, Any]:
     name: dict[str, Any] = {by: row.name}
     name |= {"callers": row.callers} if is_group else {"source": row.source, "predecessor": row.predecessor}
     values = {key: getattr(row, key) for key in _ROW if key != by}
-    return name | values | row.counts | {"next": _next(row.effect.next_change), "refused": row.effect.permanent_refusal}
+    failures = {"failures": {str(status): calls for status, calls in row.failures.items()}}
+    plans = {"next": _next(row.effect.next_change), "refused": row.effect.permanent_refusal}
+    return name | values | row.counts | failures | plans
 
 
 def _next(change: Change | None) -> dict[str, Any] | None:
@@ -254,54 +338,46 @@ def _span(span: Span) -> dict[str, Any]:
 
 # --- CSV
 
-_CSV = "owner contact user calls first_seen last_seen interval error_share state retired_at".split()
+_CSV = "owner contact user calls first_seen last_seen interval error_share state retired_at note promised".split()
 
 
-_FORMULA = re.compile(r"\W*?[=+\-@\t\r\n]")
-"""What begins a formula, also behind white space and quotes. NFKC makes these characters of the full-width ones."""
+_CSV_COUNTS = ("endpoints", "repositories", "workflows", "agents")
+_MOST_VALUES, _LONGEST_VALUE = 20, 200
 
 
 def to_csv(report: CallerReport, rows: Sequence[Row]) -> str:
     """The rows as CSV, with times in RFC 3339 and intervals in seconds."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow([report.by, "callers", *_CSV, "next_at", "next_kind"])
+    table = []
     for row in rows:
         change = row.effect.next_change
         coming = [change.at, change.kind] if change is not None else [None, None]
-        values = [row.name, row.callers, *(getattr(row, name) for name in _CSV), *coming]
-        writer.writerow([_cell(value) for value in values])
-    return out.getvalue()
+        counts = row.counts
+        values = [_joined(counts[kind]) for kind in _CSV_COUNTS]
+        table.append([row.name, row.callers, *(getattr(row, name) for name in _CSV), *coming, *values])
+    return csv_text([report.by, "callers", *_CSV, "next_at", "next_kind", *_CSV_COUNTS], table)
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if hasattr(value, "isoformat"):
-        return str(value.isoformat()).replace("+00:00", "Z")
-    text = printable(str(value))
-    # Otherwise, a spreadsheet could take the name of a caller for a formula.
-    return "'" + text if isinstance(value, str) and _FORMULA.match(normalize("NFKC", value)) else text
+def _joined(counts: Counter[str]) -> str:
+    """The most frequent values."""
+    values = [shortened(value, _LONGEST_VALUE) for value, _ in counts.most_common(_MOST_VALUES)]
+    return "; ".join([*values, "…"] if len(counts) > _MOST_VALUES else values)
 
 
 # --- Markdown
 
 
 def to_markdown(report: CallerReport, rows: Sequence[Row], read: ReadCounts) -> str:
-    """The table and the lines below it as Markdown, with untrusted text as code: never markup, a link or a mention."""
+    """The table and the lines around it as Markdown."""
     shown = columns(report)
-    lines = [
-        "| " + " | ".join(column.title for column in shown) + " |",
-        "|" + "|".join(" ---: " if column.is_number else " --- " for column in shown) + "|",
-        *("| " + " | ".join(_markdown_cell(column, row) for column in shown) + " |" for row in rows),
-    ]
+    table = markdown_table(
+        [column.title for column in shown],
+        ([column.text(row) for column in shown] for row in rows),
+        numbers={column.title for column in shown if column.is_number},
+        untrusted={column.title for column in shown if column.is_untrusted},
+    )
+    above = [summary(report.differences), ""] if report.differences is not None else []
     below = [f"- {line.strip()}" for line in (*conclusion(report, code), reading(read))]
-    return "\n".join([*lines, "", *below, ""])
-
-
-def _markdown_cell(column: Column, row: Row) -> str:
-    text = column.text(row)
-    return table_code(text) if column.is_untrusted and text != "-" else text
+    return "\n".join([*above, *table, "", *below, ""])
 
 
 def reading(read: ReadCounts) -> str:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import jinja2
 from markupsafe import Markup
 
-from proxy.callers.render import assets, buckets, chart
+from proxy.callers.render import assets, buckets, chart, differences
 from proxy.callers.render.buckets import Bucket
-from proxy.callers.render.formats import RETIRED, VERDICTS, reading, stranger_line
+from proxy.callers.render.formats import RETIRED, VERDICTS, apart_lines, noted, reading
 from proxy.callers.render.links import linked
 from proxy.callers.render.marks import policy_marks
 from proxy.callers.render.page_table import Table
@@ -31,6 +31,7 @@ _MOST_REASONS = 5
 _MOST_VALUES = 10
 _MOST_GAPS = 20
 _MOST_MARKS = 12
+_MOST_CHANGES = 100
 _PIECE = 100
 """How many parts of the template make a piece."""
 
@@ -51,6 +52,7 @@ def to_html(analysis: Analysis, rows: Sequence[Row], base: str, policy: Policy) 
 
     shown, projection = buckets.buckets(report), project(report)
     marks = policy_marks(policy, report.coverage.period.begin, report.now)
+    found = report.differences
     page = _template("page").stream(
         report=report,
         rows=rows,
@@ -58,7 +60,10 @@ def to_html(analysis: Analysis, rows: Sequence[Row], base: str, policy: Policy) 
         table=Table(report, rows, details if report.by == "caller" else None),
         verdict=VERDICTS[report.verdict],
         figures=figures(report),
-        strangers=stranger_line(report),
+        apart=apart_lines(report),
+        since=found and differences.summary(found),
+        compared=differences.compared(report),
+        changed=differences.changed_cells(found, rows) if found else [],
         shown=shown,
         unit=_unit(buckets.bucket_days(len(report.days))),
         chart=chart.make_chart(shown, report.coverage.gaps, marks, projection),
@@ -127,9 +132,13 @@ def _environment() -> jinja2.Environment:
         "line": call_line,
         "link": _link,
         "minute": minute,
+        "noted": noted,
         "percent": percent,
     }
     environment.globals |= {
+        "CHANGED": differences.TITLES,
+        "CHANGED_NUMBERS": differences.NUMBERS,
+        "MOST_CHANGES": _MOST_CHANGES,
         "MOST_GAPS": _MOST_GAPS,
         "MOST_MARKS": _MOST_MARKS,
         "MOST_REASONS": _MOST_REASONS,

@@ -74,8 +74,8 @@ class Letter(NamedTuple):
 
 
 def gets_letter(row: Row) -> bool:
-    """Whether the owner of a caller is written to. A caller that is to be left out is left out here."""
-    return row.state != "retired"
+    """Whether the owner of a caller is written to: not if it is retired, or has no say in the verdict."""
+    return row.state != "retired" and not row.is_apart
 
 
 def by_owner(rows: Iterable[Row]) -> dict[str | None, list[Row]]:

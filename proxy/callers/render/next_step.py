@@ -11,8 +11,10 @@ def next_step(row: Row) -> str:
     """The next step, in a few words; a dash if there is none."""
     if row.is_refused:
         return "refused"
-    if row.state == "retired" or row.is_stranger:
+    if row.state == "retired" or row.is_apart:
         return "-"
+    if row.promised is not None:
+        return f"ask again: promised {day(row.promised)}" if row.has_broken_promise else f"promised {day(row.promised)}"
     if row.owner is None:
         return "find the owner" + (f": ask {printable(row.user)}" if row.user is not None else "")
     end = row.effect.refused_from

@@ -70,7 +70,7 @@ class CallerProfile(NamedTuple):
     def activity(self) -> str:
         """Its state, and when it will be retired."""
         row = self.row
-        if row.is_stranger:
+        if row.is_apart:
             return f"{row.state}: last call {minute(row.last_seen)}; no say in the verdict"
         rhythm = f"usually every {interval(row.interval)}" if row.interval is not None else "all within an hour"
         retired = f"; retired on {minute(row.retired_at)} if it never calls again" if row.retired_at is not None else ""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from proxy.callers.record import LastCall
+from proxy.callers.render.formats import noted
 from proxy.callers.render.profile import COUNTED, CallerProfile, RequiredChange
 from proxy.output.formatting import BLOCKS, code, format_counts, minute, percent, pluralize, printable, sparkline
 
@@ -82,6 +83,8 @@ def _facts(profile: CallerProfile, blocks: str) -> Iterator[tuple[str, str]]:
     yield "state", profile.activity
     if profile.plans is not None:
         yield "next", profile.plans
+    if row.note is not None or row.promised is not None:
+        yield "note", noted(row)
     yield (
         "calls",
         f"{row.calls} from {minute(row.first_seen)} to {minute(row.last_seen)}, {percent(row.error_share)} errors",

@@ -13,7 +13,10 @@ from proxy.callers.log.lives import Lives, is_valid
 from proxy.callers.log.reader import Batch
 from proxy.callers.record import EARLIEST, Heartbeat, ReportedCall, in_utc
 from proxy.callers.report.attribution import Attribution, Who
+from proxy.callers.report.brownout_calls import BrownoutCalls
 from proxy.callers.report.budget import OTHERS, Budget
+from proxy.callers.report.current_calls import CurrentCallsByCaller
+from proxy.callers.report.cuts import Cuts
 from proxy.callers.report.detail import Detail
 from proxy.callers.report.hours import Hours
 from proxy.callers.report.jobs import Jobs
@@ -59,6 +62,9 @@ DEFAULT_LIMITS = Limits()
 LEDGER_REACH = timedelta(days=31)
 """A ledger must go back so far before a freeze: what calls once a month would otherwise be taken for new."""
 
+IGNORED_CALLERS = "(ignored)"
+"""The group of all ignored callers, where calls are grouped."""
+
 _JOB = 200
 """Bytes that the name of a job has on average."""
 
@@ -80,12 +86,15 @@ class Aggregator:
         freeze: `callers_before_freeze` are those with a record from before this time, and `successions` tells who
             succeeds them.
         latest: records of this time or later are wrong; None for no limit.
+        cuts: two spans in which calls are counted besides, except those that a brownout refused; None for none.
+        brownouts: what to tell of calls that brownouts refused, and of others; None for nothing.
         limits: how much is kept.
 
     Attributes:
         lives: the lives of the processes that wrote the logs.
         details: details of the callers that are reported in detail, by name.
         successions: who called from where; None without a freeze.
+        current_calls: calls of the current API, by the callers whose token made them.
         misdated: number of records whose time, or whose interval until the next heartbeat, cannot be right.
     """
 
@@ -99,6 +108,8 @@ class Aggregator:
         *,
         freeze: datetime | None = None,
         latest: datetime | None = None,
+        cuts: Cuts | None = None,
+        brownouts: BrownoutCalls | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.lives = Lives(most=limits.lives)
@@ -111,6 +122,8 @@ class Aggregator:
         self._until = min(until or self._latest, self._latest)
         self._wants_detail = wants_detail
         self._freeze, self._reach = freeze, timedelta()
+        self._cuts, self._brownouts = cuts, brownouts
+        self.current_calls = CurrentCallsByCaller()
         self.successions = Successions(freeze) if freeze is not None else None
         self._limits = limits
         needs_address = freeze is not None or any(rule.networks for rule in rules)
@@ -178,14 +191,23 @@ class Aggregator:
         """Count what a ledger holds, and return the number of calls. Hours are in the period if a part of them is."""
         self._reach = LEDGER_REACH
         stored = StoredPeriod(content, self._since, self._until)
-        for calls in stored.outside.values():
-            self._stored_count(self._outside, calls)
+        counts = {calls.id: self._stored_count(self._outside, calls) for calls in stored.outside.values()}
+        self.current_calls.read(content)
         detailed: dict[int, tuple[StoredCalls, Detail]] = {}
         for calls in stored.inside.values():
-            count = self._stored_count(self._counts, calls)
+            count = counts[calls.id] = self._stored_count(self._counts, calls)
             if self._wants_detail(count.who.name) or self._wants_detail(network_row(count.client_ip)):
                 count.detail = count.detail or Detail(self._detail_texts)
                 detailed[calls.id] = calls, count.detail
+        if self._cuts is not None:
+            begin, middle, end = self._cuts
+            for number, calls_in_span in content.calls_between(begin, middle):
+                counts[number].earlier += calls_in_span
+            for number, calls_in_span in content.calls_between(middle, end):
+                counts[number].recent += calls_in_span
+        if self._brownouts is not None:
+            for day, number, *by_hour in content.refused_hours():
+                counts[number].add_hours(day, by_hour)
         for number, details in content.details(list(detailed)):
             calls, detail = detailed[number]
             detail.add_stored(calls.key, calls.calls, details)
@@ -312,6 +334,9 @@ class Aggregator:
                 others[values] = count
             else:
                 add(self._tally(row, key, count), key, count)
+                self.current_calls.learn(row, key.token)
+                if self._brownouts is not None and not self._rows.is_stranger(row):
+                    self._brownouts.add(row, key, count.hours, count.packed_hours())
                 if self.successions is not None and row != OTHERS and not self._rows.is_stranger(row):
                     self.successions.add(row, key, count.first, count.last)
         return others
@@ -335,6 +360,7 @@ class Aggregator:
         return tally
 
     def _add_counted(self, tally: Tally, key: CallKey, count: "_Count") -> None:
+        self._add_spans(tally, key, count)
         tally.add(key, count.packed_hours(), count.first, count.last)
         if count.detail is not None and self._wants_detail(tally.caller):
             mine = self.details.setdefault(tally.caller, count.detail)
@@ -342,13 +368,23 @@ class Aggregator:
                 mine.merge(count.detail)
 
     def _add_times(self, tally: Tally, key: CallKey, count: "_Count") -> None:
+        self._add_spans(tally, key, count)
         tally.add_times(key, count.packed_hours(), count.first, count.last)
+
+    def _add_spans(self, tally: Tally, key: CallKey, count: "_Count") -> None:
+        # A tool that tries again in a brownout does not call more.
+        if self._cuts is not None and count.last >= self._cuts.begin and key.outcome != "brownout":
+            earlier, recent = self._cuts.split(count.hours)
+            tally.earlier += count.earlier + earlier
+            tally.recent += count.recent + recent
 
     def _group_of(self, row: str, key: CallKey, count: "_Count", *, is_stranger: bool) -> str:
         if not self._is_grouped:
             return row
         if is_stranger:
             return STRANGERS
+        if count.who.rule is not None and count.who.rule.ignore:
+            return IGNORED_CALLERS
         group = self._group(key, row, count.who.owner) or NO_VALUE
         is_new = (group, row) not in self._tallies and len(self._tallies) >= self._limits.groups
         return OTHERS if is_new else group
@@ -360,16 +396,24 @@ class _Count:
     Attributes:
         client_ip: the address of the first call.
         size: bytes of the line of the first call.
+        earlier, recent: calls that a ledger has in the spans of `Cuts`.
     """
 
-    __slots__ = ("client_ip", "detail", "first", "hours", "last", "size", "stored", "who")
+    __slots__ = ("client_ip", "detail", "earlier", "first", "hours", "last", "recent", "size", "stored", "who")
 
     def __init__(self, moment: datetime, client_ip: str | None, who: Who, size: int) -> None:
         self.first = self.last = moment
         self.client_ip, self.who, self.size = client_ip, who, size
         self.hours: dict[int, int] = {}
+        self.earlier = self.recent = 0
         self.stored: Hours | None = None
         self.detail: Detail | None = None
+
+    def add_hours(self, day: int, by_hour: Iterable[int]) -> None:
+        """Add the number of calls in each hour of a day."""
+        for hour, calls in enumerate(by_hour, day * 24):
+            if calls:
+                self.hours[hour] = self.hours.get(hour, 0) + calls
 
     def packed_hours(self) -> Hours:
         """When the calls were."""

@@ -1,10 +1,11 @@
 """Reports on the calls in the ledger or in caller logs."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
-from proxy.callers.identity import Rule
+from proxy.callers.identity import Rule, merged_rule
 from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.log.lives import Lives, key_ids
 from proxy.callers.log.reader import Progress, Reader
@@ -12,7 +13,9 @@ from proxy.callers.log.unreadable import Unreadable
 from proxy.callers.policy_digest import policy_digest
 from proxy.callers.record import CLOCK_SKEW, EARLIEST
 from proxy.callers.report.aggregator import Aggregator, Dimension
+from proxy.callers.report.brownout_calls import BrownoutCalls
 from proxy.callers.report.budget import Budget
+from proxy.callers.report.cuts import WEEK, Cuts
 from proxy.callers.report.detail import Detail
 from proxy.callers.report.enforcement import enforcement
 from proxy.callers.report.policy_effect import policy_effects, policy_subjects
@@ -134,6 +137,8 @@ def analyze(
     policy: Policy | None = None,
     expected: Mapping[str, timedelta] | None = None,
     gone: Sequence[str] = (),
+    compare: timedelta = WEEK,
+    brownouts: BrownoutCalls | None = None,
 ) -> Analysis:
     """Report on calls.
 
@@ -151,19 +156,25 @@ def analyze(
         policy: the dates of the withdrawal; None for none.
         expected: the longest period of the jobs of callers, by name, besides those that rules know.
         gone: globs of hosts that are known to be gone.
+        compare: whole days; so many until now, or until `until`, are compared with as many before.
+        brownouts: is told of all calls, for `brownout_results`; None for nothing.
 
     Raises:
         NoLog: a log cannot be read.
         LedgerUnavailable: the ledger cannot be read.
     """
     policy, latest = policy or Policy(), max(now, until or now) + CLOCK_SKEW
-    aggregator = Aggregator(rules, by, since, until, wants_detail, freeze=policy.freeze, latest=latest)
+    cuts = Cuts.ending(until or now, compare)
+    aggregator = Aggregator(
+        rules, by, since, until, wants_detail, freeze=policy.freeze, latest=latest, cuts=cuts, brownouts=brownouts
+    )
     read, unreadable = source.fill(aggregator, latest)
     tallies, before_freeze, lives = aggregator.tallies(), aggregator.callers_before_freeze(), aggregator.lives
     if aggregator.successions is not None and before_freeze is not None:
         for tally in tallies.values():
             if tally.caller not in before_freeze:
                 tally.predecessor = aggregator.successions.predecessor_of(tally.caller)
+    _merge_rules(tallies.values(), rules)
     as_of = now if until is None else max([until, *_last_records(tallies, lives)])
     subjects = policy_subjects(tallies.values(), before_freeze, rules)
     effects = policy_effects(policy, subjects, as_of)
@@ -181,6 +192,9 @@ def analyze(
             enforcement=shown,
             gone=gone,
             unreadable=unreadable,
+            current=aggregator.current_calls.by_caller(),
+            cuts=cuts if as_of <= cuts.end else None,
+            policy=policy,
         ),
         details=aggregator.details,
         read=read,
@@ -190,6 +204,16 @@ def analyze(
     )
 
 
+def _merge_rules(tallies: Iterable[Tally], rules: Iterable[Rule]) -> None:
+    """Have a caller that several rules name know what all of them say."""
+    by_name: dict[str, list[Rule]] = defaultdict(list)
+    for rule in rules:
+        by_name[rule.name].append(rule)
+    for tally in tallies:
+        if tally.rule is not None:
+            tally.rule = merged_rule(by_name[tally.rule.name])._replace(contact=tally.rule.contact)
+
+
 def _last_records(tallies: Mapping[tuple[str, str], Tally], lives: Lives) -> Iterator[datetime]:
     yield from (tally.last_seen for tally in tallies.values())
     yield from (life.last_beat for life in lives)
@@ -197,7 +221,7 @@ def _last_records(tallies: Mapping[tuple[str, str], Tally], lives: Lives) -> Ite
 
 def _periods(rules: Iterable[Rule], expected: Mapping[str, timedelta]) -> dict[str, float]:
     """The longest period of the jobs of each caller in seconds, as far as rules or the user know it."""
-    known = [(rule.name, rule.every) for rule in rules if rule.every is not None]
+    known = [(rule.name, rule.every) for rule in rules if rule.every is not None and not rule.ignore]
     periods: dict[str, float] = {}
     for name, period in (*known, *expected.items()):
         periods[name] = max(period.total_seconds(), periods.get(name, 0))

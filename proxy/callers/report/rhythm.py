@@ -11,11 +11,14 @@ from typing import Literal, NamedTuple
 
 from proxy.callers.record import EARLIEST
 
-State = Literal["active", "fading", "quiet", "retired", "stranger"]
+State = Literal["active", "fading", "quiet", "retired", "failing", "ignored", "stranger"]
 STATES: tuple[State, ...] = ("active", "fading", "quiet", "retired")
 """In order, from callers that still call to callers that have stopped."""
 
-EVERY_STATE: tuple[State, ...] = (*STATES, "stranger")
+APART: tuple[State, ...] = ("failing", "ignored", "stranger")
+"""Those who have no say in the verdict."""
+
+EVERY_STATE: tuple[State, ...] = (*STATES, *APART)
 
 HOUR = 3600.0
 DAY = 24 * HOUR

@@ -4,19 +4,25 @@ Pure.
 """
 
 import copy
+import functools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, TypeVar
 
+from proxy.callers.ledger.tables.current_calls import CurrentDay
 from proxy.callers.report.budget import OTHERS
 from proxy.callers.report.coverage import Coverage, Span
+from proxy.callers.report.cuts import Cuts
+from proxy.callers.report.differences import CALLING, Kind, difference
 from proxy.callers.report.enforcement import NOT_SHOWN, Enforcement, let_through
 from proxy.callers.report.hours import Hours
 from proxy.callers.report.jobs import JobName
 from proxy.callers.report.policy_effect import PolicyEffect, combine
 from proxy.callers.report.rhythm import (
+    APART,
     EVERY_STATE,
+    FIRST_DAY,
     Rhythm,
     State,
     interval_of,
@@ -24,10 +30,11 @@ from proxy.callers.report.rhythm import (
     rhythm_of,
     state_after,
 )
-from proxy.callers.report.tally import STRANGER, Tally
+from proxy.callers.report.tally import FAILING, IGNORED, STRANGER, Tally
 from proxy.callers.report.value_counts import ValueCounts
 
 Effects = Mapping[str, PolicyEffect]
+_Value = TypeVar("_Value")
 
 
 class Judge:
@@ -42,7 +49,7 @@ class Judge:
 
     def __init__(
         self,
-        tallies: Iterable[Tally],
+        tallies: Collection[Tally],
         coverage: Coverage,
         every: Mapping[str, float] | None = None,
         enforcement: Enforcement = NOT_SHOWN,
@@ -52,14 +59,16 @@ class Judge:
         self.enforcement = enforcement
         self._every = every or {}
         self._days: dict[JobName, int] = defaultdict(int)
+        self._failing = _failing(tallies)
         for tally in tallies:
             for name, job in tally.jobs.named.items():
                 self._days[name] |= job.days
 
     def activity(self, tally: Tally) -> "Activity":
         """How active a caller is: as active as its most active job, until the last of them is retired."""
-        if tally.source == STRANGER:
-            return Activity(STRANGER, 0, in_doubt=False, job=None)
+        apart = self._apart(tally)
+        if apart is not None:
+            return Activity(apart, 0, in_doubt=False, job=None)
         jobs = [
             self._job_activity(name, job.last_seen, self._rhythm(tally.caller, name, rhythm))
             for name, job, rhythm in tally.jobs.rhythms()
@@ -68,6 +77,25 @@ class Judge:
         last = max(jobs, key=lambda job: (job.seconds_left, job.job or ()))
         in_doubt = state != "retired" and all(job.in_doubt or job.state == "retired" for job in jobs)
         return Activity(state, last.seconds_left, in_doubt, last.job if len(jobs) > 1 else None)
+
+    def was_calling(self, tally: Tally, moment: datetime) -> bool:
+        """Whether a caller was active or fading at the begin of an earlier day, by its calls before that day."""
+        days, now = moment.toordinal() - FIRST_DAY, self.silence(moment)
+        for _, job, _ in tally.jobs.rhythms():
+            before = job.days & ((1 << days) - 1)
+            day_after = datetime.fromordinal(FIRST_DAY + before.bit_length()).replace(tzinfo=UTC)
+            last = min(job.last_seen, day_after)
+            if before and state_after(rhythm_of(before), self.silence(last) - now) in CALLING:
+                return True
+        return False
+
+    def _apart(self, tally: Tally) -> State | None:
+        """The state of those who have no say in the verdict; None for others."""
+        if tally.source == STRANGER:
+            return STRANGER
+        if tally.rule is not None and tally.rule.ignore:
+            return IGNORED
+        return FAILING if tally.caller in self._failing else None
 
     def _rhythm(self, caller: str, name: JobName | None, rhythm: Rhythm) -> Rhythm:
         after = rhythm.retired_after
@@ -83,6 +111,12 @@ class Judge:
         state = state_after(rhythm, silence)
         in_doubt = state != state_after(rhythm, (self.now - last_seen).total_seconds()) == "retired"
         return Activity(state, rhythm.retired_after - silence, in_doubt, name)
+
+
+def _failing(tallies: Collection[Tally]) -> set[str]:
+    """The callers of which no call ever worked, although the service was there."""
+    failing = {tally.caller for tally in tallies if tally.has_failed and tally.source != OTHERS}
+    return failing - {tally.caller for tally in tallies if tally.has_succeeded or tally.may_have_succeeded}
 
 
 class Activity(NamedTuple):
@@ -108,9 +142,13 @@ class Row(NamedTuple):
         callers: number of callers in the group.
         source: where the caller's name comes from, as in the record; None for a group.
         users: owners of the tokens, the most recent first.
+        earlier, recent: number of calls in the spans of `Cuts`, except those that a brownout refused.
+        difference: what has changed between these spans, if anything.
+        current: calls of the current API by its token, on each day.
         hours: when it called in the period.
         interval: usual seconds between calls (`Rhythm`); None if not known.
         error_share: share of the calls answered with 4xx or 5xx, from 0 to 1.
+        failures: calls by status, if it was 4xx or 5xx.
         has_succeeded: whether any call in the whole log was answered with less than 400.
         in_doubt: the caller would be retired if the log had no gaps.
         retired_at: when it will be retired, if it never calls again; None if it is retired.
@@ -119,6 +157,8 @@ class Row(NamedTuple):
         is_refused: whether the policy refuses it permanently, and the log shows that it does.
         accepted_while_refused: a call was accepted, although the policy refused it permanently by then.
         predecessor: the caller from before the freeze that it succeeds, if any.
+        note: what people should know about it.
+        promised: from then on it will not call any more, its owner says.
         values: calls by value.
         period: the period in which calls are counted.
     """
@@ -130,11 +170,16 @@ class Row(NamedTuple):
     contact: str | None
     users: list[str]
     calls: int
+    earlier: int
+    recent: int
+    difference: Kind | None
+    current: Sequence[CurrentDay]
     hours: Hours
     first_seen: datetime
     last_seen: datetime
     interval: float | None
     error_share: float
+    failures: Mapping[int, int]
     has_succeeded: bool
     state: State
     in_doubt: bool
@@ -144,6 +189,8 @@ class Row(NamedTuple):
     is_refused: bool
     accepted_while_refused: bool
     predecessor: str | None
+    note: str | None
+    promised: datetime | None
     values: ValueCounts
     period: Span
 
@@ -172,11 +219,29 @@ class Row(NamedTuple):
 
     @property
     def is_stranger(self) -> bool:
-        """Whether its calls are those of strangers, who have no say in the verdict."""
+        """Whether its calls are those of strangers."""
         return self.state == STRANGER
 
+    @property
+    def is_apart(self) -> bool:
+        """Whether it has no say in the verdict."""
+        return self.state in APART
 
-def caller_rows(tallies: Iterable[Tally], period: Span, judge: Judge, effects: Effects) -> list[Row]:
+    @property
+    def has_broken_promise(self) -> bool:
+        """Whether it called although it should not call any more, its owner said."""
+        return self.promised is not None and self.last_seen >= self.promised
+
+
+def caller_rows(
+    tallies: Iterable[Tally],
+    period: Span,
+    judge: Judge,
+    effects: Effects,
+    *,
+    current: Mapping[str, Sequence[CurrentDay]] = {},
+    cuts: Cuts | None = None,
+) -> list[Row]:
     """A row per caller, by state, then by calls."""
     by_caller = defaultdict(list)
     for tally in tallies:
@@ -185,7 +250,11 @@ def caller_rows(tallies: Iterable[Tally], period: Span, judge: Judge, effects: E
     for name, parts in by_caller.items():
         whole = _merged(parts)
         row = _row(name, parts, whole, judge.activity(whole), effect=effects[name], period=period, judge=judge)
-        rows.append(row._replace(source=whole.source, predecessor=whole.predecessor))
+        calls = current.get(name, ())
+        row = row._replace(source=whole.source, predecessor=whole.predecessor, current=calls)
+        if cuts is not None and not row.is_apart:
+            row = row._replace(difference=difference(row, cuts, functools.partial(judge.was_calling, whole)))
+        rows.append(row)
     return _sorted(rows)
 
 
@@ -220,20 +289,27 @@ def _row(
         contact=_common(part.rule.contact for part in parts if part.rule is not None),
         users=sorted(whole.users, key=lambda user: whole.users[user], reverse=True),
         calls=whole.calls,
+        earlier=whole.earlier,
+        recent=whole.recent,
+        difference=None,
+        current=(),
         hours=whole.hours,
         first_seen=whole.first_seen,
         last_seen=whole.last_seen,
         interval=None if _is_shared(whole) else interval_of(whole.hours, whole.calls),
         error_share=round(whole.errors / whole.calls, 4) if whole.calls else 0.0,
+        failures=whole.failures,
         has_succeeded=whole.has_succeeded,
         state=activity.state,
         in_doubt=activity.in_doubt,
-        retired_at=retired_at if activity.state not in {"retired", STRANGER} else None,
+        retired_at=retired_at if activity.state not in {"retired", *APART} else None,
         job=activity.job,
         effect=effect,
         is_refused=judge.enforcement.shows_refusal(whole, effect),
         accepted_while_refused=let_through(whole, effect) is not None,
         predecessor=None,
+        note=_common(part.rule.note for part in parts if part.rule is not None),
+        promised=_common(part.rule.promised for part in parts if part.rule is not None),
         values=whole.values,
         period=period,
     )
@@ -252,7 +328,7 @@ def _merged(tallies: list[Tally]) -> Tally:
     return whole
 
 
-def _common(values: Iterable[str | None]) -> str | None:
+def _common(values: Iterable[_Value | None]) -> _Value | None:
     """The only value, or None if there are several."""
     different = {value for value in values if value is not None}
     return different.pop() if len(different) == 1 else None

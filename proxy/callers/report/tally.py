@@ -16,6 +16,12 @@ from proxy.withdrawn import endpoints
 STRANGER: Literal["stranger"] = "stranger"
 """The source of a tally of strangers, and its state."""
 
+FAILING: Literal["failing"] = "failing"
+"""The state of callers of which no call ever worked."""
+
+IGNORED: Literal["ignored"] = "ignored"
+"""The state of callers that a rule says to ignore."""
+
 NO_VALUE = "(none)"
 """Stands for a missing value."""
 
@@ -24,6 +30,12 @@ _MOST_USERS = 1000
 
 _UNDECIDED = {"brownout", "rejected", "overloaded"}
 """Outcomes that say nothing about permanent refusal."""
+
+_PASSING = {408, 409, 423, 425, 429}
+"""Statuses that say "not now"."""
+
+_UNKNOWN = {"timeout", "interrupted"}
+"""Outcomes of calls that may have worked."""
 
 
 class CallKey(NamedTuple):
@@ -106,9 +118,13 @@ class Tally:
         rule: the current rule that names it, if any.
         texts: what is left for the values below.
         jobs: what it calls, and on which days.
+        earlier, recent: calls in the spans of `Cuts`, in the period or not.
         errors: number of calls answered with 4xx or 5xx.
         users: owners of the tokens, each with the time of the last call.
         has_succeeded: whether any call was answered with less than 400.
+        has_failed: whether any call was wrong by itself: it would have failed at any time.
+        may_have_succeeded: whether it is not known of a call what the service did with it.
+        failures: calls by status, if it was 4xx or 5xx.
         last_accepted, last_refused: time of the last call that was accepted, and of the last one permanently refused.
         values: calls by value.
         predecessor: the caller from before the freeze that it succeeds (`Successions`), if any.
@@ -124,8 +140,13 @@ class Tally:
     jobs: Jobs
     hours: Hours = field(default_factory=Hours)
     calls: int = 0
+    earlier: int = 0
+    recent: int = 0
     errors: int = 0
     has_succeeded: bool = False
+    has_failed: bool = False
+    may_have_succeeded: bool = False
+    failures: dict[int, int] = field(default_factory=dict)
     last_accepted: datetime | None = None
     last_refused: datetime | None = None
     users: dict[str, datetime] = field(default_factory=dict)
@@ -145,7 +166,10 @@ class Tally:
         calls = sum(number for _, number in hours.by_day())
         self.hours.merge(hours)
         self.calls += calls
-        self.errors += calls if key.status >= 400 else 0
+        if key.status >= 400:
+            self.errors += calls
+        if 400 <= key.status < 600:
+            self.failures[key.status] = self.failures.get(key.status, 0) + calls
         user = key.run_user
         if user is not None and self._has_room_for(user):
             self.users[user] = max(last, self.users.get(user, last))
@@ -165,6 +189,8 @@ class Tally:
         self.owner = self.owner or key.owner
         self.first_seen, self.last_seen = min(self.first_seen, first), max(self.last_seen, last)
         self.has_succeeded |= key.status < 400
+        self.has_failed |= _is_wrong(key)
+        self.may_have_succeeded |= key.outcome in _UNKNOWN or (key.outcome == "upstream_error" and key.status >= 500)
         if key.outcome == "gone":
             self.last_refused = _later(self.last_refused, last)
         elif key.outcome not in _UNDECIDED:
@@ -180,8 +206,14 @@ class Tally:
         self.first_seen = min(self.first_seen, other.first_seen)
         self.last_seen = max(self.last_seen, other.last_seen)
         self.calls += other.calls
+        self.earlier += other.earlier
+        self.recent += other.recent
         self.errors += other.errors
         self.has_succeeded |= other.has_succeeded
+        self.has_failed |= other.has_failed
+        self.may_have_succeeded |= other.may_have_succeeded
+        for status, calls in other.failures.items():
+            self.failures[status] = self.failures.get(status, 0) + calls
         self.last_accepted = _later(self.last_accepted, other.last_accepted)
         self.last_refused = _later(self.last_refused, other.last_refused)
         self.hours.merge(other.hours)
@@ -189,6 +221,11 @@ class Tally:
         for user, last in other.users.items():
             self.users[user] = max(last, self.users.get(user, last))
         self.values.merge(other.values)
+
+
+def _is_wrong(key: CallKey) -> bool:
+    """Whether calls would have failed at any time: the proxy or the service refused what they asked for."""
+    return key.outcome in {"rejected", "upstream_error"} and 400 <= key.status < 500 and key.status not in _PASSING
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:

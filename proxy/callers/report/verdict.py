@@ -70,7 +70,7 @@ def conclude(
     absent: Sequence[Unseen] = (),
     doubts: Sequence[Doubt] = (),
     *,
-    has_strangers: bool = False,
+    others: Sequence[str] = (),
 ) -> Conclusion:
     """Decide whether the withdrawn API can be removed.
 
@@ -79,7 +79,7 @@ def conclude(
         coverage: what the log covers from its begin until now.
         absent: expected callers that the log is too short for.
         doubts: that somebody unknown may have called.
-        has_strangers: whether strangers have called.
+        others: who else has called, without a say.
     """
     # The order of rows depends on the calls that are counted, and the verdict does not.
     callers = sorted(callers, key=lambda row: (EVERY_STATE.index(row.state), -row.last_seen.timestamp(), row.name))
@@ -97,7 +97,7 @@ def conclude(
         expected = [_expected(caller) for caller in absent]
         reasons = unknown + _missing(coverage, since) + silent + expected + refused
         return Conclusion("cannot_tell", reasons, safe_at)
-    return Conclusion("safe", [_nobody(callers, coverage, refused, has_strangers=has_strangers), *refused], None)
+    return Conclusion("safe", [_nobody(callers, coverage, refused, others), *refused], None)
 
 
 def is_covered(coverage: Coverage, window: timedelta) -> bool:
@@ -109,8 +109,8 @@ def is_covered(coverage: Coverage, window: timedelta) -> bool:
 # --- the reasons
 
 
-def _nobody(callers: Sequence[Row], coverage: Coverage, refused: Sequence[str], *, has_strangers: bool) -> str:
-    nobody = "nobody but strangers has called" if has_strangers else "nobody has called"
+def _nobody(callers: Sequence[Row], coverage: Coverage, refused: Sequence[str], others: Sequence[str]) -> str:
+    nobody = f"nobody but {' and '.join(others)} has called" if others else "nobody has called"
     everybody = f"every caller is retired{' or refused' if refused else ''}" if callers else nobody
     kept = coverage.covered_seconds(coverage.period)
     longest = timedelta(seconds=min(kept, UNKNOWN_RETIRED_AFTER)).days

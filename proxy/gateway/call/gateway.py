@@ -7,6 +7,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from proxy import errors
+from proxy.callers.ledger.current_calls import CurrentCalls
 from proxy.config import Config
 from proxy.gateway import headers
 from proxy.gateway.call import refusal, result
@@ -32,6 +33,9 @@ from proxy.output.diagnostics import log
 from proxy.withdrawn import endpoints, run_workflows, trigger
 from proxy.withdrawn.endpoints import Match
 
+_RUNS = b"/cicd/runs"
+"""Is in the path of current calls that start or show runs. They show who has moved."""
+
 
 class Gateway:
     """Serves the calls of the public listener: an ASGI application.
@@ -45,6 +49,7 @@ class Gateway:
         refused: called when a limit has refused a call.
         shared: the lost tries of all processes.
         retry_key: tells calls apart, see `retries.derived_key`.
+        current_calls: counts current calls by token; None if there is no ledger.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class Gateway:
         refused: Callable[[errors.Limit], None],
         shared: SharedTries,
         retry_key: bytes,
+        current_calls: CurrentCalls | None,
     ) -> None:
         self._body_limit = config.limits.body
         self._upstream = upstream
@@ -78,6 +84,7 @@ class Gateway:
             shared=shared,
         )
         self._retry_key = retry_key
+        self._current_calls = current_calls
         self._slashes = Slashes()
         self._successors = Successors()
 
@@ -175,6 +182,8 @@ class Gateway:
             if b"//" in head.path:
                 self._look_at_slashes(head)
             await self._relay(head, head.target, receive, responder, accounting)
+            if _RUNS in head.path and self._current_calls is not None and accounting.result.status < 400:
+                self._current_calls.add(head.first_values.get(b"authorization"))
         except ClientDisconnected:
             pass
         except Exception as problem:

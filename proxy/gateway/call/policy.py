@@ -131,7 +131,7 @@ class PolicySnapshot:
     def cache_key(self) -> tuple[datetime | None, list[Rule]]:
         """Snapshots with the same key read the same callers."""
         criteria = [
-            rule._replace(owner=None, contact=None, migrated=None, extension=None, exempt_from_freeze=False, every=None)
+            Rule(rule.name, None, None, rule.tokens, rule.agents, rule.networks, rule.repositories, rule.workflows)
             for rule in self._rules
         ]
         return self.freeze, criteria

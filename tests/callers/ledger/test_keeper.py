@@ -190,3 +190,20 @@ def test_passes_that_take_long_leave_the_time_to_others(tmp_path: Path, monkeypa
         until(lambda: feeder.fed == 1)
         kept.wake()
     assert feeder.fed == 2  # at the end
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_each_process_flushes_after_each_pass_and_at_the_end(tmp_path: Path, has_it: bool) -> None:
+    feeder, flushed = Feeder(), list[bool]()
+    feeder.has_it = has_it
+    made = Keeper(
+        Ledger(SqliteFile(tmp_path / "callers.db")),
+        feeder,
+        lambda *_: None,
+        flush=flushed.append,
+    )
+    made.start()
+    until(lambda: len(flushed) > 2)
+    made.close()
+
+    assert flushed.index(True) == len(flushed) - 1

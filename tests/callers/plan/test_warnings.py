@@ -1,16 +1,19 @@
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from proxy.callers.identity import Rule, policy_subject
-from proxy.callers.plan.forecast import CallerStatus
+from proxy.callers.plan.forecast import CallerStatus, caller_statuses
 from proxy.callers.plan.warnings import policy_warnings
 from proxy.withdrawn.brownouts import Brownout, Recurring
 from proxy.withdrawn.lifecycle import Policy
-from tests.callers.policies import once
+from tests.callers.lines import call
+from tests.callers.policies import once, rule
+from tests.callers.reports import analyzed
 
 TICK = timedelta(microseconds=1)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -212,3 +215,14 @@ def test_a_right_that_hangs_on_what_any_caller_can_claim_is_reported(
 
     expected = f"callers.known[1].{right}: hangs on {claims}, which any caller can claim; add token or network"
     assert found == ([expected] if claims is not None else [])
+
+
+def test_the_plan_knows_ignored_callers_that_call(tmp_path: Path) -> None:
+    rules = [rule("nightly", ignore=True, migrated=NOW - 2 * DAY)]
+    policy = Policy(sunset=NOW + 30 * DAY, brownouts=(once(NOW + DAY, HOUR, "night*"),))
+    analysis = analyzed(tmp_path, call(NOW - DAY, user_agent="nightly/1"), rules=rules, policy=policy, now=NOW)
+    statuses = caller_statuses(analysis, rules, policy, NOW)
+
+    assert [(each.party.name, each.state) for each in statuses] == [("nightly", "ignored")]
+    warnings = policy_warnings(policy, rules, statuses, NOW, analysis.matched_rules)
+    assert not any("matches no caller" in warning for warning in warnings)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from proxy.callers.record import Record
@@ -92,9 +93,9 @@ def test_every_format_shows_strangers_apart(tmp_path: Path) -> None:
     said = "Strangers made 3 calls from 1 network, the last at 2026-11-23 00:00. They had no token,"
 
     assert "| `strangers in 203.0.113.0/24` | - | - | 3 |" in made["markdown"]
-    assert made["markdown"].splitlines()[3].endswith("| 100% | stranger |")
+    assert made["markdown"].splitlines()[5].endswith("| 100% | stranger |")
     assert f"\n- {said}" in made["markdown"]
-    assert f" {said}" in made["html"].partition("<body>")[2]
+    assert said in made["html"].partition("<body>")[2]
     assert '<td class="s"><span>stranger</span></td>' in made["html"]
     assert "203.0.113.9 made-up/1" in made["html"]
     report = json.loads(made["json"])
@@ -167,3 +168,52 @@ def test_every_format_names_the_predecessor_and_the_silent_hosts(tmp_path: Path)
         assert "web-2 fell silent on 2026-11-19 00:00" in made[form].replace("\\", "")
     for form in ("markdown", "html"):
         assert "if nobody calls again and the silent hosts are gone" in made[form]
+
+
+# --- notes, promises and ignored callers
+
+
+def test_every_format_has_the_note_and_the_promise(tmp_path: Path) -> None:
+    rules = [rule("nightly", owner="team-a", note="moves|soon", promised=NOW - DAY)]
+    made = forms(tmp_path, Policy(), *nightly(9, 1), rules=rules)
+
+    assert "`promised 2026-11-23, still called; moves\\|soon`" in made["markdown"]
+    assert "\n- Promised to have stopped, and still called: `nightly of team-a` (2026-11-23).\n" in made["markdown"]
+    [row] = json.loads(made["json"])["callers"]
+    assert (row["note"], row["promised"]) == ("moves|soon", "2026-11-23T00:00:00Z")
+    [row] = csv.DictReader(io.StringIO(made["csv"]))
+    assert (row["note"], row["promised"]) == ("moves|soon", "2026-11-23T00:00:00Z")
+    assert "note          promised 2026-11-23, still called; moves|soon\n" in made["text"]
+    assert "<dt>note</dt><dd>promised 2026-11-23, still called; moves|soon</dd>" in made["html"]
+    assert "Promised to have stopped, and still called: nightly of team-a (2026-11-23)." in made["html"]
+
+
+def test_a_promise_that_is_kept_is_not_a_broken_one(tmp_path: Path) -> None:
+    made = forms(tmp_path, Policy(), *nightly(9, 2), rules=[rule("nightly", promised=NOW - DAY)])
+
+    assert "`promised 2026-11-23` |" in made["markdown"]
+    assert "still called" not in made["markdown"] + made["text"]
+
+
+def test_ignored_callers_are_counted_apart(tmp_path: Path) -> None:
+    made = forms(tmp_path, Policy(), *nightly(9, 1), *nightly(4, 1, "scanner"), rules=[rule("scanner", ignore=True)])
+
+    assert "0 of 1 caller retired" in made["markdown"]
+    line = "\n- Ignored callers made 4 calls: `scanner`. They have no say in the verdict.\n"
+    assert line in made["markdown"]
+    report = json.loads(made["json"])
+    assert [[row["caller"] for row in report[key]] for key in ("callers", "ignored")] == [["nightly"], ["scanner"]]
+
+
+def test_failing_callers_are_apart_with_what_failed(tmp_path: Path) -> None:
+    failures = [*nightly(9, 3, "old", status=404, outcome="upstream_error"), *nightly(2, 1, "old", status=499)]
+    failures = [msgspec.structs.replace(record, outcome="rejected") for record in failures]
+    made = forms(tmp_path, Policy(), *nightly(9, 1), *failures, rules=[rule("old", owner="team-a")])
+
+    said = "No call of 1 caller ever worked. They lose nothing by the removal, and have no say in the verdict:"
+    assert f"\n- {said}\n" in made["markdown"]
+    assert "\n- `old of team-a`: 404 Not Found (7), 499 (2)\n" in made["markdown"]
+    report = json.loads(made["json"])
+    assert [row["caller"] for row in report["callers"]] == ["nightly"]
+    [row] = report["failing"]
+    assert (row["caller"], row["state"], row["failures"]) == ("old", "failing", {"404": 7, "499": 2})

@@ -181,11 +181,20 @@ def test_the_chart_has_a_text_alternative(tmp_path: Path) -> None:
         "Callers not yet gone, and their calls",
         "1 callers at the beginning and 3 at the end; 118 calls; the busiest time was 2026-03-22 with 31.",
     ]
-    (details,) = by_class(root, "numbers")
+    details, *_ = by_class(root, "numbers")
     numbers = [[text_of(cell) for cell in row] for row in details.iter("tr")]
     assert numbers[0] == ["day", "callers left", "calls", "log coverage"]
     assert len(numbers) == 1 + 71
     assert ["2026-03-12", "1", "1", "0%"] in numbers
+
+
+def test_the_page_says_what_has_changed_since_last_week(tmp_path: Path) -> None:
+    root = read(page(tmp_path, [*beats(95), *daily("gone", 60, 8, owner="team"), *daily("<new>", 3, 0)]))
+    (section,) = [element for element in root.iter("section") if element.get("aria-labelledby") == "changed"]
+    rows = [[text_of(cell) for cell in row] for row in section.iter("tr")]
+    assert "Since last week: 1 gone, 1 new." in text_of(section)
+    assert rows[0] == ["change", "caller", "owner", "before", "since", "new calls", "last seen"]
+    assert [row[:3] for row in rows[1:]] == [["new", "<new>", "-"], ["stopped", "gone", "team"]]
 
 
 def test_a_page_with_ten_thousand_callers_is_small_enough_to_mail(tmp_path: Path) -> None:

@@ -87,7 +87,20 @@ def test_the_end_is_that_of_the_caller(
 
 
 def test_problems_that_the_new_call_does_not_solve_are_named(tmp_path: Path) -> None:
-    log = [call(NOW - DAY, token="a" * 12, user_agent="nightly/1", status=404, outcome="upstream_error")]
+    log = [call(NOW - DAY, token="a" * 12, user_agent="nightly/1", ignored_fields=["speed"])]
     found = letter(tmp_path, *beats(NOW - 9 * DAY), *log, rules=[rule("nightly", **TEAM)], policy=POLICY)
 
-    assert found.callers[0].warnings == ["All its calls fail. Migrating will not fix that."]
+    assert found.callers[0].warnings == [
+        "It sends `speed` (1), which the withdrawn endpoint has always ignored, so they never reached a run."
+        " If they are needed, send them in values."
+    ]
+
+
+def test_callers_without_a_say_in_the_verdict_get_no_letter(tmp_path: Path) -> None:
+    fails = [call(NOW - DAY, "fails", status=404, outcome="upstream_error", user_agent="fails/1")]
+    rules = [rule("nightly", **TEAM), rule("fails", **TEAM), rule("scanner", ignore=True, **TEAM)]
+    found = letter(
+        tmp_path, *beats(NOW - 9 * DAY), *nightly(9, 1), *nightly(9, 1, "scanner"), *fails, rules=rules, policy=POLICY
+    )
+
+    assert [caller.name for caller in found.callers] == ["nightly"]

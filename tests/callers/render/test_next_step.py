@@ -4,6 +4,7 @@ import pytest
 
 from proxy.callers.record import Record
 from proxy.callers.render.next_step import next_step
+from proxy.callers.report.rhythm import APART
 from proxy.withdrawn.lifecycle import Policy
 from tests.callers.sample import DAY, NOW, analyzed, beats, call, daily
 
@@ -27,4 +28,12 @@ def test_the_next_step_says_what_to_do(tmp_path: Path, records: list[Record], po
 def test_nothing_is_left_to_do_about_refused_callers_and_strangers(tmp_path: Path) -> None:
     (row,) = analyzed(tmp_path, [*beats(95), *daily("a", 9, 0)]).report.callers
     assert next_step(row._replace(is_refused=True)) == "refused"
-    assert next_step(row._replace(state="stranger")) == "-"
+    for state in APART:
+        assert next_step(row._replace(state=state)) == "-"
+
+
+def test_a_promise_is_the_next_step_until_it_is_broken(tmp_path: Path) -> None:
+    (row,) = analyzed(tmp_path, [*beats(95), *daily("a", 9, 0, owner="team")]).report.callers
+    assert next_step(row._replace(promised=NOW + DAY)) == "promised 2026-04-01"
+    assert next_step(row._replace(promised=NOW - DAY)) == "ask again: promised 2026-03-30"
+    assert next_step(row._replace(promised=NOW - DAY, state="retired")) == "-"

@@ -1,16 +1,19 @@
 import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from proxy.callers.identity import Rule
 from proxy.callers.record import CLOCK_SKEW, EARLIEST, Record
 from proxy.callers.render.formats import to_json
 from proxy.callers.report.analysis import Logs, analyze
 from proxy.callers.report.report import CallerReport, still_calling
-from tests.callers.lines import DAY, NOW, beats, call, line, log
-from tests.callers.reports import analyzed, mixed
+from tests.callers.lines import DAY, NOW, beats, call, line, log, nightly
+from tests.callers.policies import rule
+from tests.callers.reports import analyzed, mixed, reported
 
 
 def test_records_may_be_spread_over_files_in_any_way(tmp_path: Path) -> None:
@@ -121,3 +124,102 @@ def test_several_fingerprint_keys_are_told(tmp_path: Path, capsys: pytest.Captur
 
     analyzed(tmp_path, first, msgspec.structs.replace(second, key="a"), msgspec.structs.replace(third, key="b"))
     assert "several fingerprint keys" in capsys.readouterr().err
+
+
+# --- ignored callers
+
+
+def test_a_caller_that_a_rule_ignores_is_apart_and_has_no_say(tmp_path: Path) -> None:
+    calls = nightly(80, 1, "scanner")
+    report = reported(tmp_path, *beats(NOW - 80 * DAY), *calls, rules=[rule("scanner", ignore=True, every=400 * DAY)])
+
+    [row] = report.ignored
+    assert (row.name, row.state, row.calls, row.retired_at) == ("scanner", "ignored", 80, None)
+    assert (report.callers, report.rows) == ([], [row])
+    assert (report.verdict, report.safe_at) == ("safe", None)
+    assert report.reasons[0].startswith("nobody but ignored callers has called; the log covers 80d.")
+    assert still_calling(report, 7 * DAY) == "nobody"
+
+
+def test_ignored_callers_are_a_group_of_their_own(tmp_path: Path) -> None:
+    rules = [rule("scanner", owner="team-a", ignore=True), rule("nightly", owner="team-a")]
+    report = reported(tmp_path, *nightly(3, 1), *nightly(9, 1, "scanner"), rules=rules, by="owner")
+
+    assert [(row.name, row.state, row.calls) for row in report.rows] == [
+        ("team-a", "active", 3),
+        ("(ignored)", "ignored", 9),
+    ]
+
+
+@pytest.mark.parametrize(("second", "state"), [(True, "ignored"), (False, "active")])
+def test_a_caller_is_ignored_if_all_its_rules_say_so(tmp_path: Path, second: bool, state: str) -> None:
+    rules = [rule("nightly", ignore=True), Rule("nightly", workflows=("other",), ignore=second)]
+    report = reported(tmp_path, *nightly(3, 1), call(NOW - DAY, user_agent="x", workflow="other"), rules=rules)
+
+    assert [(row.name, row.state) for row in report.rows] == [("nightly", state)]
+
+
+@pytest.mark.parametrize(("promised", "is_broken"), [(NOW - DAY, True), (NOW - timedelta(hours=23), False)])
+def test_a_promise_is_broken_by_a_call_from_then_on(tmp_path: Path, promised: datetime, is_broken: bool) -> None:
+    [row] = reported(tmp_path, *nightly(3, 1), rules=[rule("nightly", promised=promised, note="n")]).callers
+
+    assert (row.promised, row.note, row.has_broken_promise) == (promised, "n", is_broken)
+
+
+# --- callers of which no call ever worked
+
+FAILED: dict[str, Any] = {"status": 404, "outcome": "upstream_error"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [
+        ({}, "failing"),
+        ({"status": 400, "outcome": "rejected"}, "failing"),
+        ({"status": 410, "outcome": "brownout"}, "failing"),
+        ({"status": 503, "outcome": "overloaded"}, "failing"),
+        ({"status": 200, "outcome": "forwarded"}, "active"),
+        ({"status": 504, "outcome": "timeout"}, "active"),
+        ({"status": 500, "outcome": "interrupted"}, "active"),
+        ({"status": 502, "outcome": "upstream_error"}, "active"),
+    ],
+)
+def test_a_caller_is_failing_if_none_of_its_calls_can_have_worked(
+    tmp_path: Path, fields: dict[str, Any], state: str
+) -> None:
+    failed = nightly(9, 2, **FAILED)
+    report = reported(tmp_path, *beats(NOW - 80 * DAY), *failed, call(NOW - DAY, **{**FAILED, **fields}))
+
+    assert [row.state for row in report.rows] == [state]
+    assert (report.verdict == "safe", len(report.failing)) == (state == "failing", state == "failing")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"status": 410, "outcome": "gone"},
+        {"status": 410, "outcome": "brownout"},
+        {"status": 429, "outcome": "upstream_error"},
+        {"status": 502, "outcome": "unreachable"},
+    ],
+)
+def test_a_caller_that_was_only_refused_for_a_while_is_not_failing(tmp_path: Path, fields: dict[str, Any]) -> None:
+    assert [row.state for row in reported(tmp_path, *nightly(9, 1, **fields)).callers] == ["active"]
+
+
+def test_what_works_elsewhere_is_not_failing_in_any_group(tmp_path: Path) -> None:
+    report = reported(tmp_path, *nightly(9, 1), *nightly(9, 1, repo="gone", **FAILED), by="repo")
+
+    assert {row.name: row.state for row in report.rows} == {"acme/shop": "active", "acme/gone": "active"}
+
+
+def test_a_success_outside_of_the_period_counts(tmp_path: Path) -> None:
+    report = reported(tmp_path, *nightly(9, 9), *nightly(8, 1, **FAILED), since=NOW - 5 * DAY)
+
+    assert [(row.state, row.failures) for row in report.rows] == [("active", {404: 5})]
+
+
+def test_an_expected_caller_that_fails_is_not_waited_for(tmp_path: Path) -> None:
+    report = reported(tmp_path, *beats(NOW - 80 * DAY), *nightly(9, 1, **FAILED), expected={"nightly": 200 * DAY})
+
+    assert report.verdict == "safe"

@@ -7,7 +7,7 @@ from proxy.callers.record import Record
 from proxy.callers.report.report import still_calling
 from proxy.withdrawn.lifecycle import Policy
 from tests.callers.lines import DAY, NOW, beats, call, nightly
-from tests.callers.policies import rule
+from tests.callers.policies import once, rule
 from tests.callers.reports import reported, row_of
 
 
@@ -191,3 +191,17 @@ def test_safe_at_counts_the_days_that_the_log_must_cover(tmp_path: Path, records
 )
 def test_the_gate_looks_only_at_its_window(tmp_path: Path, records: list[Record], gate: str) -> None:
     assert still_calling(reported(tmp_path, *records), timedelta(days=14)) == gate
+
+
+def test_the_marks_are_the_changes_from_the_begin_of_the_log_until_the_sunset(tmp_path: Path) -> None:
+    brownouts = tuple(once(NOW + days * DAY) for days in (-90, -5, 5, 50))
+    policy = Policy(sunset=NOW + 40 * DAY, freeze=NOW + 20 * DAY, brownouts=brownouts)
+    report = reported(tmp_path, *beats(NOW - 80 * DAY), call(), policy=policy)
+
+    assert [(change.kind, (change.at - NOW).days) for change in report.marks] == [
+        ("brownout", -5),
+        ("brownout", 5),
+        ("freeze", 20),
+        ("sunset", 40),
+    ]
+    assert [change.kind for change in reported(tmp_path, call(), policy=Policy(freeze=NOW)).marks] == ["freeze"]

@@ -48,7 +48,7 @@ def test_strangers_are_one_row_and_have_no_say(tmp_path: Path, calls: list[Recor
         [with_token(NOW - timedelta(seconds=1))],
         [failed(NOW - 2 * DAY), with_token(), failed()],
         [with_token(caller="me", caller_source="header")],
-        [call(caller_source="known", status=400, outcome="rejected")],
+        [call(caller_source="known", status=503, outcome="overloaded")],
     ],
     ids=["a newcomer", "one that succeeded once", "a declared name with a token", "one that a rule named then"],
 )
@@ -65,7 +65,7 @@ def test_a_caller_that_a_rule_names_is_never_a_stranger(tmp_path: Path) -> None:
     calls = [stranger(agent="nightly/1"), stranger(client_ip="198.51.100.7")]
     report = reported(tmp_path, *KEPT, *calls, rules=rules)
 
-    assert [(row.name, row.state) for row in report.callers] == [("nightly", "active"), ("other", "active")]
+    assert [(row.name, row.state) for row in report.failing] == [("nightly", "failing"), ("other", "failing")]
     assert report.strangers == []
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import heeding
 from tests.support.serving import serving
 from tests.support.upstream import Upstream
 from tests.support.waiting import until
@@ -30,16 +31,14 @@ def test_sigquit_dumps_no_core_however_much_the_system_allows(
     monkeypatch.chdir(tmp_path)
     before = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    handler = signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # shells have what runs in the background ignore it
     try:
-        with serving(upstream.url, tmp_path) as running:
+        with heeding(signal.SIGQUIT), serving(upstream.url, tmp_path) as running:
             assert running.proxy.call(headers={"Authorization": "Bearer canary"}).status == 200
             pid = running.process.pid
             os.kill(pid, signal.SIGQUIT)
             _, status = until(lambda: (found := os.waitpid(pid, os.WNOHANG))[0] and found)
             running.process.returncode = -signal.SIGQUIT
     finally:
-        signal.signal(signal.SIGQUIT, handler)
         resource.setrlimit(resource.RLIMIT_CORE, before)
 
     assert os.WTERMSIG(status) == signal.SIGQUIT

@@ -1,6 +1,7 @@
 """How many calls there were with each key, by day and hour."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from proxy.callers.ledger.counts import DayCount, Key, key_id
 from proxy.callers.ledger.database import Transaction
@@ -22,6 +23,10 @@ ADD_CALLS = (
 SELECT_DAYS = f"SELECT {_DAY} FROM calls WHERE day >= ? AND day < ?"
 SELECT_HOURS = f"SELECT {_DAY}, {', '.join(HOURS)} FROM calls WHERE day = ?"
 
+SELECT_REFUSED = (
+    f"SELECT day, key, {', '.join(HOURS)} FROM calls WHERE key IN (SELECT id FROM keys WHERE outcome = 'brownout')"
+)
+
 
 def add_calls(transaction: Transaction, days: Mapping[tuple[int, Key], DayCount]) -> None:
     """Add calls by day, as an ordinal, and key."""
@@ -30,6 +35,23 @@ def add_calls(transaction: Transaction, days: Mapping[tuple[int, Key], DayCount]
     ordered = sorted((ids[key], day, count) for (day, key), count in days.items())
     transaction.execute_each(ADD_KEY, sorted((number, *key) for key, number in ids.items()))
     transaction.execute_each(ADD_CALLS, (_row(number, day, count) for number, day, count in ordered))
+
+
+def calls_between(transaction: Transaction, begin: datetime, end: datetime) -> Iterable[tuple[int, int]]:
+    """The number of calls with each key, of those with any.
+
+    Args:
+        transaction: reads the ledger.
+        begin: a full hour.
+        end: the same hour of a later day.
+    """
+    early, late = " + ".join(("0", *HOURS[: end.hour])), " + ".join(HOURS[begin.hour :])
+    query = (
+        f"SELECT key, CAST(SUM(CASE WHEN day = ? THEN {late} WHEN day = ? THEN {early} ELSE calls END) AS BIGINT)"
+        " FROM calls WHERE day BETWEEN ? AND ? GROUP BY key"
+    )
+    first, last = begin.toordinal(), end.toordinal()
+    return ((key, calls) for key, calls in transaction.fetch(query, [first, last, first, last]) if calls)
 
 
 def _row(number: int, day: int, count: DayCount) -> Sequence[int]:

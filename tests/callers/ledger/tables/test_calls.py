@@ -1,6 +1,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
+import pytest
+
 from tests.callers.ledger.reading import counted, opened
 from tests.callers.lines import DAY, NOW, call
 from tests.support.ledgers import Connect, calls_by_caller
@@ -42,3 +44,28 @@ def test_processes_that_count_the_same_callers_do_not_wait_for_each_other(connec
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(count, range(4)))
     assert calls_by_caller(opened(connect)) == dict.fromkeys(names, 40)
+
+
+@pytest.mark.parametrize("hour", [0, 8, 23])
+def test_calls_are_added_up_between_two_hours(connect: Connect, hour: int) -> None:
+    begin, end = MIDNIGHT - 3 * DAY + hour * HOUR, MIDNIGHT + hour * HOUR
+    moments = {begin - HOUR: 1, begin: 10, begin + DAY: 100, end - timedelta(microseconds=1): 1000, end: 10_000}
+    ledger = opened(connect)
+    ledger.add(counted(*[call(moment) for moment, number in moments.items() for _ in range(number)]))
+
+    with ledger.content() as content:
+        [(key, calls)] = content.calls_between(begin, end)
+        assert content.keys()[key][1] == "nightly"
+        assert calls == 1110
+        assert list(content.calls_between(begin - 9 * DAY, begin - 2 * DAY)) == []
+
+
+def test_refused_calls_are_known_by_the_hour(connect: Connect) -> None:
+    ledger = opened(connect)
+    refused = [call(MIDNIGHT + hours * HOUR, outcome="brownout", status=410) for hours in (8, 8, 9)]
+    ledger.add(counted(*refused, call(MIDNIGHT)))
+
+    with ledger.content() as content:
+        [(day, key, *hours)] = content.refused_hours()
+        assert (day, content.keys()[key][3]) == (MIDNIGHT.toordinal(), "brownout")
+    assert hours == [*[0] * 8, 2, 1, *[0] * 14]
