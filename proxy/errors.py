@@ -96,6 +96,7 @@ class ProxyError(Exception):
         upstream_status: the status of a response that began but could not be used.
         retry_after: seconds until the caller may try again.
         limit: the limit that refused the call, if one did.
+        reason: what the status line says instead of the usual phrase: printable ASCII.
     """
 
     status: int
@@ -105,6 +106,7 @@ class ProxyError(Exception):
     proxy_error: str | None = None
     upstream_status: int | None = None
     retry_after: int | None = None
+    reason: str | None = None
 
     def __init__(
         self,

@@ -1,4 +1,5 @@
--- Roles for a ledger in PostgreSQL: one for the proxies, and one for migration leads, who can read reports and change nothing.
+-- Roles for a ledger in PostgreSQL: one for the proxies, and one for migration leads, who read reports. All that they can write is
+-- which owners have had letters.
 -- Run it once, as an administrator, in the empty database of the ledger. README.md says how to give both a password.
 
 BEGIN;
@@ -15,5 +16,10 @@ GRANT USAGE ON SCHEMA public TO trigger_shim_lead;
 CREATE TABLE public.secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 ALTER TABLE public.secrets OWNER TO trigger_shim;
 ALTER DEFAULT PRIVILEGES FOR ROLE trigger_shim IN SCHEMA public GRANT SELECT ON TABLES TO trigger_shim_lead;
+
+-- And this one, the only one that leads add to: which owners had letters, and when.
+CREATE TABLE public.letters (owner TEXT NOT NULL, written BIGINT NOT NULL, PRIMARY KEY (owner, written));
+ALTER TABLE public.letters OWNER TO trigger_shim;
+GRANT SELECT, INSERT ON public.letters TO trigger_shim_lead;
 
 COMMIT;

@@ -36,7 +36,7 @@ def add_logs(parser: argparse.ArgumentParser) -> None:
     add_ledger(parser)
 
 
-def add_ledger(parser: argparse.ArgumentParser) -> None:
+def add_ledger(parser: argparse._ActionsContainer) -> None:
     """Add ``--ledger``."""
     parser.add_argument(
         "--ledger",
@@ -113,13 +113,25 @@ def read_calls(
         )
 
 
-@contextlib.contextmanager
-def _source(config: Config, files: Sequence[str], address: str | None) -> Iterator[Source]:
-    if files and address is not None:
+def ledger_address(config: Config, files: Sequence[str], named: str | None) -> str | None:
+    """The address of the ledger that is read; None if logs are read.
+
+    Args:
+        config: the whole configuration.
+        files: log files that were named.
+        named: the value of ``--ledger``.
+    """
+    if files and named is not None:
         raise CommandError(ExitStatus.USAGE, "name log files or --ledger, not both")
     configured = None if files else config.ledger
-    if address is None and configured is not None and ("://" in configured or may_exist(configured)):
-        address = configured
+    if named is None and configured is not None and ("://" in configured or may_exist(configured)):
+        return configured
+    return named
+
+
+@contextlib.contextmanager
+def _source(config: Config, files: Sequence[str], named: str | None) -> Iterator[Source]:
+    address = ledger_address(config, files, named)
     if address is not None:
         try:
             ledger = Ledger(engines.connect(address, is_readonly=True))
@@ -147,11 +159,11 @@ def _full_hour(moment: datetime | None) -> datetime | None:
     return moment.replace(minute=0, second=0, microsecond=0) if moment is not None else None
 
 
-def unknown_caller(name: str, where: str, names: Iterable[str]) -> CommandError:
-    """Return the error for a name that no caller has. It suggests similar names."""
+def unknown_caller(name: str, where: str, names: Iterable[str], what: str = "caller") -> CommandError:
+    """Return the error for a name that no caller has, or no `what`. It suggests similar names."""
     near = difflib.get_close_matches(name, list(names), 3, 0.4)
     hint = f"did you mean {', '.join(map(printable, near))}?" if near else "'trigger-shim callers' lists them"
-    return CommandError(ExitStatus.FAILED, f"{printable(name)}: no such caller {where}; {hint}")
+    return CommandError(ExitStatus.FAILED, f"{printable(name)}: no such {what} {where}; {hint}")
 
 
 _DURATION = re.compile(r"(\d{1,5})([mhdw])")

@@ -12,6 +12,7 @@ class ExitStatus(enum.IntEnum):
         USAGE: the command line or the configuration is wrong.
         FOUND: `scan` found withdrawn calls. For `scan` a wrong command line is FAILED, so that a pipeline can tell it
             from a finding.
+        LOOK: `scan` found no call, but something that somebody has to look at.
         CANNOT_TELL: with a gate of `callers`, the log does not show whether somebody still calls.
         INTERRUPTED: Ctrl-C: 128 plus the number of SIGINT.
     """
@@ -20,6 +21,7 @@ class ExitStatus(enum.IntEnum):
     FAILED = 1
     USAGE = 2
     FOUND = 2
+    LOOK = 3
     CANNOT_TELL = 3
     INTERRUPTED = 130
 

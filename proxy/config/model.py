@@ -24,6 +24,7 @@ from proxy.config.values import (
     Flag,
     Globs,
     Hosts,
+    LeadFile,
     LedgerAddress,
     ListenAddress,
     LogFormat,
@@ -34,6 +35,7 @@ from proxy.config.values import (
     Seconds,
     Secret,
     Size,
+    Text,
     UnixPath,
     Url,
 )
@@ -86,6 +88,14 @@ class Callers:
 
 
 @dataclass(frozen=True)
+class Letters:
+    """How letters to owners are worded, and who writes them."""
+
+    template: LeadFile | None = None
+    sender: Text | None = None
+
+
+@dataclass(frozen=True)
 class Log:
     """How events are written to standard error."""
 
@@ -115,6 +125,7 @@ class Config:
     ledger: LedgerAddress | None = "logs/callers.db"
     ledger_file: File | None = None
     ledger_privacy: Period | None = None
+    letters: Letters = Letters()
     log: Log = Log()
     tls: Tls | None = None
 
@@ -125,7 +136,7 @@ class Config:
 
 
 def _is_path(keys: Sequence[str]) -> bool:
-    return sections.kind_at(Config, keys) in {LogPath, File, LedgerAddress}
+    return sections.kind_at(Config, keys) in {LogPath, File, LeadFile, LedgerAddress}
 
 
 _SCHEMA = sources.Schema(

@@ -190,9 +190,10 @@ Text = Annotated[str, _reader(_text, "name", "write up to 128 printable characte
 FieldName = Annotated[
     str, _reader(_matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"), "header name", "write one such as X-Caller")
 ]
-LogPath = Annotated[
-    str, _reader(_matching(r"(?!\s*\Z)[^\0]+"), "file name", 'write a path, or "-" for standard output')
-]
+_PATH = r"(?!\s*\Z)[^\0]+"
+LogPath = Annotated[str, _reader(_matching(_PATH), "file name", 'write a path, or "-" for standard output')]
+LeadFile = Annotated[str, _reader(_matching(_PATH), "file name", "write a path")]
+"""A file of whoever leads the migration. Where the proxy runs, it need not exist."""
 LogFormat = Annotated[str, _reader(_matching("auto|console|json"), "log format", "write auto, console or json")]
 File = Annotated[str, _reader(_file, "file", "write the path of an existing file")]
 Fingerprint = Annotated[

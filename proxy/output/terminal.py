@@ -1,15 +1,26 @@
 """Tables that fit the terminal, colours, and a progress bar."""
 
 import contextlib
+import io
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple, TextIO
 
 from rich import box
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -151,21 +162,68 @@ def _console(out: TextIO) -> Console:
     return Console(file=out, width=width(out), highlight=False, emoji=False)
 
 
+class _Screen(io.StringIO):
+    """Collects what is written for a terminal."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        super().__init__()
+        self._encoding = terminal.encoding
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """That of the terminal."""
+        return self._encoding
+
+    def isatty(self) -> bool:
+        """It is one, so there are styles, and lines are cut to its width."""
+        return True
+
+
+Draw = Callable[[TextIO, int], None]
+"""Writes a screen of so many lines to a stream."""
+
+
+@contextlib.contextmanager
+def screens(out: TextIO) -> Iterator[Callable[[Draw], None]]:
+    """Show one screen after the other on a terminal. At the end of the block, what was there before comes back."""
+    with Live(console=Console(file=out, highlight=False, emoji=False), screen=True, auto_refresh=False) as live:
+
+        def show(draw: Draw) -> None:
+            screen = _Screen(out)
+            draw(screen, live.console.height)
+            live.update(Text.from_ansi(screen.getvalue()), refresh=True)
+
+        yield show
+
+
 def stop_printing() -> None:
     """Discard further output, after the reader of a pipe has closed it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-@contextlib.contextmanager
-def progress(size: int) -> Iterator[Callable[[int], None]]:
+Advance = Callable[[int], None]
+"""Says that so much more is done."""
+
+
+def progress(size: int) -> AbstractContextManager[Advance]:
     """Show a progress bar for `size` bytes on standard error, after the first second, if that is a terminal."""
+    return _progress(size, DownloadColumn())
+
+
+def file_progress(count: int) -> AbstractContextManager[Advance]:
+    """The same for a number of files."""
+    return _progress(count, MofNCompleteColumn())
+
+
+@contextlib.contextmanager
+def _progress(total: int, amount: ProgressColumn) -> Iterator[Advance]:
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda _: None
         return
-    shown = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    shown = (TextColumn("reading"), BarColumn(), amount, TimeRemainingColumn())
     bar = Progress(*shown, console=console, transient=True)
-    task, begun = bar.add_task("reading", total=size), time.monotonic()
+    task, begun = bar.add_task("reading", total=total), time.monotonic()
 
     def advance(count: int) -> None:
         bar.advance(task, count)

@@ -31,6 +31,7 @@ class Segment(NamedTuple):
         word: the literal text, if it comes before any variable; a variable with a query may follow. Otherwise empty.
         parts: its pieces.
         is_dynamic: whether no part of it is literal.
+        is_inner: whether it comes from a variable, and not from its begin.
     """
 
     text: str
@@ -39,6 +40,7 @@ class Segment(NamedTuple):
     word: str
     parts: tuple[Part, ...]
     is_dynamic: bool
+    is_inner: bool = False
 
     @classmethod
     def of(cls, parts: Sequence[Part]) -> Self:
@@ -57,12 +59,16 @@ class Expression(NamedTuple):
         authority: the segment after ``://``, or None.
         is_rooted: whether it begins with a slash.
         ends: numbers of segments after which the path may end.
+        is_list: whether the segments are items of a list, without slashes.
+        scheme: what comes before ``://``, if it is written out.
     """
 
     segments: tuple[Segment, ...]
     authority: Segment | None = None
     is_rooted: bool = False
     ends: frozenset[int] = frozenset()
+    is_list: bool = False
+    scheme: str = ""
 
 
 def regions(text: str, anchor: re.Pattern[str]) -> Iterator[tuple[int, int]]:
@@ -79,6 +85,9 @@ def regions(text: str, anchor: re.Pattern[str]) -> Iterator[tuple[int, int]]:
         yield start, min(end, len(text))
 
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+]{0,10}+(?=:\Z)")
+
+
 class _Builder:
     """Builds expressions from tokens, one after another."""
 
@@ -92,6 +101,7 @@ class _Builder:
         self._is_rooted = False
         self._slashes = 0
         self._awaits_authority = False
+        self._scheme = ""
         self._ends: set[int] = set()
 
     @property
@@ -119,6 +129,8 @@ class _Builder:
         else:
             self._slashes += 1
             if self._slashes == 2 and self._segments and self._segments[-1].text.endswith(":"):
+                scheme = _SCHEME.search(self._segments[-1].word)
+                self._scheme = scheme[0].lower() if scheme else ""
                 self._segments.clear()
                 self._awaits_authority = True
 
@@ -127,13 +139,19 @@ class _Builder:
 
     def finish(self) -> Expression | None:
         """Return the expression, unless it is only a word, and start anew."""
-        if not self._segments:
+        if not self._segments and self._authority is None:
             self._clear()
             return None
         if self.parts and not self.parts[-1].is_dynamic:
             self._strip()
         self._close()
-        expression = Expression(tuple(self._segments), self._authority, self._is_rooted, ends=frozenset(self._ends))
+        expression = Expression(
+            tuple(self._segments),
+            self._authority,
+            self._is_rooted,
+            ends=frozenset(self._ends),
+            scheme=self._scheme,
+        )
         self._clear()
         return expression
 
@@ -154,6 +172,11 @@ class _Builder:
             self._segments.append(segment)
 
 
+def path_at(text: str, start: int, end: int, anchor: re.Pattern[str]) -> Expression | None:
+    """The path that begins at an offset, if one does; otherwise as `paths`."""
+    return next(_attempts(text, start, end, anchor), None)
+
+
 def paths(text: str, start: int, end: int, anchor: re.Pattern[str]) -> Iterator[Expression]:
     """Find the paths in a region of the text, including those joined from pieces.
 
@@ -163,6 +186,11 @@ def paths(text: str, start: int, end: int, anchor: re.Pattern[str]) -> Iterator[
         end: offset behind it.
         anchor: what to look for; if a template contains it, its inside is examined.
     """
+    return filter(None, _attempts(text, start, end, anchor))
+
+
+def _attempts(text: str, start: int, end: int, anchor: re.Pattern[str]) -> Iterator[Expression | None]:
+    """Where something ends, the path that ended there, or None."""
     builder = _Builder()
     at = start
     while at < end:
@@ -171,10 +199,9 @@ def paths(text: str, start: int, end: int, anchor: re.Pattern[str]) -> Iterator[
             at, ended = _after_opening(text, at, end), True
         else:
             at, ended = token.end(), _take(token, builder)
-        if (ended or builder.is_full) and (expression := builder.finish()):
-            yield expression
-    if expression := builder.finish():
-        yield expression
+        if ended or builder.is_full:
+            yield builder.finish()
+    yield builder.finish()
 
 
 def _is_dynamic(token: re.Match[str]) -> bool:
@@ -232,7 +259,7 @@ def lists(text: str, start: int, end: int, keys: frozenset[str]) -> Iterator[Exp
     """
     for match in LIST.finditer(text, start, end):
         if segments := tuple(_items(text, *match.span(), keys)):
-            yield Expression(segments)
+            yield Expression(segments, is_list=True)
 
 
 def _items(text: str, at: int, end: int, keys: frozenset[str]) -> Iterator[Segment]:

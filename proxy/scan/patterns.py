@@ -1,301 +1,58 @@
-"""Finds calls of withdrawn endpoints in a text, and the successor of each."""
+"""Finds calls of withdrawn endpoints in a text, and what to write instead of each."""
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
-from proxy.scan.expressions import Expression, Part, Segment, lists, paths, regions
-from proxy.scan.methods import Methods
-from proxy.withdrawn.current import FIRST_SEGMENTS, ID_PREFIX
-from proxy.withdrawn.endpoints import ENDPOINTS, Endpoint
+from proxy.scan.calls import find_calls
+from proxy.scan.finding import Finding, Hit
+from proxy.scan.names import find_names
+from proxy.scan.shapes import HOST
+from proxy.scan.words import find_base_urls, find_fields, find_rest, unread
 
-HOST = "api.sourcecraft.tech"
-"""The host of the service (API.md)."""
-
-SDK = {
-    "runWorkflow": ("trigger", "runWorkflows"),
-    "runWorkflowByID": ("trigger_by_id", "runWorkflowsByID"),
+_CLIENT_WORDS = ("run", "runs", "workflow", "workflows", "logs", "artifacts", "repository")
+_WORDS = {
+    "orkflow": ("ci_workflows", "unWorkflow", "un_workflow"),
+    "eprecated": tuple(f"{word[1:]}{ending}" for word in _CLIENT_WORDS for ending in ("Deprecated", "_deprecated")),
+    "cicd": ("cicd",),
+    "CICDApi": ("CICDApi",),
+    "sourcecraft": (HOST,),
+    "lux": ("flux_public_id", "luxPublicI", "flux_id"),
+    "rigger": ("trigger_status", "riggerStatus"),
 }
-"""Methods of the client library: the endpoint that each calls, and the method that replaces it."""
+"""A text without any of these words has no findings. The keys are parts of them, which a text is searched for first."""
+_BYTES = {stem.encode(): tuple(word.encode() for word in words) for stem, words in _WORDS.items()}
 
 
-class Finding(NamedTuple):
-    """One place where a withdrawn endpoint is called.
-
-    Attributes:
-        line, column: where it begins, counted from 1; columns count characters.
-        endpoint: name of the endpoint, as in the caller record.
-        found: the text, with white space collapsed.
-        replacement: method and path of the successor, with the segments as they are written in the text.
-    """
-
-    line: int
-    column: int
-    endpoint: str
-    found: str
-    replacement: str
-
-
-class _Hit(NamedTuple):
-    start: int
-    end: int
-    endpoint: Endpoint
-    replacement: str
-
-
-class _Shape(NamedTuple):
-    """The path of an endpoint in segments; `key` is the index of the first one that identifies it."""
-
-    endpoint: Endpoint
-    segments: tuple[str, ...]
-    key: int
+def may_have_findings(content: bytes) -> bool:
+    """Whether a file that is not UTF-16 or UTF-32 can have findings. This is fast; `find` is not."""
+    return any(stem in content and any(word in content for word in words) for stem, words in _BYTES.items())
 
 
 def find(text: str) -> list[Finding]:
-    """Find all calls of withdrawn endpoints in a text, in order."""
-    if not any(word in text for word in _WORDS):
-        return []
-    hits = {hit.start: hit for hit in [*_calls(text), *_names(text)]}
+    """Find all calls of withdrawn endpoints in a text, and what else has to be looked at, in order."""
+    hits = {hit.start: hit for hit in _hits(text)}
     breaks = [match.start() for match in re.finditer("\n", text)] if hits else []
     return [_finding(text, breaks, hits[start]) for start in sorted(hits)]
 
 
-def _finding(text: str, breaks: Sequence[int], hit: _Hit) -> Finding:
-    before = bisect_left(breaks, hit.start)
-    column = hit.start - (breaks[before - 1] if before else -1)
+def _hits(text: str) -> Iterator[Hit]:
+    """All findings; the last one at a place counts."""
+    calls = find_calls(text)
+    yield from find_base_urls(text)
+    yield from find_rest(text, [(hit.start, hit.end) for hit in calls.hits], calls.used)
+    yield from find_fields(text)
+    if calls.unread is not None:
+        yield unread(calls.unread)
+    yield from find_names(text)
+    yield from calls.hits
+
+
+def _finding(text: str, breaks: Sequence[int], hit: Hit) -> Finding:
     found = " ".join(text[hit.start : hit.end].split())
-    return Finding(before + 1, column, hit.endpoint.name, found, hit.replacement)
+    return Finding(*_place(breaks, hit.start), *_place(breaks, hit.end), found, hit)
 
 
-# --- the table of endpoints, in segments
-
-_BY_NAME = {endpoint.name: endpoint for endpoint in ENDPOINTS}
-_OWNED = frozenset(FIRST_SEGMENTS)
-_BY_ID = re.compile(ID_PREFIX)
-
-
-def _shapes() -> Iterator[_Shape]:
-    for endpoint in ENDPOINTS:
-        segments = tuple(endpoint.path.split("/")[1:])
-        keys = [index for index, word in enumerate(segments) if "{" not in word and word not in _OWNED]
-        if keys:
-            yield _Shape(endpoint, segments, keys[0])
-
-
-_SHAPES = tuple(_shapes())
-_KEYS = frozenset(shape.segments[shape.key] for shape in _SHAPES)
-_REPOSITORY = {endpoint.method: endpoint for endpoint in ENDPOINTS if endpoint.path == "/{org}/{repo}"}
-
-_WORDS = (*_KEYS, *SDK, HOST)
-"""A text without any of these has no calls."""
-_KEY = re.compile(rf"(?:{'|'.join(sorted(_KEYS))})(?=\\?[/\"'`])")
-_IN_LIST = re.compile(rf"[\"'`](?:{'|'.join(sorted(_KEYS))})[\"'`]")
-_SDK_NAME = re.compile(r"(?<![\w$])runWorkflow(?:ByI[Dd])?(?![\w$])")
-_PATH_ANCHOR = re.compile(rf"{_KEY.pattern}|{re.escape(HOST)}(?=\\?/)")
-
-
-# --- calls by path
-
-
-def _calls(text: str) -> Iterator[_Hit]:
-    methods = Methods(text)
-    for start, end in regions(text, _PATH_ANCHOR):
-        expressions = [*paths(text, start, end, _PATH_ANCHOR)]
-        if _IN_LIST.search(text, start, end):
-            expressions += lists(text, start, end, _KEYS)
-        for expression in expressions:
-            yield from _hits(text, expression, methods)
-
-
-def _hits(text: str, expression: Expression, methods: Methods) -> Iterator[_Hit]:
-    call = _Call.of(expression)
-    for index, segment in enumerate(expression.segments):
-        if segment.word in _KEYS and (hit := _below(text, call, index, methods)):
-            yield hit
-    if call.is_service and (hit := _repository(text, call, methods)):
-        yield hit
-
-
-class _Call(NamedTuple):
-    """An expression, and where the path begins in it.
-
-    Attributes:
-        first: index of the first segment after the address of the service.
-        is_based: whether an address comes before the path.
-    """
-
-    expression: Expression
-    first: int
-    is_based: bool
-
-    @classmethod
-    def of(cls, expression: Expression) -> "_Call":
-        """Separate the address from the path."""
-        if expression.authority is not None:
-            return cls(expression, 0, is_based=True)
-        if expression.is_rooted or not _is_address(expression.segments[0]):
-            return cls(expression, 0, is_based=False)
-        return cls(expression, 1, is_based=True)
-
-    @property
-    def is_service(self) -> bool:
-        """Whether the host is that of the service."""
-        address = self.expression.authority or (self.expression.segments[0] if self.first else None)
-        return address is not None and address.text.rpartition("@")[2].partition(":")[0] == HOST
-
-    def before(self, key: int) -> tuple[Segment, ...]:
-        """The segments of the path before one."""
-        return self.expression.segments[self.first : key]
-
-
-_ADDRESS = re.compile(
-    r"url|uri|api|base|host|endpoint|server|root|origin|addr|proxy|shim|gateway|prefix|sourcecraft", re.IGNORECASE
-)
-_OWNER = re.compile("org(?!in)|owner|namespace|team", re.IGNORECASE)
-
-
-def _is_address(segment: Segment) -> bool:
-    if not segment.parts[0].is_dynamic:
-        return segment.text == HOST or bool(re.fullmatch(r"[\w.-]+:\d+", segment.text))
-    if len(segment.parts) > 1 and not segment.parts[1].is_dynamic:
-        return segment.parts[1].text == ":"
-    return bool(_ADDRESS.search(segment.text) and not _OWNER.search(segment.text))
-
-
-def _below(text: str, call: _Call, key: int, methods: Methods) -> _Hit | None:
-    """The call whose key segment is at an index, if it is one."""
-    word = call.expression.segments[key].word
-    fitting = [shape for shape in _SHAPES if shape.segments[shape.key] == word and _fits(shape, call, key)]
-    exact = [shape for shape in fitting if _length(shape, call, key) == len(shape.segments) - shape.key]
-    if not (candidates := exact or fitting):
-        return None
-    start, end = _span(text, call, key, candidates[0])
-    shape = candidates[0]
-    if len(candidates) > 1:
-        wanted = methods.near(start, end)
-        shape = next((one for one in candidates if one.endpoint.method == wanted), candidates[-1])
-    if shape.segments[shape.key] == "cicd" and not _is_withdrawn(call, key, lambda: methods.on_line(start, end)):
-        return None
-    return _Hit(start, end, shape.endpoint, _successor(shape, call, key))
-
-
-def _fits(shape: _Shape, call: _Call, key: int) -> bool:
-    segments = call.expression.segments[key:]
-    length = _length(shape, call, key)
-    wanted = shape.segments[shape.key :]
-    if length > len(wanted) or any("{" not in word for word in wanted[length:]):
-        return False
-    tail = all("{" in word or segment.word == word for word, segment in zip(wanted, segments[:length], strict=False))
-    return tail and _fits_head(shape.segments[: shape.key], call.before(key))
-
-
-def _length(shape: _Shape, call: _Call, key: int) -> int:
-    """How many segments there are from the key on; text on the next line may be another path."""
-    whole = len(shape.segments) - shape.key
-    return whole if key + whole in call.expression.ends else len(call.expression.segments) - key
-
-
-def _fits_head(wanted: Sequence[str], before: Sequence[Segment]) -> bool:
-    if wanted[0] == "repos":
-        return len(before) >= 2 and before[-2].word == "repos" and _is_id(before[-1])
-    organization = before[-2:-1] or (before if before and before[0].is_dynamic else ())
-    prefix = before[:-2]
-    return not (
-        any(segment.text in _OWNED for segment in organization)
-        or (len(before) > 1 and _BY_ID.match(before[-1].text))
-        or (prefix and prefix[-1].word == "repos")
-        or any(segment.text.startswith(".") for segment in before)
-    )
-
-
-_ID = re.compile("id(?::|%3A)", re.IGNORECASE)
-
-
-def _is_id(segment: Segment) -> bool:
-    return segment.is_dynamic or bool(_ID.match(segment.text))
-
-
-# --- similar paths that are not calls
-
-_FOLDERS = frozenset("bin etc home lib media mnt opt proc root run srv sys tmp usr var Users Volumes".split())
-_REPOS = re.compile("repos(?![a-z])", re.IGNORECASE)
-
-
-def _is_withdrawn(call: _Call, key: int, method: Callable[[], str | None]) -> bool:
-    """Whether ``…/cicd/…`` is neither a successor, a file nor an import; a variable may hold ``/repos``."""
-    before = call.before(key)
-    if len(before) < 2 or any(part.is_dynamic and _REPOS.search(part.text) for part in _parts(call, key)):
-        return False
-    if before[-1].is_dynamic and before[-2].is_dynamic:
-        return True
-    if len(before) == 3 and not call.is_based and before[0].is_dynamic:
-        return before[-1].is_dynamic or before[-2].is_dynamic or method() is not None
-    if len(before) > 2:
-        return False
-    if call.is_based or before[-1].is_dynamic or before[-2].is_dynamic:
-        return True
-    return before[0].text not in _FOLDERS if call.expression.is_rooted else method() is not None
-
-
-def _parts(call: _Call, key: int) -> Iterator[Part]:
-    segments = call.expression.segments[:key]
-    for segment in (call.expression.authority, *segments):
-        if segment is not None:
-            yield from segment.parts
-
-
-# --- the successor
-
-
-def _successor(shape: _Shape, call: _Call, key: int) -> str:
-    """Method and path of the successor; segments that are not in the text keep their placeholders."""
-    shown = _segments(shape, call, key)
-    words = [shown.get(word, word) for word in shape.endpoint.successor.split("/")[1:]]
-    return f"{shape.endpoint.method} /" + "/".join(word for word in words if word)
-
-
-def _segments(shape: _Shape, call: _Call, key: int) -> dict[str, str]:
-    head, tail = shape.segments[: shape.key], shape.segments[shape.key + 1 :]
-    before = [segment.text for segment in call.before(key)[-len(head) :]]
-    length = _length(shape, call, key)
-    after = [segment.text for segment in call.expression.segments[key + 1 : key + length]]
-    if len(before) == 1 and call.before(key)[0].is_dynamic:
-        before.append("")  # one variable holds both
-    after += [""] * (len(tail) - len(after))
-    # From the right: the segment next to the key is the repository.
-    pairs = [*zip(reversed(head), reversed(before), strict=False), *zip(tail, after, strict=True)]
-    return {word: text for word, text in pairs if "{" in word}
-
-
-def _span(text: str, call: _Call, key: int, shape: _Shape) -> tuple[int, int]:
-    before = call.before(key)[-shape.key :]
-    start = before[0].start if before else call.expression.segments[key].start
-    return _slashed(text, start), call.expression.segments[key + _length(shape, call, key) - 1].end
-
-
-def _slashed(text: str, start: int) -> int:
-    return start - 1 if text[start - 1 : start] == "/" else start
-
-
-def _repository(text: str, call: _Call, methods: Methods) -> _Hit | None:
-    """A call of a repository itself, which only differs from current calls by its method."""
-    path = call.before(len(call.expression.segments))
-    if len(path) != 2 or path[0].text in _OWNED or _BY_ID.match(path[1].text):
-        return None
-    start, end = _slashed(text, path[0].start), path[-1].end
-    endpoint = _REPOSITORY.get(methods.on_line(start, end) or "")
-    if endpoint is None:
-        return None
-    segments = {"org": path[0].text, "repo": path[1].text}
-    return _Hit(start, end, endpoint, f"{endpoint.method} {endpoint.successor.format_map(segments)}")
-
-
-# --- calls through the client library
-
-
-def _names(text: str) -> Iterator[_Hit]:
-    for match in _SDK_NAME.finditer(text):
-        name, successor = SDK[match[0].replace("Id", "ID")]
-        endpoint = _BY_NAME[name]
-        yield _Hit(*match.span(), endpoint, f"{successor}, which sends {endpoint.method} {endpoint.successor}")
+def _place(breaks: Sequence[int], offset: int) -> tuple[int, int]:
+    before = bisect_left(breaks, offset)
+    return before + 1, offset - (breaks[before - 1] if before else -1)

@@ -1,26 +1,37 @@
-"""Writes findings as a table, JSON, Markdown or SARIF, with control characters escaped."""
+"""Writes findings as a table, JSON or Markdown, with control characters escaped."""
 
-import hashlib
 import os
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any, TextIO
-from urllib.parse import quote
 
-from proxy import __version__
 from proxy.output import terminal
-from proxy.output.formatting import json_text, pluralize, printable, table_code
-from proxy.scan.patterns import Finding
-from proxy.scan.walk import Located, Scan
-from proxy.withdrawn.endpoints import ENDPOINTS
-
-_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+from proxy.output.formatting import join_names, json_text, pluralize, printable, table_code
+from proxy.scan.finding import Confidence, Finding, Located
+from proxy.scan.scan import Scan
 
 
 def examined(scan: Scan) -> str:
-    """Say in one line what was examined and what was left out."""
+    """Say in one line what was found, what was examined and what was left out."""
+    counts = [pluralize(scan.calls, "call"), f"{scan.looks} to look at"]
+    counts += [
+        f"{count} {what}" for count, what in ((scan.suppressed, "suppressed"), (scan.known, "in the baseline")) if count
+    ]
     left_out = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in scan.left_out.items())
-    return f"examined {pluralize(scan.files, 'file')} in {pluralize(scan.folders, 'folder')}; left out: {left_out}"
+    return (
+        f"found {', '.join(counts)}; examined {pluralize(scan.files, 'file')} in {pluralize(scan.folders, 'folder')};"
+        f" left out: {left_out}"
+    )
+
+
+def what(finding: Finding) -> str:
+    """The endpoint and how sure it is."""
+    match finding.hit.confidence:
+        case Confidence.NOTE:
+            return "base URL"
+        case Confidence.LOOK:
+            return "look at this"
+        case confidence:
+            return f"{finding.hit.endpoint} ({confidence})"
 
 
 # --- for people
@@ -32,8 +43,9 @@ def table(scan: Scan, stream: TextIO) -> None:
         _boxed(scan.found, stream)
         return
     stream.writelines(
-        f"{_place(file, finding)}: {finding.endpoint}: {printable(finding.found)} -> {printable(finding.replacement)}\n"
-        for file, finding in scan.found
+        f"{_place(located)}: {what(located.finding)}: {printable(located.finding.found)}"
+        f" -> {printable(located.finding.hit.replacement)}{_called_by(located)}\n"
+        for located in scan.found
     )
 
 
@@ -41,95 +53,69 @@ def _boxed(found: Iterable[Located], stream: TextIO) -> None:
     # Two columns leave room for a path on a narrow terminal.
     rows = [
         (
-            [(f"{_place(file, finding)}\n", "cyan"), (finding.endpoint, "")],
-            [(f"{printable(finding.found)}\n", "red"), (printable(finding.replacement), "green")],
+            [(f"{_place(located)}\n", "cyan"), (what(located.finding), "")],
+            [
+                (f"{printable(located.finding.found)}\n", "red"),
+                (printable(located.finding.hit.replacement), "green"),
+                (_called_by(located), ""),
+            ],
         )
-        for file, finding in found
+        for located in found
     ]
     if rows:
         terminal.show_ruled_table(stream, ("where", "found, and replacement"), rows)
 
 
+def _called_by(located: Located) -> str:
+    return f" [called by {join_names(located.callers, 3)}]" if located.callers else ""
+
+
 def markdown(scan: Scan, stream: TextIO) -> None:
     """Write the findings as a Markdown table."""
-    stream.write("| where | endpoint | found | replacement |\n| --- | --- | --- | --- |\n")
-    for file, finding in scan.found:
-        cells = (_place(file, finding), finding.endpoint, finding.found, finding.replacement)
+    titles = ["where", "what", "found", "replacement"]
+    has_callers = any(located.callers for located in scan.found)
+    titles += ["called by"] if has_callers else []
+    stream.write(f"| {' | '.join(titles)} |\n|{' --- |' * len(titles)}\n")
+    for located in scan.found:
+        finding = located.finding
+        cells = [_place(located), what(finding), finding.found, finding.hit.replacement]
+        cells += [", ".join(located.callers)] if has_callers else []
         stream.write("| " + " | ".join(map(table_code, cells)) + " |\n")
 
 
-def _place(file: str, finding: Finding) -> str:
-    return f"{printable(_name(file))}:{finding.line}:{finding.column}"
+def _place(located: Located) -> str:
+    return f"{printable(name(located.file))}:{located.finding.line}:{located.finding.column}"
 
 
 # --- for programs
 
 
 def as_json(scan: Scan, stream: TextIO) -> None:
-    """Write an object with ``examined`` (counts by name) and ``findings`` (file, and the fields of `Finding`)."""
-    counts = {"files": scan.files, "folders": scan.folders, **scan.left_out}
-    findings = [{"file": _name(file), **finding._asdict()} for file, finding in scan.found]
-    stream.write(json_text({"examined": counts, "findings": findings}) + "\n")
+    """Write an object with ``found`` and ``examined`` (counts by name), and ``findings``."""
+    found = {"calls": scan.calls, "looks": scan.looks, "suppressed": scan.suppressed, "baseline": scan.known}
+    counts = {"files": scan.files, "folders": scan.folders} | {str(key): value for key, value in scan.left_out.items()}
+    findings = [_finding(located) for located in scan.found]
+    stream.write(json_text({"found": found, "examined": counts, "findings": findings}) + "\n")
 
 
-def sarif(scan: Scan, stream: TextIO, documentation: str) -> None:
-    """Write SARIF 2.1.0, with what code scanning services require beyond its schema.
-
-    Args:
-        scan: what was found.
-        stream: where to write.
-        documentation: URL of the page that explains the withdrawal.
-    """
-    driver = {
-        "name": "trigger-shim",
-        "version": __version__,
-        "informationUri": documentation,
-        "rules": [_rule(endpoint.name, documentation) for endpoint in ENDPOINTS],
-    }
-    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": _results(scan.found)}
-    stream.write(json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}) + "\n")
-
-
-def _rule(name: str, documentation: str) -> dict[str, Any]:
-    endpoint = next(endpoint for endpoint in ENDPOINTS if endpoint.name == name)
-    call, successor = (f"{endpoint.method} {path}" for path in (endpoint.path, endpoint.successor))
+def _finding(located: Located) -> dict[str, Any]:
+    finding, hit = located.finding, located.finding.hit
     return {
-        "id": name,
-        "shortDescription": {"text": f"{call} is withdrawn"},
-        "fullDescription": {"text": f"{call} is withdrawn; call {successor} instead."},
-        "help": {"text": f"Call {successor} instead. See {documentation}"},
-        "helpUri": documentation,
-        "defaultConfiguration": {"level": "error"},
+        "file": name(located.file),
+        "line": finding.line,
+        "column": finding.column,
+        "end_line": finding.end_line,
+        "end_column": finding.end_column,
+        "endpoint": hit.endpoint,
+        "confidence": hit.confidence,
+        "method": hit.method,
+        "found": finding.found,
+        "replacement": hit.replacement,
+        "edit": hit.edit,
+        "callers": located.callers,
     }
 
 
-def _results(found: Iterable[Located]) -> list[dict[str, Any]]:
-    rules = [endpoint.name for endpoint in ENDPOINTS]
-    occurrences: Counter[str] = Counter()
-    results = []
-    for file, finding in found:
-        key = hashlib.sha256(f"{file}\0{finding.endpoint}\0{finding.found}".encode(errors="surrogateescape"))
-        occurrences[key.hexdigest()] += 1
-        result = {
-            "ruleId": finding.endpoint,
-            "ruleIndex": rules.index(finding.endpoint),
-            "level": "error",
-            "message": {"text": f"{finding.found} is withdrawn. Use {finding.replacement} instead."},
-            "locations": [{"physicalLocation": _location(file, finding.line, finding.column)}],
-            # Without a fingerprint, an alert counts as new whenever its line moves.
-            "partialFingerprints": {
-                "primaryLocationLineHash": f"{key.hexdigest()[:16]}:{occurrences[key.hexdigest()]}"
-            },
-        }
-        results.append(result)
-    return results
-
-
-def _location(file: str, line: int, column: int) -> dict[str, Any]:
-    uri = quote(os.fsencode(os.path.relpath(file)))
-    return {"artifactLocation": {"uri": uri}, "region": {"startLine": line, "startColumn": column}}
-
-
-def _name(file: str) -> str:
+def name(file: str) -> str:
     """The name of a file, with bytes that are not UTF-8 escaped."""
     return os.fsencode(file).decode("utf-8", "backslashreplace")

@@ -1,163 +1,149 @@
-"""Examines files and folders that are named on the command line."""
+"""Finds the files to examine: those that are named on the command line, and all in the folders that are."""
 
+import fnmatch
 import os
-import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
+from proxy.scan.files import File, LeftOut
 from proxy.scan.ignored import GitError, ignored, repository_of
-from proxy.scan.patterns import Finding, find
-
-LARGEST = 5 * 1024 * 1024
-"""The largest file that is examined in a folder, in bytes. A file that is named may be larger."""
-
-_ENCODINGS = (
-    (b"\xff\xfe\x00\x00", "utf-32"),
-    (b"\x00\x00\xfe\xff", "utf-32"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-    (b"", "utf-8-sig"),
-)
 
 
-class Located(NamedTuple):
-    """A finding and its file; the path begins as it was named on the command line."""
-
-    file: str
-    finding: Finding
-
-
-class Scan:
+class Walk:
     """One pass over files and folders.
 
     Attributes:
-        found: the findings, in the order of the files.
         problems: one sentence for each named path that could not be examined.
         warnings: one sentence for each repository whose ignored files are unknown.
-        files, folders: how many were examined.
-        left_out: how many entries were left out, by reason. An ignored folder is one entry. Links are not followed:
-            the target is examined where it is, or it lies outside.
+        folders: how many were listed.
+        left_out: how many entries were left out, by reason. An ignored or excluded folder is one entry. Links are not
+            followed: the target is examined where it is, or it lies outside.
+
+    Args:
+        exclude: patterns of files and folders to leave out.
+        own: files of the scan itself, which is silent about them.
     """
 
-    def __init__(self) -> None:
-        self.found: list[Located] = []
+    def __init__(self, exclude: Sequence[str] = (), own: Iterable[str] = ()) -> None:
         self.problems: list[str] = []
         self.warnings: list[str] = []
-        self.files = self.folders = 0
-        self.left_out = dict.fromkeys(("ignored", "binary", "too_large", "unreadable", "links"), 0)
-        self._seen: set[Path] = set()
-        self._repositories: set[Path] = set()
-        self._ignored: set[Path] = set()
+        self.folders = 0
+        self.left_out: dict[str, int] = dict.fromkeys(LeftOut, 0)
+        self._is_excluded = _excluder(exclude)
+        self._seen = set(map(os.path.realpath, own))
+        self._repositories: set[str] = set()
+        self._ignored: set[str] = set()
 
-    def examine(self, paths: Iterable[str]) -> None:
-        """Examine files, and all files in folders."""
-        for name in paths:
-            try:
-                self._named(name)
-            except (OSError, ValueError) as error:  # ValueError: the name contains a NUL
-                reason = error.strerror if isinstance(error, OSError) else None
-                self.problems.append(f"{name}: {reason or error}")
+    def files(self, names: Iterable[str]) -> list[File]:
+        """The files that these names lead to, each once."""
+        names = list(names)
+        found: list[list[File]] = [[] for _ in names]
+        # Those that are named come first, as they are examined whatever they are.
+        for is_folder in (False, True):
+            for number, name in enumerate(names):
+                if os.path.isdir(name.partition("\0")[0]) is is_folder:  # noqa: PTH112 - never raises
+                    found[number] = [*self._named(name)]
+        return [file for files in found for file in files]
 
-    def _named(self, name: str) -> None:
+    def _named(self, name: str) -> Iterator[File]:
         path = Path(name)
-        if path.is_dir():
-            next(path.iterdir(), None)  # an error here is reported as a problem
-            self._walk(path)
-        elif not (path.is_file() or path.is_fifo()):
-            path.stat()  # an error here is reported as a problem
-            self.problems.append(f"{name}: is a device or a socket, not a file")
-        elif self._is_new(Path(os.path.realpath(path))):
-            self._text(name, path.read_bytes())
+        try:
+            if path.is_dir():
+                next(path.iterdir(), None)  # an error here is reported as a problem
+                yield from self._walk(name)
+            elif not (path.is_file() or path.is_fifo()):
+                path.stat()  # an error here is reported as a problem
+                self.problems.append(f"{name}: is a device or a socket, not a file")
+            elif self._is_excluded(os.path.normpath(name)):
+                self.left_out[LeftOut.EXCLUDED] += 1
+            elif self._is_new(os.path.realpath(path)):
+                yield File(name, is_named=True)
+        except (OSError, ValueError) as error:  # ValueError: the name contains a NUL
+            reason = error.strerror if isinstance(error, OSError) else None
+            self.problems.append(f"{name}: {reason or error}")
 
-    def _walk(self, top: Path) -> None:
+    def _walk(self, top: str) -> Iterator[File]:
         # Not recursive: a tree can be deeper than the interpreter's stack.
-        real = top.resolve()
+        real = Path(top).resolve()
         if (repository := repository_of(real)) is not None:
-            self._ask_git(repository)
-        stack = [(top, real)]
+            self._ask_git(str(repository))
+        top = os.path.normpath(top)
+        stack = [(top, str(real))]
         while stack:
             folder, place = stack.pop()
             if not self._is_new(place):
                 continue
             try:
-                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+                entries = sorted(os.scandir(folder), key=_name)
             except OSError:
-                self.left_out["unreadable"] += 1
+                self.left_out[LeftOut.UNREADABLE] += 1
                 continue
             self.folders += 1
             if any(entry.name == ".git" for entry in entries):
                 self._ask_git(place)
-            below = [*self._entries(folder, place, entries)]
-            stack += [(path, place / path.name) for path in reversed(below)]
+            below: list[tuple[str, str]] = []
+            yield from self._entries(folder, place, entries, below, len(_prefix(top)))
+            stack += reversed(below)
 
-    def _ask_git(self, repository: Path) -> None:
+    def _ask_git(self, repository: str) -> None:
         if repository in self._repositories:
             return
         self._repositories.add(repository)
         try:
-            self._ignored |= ignored(repository)
+            self._ignored |= set(map(str, ignored(Path(repository))))
         except GitError as error:
             self.warnings.append(f"{repository}: {error}; files that it ignores are examined, too")
 
-    def _entries(self, folder: Path, place: Path, entries: list[os.DirEntry[str]]) -> Iterator[Path]:
-        """Examine the files of a folder, and yield the folders in it."""
+    def _entries(
+        self, folder: str, place: str, entries: list[os.DirEntry[str]], below: list[tuple[str, str]], top: int
+    ) -> Iterator[File]:
+        """The files of a folder; the folders in it are added to `below`. Behind `top` characters a path is relative."""
+        shown, real = _prefix(folder), _prefix(place)
         for entry in entries:
-            is_folder = entry.is_dir(follow_symlinks=False)
             if entry.name == ".git":
                 continue
-            if place / entry.name in self._ignored:
-                self.left_out["ignored"] += 1
+            path, target = shown + entry.name, real + entry.name
+            if target in self._ignored:
+                self.left_out[LeftOut.IGNORED] += 1
+            elif self._is_excluded(path, path[top:]):
+                self.left_out[LeftOut.EXCLUDED] += 1
             elif entry.is_symlink():
-                self.left_out["links"] += 1
-            elif is_folder:
-                yield folder / entry.name
-            elif entry.is_file(follow_symlinks=False):
-                self._file(folder / entry.name, place / entry.name)
+                self.left_out[LeftOut.LINKS] += 1
+            elif entry.is_dir(follow_symlinks=False):
+                below.append((path, target))
+            elif entry.is_file(follow_symlinks=False) and self._is_new(target):
+                yield File(path)
 
-    def _file(self, path: Path, place: Path) -> None:
-        if place in self._seen:
-            return
-        try:
-            content = _read(path)
-        except OSError:
-            self.left_out["unreadable"] += 1
-            return
-        if content is None:
-            self.left_out["too_large"] += 1
-        elif _is_binary(content):
-            self.left_out["binary"] += 1
-        elif self._is_new(place):
-            self._text(str(path), content)
-
-    def _text(self, name: str, content: bytes) -> None:
-        self.files += 1
-        self.found += [Located(os.path.normpath(name), finding) for finding in find(decode(content))]
-
-    def _is_new(self, place: Path) -> bool:
-        """Whether a file or folder was not examined before; `place` is its real path."""
+    def _is_new(self, place: str) -> bool:
+        """Whether a file or folder did not come before; `place` is its real path."""
         if place in self._seen:
             return False
         self._seen.add(place)
         return True
 
 
-def decode(content: bytes) -> str:
-    """Decode a file by its byte order mark, or as UTF-8; invalid bytes are replaced."""
-    encoding = next(name for mark, name in _ENCODINGS if content.startswith(mark))
-    return content.decode(encoding, "replace")
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name
 
 
-def _is_binary(content: bytes) -> bool:
-    marked = any(content.startswith(mark) for mark, _ in _ENCODINGS if mark)
-    return not marked and b"\0" in content
+def _prefix(folder: str) -> str:
+    """What comes before the names in a folder."""
+    return "" if folder == "." else folder if folder.endswith("/") else f"{folder}/"
 
 
-def _read(path: Path) -> bytes | None:
-    """Read a file; None if it is too large. It may have become a pipe, or grown, since it was listed."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError
-        content = file.read(LARGEST + 1)
-    return content if len(content) <= LARGEST else None
+def _excluder(patterns: Sequence[str]) -> Callable[..., bool]:
+    """Make a function that tells whether a file is excluded, of which it gets one path or several.
+
+    A pattern without a slash is that of a name, in any folder. One with a slash is that of a path, as it is shown, or
+    relative to the folder that is named.
+    """
+    names = [pattern.rstrip("/") for pattern in patterns if "/" not in pattern.rstrip("/")]
+    paths = [os.path.normpath(pattern) for pattern in patterns if "/" in pattern.rstrip("/")]
+
+    def is_excluded(*spellings: str) -> bool:
+        name = spellings[0].rpartition("/")[2]
+        return any(fnmatch.fnmatchcase(name, each) for each in names) or any(
+            fnmatch.fnmatchcase(path, each) for path in spellings for each in paths
+        )
+
+    return is_excluded if patterns else lambda *_: False

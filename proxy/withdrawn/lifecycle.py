@@ -185,6 +185,19 @@ def changes_between(policy: Policy, begin: datetime, end: datetime) -> list[Chan
     return sorted(changes, key=lambda change: change.at)
 
 
+def planned_brownouts(policy: Policy, subject: PolicySubject, after: datetime, most: int) -> list[Window]:
+    """Up to `most` next windows in which a caller is refused, in order; none from when it is permanently refused."""
+    end = refused_from(policy, subject)
+    windows = {
+        window
+        for brownout in policy.brownouts
+        if brownout.affects(subject.name, subject.owner)
+        for window in islice(brownout.windows.after(after), most)
+        if end is None or window.begin < end
+    }
+    return sorted(windows)[:most]
+
+
 def next_change(policy: Policy, subject: PolicySubject, after: datetime) -> Change | None:
     """The next change for a caller; None if there is none, or if it is permanently refused."""
     refusal = decide(policy, subject, after).refusal

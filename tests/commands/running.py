@@ -63,8 +63,10 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "PATH": f"{Path(COMMAND).parent}:{os.environ['PATH']}", **more}
 
 
-def on_a_terminal(arguments: list[str], columns: int, environment: dict[str, str] | None = None) -> str:
-    """What a command shows on a terminal of some width."""
+def on_a_terminal(
+    arguments: list[str], columns: int, environment: dict[str, str] | None = None, typed: str = ""
+) -> str:
+    """What a command shows on a terminal of some width, where something is typed."""
     pid, terminal = pty.fork()
     if pid == 0:
         env = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", "LANG": "C.UTF-8", "COLUMNS": str(columns)}
@@ -73,6 +75,7 @@ def on_a_terminal(arguments: list[str], columns: int, environment: dict[str, str
         )
     termios.tcsetwinsize(terminal, (50, columns))
     shown = b""
+    os.write(terminal, typed.encode())
     try:
         while piece := os.read(terminal, 65536):
             shown += piece

@@ -11,7 +11,7 @@ import pytest
 
 COMMAND = str(Path(sys.executable).with_name("trigger-shim"))
 CALL = "curl -X POST $API/acme/shop/ci_workflows/build/trigger\n"
-LINE = "ci.sh:1:18: trigger: /acme/shop/ci_workflows/build/trigger -> POST /repos/acme/shop/cicd/runs\n"
+LINE = "ci.sh:1:18: trigger (certain): /acme/shop/ci_workflows/build/trigger -> POST /repos/acme/shop/cicd/runs\n"
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +32,8 @@ def test_the_status_tells_clean_from_found() -> None:
 
     assert (clean.returncode, clean.stdout) == (0, "")
     assert (found.returncode, found.stdout) == (2, LINE)
-    assert clean.stderr.startswith("trigger-shim: examined 1 file in 0 folders; left out: 0 ignored, ")
-    assert found.stderr.startswith("trigger-shim: examined 2 files in 1 folder; left out: 0 ignored, ")
+    assert clean.stderr.startswith("trigger-shim: found 0 calls, 0 to look at; examined 1 file in 0 folders; ")
+    assert found.stderr.startswith("trigger-shim: found 1 call, 0 to look at; examined 2 files in 1 folder; ")
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_what_is_not_there_is_an_error_and_the_rest_is_shown() -> None:
     ran = scan("nowhere\x1b", ".")
 
     assert (ran.returncode, ran.stdout) == (1, LINE)
-    assert ran.stderr.splitlines()[1] == "trigger-shim: error: nowhere\\u001b: No such file or directory"
+    assert ran.stderr.splitlines()[0] == "trigger-shim: error: nowhere\\u001b: No such file or directory"
 
 
 @pytest.mark.parametrize("form", ["json", "sarif"])
@@ -66,7 +66,8 @@ def test_a_document_is_whole_where_nothing_is_found_too(form: str) -> None:
 
 def test_markdown_is_a_table() -> None:
     assert scan("--format", "markdown", ".").stdout.splitlines()[2] == (
-        "| `ci.sh:1:18` | `trigger` | `/acme/shop/ci_workflows/build/trigger` | `POST /repos/acme/shop/cicd/runs` |"
+        "| `ci.sh:1:18` | `trigger (certain)` | `/acme/shop/ci_workflows/build/trigger` |"
+        " `POST /repos/acme/shop/cicd/runs` |"
     )
 
 
@@ -113,4 +114,59 @@ def test_a_warning_says_where_git_could_not_say_what_it_ignores(folder: Path) ->
 
     assert (ran.returncode, ran.stdout) == (2, LINE)
     warning = f"trigger-shim: warning: {folder}: git is not installed; files that it ignores are examined, too"
-    assert ran.stderr.splitlines()[1] == warning
+    assert ran.stderr.splitlines()[0] == warning
+
+
+def test_something_to_look_at_alone_has_a_status_of_its_own(folder: Path) -> None:
+    (folder / "look.sh").write_text("jq -r .flux_public_id\n")
+
+    looked, both = scan("look.sh"), scan(".")
+
+    assert (looked.returncode, looked.stdout) == (3, "look.sh:1:8: look at this: flux_public_id -> slug of the run\n")
+    assert "found 0 calls, 1 to look at; " in looked.stderr.splitlines()[-1]
+    assert both.returncode == 2
+
+
+def test_the_base_url_alone_is_no_finding(folder: Path) -> None:
+    (folder / "settings.env").write_text("API=https://api.sourcecraft.tech\n")
+
+    alone, beside = scan("settings.env"), scan(".")
+
+    assert (alone.returncode, alone.stdout) == (0, "")
+    assert "settings.env:1:5: base URL: https://api.sourcecraft.tech -> the address of the proxy" in beside.stdout
+
+
+def test_what_is_excluded_is_not_found() -> None:
+    ran = scan(".", "--exclude", "*.sh")
+
+    assert (ran.returncode, ran.stdout) == (0, "")
+    assert "2 excluded" in ran.stderr
+
+
+def test_a_baseline_hides_what_is_known_and_shows_what_is_new(folder: Path) -> None:
+    written = scan(".", "--write-baseline", "known.json")
+    same = scan(".", "--baseline", "known.json")
+    (folder / "new.sh").write_text(CALL)
+    more = scan(".", "--baseline", "known.json")
+
+    assert (written.returncode, written.stdout) == (0, "")
+    assert "found 0 calls, 0 to look at, 1 in the baseline; " in written.stderr
+    assert (same.returncode, same.stdout) == (0, "")
+    assert (more.returncode, more.stdout) == (2, LINE.replace("ci.sh", "new.sh"))
+
+
+@pytest.mark.parametrize("arguments", [["--baseline", "nowhere"], ["--write-baseline", "no/where"]])
+def test_a_baseline_that_is_not_there_fails(arguments: list[str]) -> None:
+    ran = scan(".", *arguments)
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == f"trigger-shim: error: {arguments[1]}: No such file or directory\n"
+
+
+def test_a_comment_without_a_reason_is_told(folder: Path) -> None:
+    (folder / "ci.sh").write_text(f"# trigger-shim: ignore\n{CALL}")
+
+    ran = scan("ci.sh")
+
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("trigger-shim: warning: ci.sh:1: 'trigger-shim: ignore' needs a reason behind it")

@@ -110,6 +110,9 @@ READ = [
     ("ledger", "postgresql://shim@db:5433/ledger?sslmode=require", "postgresql://shim@db:5433/ledger?sslmode=require"),
     ("ledger_privacy", "null", None),
     ("ledger_privacy", "62d", timedelta(days=62)),
+    ("letters.template", "null", None),
+    ("letters.template", "/only/where/letters/are/written.jinja", "/only/where/letters/are/written.jinja"),
+    ("letters.sender", "Anna <anna@example.org>", "Anna <anna@example.org>"),
     ("tls", "null", None),
 ]
 

@@ -91,6 +91,7 @@ def test_a_relative_path_counts_from_the_file_that_it_stands_in(
     read = load(files)
     assert (read.callers.log, read.ledger) == (str(tmp_path / "logs/a.jsonl"), str(tmp_path / "a.db"))
     assert read.tls == config.Tls(str(tmp_path / "a.pem"), str(tmp_path / "a.pem"))
+    assert load("letters: {template: a.jinja}").letters.template == str(tmp_path / "a.jinja")
     assert load("callers: {log: '-'}\nledger: postgresql://h/d").callers.log == "-"
     assert load("callers: {log: /var/a}", {variable("ledger"): "b.db"}).ledger == "b.db"
     load(files)
@@ -131,6 +132,8 @@ REFUSED = {
     ("upstream.key", "existing file"): ["nowhere.pem"],
     ("upstream.proxy_credentials_file", "existing file"): ["nowhere"],
     ("lifecycle.successor_url", "https://HOST"): ["api.example", "ftp://api.example", "5"],
+    ("letters.template", "write a path"): ["5", '""', "[a]", "true"],
+    ("letters.sender", "128 printable characters"): ['"a\\nb"', '""', "5"],
     ("limits.drain_delay", "0 or more"): ["-1", "null", '"5"', "true", ".nan", ".inf", "5s", "99999999"],
     ("upstream.connect_timeout", "seconds"): ["0", "-1", "null", '"5"', "true", ".nan", ".inf", "-.inf", "5s"],
     ("upstream.timeout", "seconds"): ["0", "0.0", "31622401", "1" + "0" * 400, "[5]"],

@@ -129,7 +129,6 @@ def test_it_treats_calls_as_the_one_with_tls_does() -> None:
         "set $trigger_shim_backend $trigger_shim_by_path",
         "proxy_pass $trigger_shim_backend",
         "proxy_set_header Host $trigger_shim_host",
-        "proxy_next_upstream off",
         "proxy_connect_timeout 5s",
         "default api.sourcecraft.tech",
     }

@@ -112,10 +112,10 @@ class Front:
         return SHIM if through else SERVICE
 
 
-def _written(folder: Path, authority: Authority, front: int, proxy: Proxy, service: str, more: dict[str, str]) -> Path:
+def _written(folder: Path, authority: Authority, front: int, proxies: str, service: str, more: dict[str, str]) -> Path:
     changes = {
         "    listen 443 ssl;\n    listen [::]:443 ssl;": f"    listen 127.0.0.1:{front} ssl;",
-        "server 127.0.0.1:8080;": f"server 127.0.0.1:{proxy.port};" if proxy.port else f"server unix:{proxy.host};",
+        "server 127.0.0.1:8080;": proxies,
         "/etc/nginx/trigger-shim.crt": str(authority.certificate),
         "/etc/nginx/trigger-shim.key": str(authority.key),
         "/etc/ssl/certs/ca-certificates.crt": str(authority.trusted),
@@ -129,8 +129,10 @@ def _written(folder: Path, authority: Authority, front: int, proxy: Proxy, servi
 
 
 @contextlib.contextmanager
-def fronted(folder: Path, changes: dict[str, str] | None = None, **sections: Any) -> Iterator[Front]:
-    """The whole: nginx, the proxy behind it, and the service."""
+def fronted(
+    folder: Path, changes: dict[str, str] | None = None, proxies: str | None = None, **sections: Any
+) -> Iterator[Front]:
+    """The whole: nginx, the proxy behind it, or others in its place, and the service."""
     nginx, authority, port = program("nginx"), Authority(folder), free_port()
     # The callers come from an address that is not trusted, although it is this machine's.
     sections = {"callers": {"trusted_proxies": ["127.0.0.1/32"]}, **sections}
@@ -139,7 +141,8 @@ def fronted(folder: Path, changes: dict[str, str] | None = None, **sections: Any
         upstream = stack.enter_context(Upstream().running())
         proxy = stack.enter_context(proxy_for(upstream.url, folder, **sections))
         secured = service.url.replace("http:", "https:")
-        main = _written(folder, authority, port, proxy, secured, changes or {})
+        own = f"server 127.0.0.1:{proxy.port};" if proxy.port else f"server unix:{proxy.host};"
+        main = _written(folder, authority, port, proxies or own, secured, changes or {})
         ran = subprocess.run([nginx, "-e", "stderr", "-t", "-c", main], capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
         assert "warn" not in ran.stderr
@@ -316,7 +319,7 @@ def test_what_the_proxy_answers_is_what_the_caller_gets(tmp_path: Path) -> None:
     with fronted(tmp_path, lifecycle={"deprecated": "2025-01-01", "sunset": "2025-12-01"}) as front:
         answer = front.call()
         direct = front.proxy.call(headers={"Host": NAME})
-    assert answer.status == direct.status == 410
+    assert answer.head.line == direct.head.line == b"HTTP/1.1 410 Gone, use POST /repos/acme/shop/cicd/runs"
     assert answer.header("content-type") == "application/json"
     assert {**answer.json(), "request_id": ""} == {**direct.json(), "request_id": ""}
     assert answer.all("link") == direct.all("link")
@@ -377,15 +380,29 @@ def test_a_trigger_is_never_sent_twice(tmp_path: Path) -> None:
         assert other.received
 
 
-def test_where_the_proxy_is_gone_the_error_has_the_schema(tmp_path: Path) -> None:
-    changes = {"keepalive 64;": f"server 127.0.0.1:{free_port()}; keepalive 64;"}
-    with fronted(tmp_path, changes) as front:
-        answers = [front.call() for _ in range(2)]
-    [answer] = [answer for answer in answers if answer.status != 200]
-    assert answer.status == 502
-    assert answer.header("content-type") == "application/json"
-    assert answer.json().keys() == {"error_code", "message", "request_id", "details"}
-    assert answer.json()["details"] == {"run_started": "unknown"}
+@pytest.mark.parametrize("proxies", [1, 3])
+def test_where_no_proxy_is_there_the_error_has_the_schema_and_no_run_was_started(tmp_path: Path, proxies: int) -> None:
+    gone = " ".join(f"server 127.0.0.1:{free_port()};" for _ in range(proxies))
+    with fronted(tmp_path, proxies=gone) as front:
+        answers = [front.call() for _ in range(3)]  # for some of them, nginx knows that all are gone
+    for answer in answers:
+        assert answer.status == 502
+        assert answer.header("content-type") == "application/json"
+        assert answer.json().keys() == {"error_code", "message", "request_id", "details"}
+        assert answer.json()["details"] == {"run_started": "no"}
+
+
+def test_a_call_goes_on_to_another_proxy_where_one_is_gone(tmp_path: Path) -> None:
+    with fronted(tmp_path, {"keepalive 64;": f"server 127.0.0.1:{free_port()}; keepalive 64;"}) as front:
+        assert [front.call().status for _ in range(6)] == [200] * 6
+        assert len(front.upstream.received) == 6
+
+
+def test_behind_another_balancer_the_address_of_the_caller_survives(tmp_path: Path) -> None:
+    changes = {f"# {line}": line for line in ("set_real_ip_from", "real_ip_header", "real_ip_recursive")}
+    with fronted(tmp_path, {**changes, "192.0.2.0/24": "127.0.0.2/32"}) as front:
+        front.call(headers={"X-Forwarded-For": "203.0.113.9, 198.51.100.7"})
+    assert front.proxy.records()[-1]["client_ip"] == "198.51.100.7"
 
 
 def test_a_proxy_that_does_not_answer_is_a_timeout_with_the_schema(tmp_path: Path) -> None:

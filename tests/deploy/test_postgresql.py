@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from proxy.callers.ledger import engines, schema
+from proxy.callers.ledger.database import NotAllowed
 from proxy.callers.ledger.ledger import Ledger
 from proxy.commands import log_options
 from tests.callers.lines import DAY, NOW, beats, log, nightly
@@ -79,6 +80,30 @@ def test_a_lead_can_read_every_report_and_change_nothing(
         assert "permission denied" in refused.said
 
 
+def test_a_lead_can_add_letters_and_change_none(
+    run: Run, roles: Roles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ledger = Ledger(engines.connect(roles.lead))
+    ledger.check_letters()
+    ledger.add_letters(["team-a"], NOW)
+    assert ledger.last_letters() == {"team-a": NOW}
+    ledger.close()
+    for statement in ("DELETE FROM letters", "UPDATE letters SET written = 0", "DROP TABLE letters"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            execute(roles.lead, statement)
+
+    execute(roles.proxies, "REVOKE INSERT ON letters FROM trigger_shim_lead")
+    with pytest.raises(NotAllowed):
+        Ledger(engines.connect(roles.lead)).check_letters()
+    refused = run("letters", "--due", "30d", "--ledger", roles.lead)
+    assert (refused.status, refused.said) == (
+        1,
+        "trigger-shim: error: --due needs to know who had letters: PostgreSQL: permission denied for table letters;"
+        " an administrator can GRANT INSERT ON letters to this role\n",
+    )
+
+
 def test_a_lead_can_read_the_tables_of_later_versions_and_never_the_key(roles: Roles) -> None:
     ledger = Ledger(engines.connect(roles.proxies))
     assert ledger.fingerprint_key(b"key") == b"key"
@@ -91,7 +116,8 @@ def test_a_lead_can_read_the_tables_of_later_versions_and_never_the_key(roles: R
             execute(roles.lead, statement)
 
 
-def test_the_table_that_is_there_before_is_the_one_that_the_proxies_would_create() -> None:
+@pytest.mark.parametrize("table", ["secrets", "letters"])
+def test_the_table_that_is_there_before_is_the_one_that_the_proxies_would_create(table: str) -> None:
     statements = itertools.chain.from_iterable(upgrade.statements for upgrade in schema.UPGRADES)
-    [created] = [statement for statement in statements if " secrets " in statement]
+    [created] = [statement for statement in statements if f" {table} " in statement]
     assert created.removeprefix("CREATE TABLE IF NOT EXISTS ") in ROLES

@@ -17,6 +17,11 @@ from proxy import config, errors
 from proxy.callers.log import envelope
 from proxy.callers.render import formats
 from proxy.callers.report.analysis import Logs, analyze
+from proxy.calls.call import Language, NotRead
+from proxy.calls.shell import script
+from proxy.calls.translation import translate
+from proxy.calls.write import new_call
+from proxy.calls.write.written import Target
 from proxy.config import ConfigError
 from proxy.errors import InvalidBody, InvalidPath, ProxyError
 from proxy.gateway.server.exchange import ServerState
@@ -25,9 +30,9 @@ from proxy.gateway.server.protocol import Protocol
 from proxy.gateway.server.proxy_protocol import MAX_SIZE, Malformed, ProxyHeader, parse
 from proxy.gateway.server.request import HEAD_LIMIT, HEADERS_LIMIT
 from proxy.gateway.upstream.response_parser import ResponseParser
-from proxy.scan import patterns, walk
-from proxy.withdrawn import curl, endpoints, replacement, run_workflows, trigger
-from proxy.withdrawn.curl import CurlError
+from proxy.scan import files, patterns
+from proxy.scan.suppressions import sift
+from proxy.withdrawn import endpoints, run_workflows, trigger
 from tests.fuzz import pieces
 from tests.fuzz.inputs import inputs
 from tests.fuzz.secrets import secrets
@@ -252,15 +257,21 @@ def paths(data: bytes) -> None:
 
 
 def commands(data: bytes) -> None:
-    """A curl command is read or refused, and what is written for it can be read again."""
+    """Each call in a text is read or refused, is written in any form, and can be read again as curl."""
     text = data.decode(errors="replace")
     try:
-        new = replacement.of_call(curl.parse(text)).call
-    except (CurlError, InvalidPath, InvalidBody):
+        results = translate(text, Target.CURL).results
+    except NotRead:
         return
-    written = curl.write(new)
-    assert len(written) <= 8 * len(text) + 1024
-    assert curl.parse(written).url == new.url
+    for result in results:
+        if result.new is not None:
+            for target in Target:
+                with contextlib.suppress(NotRead):
+                    new_call.write(result.new, target)
+            assert len(result.text) <= 8 * len(text) + 1024
+            (again,) = script.read(result.text).calls
+            if result.new.language is Language.SHELL:
+                assert again.shown(again.url) == result.new.shown(result.new.url)
 
 
 # --- files
@@ -299,11 +310,13 @@ def lines(data: bytes) -> None:
 
 def sources(data: bytes) -> None:
     """A scan of any file ends, and each finding is in it."""
-    text = walk.decode(data)
+    text = files.decode(data)
     found = patterns.find(text)
     assert len(found) <= len(text)
     lines = text.count("\n") + 1
     assert all(1 <= finding.line <= lines and finding.column >= 1 for finding in found)
+    assert all(finding.found == " ".join(text[finding.hit.start : finding.hit.end].split()) for finding in found)
+    sift(text, found)
 
 
 def configurations(data: bytes) -> None:

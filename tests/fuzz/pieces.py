@@ -75,11 +75,22 @@ SHELL = [
     b"curl ", b"-X ", b"--request=", b"-H ", b"'Authorization: Bearer t' ", b"-d ", b"--data-binary ", b"@file ", b"$HOME", b"${A:-b}",
     b"$(x)", b"`x`", b"'", b'"', b"\\", b"\\\n", b"$'\\x", b"\n", b"; ", b"| ", b"&& ", b"#", b"--json ", b"-sSfX", b"--", b"-",
     b"https://api.sourcecraft.tech/acme/shop/ci_workflows/build/trigger ", b"%24", b"\xf3\xa0", b"{", b"*", b"~", b"!",
+    b"wget ", b"http ", b"--post-data=", b"<<EOF\n", b"\nEOF\n", b"<<< ", b"@- ", b"A=", b"$A ", b"$(cat ", b"echo ", b")", b" ^\n", b"%A%", b"\xee\x80\x80",
+    b"requests.post(", b"json=", b"f'{a}'", b"fetch(", b", { method: 'POST', body: JSON.stringify(", b"`${a}`", b"irm -Uri ", b"-Body ",
+    b"@{ a = 1 }", b"- ", b"a: |\n  ", b"%(", b"**a",
 ]  # fmt: skip
 
 COMMANDS = [
     b"curl -X POST -H 'Authorization: Bearer $T' -d '{\"revision\": \"main\"}' https://h/acme/shop/ci_workflows/b/trigger",
     b"$ curl \"https://h/$ORG/shop/ci_workflows/$W/trigger\" \\\n  --json '{}' # comment",
+    b'B=\'{"revision": "main"}\'\nR=$(sudo -E curl -d "$B" "$H/acme/shop/ci_workflows/b/trigger" | jq -r .flux_id)',
+    b'cat <<EOF | wget --post-file=- https://h/acme/shop/ci_workflows/b/trigger\n{"revision": "$B"}\nEOF',
+    b"http POST h/acme/shop/ci_workflows/b/trigger A:b revision=main input:='{\"values\": []}'",
+    b"requests.post(f'{H}/acme/shop/ci_workflows/b/trigger', json={'revision': r, 'input': {'values': v}}, timeout=3)",
+    b"fetch(`${H}/acme/shop/ci_workflows/b/trigger`, { method: 'POST', body: JSON.stringify({ revision, input: {} }) })",
+    b"Invoke-RestMethod -Method Post -Uri \"$H/acme/shop/ci_workflows/b/trigger\" -Body (@{ revision = 'a' } | ConvertTo-Json)",
+    b'curl h/acme/shop/cicd/runs -d \'{"workflows": [{"name": "build"}], "head": {"branch": "main"}}\'',
+    b"job:\n  script:\n    - |\n      curl -d '{}' $H/acme/shop/ci_workflows/b/trigger\n",
 ]
 
 LINES = [
@@ -118,11 +129,24 @@ SOURCES = [
     b"fmt.Sprintf(",
     b"%s",
     b"run_ci_workflow",
+    b"W=",
+    b"$W",
+    b"api.sourcecraft.tech",
+    b"runWorkflow",
+    b"workflowName repo",
+    b"CIApi",
+    b"listRunsDeprecated",
+    b".trigger_status",
+    b"flux_public_id",
+    b"# trigger-shim: ignore so it is\n",
+    b" \\\n",
+    b"curl -X DELETE ",
 ]
 
 FILES = [
     b'requests.post(f"{base}/{org}/{repo}/ci_workflows/{name}/trigger", json={})\n',
     b'url = "/".join([base, org, repo, "ci_workflows", name, "trigger"])\n',
+    b"W=https://api.sourcecraft.tech/acme/shop\nC=$W/ci_workflows\ncurl $C/b/trigger; curl $W/cicd/runs -d x\n",
     COMMANDS[0],
 ]
 

@@ -2,6 +2,8 @@ import pytest
 
 from tests.scan.repositories import ENVIRONMENT
 
+collect_ignore = ["corpus"]
+
 
 @pytest.fixture(autouse=True)
 def no_settings_of_anybody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.scan.patterns import find
+from proxy.scan.suppressions import sift
 
 PARTS = """/ cicd runs ci_workflows trigger api.sourcecraft.tech https:// DELETE " ' ` $ { } ( ) + , . a""".split()
 
@@ -25,6 +26,12 @@ PIECES = [
     "a + ", "'+a+'", "'+a(b)+'/cicd/", "'cicd',", "a, 'cicd', ", "'a','a','a','cicd',", "ci_workflows/a b c ", "<a ",
     "cicd/{'a':'b', ", "cicd/" + "x" * 500 + "(", "'" + " " * 79 + "+" + " " * 79 + "a(" + "x" * 79,
     "curl -X DELETE https://api.sourcecraft.tech/a/b ", "cicd/ a.b.c(d)[e]a.b.c(d)[e]a.b.c(d)[e] ",
+    "set A x\n", "trigger-shim: ", "/a/b/cicd/runs trigger-shim: ignore \\\n",
+    "W=/ci_workflows\n", "W=$W/ci_workflows $W/a/trigger\n", "W = ", "a.W: b = ", "$W/cicd/runs ", "W='https://",
+    "trigger_status ", ".trigger_status", "flux_id ", "'ci_workflows' ", "ci_workflows", "/ci_workflows/$",
+    "[\"flux_id", "run_workflow ", "workflowName runWorkflow ", "Deprecated", "listRunsDeprecated ",
+    "(=https://api.sourcecraft.tech ",
+    "fetch(\"/a/b/cicd/runs\"", "((((/a/b/cicd/runs ", "# trigger-shim: ignore\n", "runWorkflow trigger-shim: ignore ",
 ]  # fmt: skip
 
 
@@ -43,5 +50,5 @@ def test_the_work_grows_with_the_text_and_not_faster(piece: str) -> None:
 def work(text: str) -> float:
     """Seconds of this thread's own processor time."""
     start = time.thread_time()
-    find(text)
+    sift(text, find(text))
     return time.thread_time() - start

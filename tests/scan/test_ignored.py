@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.scan import ignored
-from proxy.scan.walk import Scan
+from proxy.scan.scan import Scan
 from tests.scan.repositories import run_git
 
 FOLDERS = ("", "a", "b", "build", "a/b", "a/build", "b/a", "build/a", "a/b/a")
@@ -23,7 +23,7 @@ def tree(folder: Path) -> None:
     for name in FOLDERS:
         (folder / name).mkdir(exist_ok=True, parents=True)
         for file in FILES:
-            (folder / name / file).write_text("runWorkflow")
+            (folder / name / file).write_text("flux_public_id")
 
 
 @pytest.fixture
@@ -84,8 +84,8 @@ def test_a_linked_working_tree_has_the_excludes_of_its_repository(tmp_path: Path
     run_git(main, "-c", "user.name=n", "-c", "user.email=e", "commit", "-q", "--allow-empty", "-m", "m")
     run_git(main, "worktree", "add", "-q", str(linked))
     (main / ".git" / "info" / "exclude").write_text("k.txt\n")
-    (linked / "k.txt").write_text("runWorkflow")
-    (linked / "x.py").write_text("runWorkflow")
+    (linked / "k.txt").write_text("flux_public_id")
+    (linked / "x.py").write_text("flux_public_id")
 
     assert seen(linked) == {"x.py"}
 

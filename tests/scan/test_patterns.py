@@ -1,44 +1,87 @@
-"""What is found in a text: the corpus (golden/README.md), and texts made to trouble a scanner."""
+"""What is found in a text: the corpus (corpus/README.md), and where it is."""
 
+import io
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
-import yaml
 
-from proxy.scan.patterns import Finding, find
-from proxy.scan.walk import decode
-from proxy.withdrawn import endpoints
+from proxy.scan.files import File, decode, examine
+from proxy.scan.finding import Confidence, Located
+from proxy.scan.patterns import find, may_have_findings
+from proxy.scan.render import table
+from proxy.scan.scan import Scan
+from proxy.scan.suppressions import Sifted
 from proxy.withdrawn.current import FIRST_SEGMENTS
+from proxy.withdrawn.endpoints import ENDPOINTS
 
-CORPUS = Path(__file__).parent / "golden"
-NOTES = {"README.md", "expected.yaml"}
-EXPECTED: dict[str, list[dict[str, str]]] = yaml.safe_load((CORPUS / "expected.yaml").read_text(encoding="utf-8"))
-
-
-def finding(entry: dict[str, str]) -> Finding:
-    left = dict(entry)
-    line, column = left.pop("at").split(":")
-    made = Finding(int(line), int(column), left.pop("endpoint"), left.pop("found"), left.pop("replacement"))
-    assert left == {}, "the corpus has a key that nothing reads"
-    return made
+CORPUS = Path(__file__).parent / "corpus"
 
 
-def test_the_corpus_says_what_each_of_its_files_must_give() -> None:
-    assert {file.name for file in CORPUS.iterdir()} - NOTES == set(EXPECTED)
-    assert EXPECTED["successors.txt"] == EXPECTED["innocent.txt"] == []
+def names(folder: str) -> list[str]:
+    return sorted(str(path.relative_to(CORPUS)) for path in (CORPUS / folder).rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("name", sorted(EXPECTED))
-def test_a_file_of_the_corpus_gives_what_it_must(name: str) -> None:
-    text = decode((CORPUS / name).read_bytes())
+def expected() -> dict[str, list[str]]:
+    lines = defaultdict(list)
+    for line in (CORPUS / "expected.txt").read_text(encoding="utf-8").splitlines():
+        lines[line.partition(":")[0]].append(line)
+    return lines
 
-    assert find(text) == [finding(entry) for entry in EXPECTED[name]]
+
+EXPECTED = expected()
+
+
+def scanned(name: str) -> list[str]:
+    sifted = examine(File(str(CORPUS / name)))
+    assert isinstance(sifted, Sifted)
+    scan, stream = Scan(), io.StringIO()
+    scan.found = [Located(name, finding) for finding in sifted.findings]
+    table(scan, stream)
+    return stream.getvalue().splitlines()
+
+
+def test_the_corpus_is_as_wide_as_it_must_be() -> None:
+    assert len(names("ours") + names("foreign")) >= 150
+    assert len(list((CORPUS / "ours").iterdir())) >= 20
+    assert set(EXPECTED) <= set(names("ours"))
 
 
 def test_the_corpus_has_every_endpoint() -> None:
-    assert {entry["endpoint"] for entries in EXPECTED.values() for entry in entries} == {
-        endpoint.name for endpoint in endpoints.ENDPOINTS
-    }
+    found = {line.split(": ")[1].split(" ")[0] for lines in EXPECTED.values() for line in lines}
+
+    assert {endpoint.name for endpoint in ENDPOINTS} <= found
+
+
+@pytest.mark.parametrize("name", names("ours"))
+def test_a_file_of_a_caller_gives_what_it_must(name: str) -> None:
+    assert scanned(name) == EXPECTED[name]
+    assert EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", names("foreign"))
+def test_a_foreign_file_gives_nothing(name: str) -> None:
+    assert [line for line in scanned(name) if ": base URL: " not in line] == []
+
+
+@pytest.mark.parametrize("name", [*names("ours"), *names("foreign")])
+def test_the_quick_look_at_a_file_misses_nothing(name: str) -> None:
+    content = (CORPUS / name).read_bytes()
+
+    assert may_have_findings(content) or find(decode(content)) == []
+
+
+@pytest.mark.parametrize("name", names("ours"))
+def test_an_exact_replacement_leaves_nothing_to_find(name: str) -> None:
+    text = decode((CORPUS / name).read_bytes())
+    edited = [finding for finding in find(text) if finding.hit.edit is not None]
+
+    for finding in reversed(edited):
+        assert finding.hit.edit is not None
+        text = text[: finding.hit.start] + finding.hit.edit + text[finding.hit.end :]
+
+    left = [finding for finding in find(text) if finding.hit.endpoint not in {"trigger", "trigger_by_id"}]
+    assert [one.found for one in left if one.hit.confidence.is_call and one.hit.edit is not None] == []
 
 
 @pytest.mark.parametrize("owned", FIRST_SEGMENTS)
@@ -60,15 +103,27 @@ def test_a_first_segment_that_the_current_api_owns_is_no_organization(owned: str
     ],
 )
 def test_what_is_named_by_its_id_is_no_repository_whoever_owns_it(call: str, second: str) -> None:
-    assert find(call.replace("{}", second)) == []
+    assert [one for one in find(call.replace("{}", second)) if one.hit.confidence.is_call] == []
     assert len(find(call.replace("{}", "shop"))) == 1
 
 
 def test_what_stands_before_the_path_and_behind_it_is_not_shown() -> None:
     [found] = find("https://user:s3cret@api.sourcecraft.tech/acme/shop/ci_workflows/x/trigger?token=s3cret")
 
-    assert "s3cret" not in f"{found.found} {found.replacement}"
+    assert "s3cret" not in f"{found.found} {found.hit}"
 
 
 def test_lines_and_columns_are_counted_from_one_in_characters() -> None:
-    assert [(f.line, f.column) for f in find("runWorkflow\r\n\n  żółw/😀 runWorkflow")] == [(1, 1), (3, 10)]
+    found = find("flux_public_id\r\n\n  żółw/😀 flux_public_id")
+
+    assert [(f.line, f.column, f.end_line, f.end_column) for f in found] == [(1, 1, 1, 15), (3, 10, 3, 24)]
+
+
+def test_a_text_with_too_many_paths_is_not_examined_whole_and_says_so() -> None:
+    text = "curl $API/acme/shop/cicd/runs\n" * 60_000
+
+    found = find(text)
+
+    assert 1000 < len(found) < 60_000
+    assert (found[-1].hit.confidence, found[-1].hit.endpoint) == (Confidence.LOOK, "path")
+    assert "not examined from here on" in found[-1].hit.replacement

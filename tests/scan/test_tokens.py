@@ -28,11 +28,11 @@ VARIABLES = [
 def test_a_segment_may_be_a_variable(variable: str, path: str, name: str) -> None:
     called = path.replace("{0}", variable)
 
-    [found] = find(f"GET https://ci.example{called} \n")
+    [found] = find(f"GET https://api.sourcecraft.tech{called} \n")
 
-    assert (found.endpoint, found.found) == (name, called)
+    assert (found.hit.endpoint, found.found) == (name, called)
     successor = called.partition("/ci_workflows/")[0] + "/cicd/runs" if "trigger" in name else called
-    assert found.replacement.partition(" ")[2] == "/repos" + successor.removeprefix("/repos")
+    assert found.hit.replacement.partition(" ")[2] == "/repos" + successor.removeprefix("/repos")
 
 
 @pytest.mark.parametrize("variable", [*VARIABLES, "id%3A1"])

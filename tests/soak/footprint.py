@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from proxy import run_file
 from tests.soak.inside import Inside, file_of
 from tests.support.scrape import Scrape
 from tests.support.serving import Serving
@@ -52,6 +53,7 @@ class Footprint(NamedTuple):
 def at_start(running: Serving, count: int) -> Footprint:
     """What they hold before the first call, once as many as are wanted serve."""
     until(lambda: workers(running.proxy, count))
+    until(lambda: run_file.runs(str(running.proxy.log.with_name("config.yaml"))))
     return _footprint(running, _opened(running))
 
 

@@ -60,7 +60,8 @@ class Proxy:
             connection.request(method, path, body, {"Authorization": "Bearer secret-token", **(headers or {})})
             response = connection.getresponse()
             fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.getheaders()]
-            return Answer(Head(b"HTTP/1.1 %d" % response.status, fields), response.read())
+            line = f"HTTP/1.1 {response.status} {response.reason}".encode()
+            return Answer(Head(line, fields), response.read())
 
     def connect(self) -> socket.socket:
         if self.port:

@@ -136,9 +136,9 @@ def summed_up(seen: list[Seen]) -> tuple[set[int], set[str], set[str], set[str]]
 
 
 def test_the_translation_that_the_readme_shows_is_the_one_that_comes_out() -> None:
-    shown = re.search(r"\$ trigger-shim translate --curl <<'END'\n(.*?)\nEND\n(.*?)```", README, re.DOTALL)
+    shown = re.search(r"\$ trigger-shim translate --to curl <<'END'\n(.*?)\nEND\n(.*?)```", README, re.DOTALL)
     assert shown is not None
-    command = [sys.executable, "-m", "proxy", "translate", "--curl"]
+    command = [sys.executable, "-m", "proxy", "translate", "--to", "curl"]
     out = subprocess.run(command, input=shown[1], capture_output=True, text=True, check=True)
     assert out.stdout == shown[2]
 

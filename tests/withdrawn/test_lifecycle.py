@@ -18,6 +18,7 @@ from proxy.withdrawn.lifecycle import (
     decide,
     links,
     next_change,
+    planned_brownouts,
     planned_changes,
     sunset_for,
 )
@@ -348,3 +349,19 @@ def test_without_documentation_the_successor_alone_is_linked() -> None:
 
 def test_without_either_there_is_no_link_header() -> None:
     assert links(POLICY._replace(documentation=None), None) == []
+
+
+def test_the_brownouts_of_a_caller_end_when_it_is_refused_for_good() -> None:
+    weekly = Brownout(Recurring("0 12 * * MON", timedelta(minutes=10), UTC), ("nightly",))
+    first = Window(datetime(2026, 6, 15, 12, tzinfo=UTC), datetime(2026, 6, 15, 12, 10, tzinfo=UTC))
+    later = [Window(first.begin + timedelta(days=days), first.end + timedelta(days=days)) for days in (7, 14, 21)]
+    policy, after = (
+        POLICY._replace(brownouts=(weekly, weekly, Brownout(Once(later[0])))),
+        datetime(2026, 6, 15, tzinfo=UTC),
+    )
+
+    assert planned_brownouts(policy, WHO, after, 9) == [first, *later[:2]]
+    assert planned_brownouts(policy, WHO, after, 2) == [first, later[0]]
+    assert planned_brownouts(policy, WHO._replace(extension=SUNSET + timedelta(days=7)), after, 9) == [first, *later]
+    assert planned_brownouts(policy, WHO._replace(name="weekly"), after, 9) == [later[0]]
+    assert planned_brownouts(policy, WHO._replace(migrated=DEPRECATED), after, 9) == []

@@ -23,6 +23,10 @@ class Conflict(LedgerUnavailable):
     """The transaction met another one and was rolled back. It succeeds when it is repeated."""
 
 
+class NotAllowed(LedgerUnavailable):
+    """The role of this connection may not do what it tried."""
+
+
 class Transaction(Protocol):
     """What is done in one go, or not at all. Statements are SQL with ``?`` for each parameter."""
 

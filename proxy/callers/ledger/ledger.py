@@ -10,7 +10,7 @@ from proxy.callers.ledger.counts import Counts, Key
 from proxy.callers.ledger.database import Conflict, Database, Row, Transaction
 from proxy.callers.ledger.details import KeyDetails
 from proxy.callers.ledger.schema import KEY
-from proxy.callers.ledger.tables import calls, current_calls, details, files, lives, unreadable
+from proxy.callers.ledger.tables import calls, current_calls, details, files, letters, lives, unreadable
 from proxy.callers.ledger.tables.current_calls import CurrentDay
 from proxy.callers.ledger.tables.files import Counted, Progress
 from proxy.callers.log.lives import Life
@@ -71,6 +71,13 @@ class Ledger:
         with self._database.transaction(writes=False) as transaction:
             return files.counted(transaction, file)
 
+    def progress(self) -> Row:
+        """What differs once another part of a log is counted; cheap enough to look at each second."""
+        with self._database.transaction(writes=False) as transaction:
+            query = "SELECT COUNT(*), COALESCE(SUM(position), 0), COALESCE(MAX(counted), 0) FROM files"
+            [row] = transaction.fetch(query)
+            return row
+
     def proven_tokens(self) -> list[str]:
         """Fingerprints of the tokens that the service has accepted."""
         with self._database.transaction(writes=False) as transaction:
@@ -95,6 +102,24 @@ class Ledger:
             transaction.execute(add, [proposed.decode()])
             [(key,)] = transaction.fetch("SELECT value FROM secrets WHERE name = 'fingerprint_key'")
         return str(key).encode()
+
+    def last_letters(self) -> dict[str, datetime]:
+        """When each owner had the last letter."""
+        with self._database.transaction(writes=False) as transaction:
+            return letters.last_letters(transaction)
+
+    def check_letters(self) -> None:
+        """Check that letters can be remembered.
+
+        Raises:
+            NotAllowed: the role may not write to their table.
+            LedgerUnavailable: the ledger cannot be written.
+        """
+        repeated(self._database, letters.check_letters)
+
+    def add_letters(self, owners: Iterable[str], written: datetime) -> None:
+        """Remember letters that were written at the same time."""
+        repeated(self._database, lambda transaction: letters.add_letters(transaction, list(owners), written))
 
     @contextlib.contextmanager
     def content(self) -> Iterator["Content"]:

@@ -10,6 +10,7 @@ from proxy.callers.ledger.database import (
     NO_TABLES,
     Conflict,
     LedgerUnavailable,
+    NotAllowed,
     Row,
     TablesMissing,
     Transaction,
@@ -88,6 +89,9 @@ class PostgresqlServer:
         except psycopg.errors.UndefinedTable as error:
             self.close()
             raise TablesMissing(f"PostgreSQL: {NO_TABLES}") from error
+        except psycopg.errors.InsufficientPrivilege as error:
+            self.close()
+            raise NotAllowed(_reason(error)) from error
         except psycopg.Error as error:
             self.close()
             raise LedgerUnavailable(_reason(error)) from error

@@ -66,6 +66,14 @@ _CURRENT_CALLS = (
 UPGRADES = (
     Upgrade(1, _FIRST),
     Upgrade(1, ("ALTER TABLE versions ADD COLUMN oldest INTEGER NOT NULL DEFAULT 1",)),
+    # Who had letters, and when. Whoever sets up roles creates it before them, since leads may write to it.
+    Upgrade(
+        1,
+        (
+            "CREATE TABLE IF NOT EXISTS letters (owner TEXT NOT NULL, written BIGINT NOT NULL,"
+            " PRIMARY KEY (owner, written))",
+        ),
+    ),
     Upgrade(1, (_CURRENT_CALLS,)),
 )
 """How each version of the schema became the next. Never change one that was released."""

@@ -44,6 +44,7 @@ _TREND_WIDTH = 32
 
 _STYLES = {"active": "bold red", "fading": "yellow", "quiet": "cyan", "retired": "green", "stranger": "dim"}
 _VERDICTS = {"safe": "bold green", "not_yet": "bold red", "cannot_tell": "bold yellow"}
+_VERDICT = "Verdict: "
 _DISPENSABLE = ("trend", "note", "interval", "errors", "user", "next", "owner", "callers")
 """Titles of the columns that a narrow terminal leaves out, in this order."""
 
@@ -112,21 +113,21 @@ def conclusion(report: CallerReport, quote: Callable[[str], str] = printable) ->
         for gap in report.coverage.gaps
     ]
     more = len(report.reasons) - REASONS
-    said = [
-        broken_promises(report, quote),
-        *failing_lines(report, quote),
-        ignored_line(report, quote),
-        stranger_line(report),
-    ]
     return [
         f"{report.retired} of {pluralize(len(report.callers), 'caller')} retired. {RETIRED}",
-        *(line for line in said if line is not None),
+        *said_apart(report, quote),
         f"The log covers {percent(report.coverage.share)} of {minute(begin)} to {minute(end)} UTC."
         + (f" Gaps, in which calls may be missing: {', '.join(gaps[:REASONS])}." if gaps else ""),
-        f"Verdict: {VERDICTS[report.verdict]}{_earliest(report, quote)}",
+        f"{_VERDICT}{VERDICTS[report.verdict]}{_earliest(report, quote)}",
         *(f"  {quote(reason)}" for reason in report.reasons[:REASONS]),
         *([f"  and {more} more"] if more > 0 else []),
     ]
+
+
+def said_apart(report: CallerReport, quote: Callable[[str], str] = printable) -> list[str]:
+    """Sentences on broken promises, and on those who have no say in the verdict."""
+    lines = [broken_promises(report, quote), *failing_lines(report, quote), ignored_line(report, quote)]
+    return [line for line in (*lines, stranger_line(report)) if line is not None]
 
 
 def broken_promises(report: CallerReport, quote: Callable[[str], str] = printable) -> str | None:
@@ -210,6 +211,32 @@ VERDICTS = {"safe": "safe to remove", "not_yet": "not yet", "cannot_tell": "cann
 
 def show_table(report: CallerReport, rows: Sequence[Row], out: TextIO) -> None:
     """Print a report: on a terminal, in colour and as wide as it is; otherwise plain, with one full line per row."""
+    if report.differences is not None:
+        terminal.show_line(out, summary(report.differences), "bold")
+        terminal.show_line(out, "")
+    _show_rows(report, rows, out)
+    terminal.show_line(out, "")
+    for line in conclusion(report):
+        terminal.show_line(out, line, _verdict_style(report, line))
+
+
+_AROUND_ROWS = 8
+"""Lines of a screen besides the rows: titles, columns that are left out, more rows, verdict and time, some wrapped."""
+
+
+def show_screen(report: CallerReport, rows: Sequence[Row], out: TextIO, lines: int) -> None:
+    """Print a report on a screen with so many lines: as many rows as fit, and the verdict."""
+    room = max(lines - _AROUND_ROWS, 1)
+    _show_rows(report, rows[:room], out)
+    if len(rows) > room:
+        terminal.show_line(out, f"and {pluralize(len(rows) - room, 'more row')}")
+    terminal.show_line(out, "")
+    verdict = next(line for line in conclusion(report) if line.startswith(_VERDICT))
+    terminal.show_line(out, verdict, _verdict_style(report, verdict))
+    terminal.show_line(out, f"As of {report.now:%Y-%m-%d %H:%M:%S} UTC. Press Ctrl-C to end.")
+
+
+def _show_rows(report: CallerReport, rows: Sequence[Row], out: TextIO) -> None:
     shown = [
         terminal.Column(
             column.title,
@@ -221,13 +248,11 @@ def show_table(report: CallerReport, rows: Sequence[Row], out: TextIO) -> None:
         for column in columns(report, terminal.blocks(out))
     ]
     is_empty = any(column.title == "next" and set(column.cells) <= {"-"} for column in shown)
-    if report.differences is not None:
-        terminal.show_line(out, summary(report.differences), "bold")
-        terminal.show_line(out, "")
     terminal.show_table(out, shown, [_DISPENSABLE[0], *(["next"] if is_empty else []), *_DISPENSABLE[1:]])
-    terminal.show_line(out, "")
-    for line in conclusion(report):
-        terminal.show_line(out, line, _VERDICTS[report.verdict] if line.startswith("Verdict: ") else "")
+
+
+def _verdict_style(report: CallerReport, line: str) -> str:
+    return _VERDICTS[report.verdict] if line.startswith(_VERDICT) else ""
 
 
 # --- JSON
@@ -277,6 +302,7 @@ def profile_to_json(profile: CallerProfile) -> str:
             **profile.detail.counts,
             **({"names": profile.detail.names} if profile.row.is_stranger else {}),
             "changes": [change._asdict() for change in profile.changes],
+            **({"places": [place._asdict() for place in profile.places]} if profile.places is not None else {}),
             "last_calls": profile.detail.last_calls,
         }
     )

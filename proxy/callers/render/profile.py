@@ -8,9 +8,11 @@ from proxy.callers.record import MARK
 from proxy.callers.report.detail import Detail, Use
 from proxy.callers.report.rows import Row
 from proxy.callers.report.strangers import WHO
+from proxy.calls import replacement
+from proxy.calls.call import NotRead
+from proxy.calls.write import curl
 from proxy.errors import InvalidBody, InvalidPath
 from proxy.output.formatting import date, format_counts, interval, minute, printable
-from proxy.withdrawn import curl, replacement
 from proxy.withdrawn.endpoints import ENDPOINTS
 
 CHANGES = 20
@@ -40,18 +42,29 @@ class RequiredChange(NamedTuple):
         return self.endpoint not in _TRIGGERS and self.hint is None
 
 
+class Place(NamedTuple):
+    """Where in a file a caller is likely to make a call."""
+
+    file: str
+    line: int
+    endpoint: str
+    found: str
+
+
 class CallerProfile(NamedTuple):
     """Everything about one caller.
 
     Attributes:
         changes: the most frequent ones, up to `CHANGES`.
         more_changes: number of changes that are left out.
+        places: where its calls are; None if nobody looked.
     """
 
     row: Row
     detail: Detail
     changes: list[RequiredChange]
     more_changes: int
+    places: list[Place] | None = None
 
     @property
     def activity(self) -> str:
@@ -83,7 +96,7 @@ class CallerProfile(NamedTuple):
         """Calls by value, for each kind of values that the caller has."""
         counts = self.row.counts | self.detail.counts
         counts["names"] = self.detail.names if self.row.is_stranger else Counter()
-        return [(kind, counts[kind]) for kind in _COUNTED if counts[kind]]
+        return [(kind, counts[kind]) for kind in COUNTED if counts[kind]]
 
     def warnings(self, quote: Callable[[str], str] = printable) -> list[str]:
         """Problems that the new call alone does not solve, a sentence or two each.
@@ -125,7 +138,9 @@ class CallerProfile(NamedTuple):
         ]
 
 
-_COUNTED = "names endpoints repositories workflows agents addresses tokens outcomes errors".split()
+COUNTED = "names endpoints repositories workflows agents addresses tokens outcomes errors".split()
+"""The kinds of values that calls are counted by, in the order in which they are shown."""
+
 _TRIGGERS = {endpoint.name for endpoint in ENDPOINTS if endpoint.is_trigger}
 _TRIGGER = (
     "For a trigger, the path, the body and the response change. Replace BRANCH and VALUE with what the tool sends now;"
@@ -156,6 +171,6 @@ def _change(endpoint: str, use: Use, base: str) -> RequiredChange:
         return RequiredChange(endpoint, f"{method} {path}", use.calls, None, [_PATH_IS_CUT], hint)
     try:
         new = replacement.of_recorded(method, path, use.inputs, base, hint)
-    except (curl.CurlError, InvalidPath, InvalidBody) as wrong:
+    except (NotRead, InvalidPath, InvalidBody) as wrong:
         return RequiredChange(endpoint, f"{method} {path}", use.calls, None, [str(wrong)], hint)
-    return RequiredChange(endpoint, f"{method} {path}", use.calls, curl.write(new.call), new.notes, hint)
+    return RequiredChange(endpoint, f"{method} {path}", use.calls, curl.write(new.call).text, new.notes, hint)

@@ -1,11 +1,11 @@
 """A caller's profile as plain text and as Markdown."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from proxy.callers.record import LastCall
 from proxy.callers.render.formats import noted
-from proxy.callers.render.profile import CallerProfile, RequiredChange
+from proxy.callers.render.profile import COUNTED, CallerProfile, RequiredChange
 from proxy.output.formatting import BLOCKS, code, format_counts, minute, percent, pluralize, printable, sparkline
 
 _TREND_WIDTH = 60
@@ -27,9 +27,10 @@ def profile_to_text(profile: CallerProfile, now: datetime, blocks: str = BLOCKS)
         "",
         *(line for change in profile.changes for line in _change(change)),
         *_rest(profile),
+        *_places(profile, "  ", printable, heading=""),
         "Last calls, in UTC",
         "",
-        *(f"  {_call(call)}" for call in profile.detail.last_calls),
+        *(f"  {call_line(call)}" for call in profile.detail.last_calls),
     ]
     return "\n".join(lines) + "\n"
 
@@ -48,15 +49,29 @@ def profile_to_markdown(profile: CallerProfile, now: datetime) -> str:
         "",
         *profile.advice,
         "",
-        *(line for change in profile.changes for line in _fenced(change)),
-        *_rest(profile),
+        changes_to_markdown(profile),
+        "",
+        *_places(profile, "- ", code, heading="## "),
         "## Last calls, in UTC",
         "",
-        "```",
-        *(_call(call).replace("```", "` ` `") for call in profile.detail.last_calls),
-        "```",
+        *_last_calls(profile),
     ]
     return "\n".join(lines) + "\n"
+
+
+def changes_to_markdown(profile: CallerProfile) -> str:
+    """The new calls as Markdown, each with the call that it replaces."""
+    changes = [line for change in profile.changes for line in _fenced(change)]
+    return "\n".join([*changes, *_rest(profile)]).rstrip("\n")
+
+
+_EVIDENCE = {"user", "successor of", "calls", *COUNTED} - {"outcomes"}
+
+
+def evidence_to_markdown(profile: CallerProfile) -> str:
+    """What its calls said of the caller, and the last of them, as Markdown."""
+    facts = [f"- {title}: {code(text)}" for title, text in _facts(profile, BLOCKS) if title in _EVIDENCE]
+    return "\n".join([*facts, "", "Last calls, in UTC:", "", *_last_calls(profile)])
 
 
 def _facts(profile: CallerProfile, blocks: str) -> Iterator[tuple[str, str]]:
@@ -100,11 +115,28 @@ def _request(change: RequiredChange) -> list[str]:
     return [*notes, *map(printable, (change.request or "").splitlines())]
 
 
+def _last_calls(profile: CallerProfile) -> list[str]:
+    return ["```", *(call_line(call).replace("```", "` ` `") for call in profile.detail.last_calls), "```"]
+
+
 def _rest(profile: CallerProfile) -> Iterable[str]:
     return [f"Not shown: {profile.more_changes} less frequent ones.", ""] if profile.more_changes else []
 
 
-def _call(call: LastCall) -> str:
+def _places(profile: CallerProfile, bullet: str, quote: Callable[[str], str], *, heading: str) -> Iterator[str]:
+    if profile.places is None:
+        return
+    yield f"{heading}Where it is likely to be called"
+    yield ""
+    for place in profile.places:
+        yield f"{bullet}{quote(f'{place.file}:{place.line}')}: {quote(place.found)} ({quote(place.endpoint)})"
+    if not profile.places:
+        yield f"{bullet.replace('- ', '')}No call in these files has its repository and workflow."
+    yield ""
+
+
+def call_line(call: LastCall) -> str:
+    """A call in a line, with its time in UTC."""
     run = f" run {call.run}" if call.run else ""
     code = f" {call.error_code}" if call.error_code else ""
     what = f"{call.status} {call.outcome}{code}{run}  {call.method} {call.path}"

@@ -1,6 +1,7 @@
 """Refuses calls of withdrawn endpoints with 410, and says what to call instead."""
 
 import math
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -9,11 +10,14 @@ from proxy.gateway.call.withdrawn_call import WithdrawnCall
 from proxy.withdrawn.lifecycle import Reason, Refusal
 
 _WHY: dict[Reason, str] = {
-    "sunset": "This endpoint is withdrawn",
-    "migrated": "This caller has moved off this endpoint and may not come back to it",
-    "frozen": "This endpoint takes no new callers",
-    "brownout": "This endpoint is switched off",
+    "sunset": "this endpoint is withdrawn",
+    "migrated": "this caller has moved off this endpoint and may not come back to it",
+    "frozen": "this endpoint takes no new callers",
+    "brownout": "this endpoint is switched off",
 }
+
+_MAX_REASON = 200
+"""Longest reason phrase, in characters. Tools print it on one line."""
 
 
 def check(call: WithdrawnCall) -> None:
@@ -35,13 +39,20 @@ def _refused(call: WithdrawnCall, refusal: Refusal) -> errors.ProxyError:
         details["documentation"] = call.policy.documentation
     error: errors.ProxyError
     if refusal.until is None:
-        error = errors.Withdrawn(f"{_WHY[refusal.reason]}: {_instead(call)}.")
+        error = errors.Withdrawn(f"Warning: {_WHY[refusal.reason]}; {_instead(call)}.")
     else:
         until = details["until"] = refusal.until.isoformat().replace("+00:00", "Z")
-        error = errors.BrownedOut(f"{_WHY[refusal.reason]} until {until}: {_instead(call)}.")
+        error = errors.BrownedOut(f"Warning: {_WHY[refusal.reason]} until {until}; {_instead(call)}.")
         error.retry_after = max(1, math.ceil((refusal.until - call.received).total_seconds()))
-    error.details = details
+    error.details, error.reason = details, _reason(call)
     return error
+
+
+def _reason(call: WithdrawnCall) -> str:
+    """The reason phrase, which many tools print where they hide the body. Long paths are replaced by their pattern."""
+    method, base = call.match.endpoint.method, urlsplit(call.policy.successor_url).path
+    phrase = f"Gone, use {method} {base}{call.successor}"
+    return phrase if len(phrase) <= _MAX_REASON else f"Gone, use {method} {call.match.endpoint.successor}"
 
 
 def _instead(call: WithdrawnCall) -> str:

@@ -2,6 +2,7 @@
 
 import msgspec
 from starlette import responses
+from starlette.types import Message, Receive, Scope, Send
 
 from proxy import errors
 from proxy.errors import Outcome
@@ -15,13 +16,26 @@ JSON: Header = (b"content-type", b"application/json")
 
 
 class Response(responses.Response):
-    """A starlette response with headers of bytes: the service's are passed on as they are."""
+    """A starlette response with headers of bytes: the service's are passed on as they are.
 
-    def __init__(self, status: int, fields: list[Header], body: bytes) -> None:
+    Args:
+        reason: the reason phrase; None for the usual one.
+    """
+
+    def __init__(self, status: int, fields: list[Header], body: bytes, reason: str | None = None) -> None:
         self.status_code = status
         self.body = body
         self.raw_headers = [*fields, (b"content-length", b"%d" % len(body))]
         self.background = None
+        self._reason = reason
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - an ASGI application
+        """Send it. Only the proxy's own server knows the key ``reason``; others ignore it, as ASGI asks them to."""
+        start: Message = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        if self._reason is not None:
+            start["reason"] = self._reason.encode("ascii")
+        await send(start)
+        await send({"type": "http.response.body", "body": self.body})
 
 
 class CallResult(msgspec.Struct, frozen=True, gc=False):
@@ -124,7 +138,7 @@ def proxy_error_response(
     if error.retry_after is not None:
         fields.append((b"retry-after", b"%d" % error.retry_after))
     fields += [header for header in kept or [] if header[0] != b"x-request-id"]
-    return Response(error.status, fields, error.body(request_id, starts_run=starts_run))
+    return Response(error.status, fields, error.body(request_id, starts_run=starts_run), error.reason)
 
 
 def identified(fields: list[Header], request_id: str) -> list[Header]:

@@ -122,9 +122,9 @@ class Reload:
 
 
 def merged(running: Config, read: Config) -> Config:
-    """Return the running configuration with the policy, the known callers and the gone hosts that were read."""
+    """Return the running configuration with what was read of the policy, known callers, gone hosts and letters."""
     callers = dataclasses.replace(running.callers, known=read.callers.known, gone=read.callers.gone)
-    return dataclasses.replace(running, lifecycle=read.lifecycle, callers=callers)
+    return dataclasses.replace(running, lifecycle=read.lifecycle, callers=callers, letters=read.letters)
 
 
 def _checked(config: Config) -> Config:

@@ -258,7 +258,7 @@ class Exchange:
         if self.delivery.state is _LOST:
             raise ConnectionResetError
         if message["type"] == "http.response.start":
-            self._head = self._start_answer(message["status"], message["headers"])
+            self._head = self._start_answer(message["status"], message["headers"], message.get("reason"))
             return
         body, more = message.get("body", b""), message.get("more_body", False)
         self._write(body, more)
@@ -271,7 +271,7 @@ class Exchange:
         self._answer = _SENT
         self._connection.finished(self)
 
-    def _start_answer(self, status: int, headers: list[Header]) -> bytes:
+    def _start_answer(self, status: int, headers: list[Header], reason: bytes | None) -> bytes:
         given = dict(headers)
         own = [header for header in self._connection.server_state.default_headers if header[0] not in given]
         if status == 204:  # it has no length (RFC 9110, section 8.6)
@@ -292,7 +292,7 @@ class Exchange:
             own.append((b"connection", b"close"))
         elif self._version == "1.0":  # which closes unless told otherwise (RFC 9112, section 9.3)
             own.append((b"connection", b"keep-alive"))
-        return response_head(status, [*headers, *own])
+        return response_head(status, [*headers, *own], reason)
 
     def _write(self, body: bytes, more: bool) -> None:
         if self._answer_left is not None:
@@ -312,9 +312,10 @@ def reset(transport: asyncio.Transport) -> None:
     transport.abort()
 
 
-def response_head(status: int, headers: Headers) -> bytes:
-    """Return the bytes of an answer before its body."""
-    line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status
+def response_head(status: int, headers: Headers, reason: bytes | None = None) -> bytes:
+    """Return the bytes of an answer before its body; without a reason phrase, it has the usual one."""
+    line = _STATUS_LINES.get(status) if reason is None else None
+    line = line or b"HTTP/1.1 %d %b" % (status, reason or b"")
     return b"\r\n".join([line, *map(b": ".join, headers), b"", b""])
 
 

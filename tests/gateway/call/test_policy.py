@@ -28,7 +28,7 @@ def test_who_has_no_record_from_before_the_freeze_is_refused(upstream: Upstream,
         message = called(proxy, "late").json()["message"]
 
     assert statuses == {"nightly": 200, "late": 410, "welcome": 200, "stranger": 410}
-    assert message.startswith("This endpoint takes no new callers: call POST ")
+    assert message.startswith("Warning: this endpoint takes no new callers; call POST ")
     assert last(proxy)["phase"] == "deprecated"
 
 

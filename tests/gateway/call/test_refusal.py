@@ -1,13 +1,17 @@
 """Who is refused when, over real sockets, with a clock that the test sets."""
 
+import urllib.error
+import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.gateway.call.living import NOON, RUNS, TICK, Clock, called, last, living
-from tests.support.proxy import HEAD
+from tests.support.proxy import HEAD, TRIGGER
 from tests.support.upstream import Upstream
+from tests.support.waiting import PATIENCE
 
 
 def test_after_the_sunset_every_call_is_refused_but_that_of_an_extension(upstream: Upstream, tmp_path: Path) -> None:
@@ -60,7 +64,7 @@ def test_what_a_refused_caller_gets_says_all_that_it_needs(upstream: Upstream, t
     successor = f"{upstream.url}/repos/acme/shop/cicd/runs"
     assert error == {
         "error_code": "EndpointWithdrawn",
-        "message": f"This endpoint is withdrawn: call POST {successor} instead, "
+        "message": f"Warning: this endpoint is withdrawn; call POST {successor} instead, "
         'with {"workflows":[{"name":"release/prod"}]}. No run was started.',
         "request_id": answer.header("x-request-id"),
         "details": {"successor": successor, "documentation": "https://docs.example/moving", "run_started": "no"},
@@ -99,7 +103,9 @@ def test_a_brownout_hits_one_caller_and_ends_by_itself(upstream: Upstream, tmp_p
     assert hit.header("cache-control") == "no-store"
     error = hit.json()
     assert error["error_code"] == "EndpointBrownout"
-    assert error["message"].startswith("This endpoint is switched off until 2026-12-01T12:00:10Z: call POST http://")
+    assert error["message"].startswith(
+        "Warning: this endpoint is switched off until 2026-12-01T12:00:10Z; call POST http://"
+    )
     assert error["details"]["until"] == "2026-12-01T12:00:10Z"
     assert records == [
         ("nightly", "deprecated", "forwarded"),
@@ -120,7 +126,7 @@ def test_who_has_moved_cannot_slip_back(upstream: Upstream, tmp_path: Path) -> N
         assert called(proxy, "nightly").status == 200
 
     assert refused.json()["message"].startswith(
-        "This caller has moved off this endpoint and may not come back to it: call"
+        "Warning: this caller has moved off this endpoint and may not come back to it; call"
     )
 
 
@@ -162,5 +168,55 @@ def test_a_wrong_path_is_told_what_is_wrong_with_it_and_not_where_to_go(upstream
 def test_a_refused_call_waits_for_no_body_and_takes_no_place(upstream: Upstream, tmp_path: Path) -> None:
     with living(upstream, tmp_path, Clock(), sunset="2026-12-01") as proxy:
         caller = proxy.wire(f"{HEAD}Content-Length: 1000\r\n\r\n".encode())
-        assert caller.head().line == b"HTTP/1.1 410 Gone"
+        assert caller.head().line == b"HTTP/1.1 410 Gone, use POST /repos/acme/shop/cicd/runs"
         caller.close()
+
+
+_LONG = "o" * 200
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "phrase"),
+    [
+        (TRIGGER, "POST", "POST /v1/repos/acme/shop/cicd/runs"),
+        (RUNS, "POST", "POST /v1/repos/acme/shop/cicd/runs"),
+        (f"{RUNS}/7?x=1", "GET", "GET /v1/repos/acme/shop/cicd/runs/7"),
+        ("/repos/id:42/ci_workflows/build/trigger", "POST", "POST /v1/repos/id:42/cicd/runs"),
+        (
+            "/ac%6De/%C3%A9$'(x);%22/ci_workflows/build/trigger",
+            "POST",
+            "POST /v1/repos/ac%6De/%C3%A9$'(x);%22/cicd/runs",
+        ),
+        (f"/{_LONG}/shop/ci_workflows/build/trigger", "POST", "POST /repos/{org}/{repo}/cicd/runs"),
+    ],
+)
+def test_the_status_line_names_the_new_call(
+    upstream: Upstream, tmp_path: Path, path: str, method: str, phrase: str
+) -> None:
+    told = "https://api.example/v1"
+    with living(upstream, tmp_path, Clock(), sunset="2026-12-01", successor_url=told) as proxy:
+        caller = proxy.wire(f"{method} {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n".encode("latin-1"))
+        answer = caller.answer()
+        caller.close()
+
+    assert answer.head.line == f"HTTP/1.1 410 Gone, use {phrase}".encode()
+    if "{" not in phrase:
+        assert answer.json()["details"]["successor"] == told + phrase.partition(" /v1")[2]
+
+
+@pytest.mark.parametrize("org", ["a%0D%0AX-Evil:%201", "a%250d%250ab", "a%00b", "a%1Bb"])
+def test_no_caller_can_inject_into_the_status_line(upstream: Upstream, tmp_path: Path, org: str) -> None:
+    with living(upstream, tmp_path, Clock(), sunset="2026-12-01") as proxy:
+        answer = called(proxy, "nightly", f"/{org}/shop/ci_workflows/build/trigger")
+
+    assert (answer.head.line, answer.header("x-evil")) == (b"HTTP/1.1 400 Bad Request", None)
+
+
+def test_tools_that_hide_the_body_print_the_new_call(upstream: Upstream, tmp_path: Path) -> None:
+    with living(upstream, tmp_path, Clock(), sunset="2026-12-01") as proxy:
+        url = f"http://{proxy.host}:{proxy.port}{TRIGGER}"
+        with pytest.raises(requests.HTTPError, match="Gone, use POST /repos/acme/shop/cicd/runs"):
+            requests.post(url, timeout=PATIENCE).raise_for_status()
+        with pytest.raises(urllib.error.HTTPError, match="Gone, use POST /repos/acme/shop/cicd/runs") as raised:
+            urllib.request.urlopen(url, b"")
+        raised.value.close()

@@ -142,6 +142,7 @@ def test_a_whole_section_may_need_a_restart() -> None:
     after = config.load(os.devnull, {}, {"admin": None, "tls": {"certificate": __file__, "key": __file__}})
     assert needing_restart(before, after) == ["admin", "tls"]
     assert needing_restart(before, before) == []
+    assert needing_restart(before, config.load(os.devnull, {}, {"letters": {"sender": "Anna"}})) == []
 
 
 def reload_once(running: Config, read: Config, adopt: Any) -> tuple[list[str], float]:

@@ -30,6 +30,7 @@ def test_sigquit_dumps_no_core_however_much_the_system_allows(
     monkeypatch.chdir(tmp_path)
     before = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    handler = signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # shells have what runs in the background ignore it
     try:
         with serving(upstream.url, tmp_path) as running:
             assert running.proxy.call(headers={"Authorization": "Bearer canary"}).status == 200
@@ -38,6 +39,7 @@ def test_sigquit_dumps_no_core_however_much_the_system_allows(
             _, status = until(lambda: (found := os.waitpid(pid, os.WNOHANG))[0] and found)
             running.process.returncode = -signal.SIGQUIT
     finally:
+        signal.signal(signal.SIGQUIT, handler)
         resource.setrlimit(resource.RLIMIT_CORE, before)
 
     assert os.WTERMSIG(status) == signal.SIGQUIT

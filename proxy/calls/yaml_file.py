@@ -1,0 +1,74 @@
+"""Reads the calls in the shell commands of a YAML file, such as the definition of a pipeline."""
+
+import re
+from collections.abc import Iterator
+
+import yaml
+
+from proxy.calls.call import Call, NotRead, Other, Reading, Span, in_order
+from proxy.calls.shell import script
+
+_CALLS = re.compile(r"\b(?:curl|wget|https?)\s")
+
+
+def read(text: str) -> Reading:
+    """Read a file, or a piece of one.
+
+    Raises:
+        NotRead: it is not YAML, or a command in it is no shell command.
+    """
+    try:
+        scalars = list(_scalars(text))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise NotRead(f"{line}{getattr(error, 'problem', None) or 'it is not valid'}") from None
+    except RecursionError:
+        raise NotRead("it is nested too deeply") from None
+    calls: list[Call] = []
+    others: list[Other] = []
+    problems: list[NotRead] = []
+    for scalar in scalars:
+        try:
+            found = _of_scalar(text, scalar)
+        except NotRead as error:
+            problems.append(error)
+        else:
+            calls += found.calls
+            others += found.others
+    if problems and not calls:
+        raise problems[0]
+    return in_order(text, calls, others)
+
+
+def _scalars(text: str) -> Iterator[yaml.ScalarNode]:
+    """The texts in which a call may stand."""
+    pending = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+    seen = set()
+    while pending:
+        node = pending.pop()
+        if id(node) in seen:  # an anchor can lead back to itself
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.ScalarNode) and _CALLS.search(node.value):
+            yield node
+        elif isinstance(node, yaml.SequenceNode):
+            pending += node.value
+        elif isinstance(node, yaml.MappingNode):
+            pending += [part for pair in node.value for part in pair]
+
+
+def _of_scalar(text: str, node: yaml.ScalarNode) -> Reading:
+    start, end = node.start_mark.index, node.end_mark.index
+    if node.style == "|":  # its lines stand in the file as they are
+        start = text.find("\n", start) + 1
+        return script.read(text, start=start, end=end)
+    if node.style is None and "\n" not in text[start:end].strip():
+        return script.read(text, start=start, end=end)
+    # What YAML has folded or unquoted stands nowhere in the file: the span is that of all of it.
+    found = script.read(node.value)
+    span = Span(start, end)
+    return Reading(
+        tuple(call._replace(span=span, is_in_string=True) for call in found.calls),
+        tuple(Other(start, other.program) for other in found.others),
+    )

@@ -1,0 +1,3 @@
+package main
+
+url := fmt.Sprintf("https://api.sourcecraft.tech/repos/%s/%s/cicd/runs", org, repo)

@@ -1,0 +1,4 @@
+resource "aws_s3_bucket" "cicd" {
+  bucket = "acme-cicd-runs"
+  tags   = { team = "cicd", module = "ci-workflows" }
+}

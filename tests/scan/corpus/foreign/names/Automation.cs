@@ -1,0 +1,2 @@
+public Task RunWorkflow(Guid id) => engine.StartAsync(id);
+public Task RunWorkflowAsync(Guid id) => RunWorkflow(id);

@@ -1,0 +1,1 @@
+class WorkflowRunner { def runWorkflow(source: String): Future[WorkflowId] = submit(source) }

@@ -1,0 +1,1 @@
+client.run_workflow('etl', date: Date.today)

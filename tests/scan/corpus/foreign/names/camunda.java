@@ -1,0 +1,3 @@
+class Engine {
+    void runWorkflow(String key) { runtimeService.startProcessInstanceByKey(key); }
+}

@@ -1,0 +1,1 @@
+fun runWorkflow(name: String) = conductor.startWorkflow(name)

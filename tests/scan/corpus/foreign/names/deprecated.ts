@@ -1,0 +1,3 @@
+/** @deprecated */
+export function listUsersDeprecated() {}
+export const isDeprecated = (node: Node) => node.deprecated;

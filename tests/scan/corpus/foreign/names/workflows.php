@@ -1,0 +1,2 @@
+<?php
+$engine->runWorkflow($order, 'approve');

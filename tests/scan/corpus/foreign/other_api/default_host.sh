@@ -1,0 +1,1 @@
+curl "${BUILDS_URL:-https://builds.example.org}/$TEAM/$APP/cicd/runs"

@@ -1,0 +1,3 @@
+const API = '/api';
+fetch(`${API}/${tenantId}/cicd/runs`);
+fetch(`${baseUrl}/${tenantId}/cicd/runs/${id}`);

@@ -1,0 +1,2 @@
+export const reducer = (state, action) => ({ ...state, triggerStatus: action.triggerStatus });
+const label = t(`camera.${camera.triggerStatus}`);

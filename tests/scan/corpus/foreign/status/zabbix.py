@@ -1,0 +1,1 @@
+status = requests.get("https://zabbix.example.com/api_jsonrpc.php").json()["trigger_status"]

@@ -1,0 +1,2 @@
+SITE=https://sourcecraft.dev
+xdg-open "$SITE/$ORG/$REPO/cicd/runs"

@@ -1,0 +1,2 @@
+const path = ['acme', repo, 'ci_workflows', workflow, 'trigger'].join('/');
+request.post({ url: base + '/' + path, json: true }, done);

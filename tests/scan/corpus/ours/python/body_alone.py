@@ -1,0 +1,7 @@
+def start(api, body):
+    return api.run_workflow(
+        "acme",
+        "shop",
+        "build",
+        run_ci_body=body,
+    )

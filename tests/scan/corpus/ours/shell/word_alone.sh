@@ -1,0 +1,3 @@
+#!/bin/sh
+P=ci_workflows
+./start "$P"

@@ -1,0 +1,3 @@
+#!/bin/sh
+P=ci_workflows
+curl -X POST "$API/$ORG/$REPO/$P/build/trigger"

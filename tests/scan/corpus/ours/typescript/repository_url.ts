@@ -1,0 +1,5 @@
+export class Runs {
+  constructor(private readonly repoUrl: string) {}
+
+  list = () => fetch(`${this.repoUrl}/cicd/runs`);
+}
