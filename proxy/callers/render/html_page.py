@@ -10,9 +10,10 @@ import jinja2
 from markupsafe import Markup
 
 from proxy.callers.render import assets, buckets, chart
+from proxy.callers.render.apart import said_apart
 from proxy.callers.render.buckets import Bucket
 from proxy.callers.render.differences import summary
-from proxy.callers.render.formats import RETIRED, VERDICTS, noted, reading, said_apart
+from proxy.callers.render.formats import RETIRED, VERDICTS, noted, reading
 from proxy.callers.render.links import linked
 from proxy.callers.render.marks import policy_marks
 from proxy.callers.render.page_table import Table
