@@ -32,8 +32,8 @@ SUMMARY = "show who still calls, and whether the API can be switched off"
 EPILOG = """\
 examples:
   trigger-shim callers --since 30d
-  trigger-shim callers --watch --state active
   trigger-shim callers --compare 7d
+  trigger-shim callers --watch --state active
   trigger-shim callers --fail-unless-safe --expect month-end=31d
   zcat old/*.gz | trigger-shim callers --format csv -"""
 
@@ -115,18 +115,24 @@ def _without_garbage_collection() -> Iterator[None]:
 
 def run(options: argparse.Namespace) -> ExitStatus:
     config = require_config(options)
-    if options.compare and options.by != "caller":
-        raise CommandError(ExitStatus.USAGE, "--compare is about callers: leave out --by")
-    if options.by == _BY_DAY and options.format == "html":
-        raise CommandError(ExitStatus.USAGE, "the page has a chart of the days: leave out --by")
+    _check(options)
     return _watch(config, options) if options.watch else _report(config, options)
 
 
+def _check(options: argparse.Namespace) -> None:
+    """Check that the options fit together."""
+    if options.compare and options.by != "caller":
+        raise CommandError(ExitStatus.USAGE, "--compare is about callers: leave out --by")
+    if options.by == _BY_DAY and (options.format == "html" or options.watch):
+        raise CommandError(ExitStatus.USAGE, "the page and --watch show no days: leave out --by")
+    if options.compare and options.watch:
+        raise CommandError(ExitStatus.USAGE, "--watch shows what is, not what has changed: leave out --compare")
+
+
 def _watch(config: Config, options: argparse.Namespace) -> ExitStatus:
-    others = options.files, options.compare, options.fail_unless_safe, options.fail_if_active
-    if any(others) or options.format != "table" or options.by == _BY_DAY:
+    if options.files or options.format != "table" or options.fail_unless_safe or options.fail_if_active:
         raise CommandError(
-            ExitStatus.USAGE, "--watch shows the table of the ledger: leave out files, formats, days and gates"
+            ExitStatus.USAGE, "--watch shows the table of the ledger: leave out files, formats and gates"
         )
     if not sys.stdout.isatty():
         raise CommandError(ExitStatus.USAGE, "--watch needs a terminal")

@@ -171,19 +171,6 @@ def planned_changes(policy: Policy, after: datetime, most: int) -> list[Change]:
     return sorted(coming, key=lambda change: change.at)[:most]
 
 
-def planned_brownouts(policy: Policy, subject: PolicySubject, after: datetime, most: int) -> list[Window]:
-    """Up to `most` next windows in which a caller is refused, in order; none from when it is permanently refused."""
-    end = refused_from(policy, subject)
-    windows = {
-        window
-        for brownout in policy.brownouts
-        if brownout.affects(subject.name, subject.owner)
-        for window in islice(brownout.windows.after(after), most)
-        if end is None or window.begin < end
-    }
-    return sorted(windows)[:most]
-
-
 def changes_between(policy: Policy, begin: datetime, end: datetime) -> list[Change]:
     """The changes of the policy from one time on and before another one, in order; of each brownout, the first ones."""
     dates: list[tuple[datetime | None, Kind]] = [
@@ -196,6 +183,19 @@ def changes_between(policy: Policy, begin: datetime, end: datetime) -> list[Chan
         windows = takewhile(lambda window: window.begin < end, brownout.windows.after(begin - _TICK))
         changes += [Change(window.begin, "brownout", window.end, brownout) for window in islice(windows, _MOST_WINDOWS)]
     return sorted(changes, key=lambda change: change.at)
+
+
+def planned_brownouts(policy: Policy, subject: PolicySubject, after: datetime, most: int) -> list[Window]:
+    """Up to `most` next windows in which a caller is refused, in order; none from when it is permanently refused."""
+    end = refused_from(policy, subject)
+    windows = {
+        window
+        for brownout in policy.brownouts
+        if brownout.affects(subject.name, subject.owner)
+        for window in islice(brownout.windows.after(after), most)
+        if end is None or window.begin < end
+    }
+    return sorted(windows)[:most]
 
 
 def next_change(policy: Policy, subject: PolicySubject, after: datetime) -> Change | None:

@@ -505,25 +505,79 @@ def test_a_caller_that_did_not_call_in_the_window_has_a_report_all_the_same(run:
     assert "active: last call 2026-11-23 00:00" in ran.out
 
 
-# --- live
+# --- what has changed
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "csv"])
+def test_compare_shows_what_has_changed(run: Run, tmp_path: Path, form: str) -> None:
+    records = [*beats(NOW - 80 * DAY), *nightly(40, 8), *nightly(3, 1, "new")]
+    (tmp_path / "log").write_bytes(log(*records))
+    out = run("callers", *UNTIL, "--compare", "7d", "--format", form, "log").out
+
+    assert re.findall("stopped|new|nightly", out.partition("nightly")[0])[-1] == "stopped"
+    assert "Verdict" not in out
+    assert "nightly" not in run("callers", *UNTIL, "--compare", "7d", "--limit", "1", "--format", form, "log").out
+
+
+def test_the_line_of_what_has_changed_is_above_the_table_and_in_json(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(log(*beats(NOW - 80 * DAY), *nightly(40, 8), *nightly(3, 1, "new")))
+
+    assert run("callers", *UNTIL, "log").out.startswith("since last week: 1 gone, 1 new\n\ncaller ")
+    markdown = run("callers", *UNTIL, "--format", "markdown", "log").out
+    assert markdown.startswith("since last week: 1 gone, 1 new\n\n| caller ")
+    for options, middle in (((), "2026-11-17T00:00:00Z"), (("--compare", "2d"), "2026-11-22T00:00:00Z")):
+        found = json.loads(run("callers", *UNTIL, *options, "--format", "json", "log").out)["compared"]
+        assert found["middle"] == middle
+        assert found["callers"]
+
+
+# --- the burn-down
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "csv", "json"])
+def test_the_days_come_in_every_format(run: Run, file: str, form: str) -> None:
+    ran = run("callers", *UNTIL, "--by", "day", "--since", "2026-11-20", "--format", form, file)
+
+    assert ran.status == 0
+    assert re.findall(r"2026-11-\d\d", ran.out) == [f"2026-11-2{day}" for day in range(5)]
+    if form == "json":
+        whole = json.loads(run("callers", *UNTIL, "--since", "2026-11-20", "--format", "json", file).out)
+        assert json.loads(ran.out)["days"] == whole["days"]
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "said"),
     [
-        ["-"],
-        ["--format", "json"],
-        ["--fail-unless-safe"],
-        ["--fail-if-active", "3d"],
-        ["--compare", "7d"],
-        ["--by", "day"],
+        (["--by", "day", "--format", "html"], "the page and --watch show no days: leave out --by"),
+        (["--by", "day", "--watch"], "the page and --watch show no days: leave out --by"),
+        (["--compare", "7d", "--watch"], "--watch shows what is, not what has changed: leave out --compare"),
+        (["--compare", "7d", "--by", "owner"], "--compare is about callers: leave out --by"),
     ],
 )
+def test_options_that_do_not_fit_together_are_refused(run: Run, file: str, options: list[str], said: str) -> None:
+    ran = run("callers", *options, file)
+
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.said == f"trigger-shim: error: {said}\n"
+
+
+def test_a_list_in_csv_has_the_most_frequent_values(run: Run, tmp_path: Path) -> None:
+    calls = [call(workflow=f"w{number:02}") for number in range(22) for _ in range(number + 1)]
+    (tmp_path / "log").write_bytes(log(*calls))
+    [row] = csv.DictReader(io.StringIO(run("callers", *UNTIL, "--format", "csv", "log").out))
+
+    assert row["workflows"].split("; ") == [*(f"w{number:02}" for number in range(21, 1, -1)), "…"]
+
+
+# --- live
+
+
+@pytest.mark.parametrize("options", [["-"], ["--format", "json"], ["--fail-unless-safe"], ["--fail-if-active", "3d"]])
 def test_watching_is_refused_beside_files_formats_and_gates(run: Run, options: list[str]) -> None:
     ran = run("callers", "--watch", *options)
     assert ran.status == 2
     assert ran.said == (
-        "trigger-shim: error: --watch shows the table of the ledger: leave out files, formats, days and gates\n"
+        "trigger-shim: error: --watch shows the table of the ledger: leave out files, formats and gates\n"
     )
 
 
@@ -560,65 +614,3 @@ def test_the_table_is_shown_live_until_ctrl_c(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert process.stderr.read() == b"trigger-shim: stopped watching\n"
     os.close(terminal)
-
-
-# --- what has changed
-
-
-@pytest.mark.parametrize("form", ["table", "markdown", "csv"])
-def test_compare_shows_what_has_changed(run: Run, tmp_path: Path, form: str) -> None:
-    records = [*beats(NOW - 80 * DAY), *nightly(40, 8), *nightly(3, 1, "new")]
-    (tmp_path / "log").write_bytes(log(*records))
-    out = run("callers", *UNTIL, "--compare", "7d", "--format", form, "log").out
-
-    assert re.findall("stopped|new|nightly", out.partition("nightly")[0])[-1] == "stopped"
-    assert "Verdict" not in out
-    assert "nightly" not in run("callers", *UNTIL, "--compare", "7d", "--limit", "1", "--format", form, "log").out
-
-
-def test_the_line_of_what_has_changed_is_above_the_table_and_in_json(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "log").write_bytes(log(*beats(NOW - 80 * DAY), *nightly(40, 8), *nightly(3, 1, "new")))
-
-    assert run("callers", *UNTIL, "log").out.startswith("since last week: 1 gone, 1 new\n\ncaller ")
-    markdown = run("callers", *UNTIL, "--format", "markdown", "log").out
-    assert markdown.startswith("since last week: 1 gone, 1 new\n\n| caller ")
-    for options, middle in (((), "2026-11-17T00:00:00Z"), (("--compare", "2d"), "2026-11-22T00:00:00Z")):
-        found = json.loads(run("callers", *UNTIL, *options, "--format", "json", "log").out)["compared"]
-        assert found["middle"] == middle
-        assert found["callers"]
-
-
-def test_groups_are_not_compared(run: Run, file: str) -> None:
-    ran = run("callers", "--compare", "7d", "--by", "owner", file)
-
-    assert (ran.status, ran.out) == (2, "")
-    assert ran.said == "trigger-shim: error: --compare is about callers: leave out --by\n"
-
-
-# --- the burn-down
-
-
-@pytest.mark.parametrize("form", ["table", "markdown", "csv", "json"])
-def test_the_days_come_in_every_format(run: Run, file: str, form: str) -> None:
-    ran = run("callers", *UNTIL, "--by", "day", "--since", "2026-11-20", "--format", form, file)
-
-    assert ran.status == 0
-    assert re.findall(r"2026-11-\d\d", ran.out) == [f"2026-11-2{day}" for day in range(5)]
-    if form == "json":
-        whole = json.loads(run("callers", *UNTIL, "--since", "2026-11-20", "--format", "json", file).out)
-        assert json.loads(ran.out)["days"] == whole["days"]
-
-
-def test_the_page_is_not_by_day(run: Run, file: str) -> None:
-    ran = run("callers", "--by", "day", "--format", "html", file)
-
-    assert (ran.status, ran.out) == (2, "")
-    assert ran.said == "trigger-shim: error: the page has a chart of the days: leave out --by\n"
-
-
-def test_a_list_in_csv_has_the_most_frequent_values(run: Run, tmp_path: Path) -> None:
-    calls = [call(workflow=f"w{number:02}") for number in range(22) for _ in range(number + 1)]
-    (tmp_path / "log").write_bytes(log(*calls))
-    [row] = csv.DictReader(io.StringIO(run("callers", *UNTIL, "--format", "csv", "log").out))
-
-    assert row["workflows"].split("; ") == [*(f"w{number:02}" for number in range(21, 1, -1)), "…"]

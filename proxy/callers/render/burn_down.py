@@ -8,8 +8,8 @@ from proxy.callers.report.burn_down import BurnDownDay
 from proxy.output import terminal
 from proxy.output.formatting import day, json_text, percent
 
-TITLES = ("day", "calls", "callers", "coverage", "marks")
-_NUMBERS = {"calls", "callers", "coverage"}
+TITLES = ("day", "calls", "callers", "calling", "coverage", "marks")
+_NUMBERS = {"calls", "callers", "calling", "coverage"}
 
 
 def show_days(days: Sequence[BurnDownDay], out: TextIO) -> None:
@@ -23,7 +23,9 @@ def show_days(days: Sequence[BurnDownDay], out: TextIO) -> None:
 
 def days_to_csv(days: Sequence[BurnDownDay]) -> str:
     """A line for each day."""
-    rows = ([day(each.day), each.calls, each.callers, each.coverage, " ".join(each.marks)] for each in days)
+    rows = [
+        [day(each.day), each.calls, each.callers, each.calling, each.coverage, " ".join(each.marks)] for each in days
+    ]
     return csv_text(TITLES, rows)
 
 
@@ -44,4 +46,5 @@ def day_objects(days: Sequence[BurnDownDay]) -> Iterator[dict[str, Any]]:
 
 
 def _cells(each: BurnDownDay) -> list[str]:
-    return [day(each.day), str(each.calls), str(each.callers), percent(each.coverage), ", ".join(each.marks) or "-"]
+    numbers = [str(number) for number in (each.calls, each.callers, each.calling)]
+    return [day(each.day), *numbers, percent(each.coverage), ", ".join(each.marks) or "-"]

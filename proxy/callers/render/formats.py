@@ -1,11 +1,10 @@
 """Reports as a table, JSON, CSV and Markdown."""
 
-import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from http import HTTPStatus
 from typing import Any, NamedTuple, TextIO
 
+from proxy.callers.render.apart import said_apart
 from proxy.callers.render.burn_down import day_objects
 from proxy.callers.render.cells import csv_text, markdown_table
 from proxy.callers.render.differences import differences_to_json, summary
@@ -16,7 +15,6 @@ from proxy.callers.report.coverage import Span
 from proxy.callers.report.report import CallerReport
 from proxy.callers.report.rhythm import DAY, RETIRED_AFTER, UNKNOWN_RETIRED_AFTER, USUAL_PAUSES
 from proxy.callers.report.rows import Row
-from proxy.callers.report.strangers import WHO
 from proxy.callers.report.tally import FAILING, IGNORED, STRANGER
 from proxy.output import terminal
 from proxy.output.formatting import (
@@ -24,7 +22,6 @@ from proxy.output.formatting import (
     code,
     date,
     duration,
-    format_counts,
     interval,
     json_text,
     minute,
@@ -115,83 +112,13 @@ def conclusion(report: CallerReport, quote: Callable[[str], str] = printable) ->
     more = len(report.reasons) - REASONS
     return [
         f"{report.retired} of {pluralize(len(report.callers), 'caller')} retired. {RETIRED}",
-        *apart_lines(report, quote),
+        *said_apart(report, quote),
         f"The log covers {percent(report.coverage.share)} of {minute(begin)} to {minute(end)} UTC."
         + (f" Gaps, in which calls may be missing: {', '.join(gaps[:REASONS])}." if gaps else ""),
         f"{_VERDICT}{VERDICTS[report.verdict]}{_earliest(report, quote)}",
         *(f"  {quote(reason)}" for reason in report.reasons[:REASONS]),
         *([f"  and {more} more"] if more > 0 else []),
     ]
-
-
-def apart_lines(report: CallerReport, quote: Callable[[str], str] = printable) -> list[str]:
-    """Sentences on broken promises, and on the callers that have no say in the verdict."""
-    said = [
-        broken_promises(report, quote),
-        *failing_lines(report, quote),
-        ignored_line(report, quote),
-        stranger_line(report),
-    ]
-    return [line for line in said if line is not None]
-
-
-def broken_promises(report: CallerReport, quote: Callable[[str], str] = printable) -> str | None:
-    """A sentence on the callers that still call, although their owners said they would not; None if there are none."""
-    rows = [row for row in report.callers if row.has_broken_promise and row.state != "retired"]
-    if not rows:
-        return None
-    names = [f"{quote(who(row))} ({date(row.promised)})" for row in rows[:REASONS] if row.promised is not None]
-    more = [f"and {len(rows) - REASONS} more"] if len(rows) > REASONS else []
-    return f"Promised to have stopped, and still called: {', '.join(names + more)}."
-
-
-def who(row: Row) -> str:
-    """The name of a caller, and whose it is."""
-    return shortened(row.name) + (f" of {shortened(row.owner)}" if row.owner is not None else "")
-
-
-def failing_lines(report: CallerReport, quote: Callable[[str], str] = printable) -> list[str]:
-    """Sentences on the callers of which no call ever worked, and what failed."""
-    rows = [row for row in report.failing if row.calls]
-    if not rows:
-        return []
-    more = [f"  and {len(rows) - REASONS} more"] if len(rows) > REASONS else []
-    return [
-        f"No call of {pluralize(len(rows), 'caller')} ever worked. They lose nothing by the removal, and have no say in"
-        " the verdict:",
-        *(f"  {quote(who(row))}: {what_failed(row)}" for row in rows[:REASONS]),
-        *more,
-    ]
-
-
-def what_failed(row: Row) -> str:
-    """The statuses of calls that failed, each with their number."""
-    return format_counts((_status(status), calls) for status, calls in row.failures.items())
-
-
-def _status(status: int) -> str:
-    with contextlib.suppress(ValueError):
-        return f"{status} {HTTPStatus(status).phrase}"
-    return str(status)
-
-
-def ignored_line(report: CallerReport, quote: Callable[[str], str] = printable) -> str | None:
-    """A sentence on the callers that a rule says to ignore; None if there are none."""
-    rows = [row for row in report.ignored if row.calls]
-    if not rows:
-        return None
-    names = ", ".join([quote(shortened(row.name)) for row in rows[:REASONS]] + ["…"] * (len(rows) > REASONS))
-    calls = pluralize(sum(row.calls for row in rows), "call")
-    return f"Ignored callers made {calls}: {names}. They have no say in the verdict."
-
-
-def stranger_line(report: CallerReport) -> str | None:
-    """A sentence on the calls of strangers; None if there are none."""
-    if not report.strangers:
-        return None
-    last = minute(max(row.last_seen for row in report.strangers))
-    calls, networks = pluralize(report.stranger_calls, "call"), pluralize(len(report.strangers), "network")
-    return f"Strangers made {calls} from {networks}, the last at {last}. {WHO}"
 
 
 def _earliest(report: CallerReport, quote: Callable[[str], str]) -> str:
@@ -216,6 +143,9 @@ VERDICTS = {"safe": "safe to remove", "not_yet": "not yet", "cannot_tell": "cann
 
 def show_table(report: CallerReport, rows: Sequence[Row], out: TextIO) -> None:
     """Print a report: on a terminal, in colour and as wide as it is; otherwise plain, with one full line per row."""
+    if report.differences is not None:
+        terminal.show_line(out, summary(report.differences), "bold")
+        terminal.show_line(out, "")
     _show_rows(report, rows, out)
     terminal.show_line(out, "")
     for line in conclusion(report):
@@ -250,9 +180,6 @@ def _show_rows(report: CallerReport, rows: Sequence[Row], out: TextIO) -> None:
         for column in columns(report, terminal.blocks(out))
     ]
     is_empty = any(column.title == "next" and set(column.cells) <= {"-"} for column in shown)
-    if report.differences is not None:
-        terminal.show_line(out, summary(report.differences), "bold")
-        terminal.show_line(out, "")
     terminal.show_table(out, shown, [_DISPENSABLE[0], *(["next"] if is_empty else []), *_DISPENSABLE[1:]])
 
 

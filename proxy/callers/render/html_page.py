@@ -10,8 +10,9 @@ import jinja2
 from markupsafe import Markup
 
 from proxy.callers.render import assets, buckets, chart, differences
+from proxy.callers.render.apart import said_apart
 from proxy.callers.render.buckets import Bucket
-from proxy.callers.render.formats import RETIRED, VERDICTS, apart_lines, noted, reading
+from proxy.callers.render.formats import RETIRED, VERDICTS, noted, reading
 from proxy.callers.render.links import linked
 from proxy.callers.render.marks import policy_marks
 from proxy.callers.render.page_table import Table
@@ -60,7 +61,7 @@ def to_html(analysis: Analysis, rows: Sequence[Row], base: str, policy: Policy) 
         table=Table(report, rows, details if report.by == "caller" else None),
         verdict=VERDICTS[report.verdict],
         figures=figures(report),
-        apart=apart_lines(report),
+        apart=[line.strip() for line in said_apart(report)],
         since=found and differences.summary(found),
         compared=differences.compared(report),
         changed=differences.changed_cells(found, rows) if found else [],

@@ -23,7 +23,8 @@ class BurnDownDay(NamedTuple):
     Attributes:
         day: its first moment.
         calls: number of calls.
-        callers: number of callers, each from its first call on; until its last one, if it is gone.
+        callers: number of callers, each from its first call on; until its last one, if it is retired.
+        calling: the same, but until its last one if it is `quiet`, too.
         coverage: share of the day that the log covers, from 0 to 1; what is outside of the period does not count.
         marks: what the policy changed on it.
     """
@@ -31,6 +32,7 @@ class BurnDownDay(NamedTuple):
     day: datetime
     calls: int
     callers: int
+    calling: int
     coverage: float
     marks: list[Kind]
 
@@ -38,9 +40,10 @@ class BurnDownDay(NamedTuple):
 def burn_down(report: CallerReport) -> list[BurnDownDay]:
     """The days of the period of a report, with the callers that have a say in the verdict."""
     days = report.days
-    calls, callers = _calls(report.callers, days), _callers(report.callers, days)
+    calls, callers = _calls(report.callers, days), _callers(report.callers, days, (*CALLING, "quiet"))
+    calling = _callers(report.callers, days, CALLING)
     return [
-        BurnDownDay(day, calls[index], callers[index], _coverage(report, day), _marks(report, day))
+        BurnDownDay(day, calls[index], callers[index], calling[index], _coverage(report, day), _marks(report, day))
         for index, day in enumerate(days)
     ]
 
@@ -53,11 +56,12 @@ def _calls(rows: Sequence[Row], days: Sequence[datetime]) -> list[int]:
     return calls
 
 
-def _callers(rows: Sequence[Row], days: Sequence[datetime]) -> list[int]:
+def _callers(rows: Sequence[Row], days: Sequence[datetime], states: Sequence[str]) -> list[int]:
+    """The callers on each day; those in these states are there until the end."""
     first, changes = days[0].toordinal(), [0] * (len(days) + 1)
     for row in rows:
         begin = max(row.first_seen.toordinal() - first, 0)
-        end = len(days) if row.state in CALLING else min(row.last_seen.toordinal() - first + 1, len(days))
+        end = len(days) if row.state in states else min(row.last_seen.toordinal() - first + 1, len(days))
         if begin < end:
             changes[begin] += 1
             changes[end] -= 1

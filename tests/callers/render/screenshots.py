@@ -43,7 +43,7 @@ def main() -> None:
         page = Path(name, "page.html")
         page.write_text(forty(Path(name)), encoding="utf-8")
         chromium.show(page.as_uri())
-        README.write_bytes(chromium.picture(height=1450))
+        README.write_bytes(chromium.picture(height=1620))
     if shutil.which("optipng") is not None:
         subprocess.run(["optipng", "-quiet", "-o5", str(README)], check=True)
 

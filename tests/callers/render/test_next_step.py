@@ -4,8 +4,8 @@ import pytest
 
 from proxy.callers.record import Record
 from proxy.callers.render.next_step import next_step
-from proxy.callers.report.rhythm import APART
 from proxy.withdrawn.lifecycle import Policy
+from tests.callers.policies import rule
 from tests.callers.sample import DAY, NOW, analyzed, beats, call, daily
 
 
@@ -28,12 +28,17 @@ def test_the_next_step_says_what_to_do(tmp_path: Path, records: list[Record], po
 def test_nothing_is_left_to_do_about_refused_callers_and_strangers(tmp_path: Path) -> None:
     (row,) = analyzed(tmp_path, [*beats(95), *daily("a", 9, 0)]).report.callers
     assert next_step(row._replace(is_refused=True)) == "refused"
-    for state in APART:
-        assert next_step(row._replace(state=state)) == "-"
+    assert next_step(row._replace(state="stranger")) == "-"
 
 
-def test_a_promise_is_the_next_step_until_it_is_broken(tmp_path: Path) -> None:
-    (row,) = analyzed(tmp_path, [*beats(95), *daily("a", 9, 0, owner="team")]).report.callers
+def test_who_has_broken_a_promise_is_asked_again(tmp_path: Path) -> None:
+    rules = [rule("a", owner="team", promised=NOW - 2 * DAY)]
+    [row] = analyzed(tmp_path, daily("a", 9, 0, user_agent="a/1"), rules=rules).report.rows
+    assert next_step(row) == "ask again: promised 2026-03-29"
     assert next_step(row._replace(promised=NOW + DAY)) == "promised 2026-04-01"
-    assert next_step(row._replace(promised=NOW - DAY)) == "ask again: promised 2026-03-30"
-    assert next_step(row._replace(promised=NOW - DAY, state="retired")) == "-"
+
+
+def test_there_is_no_next_step_for_those_without_a_say(tmp_path: Path) -> None:
+    records = [*daily("failing", 9, 0, status=404, outcome="rejected"), *daily("a", 9, 0, user_agent="a/1")]
+    report = analyzed(tmp_path, records, rules=[rule("a", ignore=True)]).report
+    assert [(row.state, next_step(row)) for row in report.rows] == [("failing", "-"), ("ignored", "-")]

@@ -20,13 +20,20 @@ def test_each_day_has_its_calls_and_the_callers_that_were_not_gone(tmp_path: Pat
 
     assert [(NOW - each.day).days for each in found] == list(range(20, -1, -1))
     assert [each.calls for each in found] == [0] * 5 + [2] * 6 + [1] * 7 + [2] * 2 + [0]
-    assert [each.callers for each in found] == [0] * 5 + [2] * 6 + [1] * 7 + [2] * 3
+    assert [each.callers for each in found] == [0] * 5 + [2] * 13 + [3] * 3
+    assert [each.calling for each in found] == [0] * 5 + [2] * 6 + [1] * 7 + [2] * 3
+
+
+def test_a_retired_caller_counts_until_its_last_call(tmp_path: Path) -> None:
+    report = reported(tmp_path, *beats(NOW - 90 * DAY), *nightly(88, 50), since=NOW - 51 * DAY)
+
+    assert [each.callers for each in burn_down(report)] == [1, 1] + [0] * 50
 
 
 def test_a_period_has_the_callers_from_before_it(tmp_path: Path) -> None:
     found = days(tmp_path, *nightly(15, 1), *nightly(15, 10, "gone"), since=NOW - 2 * DAY)
 
-    assert [(each.calls, each.callers) for each in found] == [(1, 1), (1, 1), (0, 1)]
+    assert [(each.calls, each.calling) for each in found] == [(1, 1), (1, 1), (0, 1)]
 
 
 def test_callers_apart_do_not_count(tmp_path: Path) -> None:
