@@ -197,7 +197,6 @@ def test_each_thing_to_look_at_is_a_warning_and_no_failure(run: Run, planned: An
     assert said == [
         "lifecycle.brownouts[0]",
         "lifecycle.brownouts[1]",
-        "lifecycle.brownouts[2]",
         "lifecycle.brownouts[3]",
         "lifecycle.brownouts[1].callers",
         "lifecycle.brownouts[2].except",

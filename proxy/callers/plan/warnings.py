@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from proxy.callers.identity import Rule
 from proxy.callers.plan.forecast import CallerStatus, last_end, with_affected
 from proxy.output.formatting import duration, instant, join_names, printable
-from proxy.withdrawn.brownouts import Brownout, Once
+from proxy.withdrawn.brownouts import Brownout
 from proxy.withdrawn.lifecycle import Change, Policy
 
 SOON = timedelta(hours=24)
@@ -42,10 +42,9 @@ def _windows(policy: Policy, callers: Sequence[CallerStatus], now: datetime) -> 
     for index, brownout in enumerate(policy.brownouts):
         where, end = f"lifecycle.brownouts[{index}]", last_end(policy, brownout, callers)
         window = next(brownout.windows.after(now), None)
-        if window is None:
-            if isinstance(brownout.windows, Once) and brownout.windows.window.end <= now:
-                yield f"{where}: ended at {instant(brownout.windows.window.end)}; remove it"
-        elif end is not None and window.begin >= end:
+        if window is None:  # past ones stay: `trigger-shim brownouts` and the chart need them
+            continue
+        if end is not None and window.begin >= end:
             yield f"{where}: begins at {instant(window.begin)}, when all its callers are refused already; remove it"
         elif window.begin <= now + SOON:
             change = Change(window.begin, "brownout", window.end, brownout)
