@@ -308,6 +308,7 @@ def current_calls() -> dict[tuple[str, int], CurrentDay]:
 def write(folder: Path, made: Iterable[Record] | None = None) -> Path:
     """Leave log, ledger and configuration in a folder, and return the path of the configuration."""
     found = list(records() if made is None else made)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "callers.jsonl").write_bytes(log(*found))
     fill_ledger(str(folder / "callers.db"), found)
     (folder / "config.yaml").write_text(yaml.safe_dump(settings(), sort_keys=False))
