@@ -33,6 +33,8 @@ _BY_SUFFIX = {
     "sh": Kind.SHELL, "bash": Kind.SHELL, "zsh": Kind.SHELL, "bat": Kind.CMD, "cmd": Kind.CMD,
     "groovy": Kind.GROOVY, "jenkinsfile": Kind.GROOVY, "yml": Kind.YAML, "yaml": Kind.YAML,
     "ps1": Kind.POWERSHELL, "psm1": Kind.POWERSHELL, "py": Kind.PYTHON,
+    "mk": Kind.SHELL, "makefile": Kind.SHELL, "gnumakefile": Kind.SHELL, "dockerfile": Kind.SHELL,
+    "containerfile": Kind.SHELL,
     "js": Kind.JAVASCRIPT, "mjs": Kind.JAVASCRIPT, "cjs": Kind.JAVASCRIPT, "ts": Kind.JAVASCRIPT,
 }  # fmt: skip
 _SHEBANG = re.compile(r"#!.*?(python|node|pwsh|powershell|sh)(?![a-z])")
@@ -108,7 +110,8 @@ def is_body(text: str) -> bool:
 
 def kind_of(text: str, name: str = "") -> Kind | None:
     """What a text is, by its name, its first line, or the first call in it."""
-    by_name = _BY_SUFFIX.get(name.replace("/", ".").rpartition(".")[2].lower())
+    first, *_, last = f"{name.rpartition('/')[2].lower()}.".removesuffix(".").split(".") * 2
+    by_name = _BY_SUFFIX.get(last) or (_BY_SUFFIX.get(first) if first.endswith("file") else None)
     if by_name is not None:
         return by_name
     if shebang := _SHEBANG.match(text):

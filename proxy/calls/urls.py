@@ -1,5 +1,6 @@
 """Which URLs are those of withdrawn endpoints."""
 
+import re
 from collections.abc import Callable
 
 from proxy.withdrawn import endpoints
@@ -10,6 +11,8 @@ SERVICE = "https://api.sourcecraft.tech"
 
 _OF_ANY_API = frozenset({"update_repository", "delete_repository"})
 """Endpoints whose path of two segments says little."""
+
+_SUCCESSOR = re.compile(r"/repos/(?:[^/]+/)?[^/]+/cicd/")
 
 _LIMIT = 5
 """How many variables may stand in each other."""
@@ -38,6 +41,11 @@ def match(method: str, url: str) -> Match | None:
 def is_withdrawn(method: str, url: str) -> bool:
     """Whether it is the URL of a withdrawn endpoint, or of the trigger with another method."""
     return match(method, url) is not None or is_trigger(url)
+
+
+def is_known(method: str, url: str) -> bool:
+    """Whether it is the URL of a withdrawn endpoint, or of a successor."""
+    return is_withdrawn(method, url) or bool(_SUCCESSOR.match(split(url)[1]))
 
 
 def is_trigger(url: str) -> bool:

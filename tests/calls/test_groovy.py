@@ -14,7 +14,7 @@ from tests.calls.reading import URL, only
         ("sh(returnStdout: true, script: 'CALL')", "CALL"),
         ("sh '''\n  set -e\n  CALL\n'''", "CALL"),
         ('sh """\n  CALL\n"""', "CALL"),
-        ("sh 'A=1 \\\\\nCALL'", "'A=1 \\\\\nCALL'"),
+        ("sh 'A=1 \\\\\nCALL'", "CALL"),
     ],
 )
 def test_a_command_is_found_in_each_kind_of_string(text: str, span: str) -> None:

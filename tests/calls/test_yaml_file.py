@@ -11,10 +11,11 @@ from tests.calls.reading import URL, only
         (f"a:\n  - curl {URL} -d '{{}}'\n", f"curl {URL} -d '{{}}'"),
         (f"run: |\n  set -e\n  curl {URL} \\\n    -d '{{}}'\n  echo\nb: c\n", f"curl {URL} \\\n    -d '{{}}'"),
         (f"- |-\n  curl {URL} -d @- <<E\n  {{}}\n  E\n- b\n", f"curl {URL} -d @-"),
-        (f"run: >-\n  curl {URL}\n  -d '{{}}'\n", f">-\n  curl {URL}\n  -d '{{}}'"),
-        (f"run: 'curl {URL} -d ''{{}}'''\n", f"'curl {URL} -d ''{{}}'''"),
+        (f"run: >-\n  curl {URL}\n  -d '{{}}'\n", f"curl {URL}\n  -d '{{}}'"),
+        (f"run: 'curl {URL} -d ''{{}}'''\n", f"curl {URL} -d ''{{}}''"),
         (f"run: curl {URL}\n  -d '{{}}'\n", f"curl {URL}\n  -d '{{}}'"),
-        (f"a: 1\n---\nb: [\"curl {URL} -d '{{}}'\"]\n", f"\"curl {URL} -d '{{}}'\""),
+        (f"a: 1\n---\nb: [\"curl {URL} -d '{{}}'\"]\n", f"curl {URL} -d '{{}}'"),
+        (f"a: \"\\x41=1; curl {URL} -d '{{}}'\"\n", f"\"\\x41=1; curl {URL} -d '{{}}'\""),
     ],
 )
 def test_a_command_is_found_in_each_kind_of_text(text: str, span: str) -> None:
