@@ -50,6 +50,8 @@ def of_call(legacy: Call) -> Replacement:
         raise _not_withdrawn(legacy)
     base, _ = urls.split(legacy.url)
     successor = match.endpoint.successor.format_map(match.segments).encode("latin-1").decode()
+    if match.segments.get("repo") == "":
+        successor = successor.replace("//", "/")
     moved = legacy._replace(url=base + successor)
     if not match.endpoint.is_trigger:
         query = legacy.url.partition("?")[1:]

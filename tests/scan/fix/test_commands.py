@@ -40,6 +40,7 @@ def test_a_call_over_several_lines_stays_one_with_its_indentation_and_line_ends(
         ("a.sh", "\"$API/acme/$REPO/ci_workflows/$WF/trigger\"", '"$API/repos/acme/$REPO/cicd/runs"'),
         ("Makefile", "$(API)/acme/$$REPO/ci_workflows/$(WF)/trigger", '"$(API)/repos/acme/$$REPO/cicd/runs"'),
         ("a.yml", "\"${{ env.API }}/${{ x }}/y/ci_workflows/z/trigger\"", '"${{ env.API }}/repos/${{ x }}/y/cicd/runs"'),
+        ("a.sh", "$API/$GITHUB_REPOSITORY/ci_workflows/z/trigger", '"$API/repos/$GITHUB_REPOSITORY/cicd/runs"'),
         ("a.yml", "'https://api.sourcecraft.tech/{{ o }}/y/ci_workflows/z/trigger'",
          "'https://api.sourcecraft.tech/repos/{{ o }}/y/cicd/runs'"),
     ],
