@@ -13,7 +13,7 @@ FOLDERS = frozenset(
 )
 """First segments of paths of files."""
 _FOLDER = re.compile(r"home|pwd|cwd|dir(?![a-z])|directory|folder|workspace", re.IGNORECASE)
-_REPOS = re.compile("(?i:repos)(?![a-z])")
+_REPOS = re.compile("[rR]epos(?![a-z])|REPOS(?![A-Z])")
 _OTHER_API = re.compile(r"api|rest|v\d+|apis", re.IGNORECASE)
 _WHOLE_REPOSITORY = re.compile(r"github\.repository(?!\w)|GITHUB_REPOSITORY(?!_)|CI_PROJECT_PATH(?!_)")
 """Variables of pipelines that hold organization and repository."""
