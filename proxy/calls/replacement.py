@@ -19,7 +19,7 @@ PLACEHOLDER = "/ORG/REPO/ci_workflows/WORKFLOW/trigger"
 
 _BODY_HEADERS = frozenset({"content-type", "content-length"})
 _JSON = ("Content-Type", "application/json")
-ENCODES = re.compile(r"(?i)quote|encode|@uri|escape")
+ENCODES = re.compile("quote|encode|@uri|escape", re.IGNORECASE)
 """What shows that an expression encodes a text for a URL."""
 _BODY_FILE = "BODY.json"
 

@@ -12,10 +12,16 @@ _PROGRAM = re.compile(
     r"(?:^|[\s|;&(`])(?:[\w./-]*/)?(?P<name>jq|[ef]?grep|yq|sed|awk|cut|python3?|node|perl|ruby)(?=\s)", re.MULTILINE
 )
 _READS = frozenset({"jq", "grep", "egrep", "fgrep"})
-_LINE_END = re.compile(r"(?<!\\)\r?\n")
+_NEAR = 2000
+"""How far before a field the program that reads it may be, in characters."""
 _REGISTERED = re.compile(r"^\s*register\s*:", re.MULTILINE)
 _NEXT_ITEM = re.compile(r"^\s*- ", re.MULTILINE)
-_INDEXED = re.compile(r"""[.\["'?(]\Z""")
+_INDEXED = frozenset(".[\"'?(")
+_FUNCTION = re.compile(r"^[ \t]*(?:function[ \t]+)?([\w-]+)[ \t]*\(\)", re.MULTILINE)
+_OUTPUT = r"\s*(?:\|(?!\|)|>(?!\s*/dev/null|&))"
+_GROUP = re.compile(rf"(?:\A\s*\)|[;\n&]\s*(?:\}}|done|fi)){_OUTPUT}")
+_AFTER = 400
+"""How far after a call the group that it is in may end, in characters."""
 
 NO_SUCCESSOR = "trigger_status is read of its answer, and has no successor: status of the run tells how far it is"
 _ELSEWHERE = "its answer goes somewhere that does not show what is read of it"
@@ -55,7 +61,7 @@ def in_library(text: str, where: Span) -> Answers | Refusal:
     fields = list(_FIELD.finditer(text, *where))
     if any(field[0] in _STATUS for field in fields):
         return Refusal(NO_SUCCESSOR)
-    if not all(_INDEXED.search(text, 0, field.start()) for field in fields):
+    if not all(text[field.start() - 1] in _INDEXED for field in fields):
         return Refusal("its answer is read in a way that is not understood")
     return Answers(_slugs(fields))
 
@@ -65,18 +71,35 @@ def _slugs(fields: list[re.Match[str]]) -> tuple[Edit, ...]:
 
 
 def _is_read(text: str, call: Call, end: int) -> bool:
-    """Whether the answer goes anywhere; that a task of Ansible is registered makes it one."""
+    """Whether the answer goes anywhere, by the call itself or by what it is in."""
     if any(words[0] in {"-o", "--output"} and words[-1] == "/dev/null" for words in call.options):
         return False
+    return call.answer.is_used or _is_registered(text, call, end) or _is_captured(text, call)
+
+
+def _is_registered(text: str, call: Call, end: int) -> bool:
+    """Whether a task of Ansible keeps the answer."""
     following = _NEXT_ITEM.search(text, call.span.end, end)
-    last = following.start() if following else end
-    return call.answer.is_used or bool(_REGISTERED.search(text, call.span.end, last))
+    return bool(_REGISTERED.search(text, call.span.end, following.start() if following else end))
+
+
+def _is_captured(text: str, call: Call) -> bool:
+    """Whether the output of the group or of the function that the call is in goes anywhere."""
+    if _GROUP.search(text[call.span.end : call.span.end + _AFTER]):
+        return True
+    functions = _FUNCTION.findall(text, 0, call.span.start)
+    name = re.escape(functions[-1]) if functions else ""
+    return bool(name) and bool(
+        re.search(rf"(?:\$\(|`)\s*{name}(?![\w-])|^\s*{name}\s[^\n|]*\|(?!\|)", text, re.MULTILINE)
+    )
 
 
 def _program(text: str, call: Call, at: int) -> str | None:
     """The program that is given the text at a place."""
-    first = max((found.end() for found in _LINE_END.finditer(text, 0, at)), default=0)
+    first = text.rfind("\n", 0, at) + 1
+    while first > 0 and text.endswith(("\\\n", "\\\r\n"), 0, first) and at - first < _NEAR:
+        first = text.rfind("\n", 0, first - 1) + 1
     if first <= call.span.start < at:
         first = call.span.end
-    found = [match["name"] for match in _PROGRAM.finditer(text, first, at)]
+    found = [match["name"] for match in _PROGRAM.finditer(text, max(first, at - _NEAR), at)]
     return found[-1] if found else None

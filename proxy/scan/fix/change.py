@@ -1,5 +1,6 @@
 """What replaces a part of a file."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
@@ -30,9 +31,19 @@ class Change(NamedTuple):
     new: Call | None = None
     caution: str | None = None
 
-    def covers(self, hit: Hit) -> bool:
-        """Whether a finding is in what it replaces."""
-        return any(edit.start <= hit.start and hit.end <= edit.end for edit in self.edits)
+
+class Cover:
+    """Which of several changes replaces a place."""
+
+    def __init__(self, changes: Iterable[Change]) -> None:
+        edits = [(edit.start, edit.end, change) for change in changes for edit in change.edits if edit.end > edit.start]
+        self._edits = sorted(edits, key=lambda edit: edit[:2])
+        self._starts = [start for start, _, _ in self._edits]
+
+    def of(self, hit: Hit) -> Change | None:
+        """The change that replaces a finding, if one does."""
+        at = bisect_right(self._starts, hit.start) - 1
+        return self._edits[at][2] if at >= 0 and hit.end <= self._edits[at][1] else None
 
 
 class Refusal(NamedTuple):

@@ -8,8 +8,11 @@ from typing import Any
 from proxy.calls import reader
 from proxy.calls.call import Call, Language, NotRead, Reading
 from proxy.scan.finding import Hit
-from proxy.scan.fix.change import Change, edits_of, overlap, splice
+from proxy.scan.fix.change import Change, Cover, edits_of, overlap, splice
 from proxy.scan.patterns import find
+
+_MOST = 64
+"""How often one text is read again at most, to find the changes that do not hold."""
 
 NOT_READ_BACK = "the changed text does not read back as the new call"
 
@@ -37,15 +40,17 @@ class Check:
         self._name = name
         self._hits = hits
         self._calls = calls
+        self._left = _MOST
 
     def holding(self, changes: Sequence[Change]) -> list[Change]:
         """Those of the changes that hold, all made at once."""
         return self._holding(changes, [])
 
     def _holding(self, changes: Sequence[Change], others: list[Change]) -> list[Change]:
+        self._left -= 1
         if not changes or self._hold([*others, *changes]):
             return list(changes)
-        if len(changes) == 1:
+        if len(changes) == 1 or self._left <= 0:
             return []
         half = len(changes) // 2
         first = self._holding(changes[:half], others)
@@ -59,7 +64,8 @@ class Check:
         return self._finds_only_the_rest(new_text, changes) and self._reads_back(new_text, changes)
 
     def _finds_only_the_rest(self, new_text: str, changes: list[Change]) -> bool:
-        rest = [hit for hit in self._hits if not any(change.covers(hit) for change in changes)]
+        cover = Cover(changes)
+        rest = [hit for hit in self._hits if not cover.of(hit)]
         found = Counter((one.hit.endpoint, one.found) for one in find(new_text))
         return not found - Counter((hit.endpoint, _shown(self._text, hit)) for hit in rest)
 

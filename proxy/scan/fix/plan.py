@@ -1,7 +1,10 @@
 """Decides for each finding of a file what becomes of it."""
 
+import contextlib
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from proxy.calls import replacement, urls
@@ -11,7 +14,7 @@ from proxy.calls.write.written import Target
 from proxy.errors import ProxyError
 from proxy.scan.finding import ANSWER, Confidence, Finding, Hit, Located
 from proxy.scan.fix import commands, kinds, libraries
-from proxy.scan.fix.change import Change, Edit, Refusal, edits_of, splice
+from proxy.scan.fix.change import Change, Cover, Edit, Refusal, edits_of, splice
 from proxy.scan.fix.check import NOT_READ_BACK, Check, read
 from proxy.scan.fix.revisions import join
 from proxy.scan.fix.source import Source
@@ -19,6 +22,8 @@ from proxy.scan.patterns import find
 from proxy.withdrawn.endpoints import BY_NAME
 
 _TARGETS = {kinds.Kind.PYTHON: Target.PYTHON, kinds.Kind.JAVASCRIPT: Target.JAVASCRIPT}
+_EXPRESSION = re.compile(r"\$?\{\{.*?\}\}|\$\(.*?\)|\$?\{[^{}]*\}|\$\$?\w+")
+_ENCODED = rf"{replacement.ENCODES.pattern}|%[0-9A-Fa-f]{{2}}"
 _LIKELY = "it is only likely to be a withdrawn call"
 _UNSAFE = "only with --unsafe: "
 
@@ -93,13 +98,14 @@ class _Planner:
         changes += [_of_path(hit) for hit in wanted if hit.edit is not None and hit.confidence.is_call]
         allowed = [change for change in changes if unsafe or change.caution is None]
         held = Check(self._text, self._file, self._all, self._calls).holding(allowed)
+        made, cover = set(map(id, held)), Cover(changes)
         outcomes = []
         for located, hit in self._hits:
-            change = next((one for one in changes if hit and one.covers(hit)), None)
-            if change in held:
+            change = cover.of(hit) if hit else None
+            if id(change) in made:
                 outcomes.append(Outcome(located, change))
             elif change is not None:
-                reason = NOT_READ_BACK if change in allowed else f"{_UNSAFE}{change.caution}"
+                reason = NOT_READ_BACK if unsafe or change.caution is None else f"{_UNSAFE}{change.caution}"
                 written = self._written(change.new) if change.new else ""
                 outcomes.append(Outcome(located, None, Refusal(reason, written)))
             else:
@@ -115,8 +121,9 @@ class _Planner:
         made = change_of(self._text, call, new, self._answer_of(call))
         if isinstance(made, Refusal):
             return made._replace(new_call=self._written(new))
-        hits = [hit for hit in wanted if made.covers(hit)]
-        if any(_is_encoded(hit) for hit in hits):
+        cover = Cover([made])
+        hits = [hit for hit in wanted if cover.of(hit)]
+        if any(self._is_encoded(hit) for hit in hits):
             encoded = "the name of the workflow is encoded for a path, as it must not be in a body"
             return Refusal(encoded, self._written(new))
         is_likely = any(hit.confidence is Confidence.LIKELY for hit in hits)
@@ -124,10 +131,22 @@ class _Planner:
 
     def _answer_of(self, call: Call) -> Span:
         """Where fields of the answer to a call may stand: up to the next trigger, and before the first."""
-        triggers = sorted(one.span for one in self._calls if urls.is_trigger(one.url))
+        triggers = self._triggers
         at = triggers.index(call.span) if call.span in triggers else 0
         end = triggers[at + 1].start if at + 1 < len(triggers) else len(self._text)
         return Span(call.span.end if at else 0, end)
+
+    @cached_property
+    def _triggers(self) -> list[Span]:
+        return sorted(one.span for one in self._calls if urls.is_trigger(one.url))
+
+    def _is_encoded(self, hit: Hit) -> bool:
+        """Whether the name of the workflow is made for a path: by an expression in it, or where its variable is set."""
+        name = self._text[hit.start : hit.end].partition("ci_workflows")[2]
+        expressions = _EXPRESSION.findall(name)
+        names = [re.escape(name) for expression in expressions for name in re.findall(r"[A-Za-z_]\w*", expression)]
+        is_set = rf"(?<!\w)(?:{'|'.join(names)})\s*[:?]?[=:][^\n]*(?:{_ENCODED})"
+        return any(re.search(_ENCODED, one) for one in expressions) or bool(names and re.search(is_set, self._text))
 
     def _written(self, new: Call) -> str:
         kind = kinds.kind_of(self._text, self._file)
@@ -140,8 +159,22 @@ class _Planner:
     def _refusal(self, hit: Hit | None, refusals: dict[Span, Refusal]) -> Refusal:
         if hit is None:
             return Refusal("the file has changed since it was read")
+        if taking := self._taking(hit):
+            return taking
         around = [one for (start, end), one in refusals.items() if start <= hit.start and hit.end <= end]
         return around[0] if around else Refusal(self._reason(hit))
+
+    def _taking(self, hit: Hit) -> Refusal | None:
+        """The call that takes its URL from the line of a finding, if there is one."""
+        line = self._text[self._text.rfind("\n", 0, hit.start) + 1 : hit.start]
+        words = set(re.findall(r"\w+", line)) if _is_trigger(hit) else set()
+        for call in self._calls:
+            if call.span.start > hit.end and words.intersection(re.sub(r"\W", "", name) for name in call.resolved):
+                with contextlib.suppress(NotRead, ProxyError):
+                    number = self._text.count("\n", 0, call.span.start) + 1
+                    written = self._written(replacement.of_call(call).call)
+                    return Refusal(f"the call in line {number} takes it from here: change both by hand", written)
+        return None
 
     def _reason(self, hit: Hit) -> str:
         if hit.endpoint == ANSWER:
@@ -173,10 +206,6 @@ def _is_trigger(hit: Hit) -> bool:
 
 def _covers(call: Call, wanted: Sequence[Hit]) -> bool:
     return any(_is_trigger(hit) and call.span.start <= hit.start and hit.end <= call.span.end for hit in wanted)
-
-
-def _is_encoded(hit: Hit) -> bool:
-    return bool(replacement.ENCODES.search(dict(hit.segments).get("{workflow_name}", "")))
 
 
 def _of_path(hit: Hit) -> Change:

@@ -39,6 +39,11 @@ def test_grep_may_find_more_than_the_slug_of_the_run() -> None:
         ("A=$(CALL)\necho $A | jq .flux_id\n[ $(echo $A | jq .trigger_status) = created ]", STATUS),
         ("A=$(CALL)\necho $A", "its answer goes somewhere that does not show what is read of it"),
         ("CALL | jq .", "its answer goes somewhere that does not show what is read of it"),
+        ("go() { CALL; }\nA=$(go)\n", "its answer goes somewhere that does not show what is read of it"),
+        ("go() {\n  CALL\n}\ngo | tee log\n", "its answer goes somewhere that does not show what is read of it"),
+        ("for a in b; do CALL; done | tee log", "its answer goes somewhere that does not show what is read of it"),
+        ("( CALL ) | tee log", "its answer goes somewhere that does not show what is read of it"),
+        ("{ CALL || exit 1; } > log", "its answer goes somewhere that does not show what is read of it"),
         ("CALL > a.json", "its answer goes somewhere that does not show what is read of it"),
         ("CALL -o a.json", "its answer goes somewhere that does not show what is read of it"),
         ("CALL | python3 -c 'print(flux_id)'", "its answer is read by something other than jq or grep"),
@@ -51,7 +56,9 @@ def test_what_is_read_otherwise_is_not_changed(text: str, reason: str) -> None:
     assert reason in refused(text, "a.sh", unsafe=True)
 
 
-@pytest.mark.parametrize("rest", [" >/dev/null", " -o /dev/null", " || exit 1", "; echo done | tee log"])
+@pytest.mark.parametrize(
+    "rest", [" >/dev/null", " -o /dev/null", " || exit 1", "; echo done | tee log", "\ngo() { echo; }\na=$(go)\n"]
+)
 def test_an_answer_that_nobody_reads_needs_no_look(rest: str) -> None:
     assert NEW in changed(f"{CALL}{rest}\n", "a.sh")
 

@@ -1,5 +1,5 @@
 from proxy.scan.finding import Confidence, Hit
-from proxy.scan.fix.change import Change, Edit, edits_of, overlap, splice
+from proxy.scan.fix.change import Change, Cover, Edit, edits_of, overlap, splice
 
 FIRST, SECOND, INSERTED = Edit(0, 2, "x"), Edit(2, 3, ""), Edit(5, 5, "!")
 
@@ -16,5 +16,6 @@ def test_edits_of_the_same_place_overlap_and_neighbours_do_not() -> None:
 
 def test_a_change_covers_what_is_whole_in_one_of_its_edits() -> None:
     hit = Hit(1, 3, "trigger", "POST", "", Confidence.CERTAIN)
-    assert Change((Edit(0, 3, ""),)).covers(hit)
-    assert not Change((FIRST, SECOND)).covers(hit)
+    whole, parts = Change((Edit(0, 3, ""),)), Change((FIRST, SECOND, Edit(1, 1, "")))
+    assert (Cover([whole]).of(hit), Cover([parts]).of(hit), Cover([]).of(hit)) == (whole, None, None)
+    assert Cover([Change((Edit(2, 9, ""),))]).of(hit) is None

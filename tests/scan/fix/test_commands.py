@@ -81,7 +81,11 @@ def test_groovy_and_the_shell_each_keep_their_dollars() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (f"U={OLD}\ncurl -X POST $U -d '{{}}'", "it is in no call that can be read"),
+        (f"U={OLD}\ncurl -X POST $U -d '{{}}'", "the call in line 2 takes it from here: change both by hand"),
+        (f"W=a%2Fb\ncurl {OLD.replace('build', '$W')} -d '{{}}'",
+         "the name of the workflow is encoded for a path, as it must not be in a body"),
+        (f"curl {OLD.replace('build', '${W// /%20}')} -d '{{}}'",
+         "the name of the workflow is encoded for a path, as it must not be in a body"),
         (f"curl {OLD} -d @- <<E\n{{}}\nE\n", "the text after <<: the call takes it from another place in the file"),
         (f"B='{{}}'\ncurl {OLD} -d \"$B\"", "$B: the call takes it from another place in the file"),
         (f"curl {OLD} -d @body.json", "its body is in the file body.json: translate that file with --path"),

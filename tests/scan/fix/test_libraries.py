@@ -47,7 +47,7 @@ def test_so_does_javascript(old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "reason"),
     [
-        ("a.py", f'U = "{OLD}"\nrequests.post(U, json={{}})', "it is in no call that can be read"),
+        ("a.py", f'U = "{OLD}"\nrequests.post(U, json={{}})', "the call in line 2 takes it from here: change both by hand"),
         ("a.py", f'B = {{}}\nrequests.post("{OLD}", json=B)', "its URL or its body is in a variable"),
         ("a.py", f'requests.post("{OLD}", json=b())', "its body is b(), which is not written out: translate what it holds with --path"),
         ("a.py", f'requests.post("{OLD}", data="{{}}")', "its body is a text: let the library make JSON of a value"),
