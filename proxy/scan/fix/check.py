@@ -11,8 +11,8 @@ from proxy.scan.finding import Hit
 from proxy.scan.fix.change import Change, Cover, edits_of, overlap, splice
 from proxy.scan.patterns import find
 
-_MOST = 64
-"""How often one text is read again at most, to find the changes that do not hold."""
+_MOST, _LENGTH = 64, 4 << 20
+"""How often a text is read again at most to find the changes that do not hold, and how many characters in all."""
 
 NOT_READ_BACK = "the changed text does not read back as the new call"
 
@@ -40,17 +40,19 @@ class Check:
         self._name = name
         self._hits = hits
         self._calls = calls
-        self._left = _MOST
+        self._left = max(min(_MOST, _LENGTH // max(len(text), 1)), 1)
 
     def holding(self, changes: Sequence[Change]) -> list[Change]:
         """Those of the changes that hold, all made at once."""
         return self._holding(changes, [])
 
     def _holding(self, changes: Sequence[Change], others: list[Change]) -> list[Change]:
+        if not changes or self._left == 0:
+            return []
         self._left -= 1
-        if not changes or self._hold([*others, *changes]):
+        if self._hold([*others, *changes]):
             return list(changes)
-        if len(changes) == 1 or self._left <= 0:
+        if len(changes) == 1:
             return []
         half = len(changes) // 2
         first = self._holding(changes[:half], others)

@@ -19,12 +19,14 @@ from proxy.scan.fix.check import NOT_READ_BACK, Check, read
 from proxy.scan.fix.revisions import join
 from proxy.scan.fix.source import Source
 from proxy.scan.patterns import find
+from proxy.scan.words import unread
 from proxy.withdrawn.endpoints import BY_NAME
 
 _TARGETS = {kinds.Kind.PYTHON: Target.PYTHON, kinds.Kind.JAVASCRIPT: Target.JAVASCRIPT}
 _EXPRESSION = re.compile(r"\$?\{\{.*?\}\}|\$\(.*?\)|\$?\{[^{}]*\}|\$\$?\w+")
 _ENCODED = rf"{replacement.ENCODES.pattern}|%[0-9A-Fa-f]{{2}}"
 _LIKELY = "it is only likely to be a withdrawn call"
+_TOO_MANY = "the file has too many such words to be examined whole"
 _UNSAFE = "only with --unsafe: "
 
 
@@ -65,6 +67,8 @@ def plan(content: bytes, file: str, found: Sequence[Located], *, unsafe: bool) -
     except UnicodeError:
         refusal = Refusal("the file is not in the encoding of its byte order mark")
         return Plan(file, content, content, [Outcome(located, None, refusal) for located in found])
+    if any(located.finding.hit.replacement == unread(0).replacement for located in found):
+        return Plan(file, content, content, [Outcome(located, None, Refusal(_TOO_MANY)) for located in found])
     planner = _Planner(source, file, found)
     outcomes, changes = planner.outcomes(unsafe=unsafe)
     return Plan(file, content, source.encode(splice(source.text, edits_of(changes))), outcomes)
@@ -140,6 +144,11 @@ class _Planner:
     def _triggers(self) -> list[Span]:
         return sorted(one.span for one in self._calls if urls.is_trigger(one.url))
 
+    @cached_property
+    def _target(self) -> Target:
+        kind = kinds.kind_of(self._text, self._file)
+        return _TARGETS.get(kind, Target.CURL) if kind else Target.CURL
+
     def _is_encoded(self, hit: Hit) -> bool:
         """Whether the name of the workflow is made for a path: by an expression in it, or where its variable is set."""
         name = self._text[hit.start : hit.end].partition("ci_workflows")[2]
@@ -149,10 +158,8 @@ class _Planner:
         return any(re.search(_ENCODED, one) for one in expressions) or bool(names and re.search(is_set, self._text))
 
     def _written(self, new: Call) -> str:
-        kind = kinds.kind_of(self._text, self._file)
-        target = _TARGETS.get(kind, Target.CURL) if kind else Target.CURL
         try:
-            return new.shown(new_call.write(new, target).text)
+            return new.shown(new_call.write(new, self._target).text)
         except (NotRead, ValueError):
             return ""
 

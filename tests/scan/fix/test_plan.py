@@ -3,6 +3,7 @@
 import pytest
 
 from proxy.scan.finding import Confidence, Located
+from proxy.scan.fix.check import Check
 from proxy.scan.fix.plan import plan
 from proxy.scan.patterns import find
 from tests.scan.fix.planning import NEW, OLD, changed, planned, refused
@@ -98,3 +99,21 @@ def test_certain_is_what_is_changed_without_a_look() -> None:
         Confidence.CERTAIN,
         None,
     )
+
+
+def test_a_file_that_the_scan_has_not_examined_whole_is_left_alone() -> None:
+    text = "GET https://api.sourcecraft.tech/acme/shop/cicd/runs\n" * 9000
+    assert set(refused(text, "a.md", unsafe=True)) == {"the file has too many such words to be examined whole"}
+
+
+def test_changes_that_do_not_hold_are_not_looked_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = 0
+
+    def hold(*_: object) -> bool:
+        nonlocal read
+        read += 1
+        return False
+
+    monkeypatch.setattr(Check, "_hold", hold)
+    assert len(refused(f"curl -X POST {OLD}\n" * 200, "a.sh")) == 200
+    assert read <= 64
