@@ -101,12 +101,13 @@ def run(options: argparse.Namespace) -> ExitStatus:
     scan.drop_notes()
     if options.log or options.ledger:
         scan.name_callers(_likely_callers(options).of)
+    # All files are changed before anything is printed, as whoever reads may stop early.
+    changes = [*fix(scan, unsafe=options.unsafe, force=options.force)] if options.fix else []
     try:
         if options.diff:
             diff(scan, sys.stdout.buffer)
         elif options.fix:
-            for line in fix(scan, unsafe=options.unsafe, force=options.force):
-                print(line)
+            print("".join(f"{line}\n" for line in changes), end="", flush=True)
         else:
             _print(scan, options.format, sys.stdout)
     except BrokenPipeError:  # whoever reads only the first lines still needs the status

@@ -215,3 +215,17 @@ def test_known_and_suppressed_findings_are_not_changed() -> None:
     assert scan(".", "--baseline", "known.json", "--fix", "--force").stdout == ""
     assert scan("ci.sh", "--fix", "--force").stdout.count("changed") == 1
     assert "ci_workflows" in Path("ci.sh").read_text().splitlines()[1]
+
+
+def test_a_reader_that_stops_early_does_not_stop_the_changes() -> None:
+    Path("more.sh").write_text(CALL)
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    with open(writing, "wb") as pipe:  # noqa: PTH123 - a descriptor
+        ran = subprocess.run(
+            [COMMAND, "scan", ".", "--fix", "--force"], stdout=pipe, stderr=subprocess.PIPE, check=False
+        )
+
+    assert ran.returncode == 0
+    assert "ci_workflows" not in Path("ci.sh").read_text() + Path("more.sh").read_text()

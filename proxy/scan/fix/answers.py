@@ -1,6 +1,8 @@
 """What a file reads of the answer to a call, and what it has to read of the new one."""
 
+import functools
 import re
+from bisect import bisect_left
 from typing import NamedTuple
 
 from proxy.calls.call import Call, Span
@@ -87,11 +89,22 @@ def _is_captured(text: str, call: Call) -> bool:
     """Whether the output of the group or of the function that the call is in goes anywhere."""
     if _GROUP.search(text[call.span.end : call.span.end + _AFTER]):
         return True
-    functions = _FUNCTION.findall(text, 0, call.span.start)
-    name = re.escape(functions[-1]) if functions else ""
-    return bool(name) and bool(
-        re.search(rf"(?:\$\(|`)\s*{name}(?![\w-])|^\s*{name}\s[^\n|]*\|(?!\|)", text, re.MULTILINE)
-    )
+    functions = _functions(text)
+    at = bisect_left(functions, (call.span.start, ""))
+    return at > 0 and _is_output_read(text, functions[at - 1][1])
+
+
+@functools.lru_cache(maxsize=1)
+def _functions(text: str) -> list[tuple[int, str]]:
+    """The functions of a script, with their places."""
+    return [(found.start(), found[1]) for found in _FUNCTION.finditer(text)]
+
+
+@functools.lru_cache(maxsize=64)
+def _is_output_read(text: str, function: str) -> bool:
+    name = re.escape(function)
+    read = rf"(?:\$\(|`)\s*{name}(?![\w-])|^\s*{name}\s[^\n|]*\|(?!\|)"
+    return bool(re.search(read, text, re.MULTILINE))
 
 
 def _program(text: str, call: Call, at: int) -> str | None:

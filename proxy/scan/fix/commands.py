@@ -63,11 +63,12 @@ def _problem(text: str, old: Call, new: Call) -> str | None:
 
 
 def _has_more_than_words(text: str, call: Call) -> bool:
+    raw = text[call.span.start : call.span.end]
     try:
-        tokens = Lexer(text, Variables(text)).split(*call.span)
+        tokens = Lexer(raw, Variables(raw)).split(0, len(raw))
     except NotRead:
         return True
-    is_commented = re.search(r"(?m)^\s*#", text[call.span.start : call.span.end])
+    is_commented = re.search(r"(?m)^\s*#", raw)
     return any(token.kind is not Kind.WORD for token in tokens) or bool(is_commented)
 
 
