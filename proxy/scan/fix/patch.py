@@ -24,7 +24,7 @@ def patch(file: str, old: bytes, new: bytes) -> bytes:
         return b""
     name = _relative(file)
     before, after = _quoted(b"a/" + name), _quoted(b"b/" + name)
-    header = b"diff --git %b %b\n--- %b\n+++ %b\n" % (before, after, _ended(before), _ended(after))
+    header = b"diff --git %b %b\n--- %b\n+++ %b\n" % (before, after, before, after)
     return header + b"".join(_hunks(old, new))
 
 
@@ -56,8 +56,3 @@ def _quoted(name: bytes) -> bytes:
         for byte in name
     )
     return f'"{inner}"'.encode()
-
-
-def _ended(name: bytes) -> bytes:
-    """A name with the tab that ends it, if it has spaces."""
-    return name + b"\t" if b" " in name and not name.startswith(b'"') else name

@@ -122,3 +122,17 @@ def test_so_is_what_is_not_safe_in_yaml(text: str, reason: str) -> None:
 def test_a_variable_that_groovy_and_the_shell_both_have_is_refused() -> None:
     text = rf"""sh "curl -X POST {OLD} -H \"A: \$B\" -H \"C: $B\" -d '{{}}'" """
     assert changed(text, "Jenkinsfile", unsafe=True) == text
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("a.sh", f'curl {OLD} -d "{{\\"revision\\": \\"$X\\"}}"\n'),
+        ("Makefile", f'x:\n\tcurl {OLD} -d \'{{"revision": "$(X)"}}\'\n'),
+    ],
+)
+def test_a_revision_that_may_be_of_any_kind_needs_a_look(file: str, text: str) -> None:
+    (reason,) = refused(text, file)
+    assert reason.startswith("only with --unsafe: $")
+    assert reason.endswith(": taken for a branch; it may hold tags:NAME or a commit")
+    assert NEW in changed(text, file, unsafe=True)
