@@ -1,4 +1,4 @@
-"""Parses the command line and runs a command."""
+"""Parses the command line and runs a command. Only the module of that command is imported."""
 
 import argparse
 import sys
@@ -7,13 +7,9 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from proxy import __version__, signals
+from proxy.commands import COMMANDS
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.output.encoding import let_standard_output_escape
-
-COMMANDS = tuple(
-    "serve reload health check lifecycle translate scan callers caller letters ledger fingerprint demo".split()
-)
-"""Modules of `proxy.commands`, in the order of ``--help``. Only the module of the command that runs is imported."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

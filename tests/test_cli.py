@@ -40,7 +40,7 @@ def test_commands_that_log_no_event_do_not_import_structlog(tmp_path: Path) -> N
 
 def test_each_module_of_a_command_is_one() -> None:
     modules = {module.name for module in pkgutil.iter_modules(commands.__path__)}
-    assert modules - set(cli.COMMANDS) == {"log_options", "options", "sources", "status"}
+    assert modules - set(commands.COMMANDS) == {"log_options", "options", "sources", "status", "watching"}
 
 
 def test_help_lists_every_command(run: Run) -> None:
@@ -48,10 +48,10 @@ def test_help_lists_every_command(run: Run) -> None:
 
     assert ran.status == 0
     listed = re.findall(r"^  (\w+) +\S", ran.out.partition("commands:\n")[2], re.MULTILINE)
-    assert tuple(listed) == cli.COMMANDS
+    assert tuple(listed) == commands.COMMANDS
 
 
-@pytest.mark.parametrize("command", ["", *cli.COMMANDS])
+@pytest.mark.parametrize("command", ["", *commands.COMMANDS])
 def test_help_fits_a_terminal(run: Run, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     text = run(*command.split(), "--help").out.partition("example")[0]
@@ -74,7 +74,7 @@ def test_a_wrong_word_is_quoted_without_control_characters(run: Run, arguments: 
     assert run(*arguments).err.replace("\n", "").isprintable()
 
 
-@pytest.mark.parametrize("command", cli.COMMANDS)
+@pytest.mark.parametrize("command", commands.COMMANDS)
 def test_the_help_of_each_command_has_examples_that_parse(run: Run, command: str) -> None:
     ran = run(command, "--help")
 

@@ -198,7 +198,18 @@ class _Reader:
                 first, second = (self._value(node.named_children[at]) for at in (0, -1))
                 if "+" in source and isinstance(first, str) and isinstance(second, str):
                     return first + second
+            case "format_expression":
+                return self._formatted(node)
         return self._variable(node)
+
+    def _formatted(self, node: Node) -> str:
+        """What ``"{0}/{1}" -f $a, $b`` makes."""
+        form, values = self._value(node.named_children[0]), self._list(node.named_children[-1])
+        if not isinstance(form, str) or not all(isinstance(value, str) for value in values):
+            return self._variable(node)
+        for index, value in enumerate(values):
+            form = form.replace(f"{{{index}}}", value)
+        return form
 
     def _list(self, node: Node) -> list[Any]:
         value = self._value(node)

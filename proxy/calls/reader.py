@@ -1,5 +1,6 @@
 """Finds out what a text is, and reads the calls in it."""
 
+import contextlib
 import re
 from collections.abc import Callable
 from enum import Enum
@@ -37,6 +38,7 @@ _BY_SUFFIX = {
     "containerfile": Kind.SHELL,
     "js": Kind.JAVASCRIPT, "mjs": Kind.JAVASCRIPT, "cjs": Kind.JAVASCRIPT, "ts": Kind.JAVASCRIPT,
 }  # fmt: skip
+_MADE_OF_COMMANDS = re.compile(r"(?i)(?:gnu)?makefile\.|(?:docker|container)file\.")
 _SHEBANG = re.compile(r"#!.*?(python|node|pwsh|powershell|sh)(?![a-z])")
 _BY_SHEBANG = {
     "python": Kind.PYTHON, "node": Kind.JAVASCRIPT, "pwsh": Kind.POWERSHELL, "powershell": Kind.POWERSHELL,
@@ -63,14 +65,22 @@ _OBJECT = re.compile(r"\s*\{\s*(?:[\"}]|\Z)")
 _GROOVY = re.compile(r"\bpipeline\s*\{|\bsh\s*\(?\s*(?:script\s*:\s*)?['\"]")
 _CARET = re.compile(r"\^[ \t]*\r?\n")
 _OTHERS = {
-    "Go": r"\bhttp\.(?:NewRequest|Post)\b",
+    "Go": r'\bhttp\.(?:NewRequest|Post)\b|"net/http"',
     "PHP": r"\bcurl_(?:init|setopt)\b|<\?php",
     "Ruby": r"\bNet::HTTP\b|\bFaraday\b|\bHTTParty\b",
-    "Java or Kotlin": r"\bHttpRequest\.newBuilder\b|\bHttpURLConnection\b|\bOkHttpClient\b",
+    "Kotlin": r"\bfun \w+\(|\bval \w+ =",
+    "Java": r"\bHttpRequest\.newBuilder\b|\bHttpURLConnection\b|\bOkHttpClient\b",
     "C#": r"\bHttpClient\b|\bRestClient\b",
+    "Dart": r"\bUri\.parse\(|package:http\b",
+    "Perl": r"\bLWP::UserAgent\b",
     "Groovy": r"\bhttpRequest\b",
     "Rust": r"\breqwest::",
 }
+_OTHER_SUFFIXES = {
+    "go": "Go", "php": "PHP", "rb": "Ruby", "rakefile": "Ruby", "kt": "Kotlin", "kts": "Kotlin", "java": "Java",
+    "cs": "C#", "dart": "Dart", "pl": "Perl", "rs": "Rust", "scala": "Scala", "swift": "Swift", "ex": "Elixir",
+    "tf": "Terraform",
+}  # fmt: skip
 _READERS: dict[Kind, Callable[[str], Reading]] = {
     Kind.SHELL: script.read,
     Kind.CMD: lambda text: script.read(text, Language.CMD),
@@ -93,10 +103,10 @@ def read(text: str, name: str = "") -> Recognized:
     """
     kind = kind_of(text, name)
     if kind is None:
-        raise NotRead(_unknown(text))
+        raise NotRead(_unknown(text, name))
     try:
         if kind is Kind.YAML:
-            return _yaml(text, name)
+            return _yaml(text)
         return Recognized(kind, _READERS[kind](text))
     except NotRead as error:
         raise NotRead(f"taken for {kind.value}, and not read: {error}") from None
@@ -110,10 +120,11 @@ def is_body(text: str) -> bool:
 
 def kind_of(text: str, name: str = "") -> Kind | None:
     """What a text is, by its name, its first line, or the first call in it."""
-    first, *_, last = f"{name.rpartition('/')[2].lower()}.".removesuffix(".").split(".") * 2
-    by_name = _BY_SUFFIX.get(last) or (_BY_SUFFIX.get(first) if first.endswith("file") else None)
-    if by_name is not None:
-        return by_name
+    suffix = _suffix(name)
+    if suffix in _BY_SUFFIX or suffix in _OTHER_SUFFIXES:
+        return _BY_SUFFIX.get(suffix)
+    if _MADE_OF_COMMANDS.match(name.rpartition("/")[2]):
+        return Kind.SHELL
     if shebang := _SHEBANG.match(text):
         return _BY_SHEBANG.get(shebang[1], Kind.SHELL)
     found = [(match.start(), kind) for kind, sign in _SIGNS if (match := sign.search(text))]
@@ -127,24 +138,30 @@ def kind_of(text: str, name: str = "") -> Kind | None:
     return Kind.CMD if kind is Kind.SHELL and _CARET.search(text) else kind
 
 
-def _yaml(text: str, name: str) -> Recognized:
+def _yaml(text: str) -> Recognized:
     from proxy.calls import yaml_file  # noqa: PLC0415 - slow to import
 
     try:
         return Recognized(Kind.YAML, yaml_file.read(text))
-    except NotRead:
-        if name:
-            raise
-        # A line of a file, such as `- curl -H "A: b"`, need not be YAML by itself.
-        return Recognized(Kind.SHELL, script.read(text))
+    except NotRead as error:
+        # A line such as `- curl -H "A: b"` need not be YAML, nor a file with templates.
+        with contextlib.suppress(NotRead):
+            reading = script.read(text)
+            if reading.calls:
+                return Recognized(Kind.SHELL, reading)
+        raise error from None
 
 
 def _other_language(text: str) -> str | None:
     return next((language for language, sign in _OTHERS.items() if re.search(sign, text)), None)
 
 
-def _unknown(text: str) -> str:
-    if language := _other_language(text):
+def _suffix(name: str) -> str:
+    return name.replace("/", ".").rpartition(".")[2].lower()
+
+
+def _unknown(text: str, name: str) -> str:
+    if language := _OTHER_SUFFIXES.get(_suffix(name)) or _other_language(text):
         return f"taken for {language}, which cannot be read: translate the body that it sends with --path"
     return (
         "this is neither JSON nor a call that can be read: write the body, or a call with curl, wget, HTTPie,"

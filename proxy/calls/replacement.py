@@ -19,7 +19,7 @@ PLACEHOLDER = "/ORG/REPO/ci_workflows/WORKFLOW/trigger"
 
 _BODY_HEADERS = frozenset({"content-type", "content-length"})
 _JSON = ("Content-Type", "application/json")
-ENCODES = re.compile("quote|encode|@uri|escape", re.IGNORECASE)
+ENCODES = re.compile("quote|encode|@uri|escape|%[0-9A-F]{2}", re.IGNORECASE)
 """What shows that an expression encodes a text for a URL."""
 _BODY_FILE = "BODY.json"
 
@@ -50,14 +50,14 @@ def of_call(legacy: Call) -> Replacement:
         raise _not_withdrawn(legacy)
     base, _ = urls.split(legacy.url)
     successor = match.endpoint.successor.format_map(match.segments).encode("latin-1").decode()
-    if match.segments.get("repo") == "":
-        successor = successor.replace("//", "/")
-    moved = legacy._replace(url=base + successor)
+    moved = legacy._replace(url=base + successor.replace(f"/{urls.IN_THE_VARIABLE}", ""))
     if not match.endpoint.is_trigger:
         query = legacy.url.partition("?")[1:]
         has_trigger_body = run_workflows.to_successor(legacy.body.encode()).hint == "trigger_body"
         notes = [_TRIGGER_BODY] if match.endpoint.name == "run_workflows" and has_trigger_body else []
-        return Replacement(moved._replace(url=moved.url + "".join(query)), notes)
+        has_type = not (legacy.body or legacy.body_file) or legacy.header("content-type") is not None
+        headers = legacy.headers if has_type else (*legacy.headers, _JSON)
+        return Replacement(moved._replace(url=moved.url + "".join(query), headers=headers), notes)
     if legacy.body_file is not None:
         raise NotRead(f"its body is in the file {legacy.body_file}: translate that file with --path")
     return _of_trigger(moved, match)
@@ -66,6 +66,8 @@ def of_call(legacy: Call) -> Replacement:
 def _not_withdrawn(call: Call) -> NotRead:
     if call.method != "POST" and urls.is_trigger(call.url):
         return NotRead(f"the withdrawn trigger is called with POST, not {call.method}")
+    if "/ci_workflows/" in call.url:
+        return NotRead(f"{call.shown(call.url)} is not all of {PLACEHOLDER.lower()}: write the rest out")
     if call.variables.keys() & {call.url, call.url.rpartition("/")[2]}:
         return NotWithdrawn(f"{call.shown(call.url)} is not the withdrawn trigger, unless its variables make it one")
     return NotWithdrawn(f"{call.shown(call.url)} is not the withdrawn trigger: its path is …{PLACEHOLDER.lower()}")

@@ -21,6 +21,12 @@ _FIELDS = {
     "flux_id": "it is id in the new answer, which can be empty: read slug",
     "trigger_status": "it is gone; the new answer has status, which says how far the run is",
 }
+_SHELL = "curl, wget or HTTPie"
+_READ = {
+    Kind.PYTHON: "requests, httpx, aiohttp or urllib.request",
+    Kind.JAVASCRIPT: "fetch or axios",
+    Kind.POWERSHELL: "Invoke-RestMethod or Invoke-WebRequest",
+}
 _WITHDRAWN = re.compile(r"ci_workflows")
 _COMMENT = re.compile(r"\s*(?:#|//|REM\b)")
 _SHOWN = 3
@@ -36,7 +42,7 @@ class Result(NamedTuple):
         text: the new call as it is printed.
         notes: what its owner has to do.
         problem: why there is no new call.
-        works_on: whether the call is not withdrawn.
+        still_works: whether the call is not withdrawn.
     """
 
     line: int
@@ -45,7 +51,7 @@ class Result(NamedTuple):
     text: str = ""
     notes: tuple[str, ...] = ()
     problem: str | None = None
-    works_on: bool = False
+    still_works: bool = False
 
 
 class Translation(NamedTuple):
@@ -76,7 +82,7 @@ def translate(text: str, target: Target | None, name: str = "", load: Load = lam
     """
     kind, (calls, others) = reader.read(text, name)
     if not calls:
-        raise NotRead(f"taken for {kind.value}, and there is no call in it that can be read")
+        raise NotRead(f"taken for {kind.value}, and not translated: it has no call with {_READ.get(kind, _SHELL)}")
     results = [_result(text, call, target, load) for call in calls]
     return Translation(kind, results, [*_others(others, text), *_overlooked(text, calls)])
 
@@ -88,7 +94,7 @@ def _result(text: str, old: Call, target: Target | None, load: Load) -> Result:
         new, notes = replacement.of_call(call)
         written = new_call.write(new, target) if target else None
     except NotWithdrawn as error:
-        return Result(line, old, problem=str(error), works_on=True)
+        return Result(line, old, problem=str(error), still_works=True)
     except (NotRead, ProxyError) as error:
         return Result(line, old, problem=old.shown(f"taken for {old.tool}, and not translated: {error}"))
     notes = [*_on_reading(old), *loaded, *notes, *_on_answer(old)]
@@ -110,7 +116,7 @@ def _loaded(call: Call, load: Load) -> tuple[Call, list[str]]:
 def _on_reading(call: Call) -> list[str]:
     notes = list(call.guesses)
     if call.resolved:
-        notes.append(f"{', '.join(dict.fromkeys(call.resolved))}: written into the new call, which needs it no longer")
+        notes.append(f"{', '.join(dict.fromkeys(call.resolved))}: now part of the new call")
     if call.prefix.strip("- "):
         prefix = re.sub(r"=\S+", "=…", call.prefix)  # what is assigned may be secret
         notes.append(f"{prefix}: keep it before the new call")
@@ -131,7 +137,7 @@ def _others(others: tuple[Other, ...], text: str) -> list[str]:
         return []
     shown = [f"line {text.count(chr(10), 0, other.start) + 1} {other.program}" for other in others[:_SHOWN]]
     more = f", and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-    return [f"no calls, so not in the output: {', '.join(shown)}{more}"]
+    return [f"left out, since these are not calls: {', '.join(shown)}{more}"]
 
 
 def _overlooked(text: str, calls: tuple[Call, ...]) -> list[str]:

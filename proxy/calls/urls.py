@@ -9,15 +9,15 @@ from proxy.withdrawn.endpoints import Match
 SERVICE = "https://api.sourcecraft.tech"
 """The base address of the service."""
 
+IN_THE_VARIABLE = "in-the-variable"
+"""Stands for the repository where one variable holds both the organization and the repository."""
+
+_PROJECT = re.compile(r"(?<=^/)([\ue000-\uf8ff]|\$?\{\{[^{}/]+\}\}|\$\(\w+\)|\$\{[\w.]+\})(?=/ci_workflows/)")
+"""A variable, or a template that is filled in before the program runs, as the only segment before the workflow."""
 _OF_ANY_API = frozenset({"update_repository", "delete_repository"})
 """Endpoints whose path of two segments says little."""
 
 _SUCCESSOR = re.compile(r"/repos/(?:[^/]+/)?[^/]+/cicd/")
-
-_WHOLE_REPOSITORY = re.compile(
-    r"/(?P<both>[\ue000-\uf8ff]|\$?\{\{[^{}/]+\}\}|\$\(\w+\)|\$\{[\w.]+\})(?P<rest>/ci_workflows/[^/]+/trigger)"
-)
-"""A variable, or the template of another language, that can only hold both segments of a repository."""
 
 _LIMIT = 5
 """How many variables may stand in each other."""
@@ -37,21 +37,11 @@ def split(url: str) -> tuple[str, str]:
 def match(method: str, url: str) -> Match | None:
     """The withdrawn endpoint that a call is for, if any."""
     base, path = split(url)
-    found = endpoints.match(method, _as_bytes(path)) or _of_whole_repository(method, path)
+    path = _PROJECT.sub(rf"\1/{IN_THE_VARIABLE}", path)
+    found = endpoints.match(method, path.encode("utf-8", "surrogateescape").decode("latin-1"))
     if found and found.endpoint.name in _OF_ANY_API and base.isascii() and "sourcecraft" not in base:
         return None
     return found
-
-
-def _as_bytes(path: str) -> str:
-    return path.encode("utf-8", "surrogateescape").decode("latin-1")
-
-
-def _of_whole_repository(method: str, path: str) -> Match | None:
-    """The trigger of a repository whose organization and name are in one variable: `repo` is empty then."""
-    one = _WHOLE_REPOSITORY.fullmatch(path)
-    found = endpoints.match(method, _as_bytes(f"/-/-{one['rest']}")) if one else None
-    return found and Match(found.endpoint, {**found.segments, "org": _as_bytes(one["both"]) if one else "", "repo": ""})
 
 
 def is_withdrawn(method: str, url: str) -> bool:

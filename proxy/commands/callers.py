@@ -6,8 +6,9 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, TextIO
 
+from proxy.callers.ledger.database import LedgerUnavailable
 from proxy.callers.log.files import NoLog
 from proxy.callers.render import formats
 from proxy.callers.report.aggregator import DIMENSIONS
@@ -16,9 +17,10 @@ from proxy.callers.report.report import CallerReport, Gate, still_calling
 from proxy.callers.report.rhythm import EVERY_STATE
 from proxy.callers.report.rows import Row
 from proxy.callers.report.verdict import Verdict
-from proxy.commands.log_options import add_expected, add_logs, add_period, duration, read_calls
+from proxy.commands.log_options import add_expected, add_logs, add_period, duration, ledger_address, read_calls
 from proxy.commands.options import add_config, add_format, require_config
 from proxy.commands.status import CommandError, ExitStatus
+from proxy.commands.watching import watch
 from proxy.config import Config
 from proxy.output import messages, terminal
 
@@ -26,6 +28,7 @@ SUMMARY = "show who still calls, and whether the API can be switched off"
 EPILOG = """\
 examples:
   trigger-shim callers --since 30d
+  trigger-shim callers --watch --state active
   trigger-shim callers --fail-unless-safe --expect month-end=31d
   zcat old/*.gz | trigger-shim callers --format csv -"""
 
@@ -59,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=_positive_number, metavar="N", help="show at most N rows")
     add_format(parser, "table", "json", "csv", "markdown", "html")
     add_expected(parser)
+    parser.add_argument("--watch", action="store_true", help="show the table live, until Ctrl-C")
     parser.add_argument(
         "--fail-unless-safe",
         action="store_true",
@@ -83,20 +87,52 @@ def _without_garbage_collection() -> Iterator[None]:
         gc.enable()
 
 
-@_without_garbage_collection()
 def run(options: argparse.Namespace) -> ExitStatus:
     config = require_config(options)
-    try:
-        analysis = read_calls(
-            config,
-            options.files,
-            options.ledger,
-            by=options.by,
-            since=options.since,
-            until=options.until,
-            wants_detail=lambda _: options.format == "html",
-            expected=dict(options.expect),
+    return _watch(config, options) if options.watch else _report(config, options)
+
+
+def _watch(config: Config, options: argparse.Namespace) -> ExitStatus:
+    if options.files or options.format != "table" or options.fail_unless_safe or options.fail_if_active:
+        raise CommandError(
+            ExitStatus.USAGE, "--watch shows the table of the ledger: leave out files, formats and gates"
         )
+    if not sys.stdout.isatty():
+        raise CommandError(ExitStatus.USAGE, "--watch needs a terminal")
+    address = ledger_address(config, options.files, options.ledger)
+    if address is None:
+        raise CommandError(ExitStatus.USAGE, "--watch reads the ledger, and there is none yet: start the proxy")
+
+    def draw(out: TextIO, lines: int) -> None:
+        with _without_garbage_collection():
+            report = _analysis(config, options).report
+        formats.show_screen(report, _selected_rows(report, options), out, lines)
+
+    try:
+        watch(address, draw)
+    except LedgerUnavailable as problem:
+        raise CommandError(ExitStatus.FAILED, str(problem)) from None
+    messages.info("stopped watching")
+    return ExitStatus.OK
+
+
+def _analysis(config: Config, options: argparse.Namespace) -> Analysis:
+    return read_calls(
+        config,
+        options.files,
+        options.ledger,
+        by=options.by,
+        since=options.since,
+        until=options.until,
+        wants_detail=lambda _: options.format == "html",
+        expected=dict(options.expect),
+    )
+
+
+@_without_garbage_collection()
+def _report(config: Config, options: argparse.Namespace) -> ExitStatus:
+    try:
+        analysis = _analysis(config, options)
     except NoLog as problem:
         is_gate = options.fail_unless_safe or options.fail_if_active
         raise CommandError(ExitStatus.CANNOT_TELL if is_gate else ExitStatus.USAGE, str(problem)) from None
@@ -131,7 +167,7 @@ def _print(output_format: str, analysis: Analysis, rows: list[Row], config: Conf
         case "html":
             from proxy.callers.render import html_page  # noqa: PLC0415 - only this format needs jinja2
 
-            sys.stdout.writelines(html_page.to_html(analysis, rows, config.successor_url))
+            sys.stdout.writelines(html_page.to_html(analysis, rows, config.successor_url, config.lifecycle))
 
 
 def _selected_rows(report: CallerReport, options: argparse.Namespace) -> list[Row]:

@@ -6,7 +6,7 @@ from typing import TextIO
 
 from proxy.callers.log.files import NoLog
 from proxy.commands.log_options import add_ledger, read_calls
-from proxy.commands.options import add_config, add_format, load_config
+from proxy.commands.options import add_format, load_config
 from proxy.commands.sources import targets
 from proxy.commands.status import CommandError, ExitStatus
 from proxy.config import Config, ConfigError
@@ -66,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="name the callers in this caller log that a call is likely to be; can be repeated",
     )
     add_ledger(calls)
-    add_config(parser)
+    parser.add_argument(
+        "--config", metavar="FILE", help="configuration file, with the names of known callers (default: none)"
+    )
     changes = parser.add_mutually_exclusive_group()
     add_format(changes, "table", "json", "markdown", "sarif")
     changes.add_argument("--diff", action="store_true", help="print the new calls as a patch, and change nothing")
@@ -118,7 +120,7 @@ def run(options: argparse.Namespace) -> ExitStatus:
 def _likely_callers(options: argparse.Namespace) -> LikelyCallers:
     try:
         # Without --config no file is read: one in the working folder may belong to the tool that is scanned.
-        config = load_config(options) if options.config else Config()
+        config = load_config(options, needs_key=False) if options.config else Config()
         return LikelyCallers(targets(read_calls(config, options.log, options.ledger, wants_detail=lambda _: True)))
     except ConfigError as error:
         raise CommandError(ExitStatus.FAILED, *error.problems) from None

@@ -23,9 +23,9 @@ _LONGEST = 1 << 20
 SUMMARY = "translate legacy bodies and calls for the successor"
 EPILOG = """\
 Reads a JSON body, or each call in a piece of source code: curl, wget and
-HTTPie in a shell script, in cmd.exe or in YAML, Python's requests and httpx,
-JavaScript's fetch and axios, PowerShell's Invoke-RestMethod. JavaScript and
-PowerShell need pip install 'trigger-shim[fix]'.
+HTTPie in a shell script, in cmd.exe, YAML or a Jenkinsfile, Python's requests
+and httpx, JavaScript's fetch and axios, PowerShell's Invoke-RestMethod. For
+JavaScript and PowerShell, pip install 'trigger-shim[fix]'.
 
 Prints the new calls. Standard error says what they lack, and what else to
 change.
@@ -104,11 +104,11 @@ def _translate_calls(text: str, file: str, target: Target | None) -> ExitStatus:
             messages.warning(where + note)
         if result.new is not None:
             _print(result.new, result.text or None)
-        elif result.works_on and len(results) > 1:
+        elif result.still_works and len(results) > 1:
             messages.info(f"{where}left out: {result.problem}")
         else:
             messages.error(where + (result.problem or ""))
-    is_whole = all(result.new or result.works_on for result in results) and any(result.new for result in results)
+    is_whole = all(result.new or result.still_works for result in results) and any(result.new for result in results)
     return ExitStatus.OK if is_whole else ExitStatus.FAILED
 
 

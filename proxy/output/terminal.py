@@ -1,6 +1,7 @@
 """Tables that fit the terminal, colours, and a progress bar."""
 
 import contextlib
+import io
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import NamedTuple, TextIO
 from rich import box
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -158,6 +160,40 @@ def _print(out: TextIO, what: Table | Text) -> None:
 
 def _console(out: TextIO) -> Console:
     return Console(file=out, width=width(out), highlight=False, emoji=False)
+
+
+class _Screen(io.StringIO):
+    """Collects what is written for a terminal."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        super().__init__()
+        self._encoding = terminal.encoding
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """That of the terminal."""
+        return self._encoding
+
+    def isatty(self) -> bool:
+        """It is one, so there are styles, and lines are cut to its width."""
+        return True
+
+
+Draw = Callable[[TextIO, int], None]
+"""Writes a screen of so many lines to a stream."""
+
+
+@contextlib.contextmanager
+def screens(out: TextIO) -> Iterator[Callable[[Draw], None]]:
+    """Show one screen after the other on a terminal. At the end of the block, what was there before comes back."""
+    with Live(console=Console(file=out, highlight=False, emoji=False), screen=True, auto_refresh=False) as live:
+
+        def show(draw: Draw) -> None:
+            screen = _Screen(out)
+            draw(screen, live.console.height)
+            live.update(Text.from_ansi(screen.getvalue()), refresh=True)
+
+        yield show
 
 
 def stop_printing() -> None:

@@ -3,5 +3,5 @@
 It has one repository, ``acme/shop`` with ID 42, accepts any token, and refuses what is not in the published schema.
 Withdrawn endpoints respond with 410, so that a proxy that only passes calls through is noticed.
 
-``python -m proxy.standin --listen 127.0.0.1:9000`` serves it alone.
+``trigger-shim standin`` serves it alone.
 """

@@ -18,6 +18,7 @@ ENVIRONMENT = {
     "ORG": "acme",
     "VERSION": "1.2 $x",
     "QUOTED": '"5"',
+    "PROJECT": "acme/shop",
 }
 """The variables in the texts, with values for tests that run them."""
 
@@ -46,6 +47,13 @@ class Pasted(NamedTuple):
 
 
 CURL = [
+    Pasted("project-in-a-variable", f"curl \"$API/$PROJECT/ci_workflows/build/trigger\" {HEADER} -d '{MAIN}'"),
+    Pasted(
+        "half-a-path",
+        f"curl \"$REPO_URL/ci_workflows/build/trigger\" -d '{MAIN}'",
+        None,
+        told=("$REPO_URL/ci_workflows/build/trigger is not all of /org/repo/ci_workflows/workflow/trigger",),
+    ),
     Pasted("markdown", f"```sh\n$ curl {URL} {HEADER} -d '{MAIN}'\n```\n", runs=False),
     Pasted("plain", f"curl -X POST {URL} {HEADER} -d '{MAIN}'"),
     Pasted("prompt", f"$ curl {URL} {HEADER} -d '{MAIN}'", runs=False),
@@ -70,7 +78,7 @@ CURL = [
     Pasted(
         "jq-of-a-field-that-is-gone",
         f"curl -s {URL} {HEADER} -d '{MAIN}' | python3 -c 'print(\"flux_public_id\")'",
-        told=("flux_public_id: it is slug in the new answer", "not in the output: line 1 python3"),
+        told=("flux_public_id: it is slug in the new answer", "not calls: line 1 python3"),
     ),
     Pasted(
         "jq",
@@ -100,7 +108,7 @@ CURL = [
     Pasted(
         "body-in-a-variable",
         f"BODY='{MAIN}'\ncurl {URL} {HEADER} --data \"$BODY\"",
-        told=("$BODY: written into the new call",),
+        told=("$BODY: now part of the new call",),
     ),
     Pasted(
         "body-in-an-unknown-variable",
@@ -117,27 +125,27 @@ CURL = [
     Pasted(
         "body-by-cat",
         f'BODY=$(cat <<EOF\n{MAIN}\nEOF\n)\ncurl {URL} {HEADER} -d "$BODY"',
-        told=("$BODY, what cat prints: written into the new call",),
+        told=("$BODY, what cat prints: now part of the new call",),
     ),
     Pasted(
         "heredoc",
         f'curl {URL} {HEADER} -d @- <<EOF\n{{"revision": "$BRANCH"}}\nEOF\n',
         '{"revision": "$BRANCH"}',
-        told=("the text after <<: written into the new call",),
+        told=("the text after <<: now part of the new call",),
     ),
     Pasted(
         "quoted-heredoc",
         f'curl {URL} {HEADER} -d @- <<\'EOF\'\n{{"revision": "$BRANCH"}}\nEOF\n',
         '{"revision": "$BRANCH"}',
-        told=("the text after <<: written",),
+        told=("the text after <<: now part",),
     ),
-    Pasted("here-string", f"curl {URL} {HEADER} -d @- <<< '{MAIN}'", told=("the text after <<: written",)),
-    Pasted("echo", f"echo '{MAIN}' | curl {URL} {HEADER} -d @-", told=("what echo prints: written",)),
+    Pasted("here-string", f"curl {URL} {HEADER} -d @- <<< '{MAIN}'", told=("the text after <<: now part",)),
+    Pasted("echo", f"echo '{MAIN}' | curl {URL} {HEADER} -d @-", told=("what echo prints: now part",)),
     Pasted(
         "printf",
         f'printf \'{{"revision": "%s"}}\' "$BRANCH" | curl {URL} {HEADER} --data-binary @-',
         '{"revision": "$BRANCH"}',
-        told=("what printf prints: written",),
+        told=("what printf prints: now part",),
     ),
     Pasted(
         "jq-makes-the-body",
@@ -164,7 +172,7 @@ CURL = [
     Pasted(
         "path-in-variables",
         f'BASE=$API/acme/shop/ci_workflows\nURL="$BASE/$WF/trigger"\ncurl "$URL" {HEADER} -d \'{MAIN}\'',
-        told=("$URL, $BASE: written into the new call",),
+        told=("$URL, $BASE: now part of the new call",),
         runs=False,
     ),
     Pasted(
@@ -187,7 +195,12 @@ CURL = [
     ),
     Pasted("two-urls", f"curl {URL} {URL} -d '{{}}'", None, told=("it calls more than one URL",)),
     Pasted("no-url", "curl -d '{}'", None, told=("the command line has no URL",)),
-    Pasted("in-a-string", f"ssh ci \"curl {URL} -d '{{}}'\"", None, told=("there is no call in it that can be read",)),
+    Pasted(
+        "in-a-string",
+        f"ssh ci \"curl {URL} -d '{{}}'\"",
+        None,
+        told=("taken for shell commands, and not translated: it has no call with curl, wget or HTTPie",),
+    ),
     Pasted(
         "open-quote", f"curl {URL} -d '{{", None, told=("taken for shell commands, and not read: a ' is never closed",)
     ),
@@ -219,7 +232,7 @@ OTHER_PROGRAMS = [
         "httpie-piped",
         f"echo '{MAIN}' | http POST {URL} \"Authorization: Bearer $TOKEN\"",
         runs=False,
-        told=("what echo prints: written",),
+        told=("what echo prints: now part",),
     ),
     Pasted(
         "httpie-form",
@@ -279,7 +292,7 @@ PYTHON = [
         f'response = requests.post(f"{{API}}{TRIGGER}", json=payload, headers={{"Authorization": "Bearer " + TOKEN}})\n'
         'print(response.json()["flux_public_id"])',
         '{"revision": "BRANCH", "input": {"values": [{"name": "n", "value": "str(N)"}]}}',
-        told=("flux_public_id: it is slug", "payload: written into the new call"),
+        told=("flux_public_id: it is slug", "payload: now part of the new call"),
         runs=False,
     ),
     Pasted(
@@ -344,6 +357,7 @@ JAVASCRIPT = [
         runs=False,
     ),
     Pasted("axios-object", f"axios({{ method: 'post', url: '{URL}', data: {{ revision: 'main' }} }})", runs=False),
+    Pasted("other-client", f"got.post('{URL}', {{ json: {{}} }})", None, told=("it has no call with fetch or axios",)),
     Pasted("unknown-options", f"fetch('{URL}', options)", None, told=("its options are in a variable",)),
     Pasted(
         "unknown-body", f"fetch('{URL}', {{ method: 'POST', body: make() }})", None, told=("its body is make(), which",)
@@ -361,7 +375,7 @@ POWERSHELL = [
         f"$body = @{{ input = @{{ values = @(@{{ name = 'n'; value = \"$N\" }}) }} }} | ConvertTo-Json -Depth 5\n"
         f"$call = @{{ Uri = '{URL}'; Method = 'POST'; Body = $body; TimeoutSec = 30 }}\n$run = Invoke-RestMethod @call\n$run.flux_id",
         '{"input": {"values": [{"name": "n", "value": "$N"}]}}',
-        told=("$call, $body: written into the new call", "flux_id: it is id", "-timeoutsec: not in"),
+        told=("$call, $body: now part of the new call", "flux_id: it is id", "-timeoutsec: not in"),
     ),
     Pasted("json", f"irm {URL} -Method POST -Body '{MAIN}'", told=("no Authorization header",)),
     Pasted("here-string", f'Invoke-WebRequest -Uri {URL} -Method Post -Body @"\n{MAIN}\n"@'),

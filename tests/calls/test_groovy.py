@@ -23,6 +23,8 @@ def test_a_command_is_found_in_each_kind_of_string(text: str, span: str) -> None
     call = only(groovy.read(text))
     assert (call.url, call.method, call.body) == (URL, "POST", "{}")
     assert text[call.span.start : call.span.end] == span.replace("CALL", written)
+    assert call.embedding is not None
+    assert call.embedding.is_exact
 
 
 def test_escapes_are_those_of_groovy() -> None:

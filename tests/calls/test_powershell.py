@@ -16,6 +16,7 @@ from tests.calls.reading import URL, only
         ("$a", "<$a>"),
         ('"a" + $b', "a<$b>"),
         ("5", "5"),
+        ("('{1}/{0}' -f $a, 'b')", "b/<$a>"),
     ],
 )
 def test_texts_are_read_as_far_as_they_are_written_out(written: str, value: str) -> None:

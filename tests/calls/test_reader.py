@@ -34,6 +34,7 @@ from tests.calls.reading import URL
         ("", "a.ps1", Kind.POWERSHELL),
         ("", "a.ts", Kind.JAVASCRIPT),
         ("", "a/Jenkinsfile", Kind.GROOVY),
+        ("curl x", "a.tf", None),
         ("sh 'curl x'", "", Kind.GROOVY),
         ("sh -c 'curl x'", "", Kind.SHELL),
         ("got.post(x)", "", Kind.JAVASCRIPT),
@@ -71,8 +72,9 @@ def test_a_body_is_known_by_its_first_characters(text: str, is_body: bool) -> No
 def test_a_line_of_yaml_that_is_none_by_itself_is_read_as_a_command() -> None:
     text = f"- curl {URL} -H 'A: b'"
     assert reader.read(text).kind is Kind.SHELL
-    with pytest.raises(NotRead, match="taken for YAML, and not read: a ' is never closed"):
-        reader.read(text, "a.yml")
+    assert reader.read(text, "a.yml").kind is Kind.SHELL
+    with pytest.raises(NotRead, match="taken for YAML, and not read: line 1: "):
+        reader.read("a: [b", "a.yml")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,10 @@ def test_a_line_of_yaml_that_is_none_by_itself_is_read_as_a_command() -> None:
         ('http.NewRequest("POST", url)', "Go"),
         ("curl_setopt($c)", "PHP"),
         ("Net::HTTP.post(a)", "Ruby"),
-        ("HttpRequest.newBuilder(a)", "Java or Kotlin"),
+        ("HttpRequest.newBuilder(a)", "Java"),
+        ("fun main() { client.post(url) }", "Kotlin"),
+        ("http.post(Uri.parse(url))", "Dart"),
+        ("LWP::UserAgent->new", "Perl"),
         ("new HttpClient()", "C#"),
         ("httpRequest url: a", "Groovy"),
         ("reqwest::Client::new()", "Rust"),
@@ -90,3 +95,8 @@ def test_a_line_of_yaml_that_is_none_by_itself_is_read_as_a_command() -> None:
 def test_a_language_that_cannot_be_read_is_named(text: str, language: str) -> None:
     with pytest.raises(NotRead, match=f"^taken for {language}, which cannot be read"):
         reader.read(text)
+
+
+def test_a_language_is_known_by_the_name_of_a_file() -> None:
+    with pytest.raises(NotRead, match=r"^taken for Terraform, which cannot be read"):
+        reader.read("curl x", "a.tf")

@@ -51,8 +51,15 @@ def test_a_call_that_is_not_a_valid_trigger_has_no_replacement(
 
 @pytest.mark.parametrize(("_name", "method", "path"), SECTION)
 def test_a_call_of_another_endpoint_has_only_a_new_path(_name: str, method: str, path: str) -> None:
-    old = call(f"https://api.sourcecraft.tech{path}?page_size=2", '{"a": 1}', method)
-    assert replacement.of_call(old) == (old._replace(url=f"https://api.sourcecraft.tech/repos{path}?page_size=2"), [])
+    base = "https://api.sourcecraft.tech"
+    for headers in ((), (("content-type", "a/b"),)):
+        old = call(f"{base}{path}?page_size=2", "", method, *headers)
+        assert replacement.of_call(old) == (old._replace(url=f"{base}/repos{path}?page_size=2"), [])
+
+
+def test_a_body_that_says_no_type_is_json() -> None:
+    old = call("https://api.sourcecraft.tech/acme/shop", "{}", "PATCH")
+    assert replacement.of_call(old).call.headers == (("Content-Type", "application/json"),)
 
 
 def test_the_body_of_a_trigger_at_another_endpoint_is_told() -> None:

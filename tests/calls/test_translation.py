@@ -93,7 +93,7 @@ def test_each_call_in_a_text_is_translated_in_turn() -> None:
     assert [(result.line, result.old.tool, result.new is not None) for result in results] == [
         (1, "curl", True), (2, "curl", False), (3, "wget", True), (4, "curl", False),
     ]  # fmt: skip
-    assert [result.works_on for result in results] == [False, True, False, False]
+    assert [result.still_works for result in results] == [False, True, False, False]
 
 
 def test_a_path_that_is_in_no_call_is_told() -> None:
@@ -104,7 +104,7 @@ def test_a_path_that_is_in_no_call_is_told() -> None:
 
 def test_a_url_that_is_only_a_variable_is_left_with_a_hint() -> None:
     (result,) = translated('curl "$URL" -d "$BODY"').results
-    assert (result.works_on, result.new) == (True, None)
+    assert (result.still_works, result.new) == (True, None)
     assert result.problem == "$URL is not the withdrawn trigger, unless its variables make it one"
 
 

@@ -31,6 +31,9 @@ def test_a_url_is_a_base_and_a_path(url: str, parts: tuple[str, str]) -> None:
         ("POST", "https://a/repos/acme/shop/cicd/runs", False),
         ("DELETE", "https://api.sourcecraft.tech/acme/shop", True),
         ("DELETE", "\ue000/acme/shop", True),
+        ("POST", "https://a/\ue000/ci_workflows/build/trigger", True),
+        ("POST", "https://a/x/ci_workflows/build/trigger", False),
+        ("POST", "https://a/\ue000/cicd/runs", False),
         ("DELETE", "https://example.com/acme/shop", False),
     ],
 )
@@ -64,5 +67,5 @@ def test_successors_are_known_too(path: str) -> None:
 def test_one_variable_can_hold_organization_and_repository(both: str) -> None:
     found = urls.match("POST", f"\ue001/{both}/ci_workflows/build/trigger")
     assert found is not None
-    assert (found.segments["org"].encode("latin-1").decode(), found.segments["repo"]) == (both, "")
+    assert (found.segments["org"].encode("latin-1").decode(), found.segments["repo"]) == (both, urls.IN_THE_VARIABLE)
     assert not urls.is_trigger("https://a/shop/ci_workflows/build/trigger")

@@ -22,6 +22,7 @@ def test_a_command_is_found_in_each_kind_of_text(text: str, span: str) -> None:
     call = only(yaml_file.read(text))
     assert (call.url, call.method, call.body.strip(), call.guesses) == (URL, "POST", "{}", ())
     assert text[call.span.start : call.span.end].strip() == span
+    assert call.embedding is None or call.embedding.is_exact is span.startswith("curl")
 
 
 def test_each_job_has_its_own_calls_in_the_order_of_the_file() -> None:

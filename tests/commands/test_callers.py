@@ -3,8 +3,12 @@ import gzip
 import io
 import json
 import os
+import pty
 import re
+import signal
 import subprocess
+import sys
+import termios
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +20,10 @@ from proxy.callers.record import Record
 from tests.callers.lines import DAY, NOW, beats, call, log
 from tests.commands.running import COMMAND, Run, environment, on_a_terminal, plain
 from tests.commands.samples import LOG, POLICY, RULES, UNTIL, nightly, rows
+from tests.support.ledgers import fill
 from tests.support.paths import ROOT
+from tests.support.processes import running
+from tests.support.terminals import Terminal, read_until
 from tests.system.golden import GOLDEN
 
 
@@ -482,3 +489,48 @@ def test_a_caller_that_did_not_call_in_the_window_has_a_report_all_the_same(run:
 
     assert ran.status == 0
     assert "active: last call 2026-11-23 00:00" in ran.out
+
+
+# --- live
+
+
+@pytest.mark.parametrize("options", [["-"], ["--format", "json"], ["--fail-unless-safe"], ["--fail-if-active", "3d"]])
+def test_watching_is_refused_beside_files_formats_and_gates(run: Run, options: list[str]) -> None:
+    ran = run("callers", "--watch", *options)
+    assert ran.status == 2
+    assert ran.said == (
+        "trigger-shim: error: --watch shows the table of the ledger: leave out files, formats and gates\n"
+    )
+
+
+def test_watching_needs_a_terminal(run: Run) -> None:
+    ran = run("callers", "--watch")
+    assert (ran.status, ran.said) == (2, "trigger-shim: error: --watch needs a terminal\n")
+
+
+def test_watching_needs_a_ledger(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    ran = run("callers", "--watch")
+    assert ran.status == 2
+    assert ran.said == "trigger-shim: error: --watch reads the ledger, and there is none yet: start the proxy\n"
+
+
+def test_the_table_is_shown_live_until_ctrl_c(tmp_path: Path) -> None:
+    ledger = str(tmp_path / "callers.db")
+    fill(ledger, call(datetime.now(UTC) - DAY, "first"), file="log")
+    terminal, inside = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 100))
+    command = [COMMAND, "callers", "--watch", "--ledger", ledger]
+    streams = {"stdin": inside, "stdout": inside, "stderr": subprocess.PIPE}
+    settings = environment(TERM="xterm-256color", LANG="C.UTF-8")
+    with running(subprocess.Popen(command, cwd=tmp_path, env=settings, **streams)) as process:  # type: ignore[call-overload]
+        os.close(inside)
+        read_until(terminal, b"first")
+        fill(ledger, call(datetime.now(UTC) - DAY, "second"), file="log")
+        read_until(terminal, b"second")
+        process.send_signal(signal.SIGINT)
+        read_until(terminal, b"\x1b[?1049l")  # what was there before comes back
+        assert process.wait(60) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == b"trigger-shim: stopped watching\n"
+    os.close(terminal)

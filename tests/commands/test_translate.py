@@ -264,7 +264,7 @@ wget --post-data='{{}}' {URL}
         "curl -X POST https://api.sourcecraft.tech/repos/acme/shop/cicd/runs \\",
     ]
     assert [line.removeprefix("trigger-shim: ").partition(" - ")[0] for line in ran.err.splitlines()] == [
-        "no calls, so not in the output: line 2 jq",
+        "left out, since these are not calls: line 2 jq",
         "warning: line 2: flux_public_id: it is slug in the new answer",
         "warning: line 2: kept: -f",
         "error: line 3: taken for curl, and not translated: its body is $BODY, which is not set in this text:"

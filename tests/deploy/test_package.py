@@ -47,7 +47,7 @@ def test_an_index_takes_the_packages(packages: Path) -> None:
 
 def test_the_wheel_holds_the_program_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    kinds = ("*.py", "*.jinja", "py.typed")
+    kinds = ("*.py", "*.css", "*.jinja", "*.js", "py.typed")
     assert held == {str(file.relative_to(ROOT)) for kind in kinds for file in (ROOT / "proxy").rglob(kind)}
     assert held >= {"proxy/py.typed", "proxy/callers/render/page.html.jinja"}
 

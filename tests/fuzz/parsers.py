@@ -20,6 +20,7 @@ from proxy.callers.report.analysis import Logs, analyze
 from proxy.calls.call import Language, NotRead
 from proxy.calls.shell import script
 from proxy.calls.translation import translate
+from proxy.calls.write import new_call
 from proxy.calls.write.written import Target
 from proxy.config import ConfigError
 from proxy.errors import InvalidBody, InvalidPath, ProxyError
@@ -30,6 +31,7 @@ from proxy.gateway.server.proxy_protocol import MAX_SIZE, Malformed, ProxyHeader
 from proxy.gateway.server.request import HEAD_LIMIT, HEADERS_LIMIT
 from proxy.gateway.upstream.response_parser import ResponseParser
 from proxy.scan import files, patterns
+from proxy.scan.suppressions import sift
 from proxy.withdrawn import endpoints, run_workflows, trigger
 from tests.fuzz import pieces
 from tests.fuzz.inputs import inputs
@@ -255,7 +257,7 @@ def paths(data: bytes) -> None:
 
 
 def commands(data: bytes) -> None:
-    """Each call in a text is read or refused, and what is written for it can be read again."""
+    """Each call in a text is read or refused, is written in any form, and can be read again as curl."""
     text = data.decode(errors="replace")
     try:
         results = translate(text, Target.CURL).results
@@ -263,6 +265,9 @@ def commands(data: bytes) -> None:
         return
     for result in results:
         if result.new is not None:
+            for target in Target:
+                with contextlib.suppress(NotRead):
+                    new_call.write(result.new, target)
             assert len(result.text) <= 8 * len(text) + 1024
             (again,) = script.read(result.text).calls
             if result.new.language is Language.SHELL:
@@ -310,6 +315,8 @@ def sources(data: bytes) -> None:
     assert len(found) <= len(text)
     lines = text.count("\n") + 1
     assert all(1 <= finding.line <= lines and finding.column >= 1 for finding in found)
+    assert all(finding.found == " ".join(text[finding.hit.start : finding.hit.end].split()) for finding in found)
+    sift(text, found)
 
 
 def configurations(data: bytes) -> None:

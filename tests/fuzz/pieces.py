@@ -89,6 +89,7 @@ COMMANDS = [
     b"requests.post(f'{H}/acme/shop/ci_workflows/b/trigger', json={'revision': r, 'input': {'values': v}}, timeout=3)",
     b"fetch(`${H}/acme/shop/ci_workflows/b/trigger`, { method: 'POST', body: JSON.stringify({ revision, input: {} }) })",
     b"Invoke-RestMethod -Method Post -Uri \"$H/acme/shop/ci_workflows/b/trigger\" -Body (@{ revision = 'a' } | ConvertTo-Json)",
+    b'curl h/acme/shop/cicd/runs -d \'{"workflows": [{"name": "build"}], "head": {"branch": "main"}}\'',
     b"job:\n  script:\n    - |\n      curl -d '{}' $H/acme/shop/ci_workflows/b/trigger\n",
 ]
 
@@ -128,11 +129,24 @@ SOURCES = [
     b"fmt.Sprintf(",
     b"%s",
     b"run_ci_workflow",
+    b"W=",
+    b"$W",
+    b"api.sourcecraft.tech",
+    b"runWorkflow",
+    b"workflowName repo",
+    b"CIApi",
+    b"listRunsDeprecated",
+    b".trigger_status",
+    b"flux_public_id",
+    b"# trigger-shim: ignore so it is\n",
+    b" \\\n",
+    b"curl -X DELETE ",
 ]
 
 FILES = [
     b'requests.post(f"{base}/{org}/{repo}/ci_workflows/{name}/trigger", json={})\n',
     b'url = "/".join([base, org, repo, "ci_workflows", name, "trigger"])\n',
+    b"W=https://api.sourcecraft.tech/acme/shop\nC=$W/ci_workflows\ncurl $C/b/trigger; curl $W/cicd/runs -d x\n",
     COMMANDS[0],
 ]
 

@@ -1,6 +1,7 @@
 import io
 import re
 import sys
+from typing import TextIO
 
 import pytest
 from hypothesis import given
@@ -138,3 +139,24 @@ def test_an_encoding_without_a_character_costs_no_column_its_place(monkeypatch: 
     terminal.show_table(out, [Column("name", ["夜" * 40, "a"], min_width=20), Column("state", ["x"] * 2)], [])
 
     assert out.shown().splitlines()[1:] == [r"\u591c" * 11 + r"\u59...  x", "a" + " " * 74 + "x"]
+
+
+def test_screens_replace_one_another_and_leave_the_terminal_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("LINES", "7")
+    out, heights = Terminal(), []
+
+    def draw(text: str) -> terminal.Draw:
+        def write(screen: TextIO, lines: int) -> None:
+            assert (screen.isatty(), screen.encoding) == (True, "utf-8")
+            heights.append(lines)
+            terminal.show_line(screen, text)
+
+        return write
+
+    with terminal.screens(out) as show:
+        show(draw("first"))
+        show(draw("second"))
+    shown = out.shown()
+    assert heights == [7, 7]
+    assert shown.index("\x1b[?1049h") < shown.index("first") < shown.index("second") < shown.index("\x1b[?1049l")

@@ -11,6 +11,7 @@ from proxy.callers.ledger import engines
 from proxy.callers.ledger.counts import Counts, Strangers
 from proxy.callers.ledger.database import Database, LedgerUnavailable
 from proxy.callers.ledger.ledger import Ledger
+from proxy.callers.ledger.tables.files import Progress
 from proxy.callers.log.envelope import decode
 from proxy.callers.record import Record
 from tests.callers.lines import line
@@ -55,13 +56,17 @@ def connections(place: Path | str) -> Iterator[Connect]:
         database.close()
 
 
-def fill(address: str, *records: Record) -> None:
-    """Count records into a ledger."""
+def fill(address: str, *records: Record, file: str | None = None) -> None:
+    """Count records into a ledger, as the next ones of a file if it has a name."""
     lines, counts = [line(record) for record in records], Counts(Strangers())
     counts.add([decode(text) for text in lines], lines, datetime.max.replace(tzinfo=UTC))
     with contextlib.closing(Ledger(engines.connect(address))) as ledger:
         ledger.open()
-        ledger.add(counts)
+        before = ledger.counted(file) if file is not None else None
+        begin = before.position if before is not None else 0
+        ledger.add(
+            counts, progress=Progress(file, file, begin, begin + 1, datetime.now(UTC)) if file is not None else None
+        )
 
 
 def calls_by_caller(ledger: Ledger) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Streams that say they are a terminal."""
 
 import io
+import os
 import re
 
 
@@ -22,3 +23,11 @@ class Terminal(io.TextIOWrapper):
 def plain(text: str) -> str:
     """Text without styles."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def read_until(terminal: int, wanted: bytes) -> bytes:
+    """Read until this text appears, and return all; a timeout ends a test in which it never does."""
+    seen = b""
+    while wanted not in seen:
+        seen += os.read(terminal, 4096)
+    return seen

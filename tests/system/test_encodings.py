@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli import COMMANDS
+from proxy.commands import COMMANDS
 from tests.callers.lines import DAY, NOW, call, log
 from tests.support.paths import ROOT
 

@@ -39,6 +39,7 @@ class SqliteFile:
         self._path = path
         self._is_readonly = is_readonly
         self._connection: sqlite3.Connection | None = None
+        self._is_frozen = False
         self._seen: int | None = None
         self._identity = (0, 0)
 
@@ -56,6 +57,8 @@ class SqliteFile:
                 with contextlib.suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
                 raise
+            if self._is_frozen:
+                self.close()
         except sqlite3.Error as error:
             self.close()
             if str(error).startswith("no such table"):
@@ -94,9 +97,12 @@ class SqliteFile:
         if self._connection is None:
             if not self._is_readonly:
                 self._create()
+            mode = self._mode()
+            # Such a connection never sees a change, so it is good for one transaction.
+            self._is_frozen = "immutable" in mode
             self._identity = self._current()
             connection = sqlite3.connect(
-                f"{self._path.resolve().as_uri()}?{self._mode()}",
+                f"{self._path.resolve().as_uri()}?{mode}",
                 uri=True,
                 timeout=_PATIENCE,
                 isolation_level=None,

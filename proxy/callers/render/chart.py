@@ -1,90 +1,20 @@
-"""The layout of the chart on the page: what is shown, its scales and labels, and where everything is drawn.
+"""The layout of the burn-down chart on the page: scales, labels, and where everything is drawn.
 
 Pure. Lengths are in SVG units; x grows to the right and y downwards.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import accumulate, chain, count, pairwise
-from operator import add
+from itertools import chain, count, pairwise
 from typing import NamedTuple
 
-from proxy.callers.report.coverage import Coverage, Span
-from proxy.callers.report.report import CallerReport
-from proxy.output.formatting import day
-
-MAX_BUCKETS = 120
-"""Maximum number of bars. Up to this many days have one each; with more days, a bar stands for weeks."""
+from proxy.callers.render.buckets import MAX_BUCKETS, Bucket, bucket_sums
+from proxy.callers.render.marks import Mark
+from proxy.callers.render.projection import Projection
+from proxy.callers.report.coverage import Span
 
 _DAY = timedelta(days=1)
-
-
-# --- what is shown
-
-
-class Bucket(NamedTuple):
-    """Consecutive days that share a bar.
-
-    Attributes:
-        calls: number of calls.
-        callers: number of callers. A retired caller counts from its first call to its last one, any other to the end.
-        coverage: share of the days that the log covers, from 0 to 1; days outside the period do not count.
-    """
-
-    span: Span
-    calls: int
-    callers: int
-    coverage: float
-
-    @property
-    def name(self) -> str:
-        """The day, or the first and the last day."""
-        last = self.span.end - _DAY
-        return day(last) if self.span.begin == last else f"{day(self.span.begin)} to {day(last)}"
-
-
-def buckets(report: CallerReport) -> list[Bucket]:
-    """The period of a report in buckets. Only the first may be shorter: a short last one would look like a drop."""
-    days, size = report.days, bucket_days(len(report.days))
-    totals = [0] * len(days)
-    for row in report.callers:
-        totals = list(map(add, totals, row.by_day))
-    ends = range(len(days) - (len(days) - 1) // size * size, len(days) + 1, size)
-    spans = [Span(days[max(end - size, 0)], days[end - 1] + _DAY) for end in ends]
-    calls, callers = bucket_sums(totals, size), _callers(report, len(days), size)
-    coverage = [_coverage(span, report.coverage) for span in spans]
-    return [Bucket(*values) for values in zip(spans, calls, callers, coverage, strict=True)]
-
-
-def bucket_days(days: int) -> int:
-    """The number of days in a bucket: one, or as few whole weeks as keep the number of buckets to `MAX_BUCKETS`."""
-    return 1 if days <= MAX_BUCKETS else 7 * -(-days // (7 * MAX_BUCKETS))
-
-
-def bucket_sums(values: Sequence[int], size: int) -> list[int]:
-    """Sums of `size` values each, where the first sum may have fewer."""
-    padded = [0] * (-len(values) % size) + list(values)
-    return [sum(padded[start : start + size]) for start in range(0, len(padded), size)]
-
-
-def _callers(report: CallerReport, days: int, size: int) -> list[int]:
-    begin, padding = report.coverage.period.begin.toordinal(), -days % size
-    changes = [0] * (-(-days // size) + 1)
-
-    def bucket_at(moment: datetime) -> int:
-        return (min(max(moment.toordinal() - begin, 0), days - 1) + padding) // size
-
-    begin_of_period = report.coverage.period.begin
-    for row in (row for row in report.callers if row.state != "retired" or row.last_seen >= begin_of_period):
-        changes[bucket_at(row.first_seen)] += 1
-        changes[bucket_at(row.last_seen) + 1 if row.state == "retired" else -1] -= 1
-    return list(accumulate(changes))[:-1]
-
-
-def _coverage(span: Span, coverage: Coverage) -> float:
-    part = Span(max(span.begin, coverage.period.begin), min(span.end, coverage.period.end))
-    length = part.length.total_seconds()
-    return coverage.covered_seconds(part) / length if length > 0 else 0.0
 
 
 # --- labels
@@ -123,12 +53,15 @@ def date_labels(first: datetime, days: int, most: int) -> list[tuple[datetime, s
 # --- where it is drawn
 
 WIDTH = 960
-_CALLERS_HEIGHT, _CALLS_HEIGHT = 110, 130
+_CALLERS_HEIGHT, _CALLS_HEIGHT = 140, 70
 _LEFT, _RIGHT, _DIGIT = 40, 16, 9
-_HEADING, _BETWEEN, _DATES = 30, 46, 28
+_HEADING, _BETWEEN, _DATES = 46, 40, 28
+_LONGEST_FUTURE = 0.5
+"""Of the length of the period: what comes later is not drawn."""
 _MAX_DATES = 9
 _MAX_BAR_WIDTH = 48.0
 _MIN_BAR_HEIGHT = 1.5
+_MIN_LINE_WIDTH = 2.0
 
 
 class Bar(NamedTuple):
@@ -148,6 +81,15 @@ class Shade(NamedTuple):
     width: float
 
 
+class Line(NamedTuple):
+    """A mark of the policy, or several that would touch, with the label of the last."""
+
+    x: float
+    width: float
+    kind: str
+    label: str
+
+
 class Panel(NamedTuple):
     """A part of the chart with its own y axis.
 
@@ -164,10 +106,12 @@ class Chart(NamedTuple):
     """Everything to draw.
 
     Attributes:
-        left, right: x of the begin and the end of the period.
+        left, right: x of the begin and the end of the time axis.
         line: SVG path of the number of callers.
         area: the same path, closed along the axis.
         end: x and y of the end of the line, and the number of callers there.
+        lines: the marks of the policy.
+        projection: SVG path of the projected number of callers; empty without a projection.
         dates: x and label of each date.
     """
 
@@ -182,6 +126,8 @@ class Chart(NamedTuple):
     end: tuple[float, float, int]
     bars: list[Bar]
     shades: list[Shade]
+    lines: list[Line]
+    projection: str
     dates: list[tuple[float, str]]
 
 
@@ -198,19 +144,27 @@ class _Scale(NamedTuple):
         return self.left + (self.right - self.left) * min(max(share, 0), 1)
 
 
-def make_chart(shown: Sequence[Bucket], gaps: Iterable[Span]) -> Chart:
+def make_chart(
+    shown: Sequence[Bucket],
+    gaps: Iterable[Span],
+    marks: Sequence[Mark] = (),
+    projection: Projection | None = None,
+) -> Chart:
     """Lay out two panels, the callers above the calls.
 
     Args:
         shown: the buckets of the period, at least one.
         gaps: gaps in the log, in order.
+        marks: what the policy marks, in order.
+        projection: of the number of callers.
     """
-    begin, end = shown[0].span.begin, shown[-1].span.end
+    begin, now = shown[0].span.begin, shown[-1].span.end
+    end = _end(begin, now, [mark.at for mark in marks], projection)
     scale = _Scale(begin, end, _LEFT, WIDTH - _RIGHT - _DIGIT * len(str(shown[-1].callers)))
     callers, caller_ticks = _panel(_HEADING, _CALLERS_HEIGHT, [bucket.callers for bucket in shown])
     calls, call_ticks = _panel(callers.bottom + _BETWEEN, _CALLS_HEIGHT, [bucket.calls for bucket in shown])
     steps = [_y(bucket.callers, callers, caller_ticks) for bucket in shown]
-    line = _line(shown, steps, scale)
+    line, today = _line(shown, steps, scale), scale.x(now)
     return Chart(
         width=WIDTH,
         height=calls.bottom + _DATES,
@@ -220,9 +174,11 @@ def make_chart(shown: Sequence[Bucket], gaps: Iterable[Span]) -> Chart:
         calls=calls,
         line=line,
         area=f"{line}V{callers.bottom:g}H{scale.left:g}z",
-        end=(scale.right, steps[-1], shown[-1].callers),
+        end=(round(today, 1), steps[-1], shown[-1].callers),
         bars=[_bar(bucket, scale, calls, call_ticks) for bucket in shown if bucket.calls],
         shades=_shades(gaps, scale),
+        lines=_marked([mark for mark in marks if begin <= mark.at <= end], scale),
+        projection=_projected(projection, now, (today, steps[-1]), callers, scale) if projection is not None else "",
         dates=_dates(begin, (end - begin).days, scale),
     )
 
@@ -245,7 +201,35 @@ def _line(shown: Sequence[Bucket], steps: Sequence[float], scale: _Scale) -> str
         for bucket, (before, y) in zip(shown[1:], pairwise(steps), strict=True)
         if y != before
     ]
-    return "".join([first, *corners, f"H{scale.right:g}"])
+    return "".join([first, *corners, f"H{scale.x(shown[-1].span.end):g}"])
+
+
+def _end(begin: datetime, now: datetime, marks: Sequence[datetime], projection: Projection | None) -> datetime:
+    """The end of the time axis: where the last mark and the projection end, but not too far away."""
+    coming = [*marks, *([projection.none_at] if projection is not None else [])]
+    last = max([moment for moment in coming if moment > now], default=None)
+    return min(last + _DAY, now + _LONGEST_FUTURE * (now - begin)) if last is not None else now
+
+
+def _projected(projection: Projection, now: datetime, start: tuple[float, float], panel: Panel, scale: _Scale) -> str:
+    """From the callers that are left, straight to none, or to where the axis ends."""
+    x, y = start
+    drawn = min((scale.end - now) / (projection.none_at - now), 1)
+    last = scale.x(projection.none_at) if drawn == 1 else scale.right
+    return f"M{x:.1f} {y:g}L{last:.1f} {y + (panel.bottom - y) * drawn:.1f}"
+
+
+def _marked(marks: Iterable[Mark], scale: _Scale) -> list[Line]:
+    """A line per mark. Brownouts that would touch are merged, so that their number is bounded."""
+    lines: dict[str, list[Line]] = defaultdict(list)
+    for mark in marks:
+        x, same = scale.x(mark.at), lines[mark.kind]
+        width = max(scale.x(mark.end or mark.at) - x, _MIN_LINE_WIDTH)
+        if same and x < same[-1].x + same[-1].width + 1:
+            before = same.pop()
+            width, x = x + width - before.x, before.x
+        same.append(Line(round(x, 1), round(width, 1), mark.kind, mark.text))
+    return [line for same in lines.values() for line in same]
 
 
 def _bar(bucket: Bucket, scale: _Scale, panel: Panel, marks: list[int]) -> Bar:

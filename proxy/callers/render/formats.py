@@ -39,6 +39,7 @@ _TREND_WIDTH = 32
 
 _STYLES = {"active": "bold red", "fading": "yellow", "quiet": "cyan", "retired": "green", "stranger": "dim"}
 _VERDICTS = {"safe": "bold green", "not_yet": "bold red", "cannot_tell": "bold yellow"}
+_VERDICT = "Verdict: "
 _DISPENSABLE = ("trend", "interval", "errors", "user", "next", "owner", "callers")
 """Titles of the columns that a narrow terminal leaves out, in this order."""
 
@@ -105,7 +106,7 @@ def conclusion(report: CallerReport, quote: Callable[[str], str] = printable) ->
         *([strangers] if strangers is not None else []),
         f"The log covers {percent(report.coverage.share)} of {minute(begin)} to {minute(end)} UTC."
         + (f" Gaps, in which calls may be missing: {', '.join(gaps[:REASONS])}." if gaps else ""),
-        f"Verdict: {VERDICTS[report.verdict]}{_earliest(report, quote)}",
+        f"{_VERDICT}{VERDICTS[report.verdict]}{_earliest(report, quote)}",
         *(f"  {quote(reason)}" for reason in report.reasons[:REASONS]),
         *([f"  and {more} more"] if more > 0 else []),
     ]
@@ -142,6 +143,29 @@ VERDICTS = {"safe": "safe to remove", "not_yet": "not yet", "cannot_tell": "cann
 
 def show_table(report: CallerReport, rows: Sequence[Row], out: TextIO) -> None:
     """Print a report: on a terminal, in colour and as wide as it is; otherwise plain, with one full line per row."""
+    _show_rows(report, rows, out)
+    terminal.show_line(out, "")
+    for line in conclusion(report):
+        terminal.show_line(out, line, _verdict_style(report, line))
+
+
+_AROUND_ROWS = 8
+"""Lines of a screen besides the rows: titles, columns that are left out, more rows, verdict and time, some wrapped."""
+
+
+def show_screen(report: CallerReport, rows: Sequence[Row], out: TextIO, lines: int) -> None:
+    """Print a report on a screen with so many lines: as many rows as fit, and the verdict."""
+    room = max(lines - _AROUND_ROWS, 1)
+    _show_rows(report, rows[:room], out)
+    if len(rows) > room:
+        terminal.show_line(out, f"and {pluralize(len(rows) - room, 'more row')}")
+    terminal.show_line(out, "")
+    verdict = next(line for line in conclusion(report) if line.startswith(_VERDICT))
+    terminal.show_line(out, verdict, _verdict_style(report, verdict))
+    terminal.show_line(out, f"As of {report.now:%Y-%m-%d %H:%M:%S} UTC. Press Ctrl-C to end.")
+
+
+def _show_rows(report: CallerReport, rows: Sequence[Row], out: TextIO) -> None:
     shown = [
         terminal.Column(
             column.title,
@@ -154,9 +178,10 @@ def show_table(report: CallerReport, rows: Sequence[Row], out: TextIO) -> None:
     ]
     is_empty = any(column.title == "next" and set(column.cells) <= {"-"} for column in shown)
     terminal.show_table(out, shown, [_DISPENSABLE[0], *(["next"] if is_empty else []), *_DISPENSABLE[1:]])
-    terminal.show_line(out, "")
-    for line in conclusion(report):
-        terminal.show_line(out, line, _VERDICTS[report.verdict] if line.startswith("Verdict: ") else "")
+
+
+def _verdict_style(report: CallerReport, line: str) -> str:
+    return _VERDICTS[report.verdict] if line.startswith(_VERDICT) else ""
 
 
 # --- JSON

@@ -1,93 +1,97 @@
-"""The report as one HTML page, without scripts and without anything loaded from elsewhere."""
+"""The report as one HTML page, which loads nothing from elsewhere and works without its script."""
 
 import functools
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from html import escape
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
+from markupsafe import Markup
 
-from proxy.callers.render import chart
-from proxy.callers.render.chart import Bucket
-from proxy.callers.render.formats import REASONS, RETIRED, VERDICTS, Column, columns, reading, stranger_line
+from proxy.callers.render import assets, buckets, chart
+from proxy.callers.render.buckets import Bucket
+from proxy.callers.render.formats import RETIRED, VERDICTS, reading, stranger_line
+from proxy.callers.render.links import linked
+from proxy.callers.render.marks import policy_marks
+from proxy.callers.render.page_table import Table
 from proxy.callers.render.profile import make_profile
-from proxy.callers.render.profile_text import UNKNOWN
+from proxy.callers.render.profile_text import UNKNOWN, call_line
+from proxy.callers.render.projection import project
 from proxy.callers.report.analysis import Analysis
 from proxy.callers.report.report import CallerReport
-from proxy.callers.report.rhythm import STATES
 from proxy.callers.report.rows import Row
-from proxy.output.formatting import duration, minute, percent, printable
+from proxy.output.formatting import day, duration, minute, percent, printable
+from proxy.withdrawn.lifecycle import Policy
 
-SECTIONS = 200
-"""How many callers have a section, the first ones in the table."""
+NEW = timedelta(days=7)
+"""A caller is new for so long."""
 
-_TEMPLATE = Path(__file__).with_name("page.html.jinja")
-_TREND_WIDTH = 45
+_MOST_REASONS = 5
 _MOST_VALUES = 10
 _MOST_GAPS = 20
+_MOST_MARKS = 12
+_PIECE = 100
+"""How many parts of the template make a piece."""
 
 
-def to_html(analysis: Analysis, rows: Sequence[Row], base: str) -> Iterator[str]:
-    """The page, in pieces: the verdict, the trend, a table, and what each caller must change.
+def to_html(analysis: Analysis, rows: Sequence[Row], base: str, policy: Policy) -> Iterator[str]:
+    """The page, in pieces: the verdict, the burn-down, a table, and what each caller must change.
 
     Args:
         analysis: the report, with the details of all callers in `rows`.
         rows: the rows of the report to show.
         base: URL of the service.
+        policy: the dates that the burn-down shows.
     """
-    report = analysis.report
-    callers = rows[:SECTIONS] if report.by == "caller" else []
-    shown = chart.buckets(report)
-    kinds = [(column, _kind(column, report)) for column in columns(report)]
-    page = _template().stream(
+    report, macros = analysis.report, _template("details").module
+
+    def details(row: Row) -> str:
+        return str(macros.details(make_profile(row, analysis.detail_of(row.name), base)))  # type: ignore[attr-defined]
+
+    shown, projection = buckets.buckets(report), project(report)
+    marks = policy_marks(policy, report.coverage.period.begin, report.now)
+    page = _template("page").stream(
         report=report,
         rows=rows,
-        profiles=[make_profile(row, analysis.detail_of(row.name), base) for row in callers],
         total=len(report.rows),
+        table=Table(report, rows, details if report.by == "caller" else None),
         verdict=VERDICTS[report.verdict],
+        figures=figures(report),
         strangers=stranger_line(report),
-        states=Counter(row.state for row in report.callers),
-        columns=kinds,
-        table=((row, _cells(row, kinds[1:])) for row in rows),
         shown=shown,
-        unit=_unit(chart.bucket_days(len(report.days))),
-        chart=chart.make_chart(shown, report.coverage.gaps),
+        unit=_unit(buckets.bucket_days(len(report.days))),
+        chart=chart.make_chart(shown, report.coverage.gaps, marks, projection),
+        marks=marks,
+        projection=projection,
         trend=_trend(shown),
         reading=reading(analysis.read),
     )
     page.enable_buffering(_PIECE)
-    # As ASCII, it survives being printed, saved and mailed in any encoding.
     return (piece.encode("ascii", "xmlcharrefreplace").decode() for piece in page)
 
 
-def _cells(row: Row, kinds: Iterable[tuple[Column, str]]) -> str:
-    """All cells of a row but its name. The template itself would take twice as long for them."""
-    return "\n".join(_CELLS[kind](row, column) for column, kind in kinds)
+class Figures(NamedTuple):
+    """The numbers of callers at the top of the page.
+
+    Attributes:
+        calling: not retired.
+        gone: retired.
+        new: first seen within the last week, and not the successor of another.
+        without_owner: of those that are calling.
+    """
+
+    calling: int
+    gone: int
+    new: int
+    without_owner: int
 
 
-def _sparkline(row: Row, _column: Column) -> str:
-    width, path = chart.sparkline_path(row.by_day, _TREND_WIDTH)
-    size = f'width="{width}" height="{chart.SPARK_HEIGHT}"'
-    return f'<td><svg class="spark" aria-hidden="true" {size}><path d="{path}"/></svg></td>'
-
-
-_CELLS: dict[str, Callable[[Row, Column], str]] = {
-    "text": lambda row, column: f"<td>{escape(printable(column.text(row)))}</td>",
-    "number": lambda row, column: f'<td class="number">{column.text(row)}</td>',
-    "state": lambda row, _column: f'<td><span class="state {row.state}">{row.state}</span></td>',
-    "trend": _sparkline,
-}
-
-_PIECE = 1000
-"""How many parts of the template make a piece."""
-
-
-def _kind(column: Column, report: CallerReport) -> str:
-    if column.title in {report.by, "state", "trend"}:
-        return "name" if column.title == report.by else column.title
-    return "number" if column.is_number else "text"
+def figures(report: CallerReport) -> Figures:
+    """Count the callers of a report."""
+    calling = [row for row in report.callers if row.state != "retired"]
+    new = [row for row in calling if row.first_seen >= report.now - NEW and row.predecessor is None]
+    return Figures(len(calling), report.retired, len(new), sum(row.owner is None for row in calling))
 
 
 def _unit(days: int) -> str:
@@ -103,8 +107,14 @@ def _trend(shown: Sequence[Bucket]) -> str:
 
 
 @functools.cache
-def _template() -> jinja2.Template:
+def _template(name: str) -> jinja2.Template:
+    return _environment().get_template(f"{name}.html.jinja")
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         finalize=_shown,
         undefined=jinja2.StrictUndefined,
@@ -112,20 +122,29 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "day": day,
         "duration": duration,
+        "line": call_line,
+        "link": _link,
         "minute": minute,
         "percent": percent,
     }
     environment.globals |= {
         "MOST_GAPS": _MOST_GAPS,
+        "MOST_MARKS": _MOST_MARKS,
+        "MOST_REASONS": _MOST_REASONS,
         "MOST_VALUES": _MOST_VALUES,
-        "REASONS": REASONS,
-        "SECTIONS": SECTIONS,
+        "POLICY": assets.POLICY,
         "RETIRED": RETIRED,
-        "STATES": STATES,
+        "SCRIPT": Markup(assets.SCRIPT),  # noqa: S704 - a file of our own
+        "STYLE": Markup(assets.STYLE),  # noqa: S704 - as above
         "UNKNOWN": UNKNOWN,
     }
-    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
+    return environment
+
+
+def _link(text: str) -> Markup:
+    return Markup(linked(text))  # noqa: S704 - it escapes the text
 
 
 def _shown(value: Any) -> Any:

@@ -29,7 +29,7 @@ def profile_to_text(profile: CallerProfile, now: datetime, blocks: str = BLOCKS)
         *_places(profile, "  ", printable, heading=""),
         "Last calls, in UTC",
         "",
-        *(f"  {_call(call)}" for call in profile.detail.last_calls),
+        *(f"  {call_line(call)}" for call in profile.detail.last_calls),
     ]
     return "\n".join(lines) + "\n"
 
@@ -113,7 +113,7 @@ def _request(change: RequiredChange) -> list[str]:
 
 
 def _last_calls(profile: CallerProfile) -> list[str]:
-    return ["```", *(_call(call).replace("```", "` ` `") for call in profile.detail.last_calls), "```"]
+    return ["```", *(call_line(call).replace("```", "` ` `") for call in profile.detail.last_calls), "```"]
 
 
 def _rest(profile: CallerProfile) -> Iterable[str]:
@@ -132,7 +132,8 @@ def _places(profile: CallerProfile, bullet: str, quote: Callable[[str], str], *,
     yield ""
 
 
-def _call(call: LastCall) -> str:
+def call_line(call: LastCall) -> str:
+    """A call in a line, with its time in UTC."""
     run = f" run {call.run}" if call.run else ""
     code = f" {call.error_code}" if call.error_code else ""
     what = f"{call.status} {call.outcome}{code}{run}  {call.method} {call.path}"

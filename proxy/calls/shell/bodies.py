@@ -8,10 +8,13 @@ from proxy.calls.call import Variables, tool
 from proxy.calls.shell.commands import Command
 from proxy.calls.shell.draft import STDIN, Draft
 
-DECLARES = frozenset("export local readonly declare typeset set".split())
+DECLARES = frozenset("export local readonly declare typeset set ENV ARG".split())
 """Commands that set variables, and call nothing."""
 
 ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=")
+_CONTENT = re.compile(r"\$\(\s*<\s*([\w./-]+)\s*\)")
+"""What bash reads a file with."""
+
 _DEPTH = 20
 """How many variables may stand in each other."""
 
@@ -107,6 +110,8 @@ class Bodies:
     def _value(self, char: str) -> Body:
         """What a variable stands for."""
         source = self._variables.by_character[char].source
+        if found := _CONTENT.fullmatch(source):
+            return self._file(found[1])
         if char in self.substituted:
             made = self.substituted[char]
             return self._made_by(made[0]) if len(made) == 1 else _made(tool(made[-1].texts[0]) if made else source)

@@ -7,7 +7,7 @@ from typing import Any
 from proxy.calls.call import NotRead, Variables
 from proxy.calls.shell.draft import Draft
 
-_METHOD = re.compile(r"[A-Z]{3,7}")
+_METHOD = re.compile(r"[A-Z]{3,7}|get|post|put|patch|delete|head|options")
 _ITEM = re.compile(r"((?:\\.|[^\\:=@])*?)(:=@|:=|==|=@|=|:|@|;\Z)(.*)", re.DOTALL)
 _WITH_VALUE = frozenset(
     "-a --auth -A --auth-type --raw -o --output -p --print --pretty -s --style --timeout --session --session-read-only"
@@ -42,7 +42,7 @@ def read(words: list[str], program: str, variables: Variables) -> Draft:
         options[name] = value
         draft.options.append((name, value) if name in _WITH_VALUE else (word,))
     if items and _METHOD.fullmatch(items[0]):
-        draft.method = items.pop(0)
+        draft.method = items.pop(0).upper()
     if items:
         draft.url = _url(items.pop(0), options.get("--default-scheme", program))
     _read_options(draft, options)

@@ -47,6 +47,7 @@ _NAMED = re.compile(r"\$\$?([A-Za-z_]\w*)")  # a Makefile doubles the dollar
 _UNNAMED = re.compile(r"\$[0-9@*#?$!_-]")
 _PERCENT = re.compile(r"%~?([A-Za-z_]\w*)%")
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_DOCUMENT = re.compile(r"<<-?[ \t]*(['\"]?)(\w+)\1[^\n]*\n(?:.*\n)*?[ \t]*\2[ \t]*(?=\n|\Z)")
 _CLOSING = {"(": ")", "{": "}"}
 
 
@@ -176,8 +177,8 @@ class Lexer:
             raise NotRead("$'…' quoting is not supported: use '…'")
         if text[at] == "'":
             return self._single_quoted()
-        if text[at] == '"':
-            self._at += 1
+        if text.startswith(('"', '$"'), at):  # bash looks the second one up in a catalogue of translations
+            self._at += 1 + (text[at] == "$")
             return self._double_quoted()
         if text[at] == "\\":
             self._at += 2
@@ -247,6 +248,9 @@ class Lexer:
             char = self._text[at]
             if char == "\\":
                 at += 2
+                continue
+            if char == "<" and stack[-1] == ")" and (found := _DOCUMENT.match(self._text, at, self._end)):
+                at = found.end()
                 continue
             if char == "'":
                 at = self._text.find("'", at + 1, self._end)

@@ -2,7 +2,7 @@
 
 from proxy.calls.call import Call, Language
 from proxy.calls.write.shell import Words
-from proxy.calls.write.written import Written, headers_of, left_out
+from proxy.calls.write.written import Written, absolute, headers_of, left_out
 
 _RETRY = "--retry: a second try can start a second run; retry only where no connection was made"
 
@@ -16,9 +16,10 @@ def write(call: Call, between: str = " \\\n  ") -> Written:
     """
     words = Words(call)
     is_curl = call.tool == "curl" and call.language is Language.SHELL
-    program = call.program if is_curl else "curl"
+    program = words.quote(call.program) if is_curl else "curl"
+    url, on_url = absolute(call, is_same=call.language in {Language.SHELL, Language.CMD})
     options = [words.quote(word) for option in call.options for word in option] if is_curl else []
-    start = [program, *options, "-X", words.quote(call.method), words.quote(call.url)]
+    start = [program, *options, "-X", words.quote(call.method), words.quote(url)]
     parts = [" ".join(start)]
     headers, notes = headers_of(call, is_same=False)
     parts += [f"-H {words.quote(f'{name}: {value}' if value else f'{name}:')}" for name, value in headers]
@@ -26,7 +27,7 @@ def write(call: Call, between: str = " \\\n  ") -> Written:
         parts.append(f"-d {words.quote(f'@{call.body_file}')}")
     elif call.body:
         parts.append(f"-d {words.json(call.body)}")
-    return Written(between.join(parts), notes + _notes(call, is_curl=is_curl) + words.notes())
+    return Written(between.join(parts), on_url + notes + _notes(call, is_curl=is_curl) + words.notes())
 
 
 def _notes(call: Call, *, is_curl: bool) -> list[str]:

@@ -6,7 +6,7 @@ import re
 
 from proxy.calls.call import Call, Language
 from proxy.calls.write import literals
-from proxy.calls.write.written import Names, Written, headers_of, left_out, pieces
+from proxy.calls.write.written import Names, Written, absolute, headers_of, left_out, pieces
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*")
 
@@ -22,14 +22,15 @@ def write(call: Call) -> Written:
     program = call.program if is_javascript else "fetch"
     headers, notes = headers_of(call, is_same=is_javascript)
     fields = [f"method: {style.text(call.method)}", *_headers(headers, call, style), *_body(call, style, "body"), *rest]
-    expression = f"{program}({style.text(_absolute(call))}, {_object(fields)})"
+    url, on_url = absolute(call, is_same=is_javascript)
+    expression = f"{program}({style.text(url)}, {_object(fields)})"
     if is_javascript:
         return Written(expression, [])
     lines = [
         f"const response = await {expression};",
         "if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);",
     ]
-    return Written("\n".join(lines), notes + left_out(call, checks_status=True) + names.notes())
+    return Written("\n".join(lines), on_url + notes + left_out(call, checks_status=True) + names.notes())
 
 
 def url_and_body(call: Call) -> tuple[str, str]:
@@ -39,11 +40,11 @@ def url_and_body(call: Call) -> tuple[str, str]:
         ValueError: the body is not JSON.
     """
     style = _style(call, Names(call, Language.JAVASCRIPT))
-    return style.text(_absolute(call)), literals.write(literals.parse(call.body), style, call)
+    return style.text(call.url), literals.write(literals.parse(call.body), style, call)
 
 
 def _axios(call: Call, style: literals.Style, rest: list[str]) -> str:
-    url, body = style.text(_absolute(call)), _body(call, style, "data")
+    url, body = style.text(call.url), _body(call, style, "data")
     name = call.program.rpartition(".")[2]
     if name in {"axios", "request"}:
         fields = [
@@ -66,11 +67,6 @@ def _object(fields: list[str]) -> str:
     if len(line) <= 80 and "\n" not in line:
         return line
     return "{\n" + "".join(f"  {field},\n" for field in fields) + "}"
-
-
-def _absolute(call: Call) -> str:
-    is_absolute = "://" in call.url or call.url[:1] in call.variables
-    return call.url if is_absolute else f"http://{call.url}"
 
 
 def _headers(headers: list[tuple[str, str]], call: Call, style: literals.Style) -> list[str]:

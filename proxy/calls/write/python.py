@@ -6,7 +6,7 @@ import re
 
 from proxy.calls.call import Call, Language
 from proxy.calls.write import literals
-from proxy.calls.write.written import Names, Written, headers_of, left_out, pieces
+from proxy.calls.write.written import Names, Written, absolute, headers_of, left_out, pieces
 
 _QUOTES = ('"', "'", '"""', "'''")
 
@@ -16,7 +16,8 @@ def write(call: Call) -> Written:
     names = Names(call, Language.PYTHON)
     style = _style(call, names)
     is_python = call.language is Language.PYTHON and not call.program.endswith(("Request", "urlopen"))
-    arguments = [style.text(_absolute(call))]
+    url, on_url = absolute(call, is_same=is_python)
+    arguments = [style.text(url)]
     if call.program.endswith(".request") and is_python:
         arguments.insert(0, style.text(call.method))
     headers, notes = headers_of(call, is_same=is_python)
@@ -30,7 +31,7 @@ def write(call: Call) -> Written:
     lines = [f"response = {_called(program, arguments)}", "response.raise_for_status()"]
     used = [f"import {module}\n" for module in ("json", "os") if f"{module}." in lines[0]] if names.notes() else []
     text = "\n".join(["".join(used), "import requests\n", *lines]).lstrip("\n")
-    return Written(text, notes + left_out(call, checks_status=True) + names.notes())
+    return Written(text, on_url + notes + left_out(call, checks_status=True) + names.notes())
 
 
 def url_and_body(call: Call) -> tuple[str, str]:
@@ -40,7 +41,7 @@ def url_and_body(call: Call) -> tuple[str, str]:
         ValueError: the body is not JSON.
     """
     style = _style(call, Names(call, Language.PYTHON))
-    return style.text(_absolute(call)), literals.write(literals.parse(call.body), style, call)
+    return style.text(call.url), literals.write(literals.parse(call.body), style, call)
 
 
 def _called(program: str, arguments: list[str]) -> str:
@@ -48,12 +49,6 @@ def _called(program: str, arguments: list[str]) -> str:
     if len(line) <= 100 and "\n" not in line:
         return line
     return f"{program}(\n    " + ",\n    ".join(arguments) + ",\n)"
-
-
-def _absolute(call: Call) -> str:
-    """The URL with its scheme, which curl and others may leave out."""
-    is_absolute = "://" in call.url or call.url[:1] in call.variables
-    return call.url if is_absolute else f"http://{call.url}"
 
 
 def _headers(headers: list[tuple[str, str]], call: Call, style: literals.Style) -> list[str]:

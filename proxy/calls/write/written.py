@@ -4,6 +4,7 @@ import re
 from enum import Enum
 from typing import NamedTuple
 
+from proxy.calls import urls
 from proxy.calls.call import Call, Language, Variable
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -89,6 +90,20 @@ def pieces(text: str, call: Call) -> list[tuple[str, bool]]:
         else:
             found.append((char, False))
     return found
+
+
+def absolute(call: Call, *, is_same: bool) -> tuple[str, list[str]]:
+    """The URL with what the program of the call adds to it, and a note on that.
+
+    Args:
+        call: the call.
+        is_same: whether the new call is made by the same program.
+    """
+    if is_same or "://" in call.url or call.url[:1] in call.variables:
+        return call.url, []
+    if call.url.startswith("/"):  # a client that has the address
+        return urls.SERVICE + call.url, ["its URL has no host, so the address of the service was put before it"]
+    return f"http://{call.url}", []
 
 
 def headers_of(call: Call, *, is_same: bool) -> tuple[list[tuple[str, str]], list[str]]:

@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
+from proxy.callers.render.assets import POLICY
 from proxy.gateway.admin.hosts import is_own
 from proxy.gateway.admin.report import Form, LiveReport, NoReport
 from proxy.gateway.delivery import State as Delivered
@@ -25,12 +26,12 @@ from proxy.output.formatting import printable
 State = Mapping[str, Any]
 Page = Callable[[Request], Awaitable[Response]]
 
-# Callers choose some of the texts in the report. If one ever escapes its place in the page, it still can do nothing.
 _NOTHING_ACTIVE = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "content-security-policy": "default-src 'none'",
     "x-content-type-options": "nosniff",
     "cache-control": "no-store",
 }
+_REPORT = {**_NOTHING_ACTIVE, "content-security-policy": f"{POLICY}; frame-ancestors 'none'"}
 _WRONG_HOST = """\
 This page answers only to an address, to localhost and to the names in admin_hosts.
 Open it by one of these, or add the name to admin_hosts and restart.
@@ -128,7 +129,7 @@ class Admin:
             text = await _while_connected(request, self.report.text(form))
         except NoReport as problem:
             return PlainTextResponse(printable(str(problem)) + "\n", 503, _NOTHING_ACTIVE)
-        return Response(text, headers={"content-type": media_type, **_NOTHING_ACTIVE})
+        return Response(text, headers={"content-type": media_type, **_REPORT})
 
 
 def _guarded(hosts: Container[str], page: Page) -> Page:

@@ -139,4 +139,5 @@ def _report(config: Config, form: Form) -> bytes:
         return "".join(formats.to_json(analysis.report, analysis.report.rows, analysis.read)).encode()
     from proxy.callers.render import html_page  # noqa: PLC0415 - as above
 
-    return "".join(html_page.to_html(analysis, analysis.report.rows, config.successor_url)).encode()
+    rows = analysis.report.rows
+    return "".join(html_page.to_html(analysis, rows, config.successor_url, config.lifecycle)).encode()

@@ -24,7 +24,6 @@ from proxy.withdrawn.endpoints import BY_NAME
 
 _TARGETS = {kinds.Kind.PYTHON: Target.PYTHON, kinds.Kind.JAVASCRIPT: Target.JAVASCRIPT}
 _EXPRESSION = re.compile(r"\$?\{\{.*?\}\}|\$\(.*?\)|\$?\{[^{}]*\}|\$\$?\w+")
-_ENCODED = rf"{replacement.ENCODES.pattern}|%[0-9A-Fa-f]{{2}}"
 _LIKELY = "it is only likely to be a withdrawn call"
 _TOO_MANY = "the file has too many such words to be examined whole"
 _UNSAFE = "only with --unsafe: "
@@ -154,8 +153,10 @@ class _Planner:
         name = self._text[hit.start : hit.end].partition("ci_workflows")[2]
         expressions = _EXPRESSION.findall(name)
         names = [re.escape(name) for expression in expressions for name in re.findall(r"[A-Za-z_]\w*", expression)]
-        is_set = rf"(?<!\w)(?:{'|'.join(names)})\s*[:?]?[=:][^\n]*(?:{_ENCODED})"
-        return any(re.search(_ENCODED, one) for one in expressions) or bool(names and re.search(is_set, self._text))
+        is_set = rf"(?<!\w)(?:{'|'.join(names)})\s*[:?]?[=:][^\n]*(?:{replacement.ENCODES.pattern})"
+        return any(map(replacement.ENCODES.search, expressions)) or bool(
+            names and re.search(is_set, self._text, re.IGNORECASE)
+        )
 
     def _written(self, new: Call) -> str:
         try:

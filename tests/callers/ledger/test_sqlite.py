@@ -13,7 +13,9 @@ from proxy.callers.ledger import schema, sqlite
 from proxy.callers.ledger.database import LedgerUnavailable
 from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.ledger.sqlite import SqliteFile, file_system
+from tests.callers.lines import NOW, call
 from tests.support.disks import read_only, small_disk
+from tests.support.ledgers import calls_by_caller, fill
 from tests.support.programs import lack
 
 
@@ -199,3 +201,12 @@ def test_a_large_query_needs_no_folder_for_temporary_files(tmp_path: Path) -> No
 
     assert str(path) in files
     assert [file for file in files if "etilqs" in file] == []
+
+
+def test_a_reader_sees_what_was_counted_while_nobody_had_the_file_open_for_writing(tmp_path: Path) -> None:
+    path = tmp_path / "callers.db"
+    fill(str(path), call(NOW, "first"))
+    with contextlib.closing(Ledger(SqliteFile(path, is_readonly=True))) as reader:
+        assert set(calls_by_caller(reader)) == {"first"}
+        fill(str(path), call(NOW, "second"))
+        assert set(calls_by_caller(reader)) == {"first", "second"}

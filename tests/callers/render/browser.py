@@ -9,8 +9,11 @@ from typing import Any, Literal
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
 
 from tests.support.programs import program
+from tests.support.waiting import PATIENCE
 
 _FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run"
@@ -31,6 +34,7 @@ class Browser:
         width: int = 1280,
         scheme: Literal["light", "dark"] = "light",
         media: Literal["", "print"] = "",
+        scripts: bool = True,
     ) -> None:
         """Load a page, as on a screen or as for paper; what was said and requested before is forgotten."""
         self.messages()
@@ -39,25 +43,51 @@ class Browser:
         self._command("Emulation.setDeviceMetricsOverride", size)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self._command("Emulation.setEmulatedMedia", {"media": media, "features": features})
+        self._command("Emulation.setScriptExecutionDisabled", {"value": not scripts})
         self._driver.get(url)
 
     def run(self, script: str) -> Any:
         """What a script returns, which stands outside of the page's policy."""
         return self._driver.execute_script(script)
 
+    def wait_for(self, script: str) -> Any:
+        """What the promise that a script returns resolves to."""
+        return self._driver.execute_async_script(f"(async () => {{ {script} }})().then(arguments[0])")
+
+    def click(self, selector: str, index: int = 0) -> None:
+        """Click an element as a mouse does."""
+        self._driver.find_elements(By.CSS_SELECTOR, selector)[index].click()
+
+    def grant_clipboard(self) -> None:
+        """Let pages read and write the clipboard."""
+        permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+        self._command("Browser.grantPermissions", {"permissions": permissions})
+
     def messages(self) -> list[str]:
         """What the page has put on the console since the last time."""
         return [entry["message"] for entry in self._driver.get_log("browser")]  # type: ignore[no-untyped-call]
 
     def requests(self) -> list[str]:
-        """What was requested since the last time."""
+        """What was requested since the last time, besides the parts of the browser's own start page."""
         entries = self._driver.get_log("performance")  # type: ignore[no-untyped-call]
         events = [json.loads(entry["message"])["message"] for entry in entries]
-        return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        urls = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        return [url for url in urls if not url.startswith("chrome:")]
 
     def printed(self) -> bytes:
         """The page as PDF."""
         return base64.b64decode(self._command("Page.printToPDF", {"printBackground": True})["data"])
+
+    def picture(self, *, height: int | None = None) -> bytes:
+        """The page as PNG, as far down as that; all of it by default."""
+        size = self.run("return [document.body.parentElement.clientWidth, document.body.parentElement.scrollHeight]")
+        clip = {"x": 0, "y": 0, "width": size[0], "height": height or size[1], "scale": 1}
+        shown = self._command("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
+        return base64.b64decode(shown["data"])
+
+    def press(self, *keys: str) -> None:
+        """Press keys, one after the other."""
+        ActionChains(self._driver).send_keys(*keys).perform()
 
     def _command(self, name: str, parameters: dict[str, Any]) -> Any:
         return self._driver.execute_cdp_cmd(name, parameters)
@@ -74,6 +104,7 @@ def browser(folder: Path) -> Iterator[Browser]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     # With its path given, Selenium does not look for a driver to download.
     driver = webdriver.Chrome(options=options, service=Service(chromedriver))
+    driver.set_script_timeout(PATIENCE)
     try:
         yield Browser(driver)
     finally:

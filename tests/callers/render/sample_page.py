@@ -1,6 +1,7 @@
 """Pages on made-up callers: usual ones, and hostile ones."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -8,7 +9,9 @@ from proxy.callers.identity import Rule
 from proxy.callers.record import Record
 from proxy.callers.render.html_page import to_html
 from proxy.callers.report.aggregator import Dimension
-from tests.callers.sample import DAY, analyzed, beats, call, daily
+from proxy.withdrawn.brownouts import Brownout, Once, Window
+from proxy.withdrawn.lifecycle import Policy
+from tests.callers.sample import DAY, NOW, analyzed, beats, call, daily
 
 BASE = "https://api.sourcecraft.tech"
 LONG = "x" * 10_000
@@ -26,9 +29,57 @@ HOSTILE = [
 ]
 
 
-def page(folder: Path, records: Iterable[Record], *, rules: Iterable[Rule] = (), by: Dimension = "caller") -> str:
-    made = analyzed(folder, records, rules=rules, by=by)
-    return "".join(to_html(made, made.report.rows, BASE))
+OWNERS = ("team-build", "team-release", "mobile", "finance", "data-platform")
+CONTACTS = ("build@acme.example", "https://acme.example/release", "mobile@acme.example", "#finance", None)
+POLICY = Policy(
+    freeze=NOW - 24 * DAY,
+    sunset=NOW + 60 * DAY,
+    brownouts=(
+        Brownout(Once(Window(NOW - 12 * DAY, NOW - 12 * DAY + timedelta(hours=1)))),
+        Brownout(Once(Window(NOW - 5 * DAY, NOW - 5 * DAY + timedelta(hours=2))), ("mobile",)),
+        Brownout(Once(Window(NOW + 14 * DAY, NOW + 14 * DAY + timedelta(hours=4)))),
+    ),
+)
+
+
+def page(
+    folder: Path,
+    records: Iterable[Record],
+    *,
+    rules: Iterable[Rule] = (),
+    by: Dimension = "caller",
+    policy: Policy | None = None,
+) -> str:
+    made = analyzed(folder, records, rules=rules, by=by, policy=policy)
+    return "".join(to_html(made, made.report.rows, BASE, policy or Policy()))
+
+
+def forty(folder: Path) -> str:
+    """The page on forty callers of five owners, of which some have left since a hundred and fifty days."""
+    records: list[Record] = [*beats(150, 40.2), *beats(40)]
+    rules = []
+    for index in range(40):
+        name = f"{('build', 'deploy', 'nightly', 'report', 'sync')[index % 5]}-{index:02}"
+        owner, last = (index * 7) % 6, (0, 1, 62, 2, 75, 8, 90, 0, 48, 104)[index % 10]
+        fields = {"user_agent": f"{name}/1.{index}", "run_user": f"user{index % 7}", "workflow": name.partition("-")[0]}
+        records += daily(name, 6 if index == 37 else 140 - index % 4, last, **fields)  # one is new
+        if owner:
+            rules.append(Rule(name, owner=OWNERS[owner - 1], contact=CONTACTS[owner - 1], agents=(f"{name}/*",)))
+    return page(folder, records, rules=rules, policy=POLICY)
+
+
+def many(folder: Path, callers: int) -> str:
+    """The page on so many callers."""
+    records: list[Record] = [*beats(40)]
+    for index in range(callers):
+        fields = {
+            "user_agent": f"tool-{index}/1.{index % 9}",
+            "run_user": f"user{index % 700}",
+            "repo": f"r{index % 90}",
+        }
+        owner = f"team-{index % 50}" if index % 3 else None
+        records += [call(f"caller-{index:05}", DAY * ago, owner=owner, **fields) for ago in (1 + index % 20, 25)]
+    return page(folder, records)
 
 
 def usual() -> list[Record]:

@@ -1,96 +1,23 @@
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.callers.render.chart import (
-    MAX_BUCKETS,
-    WIDTH,
-    Bucket,
-    Chart,
-    abbreviated,
-    bucket_days,
-    bucket_sums,
-    buckets,
-    date_labels,
-    make_chart,
-    sparkline_path,
-    ticks,
-)
+from proxy.callers.render.buckets import MAX_BUCKETS, Bucket
+from proxy.callers.render.chart import WIDTH, Chart, abbreviated, date_labels, make_chart, sparkline_path, ticks
+from proxy.callers.render.marks import Mark
+from proxy.callers.render.projection import Projection
 from proxy.callers.report.coverage import Span
-from tests.callers.sample import DAY, NOW, analyzed, beats, call, daily
+from tests.callers.sample import DAY
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def bucket(first: int, days: int, calls: int = 0, callers: int = 0) -> Bucket:
     return Bucket(Span(MONDAY + DAY * first, MONDAY + DAY * (first + days)), calls, callers, 1.0)
-
-
-# --- what is shown
-
-
-def test_every_day_of_a_short_period_has_its_calls(tmp_path: Path) -> None:
-    report = analyzed(tmp_path, [*beats(4), *daily("a", 4, 0), call("b", DAY * 2), call("b", DAY * 2)]).report
-    shown = buckets(report)
-    assert [one.calls for one in shown] == [1, 1, 3, 1, 1]
-    assert [one.name for one in shown] == ["2026-03-27", "2026-03-28", "2026-03-29", "2026-03-30", "2026-03-31"]
-
-
-def test_only_retired_callers_end_with_their_last_call(tmp_path: Path) -> None:
-    records = [*beats(90), *daily("retired", 90, 50), *daily("active", 60, 1), *daily("fading", 89, 5)]
-    shown = buckets(analyzed(tmp_path, records).report)
-    there = {(NOW - one.span.begin).days: one.callers for one in shown}
-    assert there == {
-        90: 1,
-        **dict.fromkeys(range(61, 90), 2),
-        **dict.fromkeys(range(50, 61), 3),
-        **dict.fromkeys(range(50), 2),
-    }
-
-
-def test_a_long_period_is_shown_in_weeks_and_the_last_one_is_complete(tmp_path: Path) -> None:
-    report = analyzed(tmp_path, [*beats(199), *daily("a", 199, 0)]).report
-    assert len(report.days) == 200
-    shown = buckets(report)
-    assert [one.calls for one in shown] == [4, *[7] * 28]
-    assert shown[0].name == "2025-09-13 to 2025-09-16"
-    assert shown[-1].name == "2026-03-25 to 2026-03-31"
-    assert {one.callers for one in shown} == {1}
-
-
-def test_a_period_without_calls_has_empty_buckets(tmp_path: Path) -> None:
-    shown = buckets(analyzed(tmp_path, beats(2)).report)
-    assert [(one.calls, one.callers) for one in shown] == [(0, 0)] * 3
-
-
-def test_an_empty_log_is_one_empty_day(tmp_path: Path) -> None:
-    (only,) = buckets(analyzed(tmp_path, []).report)
-    assert (only.name, only.calls, only.callers, only.coverage) == ("2026-03-31", 0, 0, 0.0)
-
-
-def test_a_bucket_has_the_coverage_of_its_days(tmp_path: Path) -> None:
-    # From noon, four days ago, to noon; the log is missing from midnight to the next noon.
-    report = analyzed(tmp_path, [*beats(4, 2.5), *beats(1)]).report
-    assert [one.coverage for one in buckets(report)] == [1.0, 1.0, 0.0, 0.5, 1.0]
-
-
-@given(st.integers(1, 40_000))
-def test_the_number_of_buckets_is_bounded(days: int) -> None:
-    length = bucket_days(days)
-    assert -(-days // length) <= MAX_BUCKETS
-    assert length == 1 or length % 7 == 0
-    assert length == 1 or days > MAX_BUCKETS
-
-
-@given(st.lists(st.integers(0, 9), min_size=1), st.integers(1, 20))
-def test_sums_are_complete_and_the_last_bucket_is_full(values: list[int], size: int) -> None:
-    found = bucket_sums(values, size)
-    assert sum(found) == sum(values)
-    assert found[-1] == sum(values[-size:])
-    assert len(found) == -(-len(values) // size)
 
 
 # --- labels
@@ -157,8 +84,8 @@ def test_the_number_of_date_labels_is_bounded(days: int, shift: int, most: int) 
 # --- where it is drawn
 
 
-def drawn(shown: list[Bucket], gaps: list[Span] | None = None) -> Chart:
-    return make_chart(shown, gaps or [])
+def drawn(shown: list[Bucket], gaps: Iterable[Span] = (), **more: Any) -> Chart:
+    return make_chart(shown, gaps, **more)
 
 
 def test_the_height_of_a_bar_is_proportional_to_its_calls() -> None:
@@ -201,6 +128,67 @@ def test_short_gaps_are_visible_and_the_number_of_shades_is_bounded() -> None:
     shown = [bucket(day, 1) for day in range(100)]
     assert drawn(shown, gaps[:1]).shades[0].width >= 1
     assert len(drawn(shown, gaps).shades) <= WIDTH
+
+
+# --- marks and projection
+
+
+TEN = [bucket(day, 1, callers=4) for day in range(10)]
+
+
+def x_of(found: Chart, days: float, of: float) -> float:
+    return found.left + (found.right - found.left) * days / of
+
+
+def test_the_time_axis_ends_with_the_period_where_nothing_is_to_come() -> None:
+    found = drawn(TEN, marks=[Mark(MONDAY + DAY, "freeze")])
+    assert found.end[0] == found.right
+    assert [line.x for line in found.lines] == [pytest.approx(x_of(found, 1, 10), abs=0.1)]
+    assert found.projection == ""
+
+
+def test_the_time_axis_goes_on_to_the_last_mark() -> None:
+    found = drawn(TEN, marks=[Mark(MONDAY + DAY * 12, "sunset")])
+    assert found.end[0] == pytest.approx(x_of(found, 10, 13), abs=0.1)
+    (line,) = found.lines
+    assert line.kind == "sunset"
+    assert line.x == pytest.approx(x_of(found, 12, 13), abs=0.1)
+
+
+def test_what_is_too_far_away_is_not_drawn() -> None:
+    found = drawn(TEN, marks=[Mark(MONDAY + DAY * 90, "sunset")])
+    assert found.end[0] == pytest.approx(x_of(found, 10, 15), abs=0.1)
+    assert found.lines == []
+
+
+def test_a_brownout_is_as_wide_as_it_is_long_and_always_visible() -> None:
+    minute = timedelta(minutes=1)
+    marks = [Mark(MONDAY, "brownout", MONDAY + minute), Mark(MONDAY + DAY * 5, "brownout", MONDAY + DAY * 6)]
+    short, long = drawn(TEN, marks=marks).lines
+    assert short.width == 2
+    assert long.width == pytest.approx((WIDTH - 65) / 10, abs=1)
+
+
+def test_brownouts_that_would_touch_are_one_line_and_the_number_is_bounded() -> None:
+    begins = [MONDAY + timedelta(minutes=30) * index for index in range(480)]
+    marks = [Mark(begin, "brownout", begin + timedelta(minutes=10)) for begin in begins]
+    (line,) = drawn(TEN, marks=marks).lines
+    assert line.label == marks[-1].text
+
+
+def test_the_projection_is_a_straight_line_to_none() -> None:
+    now, none_at = TEN[-1].span.end, TEN[-1].span.end + DAY * 4
+    found = drawn(TEN, projection=Projection(Span(MONDAY, now), 7, none_at))
+    x, y, _ = found.end
+    assert found.projection == f"M{x:.1f} {y:g}L{x_of(found, 14, 15):.1f} {found.callers.bottom:.1f}"
+
+
+def test_a_projection_beyond_the_axis_is_cut_at_its_height_there() -> None:
+    now, none_at = TEN[-1].span.end, TEN[-1].span.end + DAY * 20
+    found = drawn(TEN, projection=Projection(Span(MONDAY, now), 1.4, none_at))
+    x, y, _ = found.end
+    quarter = y + (found.callers.bottom - y) / 4
+    assert found.projection == f"M{x:.1f} {y:g}L{found.right:.1f} {quarter:.1f}"
 
 
 @given(

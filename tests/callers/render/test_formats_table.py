@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from proxy.callers.render.formats import show_table
+from proxy.callers.render.formats import show_screen, show_table
 from proxy.callers.report.aggregator import DIMENSIONS, Dimension
 from proxy.callers.report.report import CallerReport
 from proxy.withdrawn.lifecycle import Policy
@@ -87,3 +87,29 @@ def test_one_long_name_does_not_eat_the_rest(tmp_path: Path, monkeypatch: pytest
     assert long.startswith("10.1.2.3 Mozilla/5.0 (")
     assert re.search(r"…  team-a  alice +1  .*active$", long)
     assert re.search(r"^nightly +team-b  - .*active$", short)
+
+
+@pytest.mark.parametrize("lines", [12, 24, 50])
+def test_a_screen_has_as_many_rows_as_fit_and_the_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    made = analyzed(
+        tmp_path, *beats(NOW - 5 * DAY), *(call(NOW - DAY, f"caller-{index:02}") for index in range(40))
+    ).report
+    out = Terminal()
+    show_screen(made, made.rows, out, lines)
+    shown = plain(out.shown()).splitlines()
+    rows = [line for line in shown if line.startswith("caller-")]
+    assert len(shown) <= lines
+    assert len(rows) == min(lines - 8, 40)
+    assert (f"and {40 - len(rows)} more rows" in shown) == (len(rows) < 40)
+    assert any(line.startswith("Verdict: not yet") for line in shown)
+    assert shown[-1] == f"As of {NOW:%Y-%m-%d %H:%M:%S} UTC. Press Ctrl-C to end."
+
+
+def test_a_small_screen_has_one_row(tmp_path: Path) -> None:
+    made = analyzed(tmp_path, call(NOW - DAY, "a"), call(NOW - DAY, "b")).report
+    out = Terminal()
+    show_screen(made, made.rows, out, 3)
+    assert "and 1 more row\n" in plain(out.shown())

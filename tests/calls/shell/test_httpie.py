@@ -73,6 +73,8 @@ def test_an_item_that_is_not_valid_is_refused(item: str) -> None:
     ("text", "method", "body"),
     [
         (f"http {URL}", "GET", ""),
+        (f"http post {URL}", "POST", ""),
+        (f"http DELETE {URL}", "DELETE", ""),
         (f"http {URL} a=b", "POST", '{"a": "b"}'),
         (f"echo '{{}}' | http {URL}", "POST", "{}"),
         (f"http {URL} <<< '{{}}'", "POST", "{}"),

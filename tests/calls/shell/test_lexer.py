@@ -43,6 +43,7 @@ def documents(text: str) -> list[str | None]:
         ("'a b'", "a b"),
         ('"a b"', "a b"),
         (r"a\ b", "a b"),
+        ('$"a b"', "a b"),
         (r"\"a\"", '"a"'),
         (r'"{\"a\": \"b\"}"', '{"a": "b"}'),
         (r'"a\\b\c"', r"a\b\c"),
@@ -75,7 +76,7 @@ def test_quotes_are_read_as_a_shell_reads_them(written: str, word: str) -> None:
     "source",
     [
         "$A", "${A}", "${A:-b c}", "${A:-$(b \"c)\")}", "$(a 'b)' \"c)\")", "$(a $(b) (c))", "$((1 + (2)))", "$1", "$@",
-        "$?", "$$A", "${{ github.ref_name }}", "`a b`",
+        "$?", "$$A", "$(a <<E\nit's ) (\nE\n)", "$(a <<-'E' | b\n\t\"\n\tE\n)", "${{ github.ref_name }}", "`a b`",
     ],
 )  # fmt: skip
 def test_an_expansion_is_one_variable(source: str) -> None:

@@ -102,6 +102,7 @@ def test_a_body_is_found_in_the_text(text: str, body: str) -> None:
         ("CALL -d @- < f", "f"),
         ("cat f | CALL -d @-", "f"),
         ('CALL -d "$(cat f)"', "f"),
+        ('CALL -d "$(<f)"', "f"),
         ("B=$(cat f)\nCALL -d $B", "f"),
         ("echo a > f\necho b >> f\nCALL -d @f", "f"),
     ],

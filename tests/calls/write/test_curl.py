@@ -63,6 +63,10 @@ def test_a_call_is_written_an_argument_a_line() -> None:
     ]
 
 
+def test_a_program_may_be_in_a_variable() -> None:
+    assert curl.write(read(f"$BIN/curl {URL} -d a"), " ").text == f'"$BIN/curl" -X POST {URL} -d a'
+
+
 def test_a_call_fits_in_a_line_where_there_can_be_only_one() -> None:
     assert curl.write(read(f"curl {URL} -d a"), " ").text == f"curl -X POST {URL} -d a"
 

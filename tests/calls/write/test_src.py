@@ -48,6 +48,11 @@ def test_an_answer_that_is_used_is_json() -> None:
     assert write({}, answer=Answer(is_used=True)).text.endswith("-R acme/shop --json")
 
 
+def test_a_variable_can_hold_the_organization_and_the_repository() -> None:
+    written = write({}, "https://api.sourcecraft.tech/repos/\ue000/cicd/runs")
+    assert arguments(written.text, B="acme/shop") == ["run", "trigger", "build", "-R", "acme/shop"]
+
+
 def test_what_differs_from_the_old_call_is_told() -> None:
     told = write({}, "https://proxy.example/repos/acme/shop/cicd/runs").notes
     assert [note.partition(":")[0] for note in told] == [
@@ -66,6 +71,9 @@ def test_what_differs_from_the_old_call_is_told() -> None:
         ({"workflows": [{"name": "x", "values": [{"name": "-a", "value": "c"}]}]}, RUNS, "for an option"),
         ({"workflows": [{"name": "x", "values": [{"name": "a", "value": 5}]}]}, RUNS, "not a pair of texts"),
         ({"workflows": [{"name": "x", "values": ["\ue000"]}]}, RUNS, "not a pair of texts"),
+        ({"workflows": []}, RUNS, "one workflow"),
+        ({"workflows": [{"name": "x"}, {"name": "y"}]}, RUNS, "one workflow"),
+        ({"head": {"x": "y"}}, RUNS, "one workflow"),
     ],
 )
 def test_what_the_command_cannot_do_is_refused(body: dict[str, Any], url: str, said: str) -> None:

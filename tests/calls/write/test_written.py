@@ -1,7 +1,7 @@
 import pytest
 
 from proxy.calls.call import Call, Language, Variable
-from proxy.calls.write.written import Names, headers_of, left_out, pieces
+from proxy.calls.write.written import Names, absolute, headers_of, left_out, pieces
 
 CALL = Call(
     "curl",
@@ -36,6 +36,22 @@ def test_a_variable_keeps_its_source_or_comes_from_the_environment(language: Lan
 
 def test_a_text_is_cut_at_its_variables() -> None:
     assert pieces("a\ue000\ue001bc", CALL) == [("a", False), ("\ue000", True), ("\ue001", True), ("bc", False)]
+
+
+@pytest.mark.parametrize(
+    ("url", "is_same", "whole", "notes"),
+    [
+        ("https://a/b", False, "https://a/b", 0),
+        ("\ue000/b", False, "\ue000/b", 0),
+        ("a/b", False, "http://a/b", 0),
+        ("a/b", True, "a/b", 0),
+        ("/b", True, "/b", 0),
+        ("/b", False, "https://api.sourcecraft.tech/b", 1),
+    ],
+)
+def test_a_url_gets_what_its_program_adds(url: str, is_same: bool, whole: str, notes: int) -> None:
+    written, told = absolute(CALL._replace(url=url), is_same=is_same)
+    assert (written, len(told)) == (whole, notes)
 
 
 def test_headers_in_a_variable_stay_only_in_their_language() -> None:

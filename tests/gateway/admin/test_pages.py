@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from proxy import config
+from proxy.callers.render.assets import POLICY
 from proxy.gateway.app import App
 from proxy.gateway.server import listeners, server
 from tests.support.ledgers import stored_calls
@@ -64,10 +65,23 @@ def test_the_admin_listener_lists_its_pages(upstream: Upstream, tmp_path: Path) 
         assert {admin.call(path, None, method="GET").status for path in listed} == {200}
 
 
-def test_nothing_in_the_page_may_do_anything(upstream: Upstream, tmp_path: Path) -> None:
+def test_only_the_page_s_own_script_may_run_in_it(upstream: Upstream, tmp_path: Path) -> None:
+    ledger = str(tmp_path / "callers.db")
+    with watched(upstream.url, tmp_path, ledger=ledger) as (proxy, admin):
+        proxy.call()
+        until(lambda: stored_calls(ledger))
+        page = admin.call("/callers", None, method="GET")
+
+    policy = page.header("content-security-policy")
+    assert policy == f"{POLICY}; frame-ancestors 'none'"
+    assert f'content="{POLICY}"'.replace("'", "&#39;") in page.body.decode()
+    assert page.header("x-content-type-options") == "nosniff"
+    assert page.header("cache-control") == "no-store"
+
+
+def test_a_text_that_says_why_there_is_no_report_may_do_nothing(upstream: Upstream, tmp_path: Path) -> None:
     with watched(upstream.url, tmp_path) as (_, admin):
         page = admin.call("/callers", None, method="GET")
 
-    assert page.header("content-security-policy") == "default-src 'none'; style-src 'unsafe-inline'"
-    assert page.header("x-content-type-options") == "nosniff"
-    assert page.header("cache-control") == "no-store"
+    assert (page.status, page.header("content-type")) == (503, "text/plain; charset=utf-8")
+    assert page.header("content-security-policy") == "default-src 'none'"
