@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import NamedTuple
 
+from proxy.calls.embedding import Embedding, Places
+
 _FIRST, _LAST = 0xE000, 0xF8FF  # the private use area: no text that is meant for people has these characters
 _MAY_AUTHORIZE = frozenset("-H --header -n --netrc --netrc-file --session auth".split())
 _PLAIN = re.compile(r"[$\w.]{1,60}(?:\(\))?")
@@ -104,6 +106,22 @@ class Answer(NamedTuple):
     fields: tuple[str, ...] = ()
 
 
+class Parts(NamedTuple):
+    """Where the parts of a call of a library are.
+
+    Attributes:
+        url: the expression of the URL.
+        body: that of the value that the body is made of, if there is one.
+        headers: that of the headers, if there is one.
+        is_encoded: whether the library makes JSON of the value, and says so in a header.
+    """
+
+    url: Span
+    body: Span | None
+    headers: Span | None
+    is_encoded: bool
+
+
 class Call(NamedTuple):
     """A call in a text. In each string, a character of `variables` stands for a variable.
 
@@ -120,7 +138,8 @@ class Call(NamedTuple):
         guesses: sentences on what was read although it does not stand in the text like that.
         problem: why it cannot be translated even if it is a withdrawn call.
         prefix: what stands before the program, such as ``sudo -E``.
-        is_in_string: whether `span` is that of a string around the call, in which it is folded or escaped.
+        embedding: the string that holds it, if it is one of another language in which the call is written otherwise.
+        parts: where its parts are, if it is a call of a library.
     """
 
     program: str
@@ -138,7 +157,8 @@ class Call(NamedTuple):
     guesses: tuple[str, ...] = ()
     problem: str | None = None
     prefix: str = ""
-    is_in_string: bool = False
+    embedding: Embedding | None = None
+    parts: Parts | None = None
 
     def header(self, name: str) -> str | None:
         """The first value of a header, or None."""
@@ -204,6 +224,17 @@ def in_order(text: str, calls: Iterable[Call], others: Iterable[Other] = ()) -> 
         ),
         tuple(sorted(others)),
     )
+
+
+def placed(reading: Reading, text: str, embedding: Embedding, places: Places | None) -> Reading:
+    """What was read in a string, with its place in the file: that of the whole string, if a character is not found."""
+    embedding = embedding._replace(is_exact=places is not None)
+    calls = []
+    for call in reading.calls:
+        start, end = places.span(*call.span) if places else (embedding.start, embedding.end)
+        calls.append(call._replace(span=Span(start, end), embedding=embedding))
+    others = [Other(places.starts[start] if places else embedding.start, name) for start, name in reading.others]
+    return in_order(text, calls, others)
 
 
 def not_written_out(source: str) -> NotRead:

@@ -2,16 +2,21 @@
 
 import re
 
-from proxy.calls.call import Call, NotRead, Other, Reading, Span, in_order
+from proxy.calls.call import Answer, Call, NotRead, Other, Reading, in_order, placed
+from proxy.calls.embedding import Embedding, Quoting, places
 from proxy.calls.shell import script
 
-_STEP = re.compile(
+STEP = re.compile(
     r"\bsh\b\s*\(?\s*(?:[\w\s:,]{0,80}\bscript\s*:\s*)?"
     r"(?P<quotes>'''|\"\"\"|'|\")(?P<text>(?:\\.|(?!(?P=quotes))[^\\])*)(?P=quotes)",
     re.DOTALL,
 )
-_ESCAPED = "its string has escapes, which the new call needs, too"
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+"""A step that runs a command."""
+
+ESCAPED = "its string has escapes, which the new call needs, too"
+"""What is told of a call whose string has escapes."""
+_NEAR = 80
+_ESCAPE = re.compile(r"\\(\r\n|.)", re.DOTALL)
 
 
 def read(text: str) -> Reading:
@@ -23,7 +28,7 @@ def read(text: str) -> Reading:
     calls: list[Call] = []
     others: list[Other] = []
     problems: list[NotRead] = []
-    for step in _STEP.finditer(text):
+    for step in STEP.finditer(text):
         try:
             found = _of_step(text, step)
         except NotRead as error:
@@ -37,17 +42,23 @@ def read(text: str) -> Reading:
 
 
 def _of_step(text: str, step: re.Match[str]) -> Reading:
-    start, end = step.span("text")
-    if "\\" not in step["text"]:
-        return script.read(text, start=start, end=end)
-    # With escapes, the command stands nowhere in the file: the span is that of the string.
-    found = script.read(_ESCAPE.sub(_unescaped, step["text"]))
-    span = Span(step.start("quotes"), step.end())
-    return Reading(
-        tuple(call._replace(span=span, is_in_string=True, guesses=(*call.guesses, _ESCAPED)) for call in found.calls),
-        tuple(Other(start, other.program) for other in found.others),
-    )
+    quoting = Quoting.GROOVY_SINGLE if "'" in step["quotes"] else Quoting.GROOVY_DOUBLE
+    value = unescaped(step["text"])
+    embedding = Embedding(quoting, step.start("quotes"), step.end())
+    found = placed(script.read(value), text, embedding, places(value, text, *step.span("text"), quoting))
+    guesses = () if value == step["text"] else (ESCAPED,)
+    is_returned = "returnStdout" in step[0] + text[step.end() : step.end() + _NEAR].partition(")")[0]
+    calls = [
+        call._replace(guesses=(*call.guesses, *guesses), answer=Answer(call.answer.is_used or is_returned))
+        for call in found.calls
+    ]
+    return Reading(tuple(calls), found.others)
 
 
-def _unescaped(escape: re.Match[str]) -> str:
-    return {"n": "\n", "t": "\t", "\n": ""}.get(escape[1], escape[1])
+def unescaped(text: str) -> str:
+    """What the inside of a string stands for."""
+    return _ESCAPE.sub(_character, text)
+
+
+def _character(escape: re.Match[str]) -> str:
+    return {"n": "\n", "t": "\t", "\n": "", "\r\n": ""}.get(escape[1], escape[1])

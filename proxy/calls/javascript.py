@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from proxy.calls import urls
-from proxy.calls.call import Answer, Call, Language, NotRead, Reading, Variables, in_order, not_written_out
+from proxy.calls.call import Answer, Call, Language, NotRead, Parts, Reading, Variables, in_order, not_written_out
 from proxy.calls.syntax import Node, Tree
 
 _METHODS = frozenset("get post put patch delete".split())
@@ -74,15 +74,17 @@ class _Reader:
 
     def _made(self, node: Node, program: str, words: dict[str, Node], body: str, method: str) -> Call | None:
         method = method.upper()
-        url = self._text(words.pop("url", None))
-        if url is None:
+        url_node = words.pop("url", None)
+        url = self._text(url_node)
+        if url_node is None or url is None:
             return None
         url, used = urls.filled_in(method, url, self._known_text)
         is_library = program in {"fetch", "axios"} or program.startswith("axios.")
-        if not is_library and not urls.is_withdrawn(method, url):
+        if not is_library and not urls.is_known(method, url):
             return None
         self._resolved_names += [self._variables.shown(char) for char in used]
         problem = "its options are in a variable: write them out" if "..." in words else None
+        parts = self._parts(url_node, words.get(body), words.get("headers"), is_encoded=body == "data")
         headers: list[tuple[str, str]] = []
         content = ""
         try:
@@ -103,6 +105,15 @@ class _Reader:
             span=self._tree.span(node),
             resolved=tuple(self._resolved_names),
             problem=problem,
+            parts=parts,
+        )
+
+    def _parts(self, url: Node, body: Node | None, headers: Node | None, *, is_encoded: bool) -> Parts:
+        if body is not None and self._tree.source(body).startswith("JSON.stringify("):
+            body = body.named_children[1].named_children[0]
+        body_span = self._tree.span(body) if body else None
+        return Parts(
+            self._tree.span(url), body_span, self._tree.span(headers) if headers else None, is_encoded=is_encoded
         )
 
     def _fields(self, node: Node | None) -> dict[str, Node]:

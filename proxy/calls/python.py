@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from proxy.calls import urls
-from proxy.calls.call import Answer, Call, Language, NotRead, Reading, Span, Variables, in_order, not_written_out
+from proxy.calls.call import Answer, Call, Language, NotRead, Parts, Reading, Span, Variables, in_order, not_written_out
 
 _METHODS = frozenset("get post put patch delete".split())
 _LIBRARIES = frozenset("requests httpx urllib".split())
@@ -78,15 +78,17 @@ class _Reader:
 
     def _made(self, node: ast.Call, program: str, method: str, words: dict[str, ast.expr]) -> Call | None:
         words = {**words, **{keyword.arg or "**": keyword.value for keyword in node.keywords}}
-        url = self._value(words.pop("url", ast.Constant(None)))
-        if not isinstance(url, str):
+        url_node = words.pop("url", None)
+        url = self._value(url_node) if url_node else None
+        if url_node is None or not isinstance(url, str):
             return None
         url, used = urls.filled_in(method, url, self._known_text)
         is_library = program.partition(".")[0] in _LIBRARIES and "/" in url
-        if not (is_library or urls.is_withdrawn(method, url)):
+        if not (is_library or urls.is_known(method, url)):
             return None
         self._resolved_names += [self._variables.shown(char) for char in used]
         problem = "its arguments are in a variable: write them out" if "**" in words else None
+        parts = self._parts(url_node, words)
         headers: tuple[tuple[str, str], ...] = ()
         body = ""
         try:
@@ -94,7 +96,7 @@ class _Reader:
             body = self._body(words)
         except NotRead as error:
             problem = problem or str(error)
-        rest = {key: value for key, value in words.items() if key not in _BODIES | {"method", "**"}}
+        rest = {key: value for key, value in words.items() if key not in {*_BODIES, "method", "**"}}
         return Call(
             program,
             Language.PYTHON,
@@ -108,6 +110,20 @@ class _Reader:
             span=self._span(node),
             resolved=tuple(self._resolved_names),
             problem=problem,
+            parts=parts,
+        )
+
+    def _parts(self, url: ast.expr, words: dict[str, ast.expr]) -> Parts:
+        body = next((words[name] for name in _BODIES if name in words), None)
+        match body:
+            case ast.Call(func=ast.Attribute(attr="dumps"), args=[value, *_]):
+                body = value
+        headers = words.get("headers")
+        return Parts(
+            self._span(url),
+            self._span(body) if body else None,
+            self._span(headers) if headers else None,
+            is_encoded="json" in words or body is None,
         )
 
     def _headers(self, node: ast.expr | None) -> tuple[tuple[str, str], ...]:
@@ -125,7 +141,7 @@ class _Reader:
         return tuple(headers)
 
     def _body(self, words: dict[str, ast.expr]) -> str:
-        for name in ("json", "data", "content"):
+        for name in _BODIES[:3]:
             node = words.get(name)
             if node is None or (isinstance(node, ast.Constant) and node.value is None):
                 continue
@@ -246,7 +262,7 @@ class _Reader:
         return before + len(self._lines[line - 1].encode()[:column].decode(errors="ignore"))
 
 
-_BODIES = frozenset("json data content files".split())
+_BODIES = ("json", "data", "content", "files")
 
 
 def _assigned_once(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:

@@ -34,8 +34,11 @@ _BY_SUFFIX = {
     "sh": Kind.SHELL, "bash": Kind.SHELL, "zsh": Kind.SHELL, "bat": Kind.CMD, "cmd": Kind.CMD,
     "groovy": Kind.GROOVY, "jenkinsfile": Kind.GROOVY, "yml": Kind.YAML, "yaml": Kind.YAML,
     "ps1": Kind.POWERSHELL, "psm1": Kind.POWERSHELL, "py": Kind.PYTHON,
+    "mk": Kind.SHELL, "makefile": Kind.SHELL, "gnumakefile": Kind.SHELL, "dockerfile": Kind.SHELL,
+    "containerfile": Kind.SHELL,
     "js": Kind.JAVASCRIPT, "mjs": Kind.JAVASCRIPT, "cjs": Kind.JAVASCRIPT, "ts": Kind.JAVASCRIPT,
 }  # fmt: skip
+_MADE_OF_COMMANDS = re.compile(r"(?i)(?:gnu)?makefile\.|(?:docker|container)file\.")
 _SHEBANG = re.compile(r"#!.*?(python|node|pwsh|powershell|sh)(?![a-z])")
 _BY_SHEBANG = {
     "python": Kind.PYTHON, "node": Kind.JAVASCRIPT, "pwsh": Kind.POWERSHELL, "powershell": Kind.POWERSHELL,
@@ -120,6 +123,8 @@ def kind_of(text: str, name: str = "") -> Kind | None:
     suffix = _suffix(name)
     if suffix in _BY_SUFFIX or suffix in _OTHER_SUFFIXES:
         return _BY_SUFFIX.get(suffix)
+    if _MADE_OF_COMMANDS.match(name.rpartition("/")[2]):
+        return Kind.SHELL
     if shebang := _SHEBANG.match(text):
         return _BY_SHEBANG.get(shebang[1], Kind.SHELL)
     found = [(match.start(), kind) for kind, sign in _SIGNS if (match := sign.search(text))]

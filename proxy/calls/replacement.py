@@ -19,7 +19,8 @@ PLACEHOLDER = "/ORG/REPO/ci_workflows/WORKFLOW/trigger"
 
 _BODY_HEADERS = frozenset({"content-type", "content-length"})
 _JSON = ("Content-Type", "application/json")
-_ENCODES = re.compile(r"(?i)quote|encode|@uri|escape|%[0-9A-F]{2}")
+ENCODES = re.compile("quote|encode|@uri|escape|%[0-9A-F]{2}", re.IGNORECASE)
+"""What shows that an expression encodes a text for a URL."""
 _BODY_FILE = "BODY.json"
 
 
@@ -89,7 +90,7 @@ def _of_trigger(call: Call, match: Match) -> Replacement:
 
 def _on_name(call: Call, name: str) -> list[str]:
     """A note where the name of the workflow is encoded for a path, as it is not in a body."""
-    encoded = [variable.source for _, variable in call.variables_in(name) if _ENCODES.search(variable.source)]
+    encoded = [variable.source for _, variable in call.variables_in(name) if ENCODES.search(variable.source)]
     return [f"{source}: the name of the workflow is in the body now, so do not encode it" for source in encoded]
 
 

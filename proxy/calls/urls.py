@@ -12,9 +12,12 @@ SERVICE = "https://api.sourcecraft.tech"
 IN_THE_VARIABLE = "in-the-variable"
 """Stands for the repository where one variable holds both the organization and the repository."""
 
-_PROJECT = re.compile("(?<=^/)([\ue000-\uf8ff])(?=/ci_workflows/)")
+_PROJECT = re.compile(r"(?<=^/)([\ue000-\uf8ff]|\$?\{\{[^{}/]+\}\}|\$\(\w+\)|\$\{[\w.]+\})(?=/ci_workflows/)")
+"""A variable, or a template that is filled in before the program runs, as the only segment before the workflow."""
 _OF_ANY_API = frozenset({"update_repository", "delete_repository"})
 """Endpoints whose path of two segments says little."""
+
+_SUCCESSOR = re.compile(r"/repos/(?:[^/]+/)?[^/]+/cicd/")
 
 _LIMIT = 5
 """How many variables may stand in each other."""
@@ -44,6 +47,11 @@ def match(method: str, url: str) -> Match | None:
 def is_withdrawn(method: str, url: str) -> bool:
     """Whether it is the URL of a withdrawn endpoint, or of the trigger with another method."""
     return match(method, url) is not None or is_trigger(url)
+
+
+def is_known(method: str, url: str) -> bool:
+    """Whether it is the URL of a withdrawn endpoint, or of a successor."""
+    return is_withdrawn(method, url) or bool(_SUCCESSOR.match(split(url)[1]))
 
 
 def is_trigger(url: str) -> bool:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import yaml
 
-from proxy.calls.call import Call, NotRead, Other, Reading, Span, in_order
+from proxy.calls.call import Call, NotRead, Other, Reading, in_order, placed
+from proxy.calls.embedding import Embedding, Quoting, places
 from proxy.calls.shell import script
 
 _CALLS = re.compile(r"\b(?:curl|wget|https?)\s")
@@ -58,17 +59,17 @@ def _scalars(text: str) -> Iterator[yaml.ScalarNode]:
             pending += [part for pair in node.value for part in pair]
 
 
+_QUOTINGS = {None: Quoting.YAML_PLAIN, ">": Quoting.YAML_FOLDED, "'": Quoting.YAML_SINGLE, '"': Quoting.YAML_DOUBLE}
+
+
 def _of_scalar(text: str, node: yaml.ScalarNode) -> Reading:
     start, end = node.start_mark.index, node.end_mark.index
     if node.style == "|":  # its lines stand in the file as they are
         start = text.find("\n", start) + 1
         return script.read(text, start=start, end=end)
-    if node.style is None and "\n" not in text[start:end].strip():
-        return script.read(text, start=start, end=end)
-    # What YAML has folded or unquoted stands nowhere in the file: the span is that of all of it.
+    quoting = _QUOTINGS[node.style]
     found = script.read(node.value)
-    span = Span(start, end)
-    return Reading(
-        tuple(call._replace(span=span, is_in_string=True) for call in found.calls),
-        tuple(Other(start, other.program) for other in found.others),
-    )
+    inside = (text.find("\n", start) + 1, end) if quoting is Quoting.YAML_FOLDED else (start, end)
+    if quoting in {Quoting.YAML_SINGLE, Quoting.YAML_DOUBLE}:
+        inside = start + 1, end - 1
+    return placed(found, text, Embedding(quoting, start, end), places(node.value, text, *inside, quoting))

@@ -23,7 +23,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--upstream", metavar="URL", help="where calls are forwarded; overrides `upstream.url`")
 
 
-def add_format(parser: argparse.ArgumentParser, *formats: str) -> None:
+def add_format(parser: argparse._ActionsContainer, *formats: str) -> None:
     """Add ``--format``. The first format is the default."""
     parser.add_argument("--format", choices=formats, default=formats[0], help="output format (default: %(default)s)")
 

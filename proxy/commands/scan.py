@@ -13,6 +13,7 @@ from proxy.config import Config, ConfigError
 from proxy.output import messages, terminal
 from proxy.scan import baseline, render
 from proxy.scan.baseline import BaselineError
+from proxy.scan.fix.fix import diff, fix
 from proxy.scan.likely_callers import LikelyCallers
 from proxy.scan.sarif import sarif
 from proxy.scan.scan import Scan
@@ -23,8 +24,12 @@ Skips files that git ignores, symbolic links, binary files, and, inside folders,
 files over 5 MiB. A comment 'trigger-shim: ignore REASON' in the line of a call,
 or alone in the line above, suppresses it.
 
+--diff prints a patch for git apply, with a comment on each finding that it does
+not change. --fix makes the changes that are safe, says of each other finding
+why it is not changed, and leaves alone what git shows as changed or new.
+
 exit status:
-  0  nothing found
+  0  nothing found, or nothing left to do after --fix
   1  a path cannot be read, or the command line is wrong
   2  calls found
   3  no calls, but something to look at
@@ -34,6 +39,7 @@ examples:
   trigger-shim scan . --write-baseline scan-baseline.json
   trigger-shim scan . --baseline scan-baseline.json
   trigger-shim scan . --log callers.jsonl
+  trigger-shim scan . --diff > new-calls.patch
   trigger-shim scan --format sarif .gitlab-ci.yml scripts > withdrawn.sarif"""
 USAGE_STATUS = ExitStatus.FAILED
 
@@ -63,10 +69,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", metavar="FILE", help="configuration file, with the names of known callers (default: none)"
     )
-    add_format(parser, "table", "json", "markdown", "sarif")
+    changes = parser.add_mutually_exclusive_group()
+    add_format(changes, "table", "json", "markdown", "sarif")
+    changes.add_argument("--diff", action="store_true", help="print the new calls as a patch, and change nothing")
+    changes.add_argument("--fix", action="store_true", help="write the new calls into the files, where that is safe")
+    parser.add_argument(
+        "--unsafe",
+        action="store_true",
+        help="with --fix, also make changes that you have to look at, such as those of calls whose answer is read",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="with --fix, also change files that git shows as changed or new, or that are in no repository",
+    )
 
 
 def run(options: argparse.Namespace) -> ExitStatus:
+    if (options.unsafe or options.force) and not options.fix:
+        raise CommandError(ExitStatus.FAILED, "--unsafe and --force only go with --fix")
     try:
         known = baseline.read(options.baseline) if options.baseline else set()
         scan = Scan()
@@ -82,8 +103,15 @@ def run(options: argparse.Namespace) -> ExitStatus:
     scan.drop_notes()
     if options.log or options.ledger:
         scan.name_callers(_likely_callers(options).of)
+    # All files are changed before anything is printed, as whoever reads may stop early.
+    changes = [*fix(scan, unsafe=options.unsafe, force=options.force)] if options.fix else []
     try:
-        _print(scan, options.format, sys.stdout)
+        if options.diff:
+            diff(scan, sys.stdout.buffer)
+        elif options.fix:
+            print("".join(f"{line}\n" for line in changes), end="", flush=True)
+        else:
+            _print(scan, options.format, sys.stdout)
     except BrokenPipeError:  # whoever reads only the first lines still needs the status
         terminal.stop_printing()
     return _report(scan)

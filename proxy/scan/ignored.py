@@ -30,18 +30,27 @@ def repository_of(folder: Path) -> Path | None:
 def ignored(repository: Path) -> set[Path]:
     """The files and folders of a repository that git ignores; an ignored folder stands for everything in it.
 
-    Nothing that the repository configures is run. Tracked files are never ignored (gitignore(5)).
+    Tracked files are never ignored (gitignore(5)).
 
     Raises:
         GitError: git is missing, refuses the repository, or takes too long, or is not asked.
     """
-    git = shutil.which("git")
-    if git is None:
+    return {repository / os.fsdecode(name) for name in git(repository, *_LIST)}
+
+
+def git(repository: Path, *arguments: str) -> list[bytes]:
+    """What git lists of a repository with ``-z``. Nothing that the repository configures is run.
+
+    Raises:
+        GitError: git is missing, refuses the repository, or takes too long, or is not asked.
+    """
+    program = shutil.which("git")
+    if program is None:
         raise GitError("git is not installed")
     _check_files(repository)
     try:
         done = subprocess.run(  # noqa: S603 - the arguments are fixed, but for an absolute path
-            [git, "-C", repository, "-c", "core.fsmonitor=false", *_LIST],
+            [program, "-C", repository, "-c", "core.fsmonitor=false", *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=TIMEOUT,
@@ -55,7 +64,7 @@ def ignored(repository: Path) -> set[Path]:
         raise GitError(f"git says: {reason or f'exit status {error.returncode}'}") from None
     except OSError as error:
         raise GitError(f"git does not start: {error.strerror}") from None
-    return {repository / os.fsdecode(name) for name in done.stdout.split(b"\0") if name}
+    return [name for name in done.stdout.split(b"\0") if name]
 
 
 def _check_files(repository: Path) -> None:

@@ -14,11 +14,14 @@ def examined(scan: Scan) -> str:
     """Say in one line what was found, what was examined and what was left out."""
     counts = [pluralize(scan.calls, "call"), f"{scan.looks} to look at"]
     counts += [
-        f"{count} {what}" for count, what in ((scan.suppressed, "suppressed"), (scan.known, "in the baseline")) if count
+        f"{count} {what}"
+        for count, what in ((scan.suppressed, "suppressed"), (scan.known, "in the baseline"), (scan.changed, "changed"))
+        if count
     ]
     left_out = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in scan.left_out.items())
+    found = "left" if scan.changed else "found"
     return (
-        f"found {', '.join(counts)}; examined {pluralize(scan.files, 'file')} in {pluralize(scan.folders, 'folder')};"
+        f"{found} {', '.join(counts)}; examined {pluralize(scan.files, 'file')} in {pluralize(scan.folders, 'folder')};"
         f" left out: {left_out}"
     )
 

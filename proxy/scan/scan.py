@@ -25,13 +25,14 @@ class Scan:
         left_out: how many entries were left out, by reason.
         suppressed: how many findings a comment suppresses.
         known: how many findings are in the baseline.
+        changed: how many findings were changed, and are no longer among those that were found.
     """
 
     def __init__(self) -> None:
         self.found: list[Located] = []
         self.problems: list[str] = []
         self.warnings: list[str] = []
-        self.files = self.folders = self.suppressed = self.known = 0
+        self.files = self.folders = self.suppressed = self.known = self.changed = 0
         self.left_out: dict[str, int] = dict.fromkeys(LeftOut, 0)
 
     def examine(

@@ -1,10 +1,10 @@
 """Judges paths with ``/cicd/``, which withdrawn and current calls, files and other services have in common."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from proxy.scan.addresses import Call
-from proxy.scan.expressions import Part
+from proxy.scan.expressions import Part, Segment
 from proxy.scan.finding import Confidence
 
 FOLDERS = frozenset(
@@ -13,8 +13,10 @@ FOLDERS = frozenset(
 )
 """First segments of paths of files."""
 _FOLDER = re.compile(r"home|pwd|cwd|dir(?![a-z])|directory|folder|workspace", re.IGNORECASE)
-_REPOS = re.compile("(?i:repos)(?![a-z])")
+_REPOS = re.compile("[rR]epos(?![a-z])|REPOS(?![A-Z])")
 _OTHER_API = re.compile(r"api|rest|v\d+|apis", re.IGNORECASE)
+_WHOLE_REPOSITORY = re.compile(r"github\.repository(?!\w)|GITHUB_REPOSITORY(?!_)|CI_PROJECT_PATH(?!_)")
+"""Variables of pipelines that hold organization and repository."""
 _REPOSITORY = re.compile("repo|project_?path|slug|full_?name", re.IGNORECASE)
 
 
@@ -32,7 +34,7 @@ def cicd_confidence(call: Call, key: int, method: Callable[[], str | None]) -> C
     if any(_OTHER_API.fullmatch(segment.word) for segment in before):
         return None
     if call.is_service:
-        return _on_service(len(before), is_dynamic=bool(before) and before[-1].is_dynamic)
+        return _on_service(before)
     if len(before) < 2:
         return Confidence.LOOK if _may_hold_repository(call, key) else None
     if not _is_withdrawn(call, key, method):
@@ -40,10 +42,10 @@ def cicd_confidence(call: Call, key: int, method: Callable[[], str | None]) -> C
     return Confidence.LOOK if call.is_internal else Confidence.LIKELY
 
 
-def _on_service(count: int, *, is_dynamic: bool) -> Confidence | None:
-    if count == 1:
-        return Confidence.LIKELY if is_dynamic else None
-    return Confidence.CERTAIN if count == 2 else None
+def _on_service(before: Sequence[Segment]) -> Confidence | None:
+    if len(before) == 1 and before[0].is_dynamic:
+        return Confidence.CERTAIN if _WHOLE_REPOSITORY.search(before[0].text) else Confidence.LIKELY
+    return Confidence.CERTAIN if len(before) == 2 else None
 
 
 def _may_hold_repository(call: Call, key: int) -> bool:

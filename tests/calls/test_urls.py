@@ -55,3 +55,17 @@ def test_withdrawn_urls_are_known_by_their_paths(method: str, url: str, is_withd
 def test_values_are_filled_in_only_where_they_make_a_withdrawn_url(url: str, filled: str, used: list[str]) -> None:
     known = {"B": "A/acme/shop/ci_workflows", "U": "B/build/trigger", "C": "https://x", "L": "LL"}
     assert urls.filled_in("POST", url, known.get) == (filled, used)
+
+
+@pytest.mark.parametrize("path", ["acme/shop/cicd/runs", "repos/acme/shop/cicd/runs", "repos/id:4/cicd/runs"])
+def test_successors_are_known_too(path: str) -> None:
+    assert urls.is_known("POST", f"https://api.sourcecraft.tech/{path}")
+    assert not urls.is_known("POST", f"https://api.sourcecraft.tech/v1/{path}")
+
+
+@pytest.mark.parametrize("both", ["\ue000", "${{ github.repository }}", "{{ repo }}", "$(REPOSITORY)"])
+def test_one_variable_can_hold_organization_and_repository(both: str) -> None:
+    found = urls.match("POST", f"\ue001/{both}/ci_workflows/build/trigger")
+    assert found is not None
+    assert (found.segments["org"].encode("latin-1").decode(), found.segments["repo"]) == (both, urls.IN_THE_VARIABLE)
+    assert not urls.is_trigger("https://a/shop/ci_workflows/build/trigger")

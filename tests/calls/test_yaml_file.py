@@ -11,17 +11,18 @@ from tests.calls.reading import URL, only
         (f"a:\n  - curl {URL} -d '{{}}'\n", f"curl {URL} -d '{{}}'"),
         (f"run: |\n  set -e\n  curl {URL} \\\n    -d '{{}}'\n  echo\nb: c\n", f"curl {URL} \\\n    -d '{{}}'"),
         (f"- |-\n  curl {URL} -d @- <<E\n  {{}}\n  E\n- b\n", f"curl {URL} -d @-"),
-        (f"run: >-\n  curl {URL}\n  -d '{{}}'\n", f">-\n  curl {URL}\n  -d '{{}}'"),
-        (f"run: 'curl {URL} -d ''{{}}'''\n", f"'curl {URL} -d ''{{}}'''"),
+        (f"run: >-\n  curl {URL}\n  -d '{{}}'\n", f"curl {URL}\n  -d '{{}}'"),
+        (f"run: 'curl {URL} -d ''{{}}'''\n", f"curl {URL} -d ''{{}}''"),
         (f"run: curl {URL}\n  -d '{{}}'\n", f"curl {URL}\n  -d '{{}}'"),
-        (f"a: 1\n---\nb: [\"curl {URL} -d '{{}}'\"]\n", f"\"curl {URL} -d '{{}}'\""),
+        (f"a: 1\n---\nb: [\"curl {URL} -d '{{}}'\"]\n", f"curl {URL} -d '{{}}'"),
+        (f"a: \"\\x41=1; curl {URL} -d '{{}}'\"\n", f"\"\\x41=1; curl {URL} -d '{{}}'\""),
     ],
 )
 def test_a_command_is_found_in_each_kind_of_text(text: str, span: str) -> None:
     call = only(yaml_file.read(text))
     assert (call.url, call.method, call.body.strip(), call.guesses) == (URL, "POST", "{}", ())
     assert text[call.span.start : call.span.end].strip() == span
-    assert call.is_in_string is (not span.startswith("curl") or "\n  -d" in span)
+    assert call.embedding is None or call.embedding.is_exact is span.startswith("curl")
 
 
 def test_each_job_has_its_own_calls_in_the_order_of_the_file() -> None:

@@ -170,3 +170,62 @@ def test_a_comment_without_a_reason_is_told(folder: Path) -> None:
 
     assert ran.returncode == 2
     assert ran.stderr.startswith("trigger-shim: warning: ci.sh:1: 'trigger-shim: ignore' needs a reason behind it")
+
+
+def test_a_patch_says_what_the_scan_says_with_its_status() -> None:
+    ran = scan(".", "--diff")
+
+    assert (ran.returncode, ran.stdout.splitlines()[:3]) == (
+        2,
+        ["diff --git a/ci.sh b/ci.sh", "--- a/ci.sh", "+++ b/ci.sh"],
+    )
+    assert Path("ci.sh").read_text() == CALL
+    assert scan("clean.sh", "--diff").returncode == 0
+
+
+def test_the_status_of_fix_is_that_of_what_is_left() -> None:
+    guarded, fixed = scan(".", "--fix"), scan(".", "--fix", "--force")
+
+    assert (guarded.returncode, fixed.returncode) == (2, 0)
+    assert guarded.stdout.startswith("ci.sh:1:18: not changed: no repository holds the file, ")
+    assert fixed.stdout == "ci.sh:1:18: changed: POST /repos/acme/shop/cicd/runs\n"
+    assert fixed.stderr.startswith("trigger-shim: left 0 calls, 0 to look at, 1 changed; examined 2 files ")
+
+    Path("ci.sh").write_text("jq .flux_public_id\n")
+    looks = scan(".", "--fix", "--force")
+    assert (looks.returncode, looks.stdout.split(": ")[1]) == (3, "not changed")
+
+
+@pytest.mark.parametrize("options", [["--unsafe"], ["--force", "--diff"], ["--unsafe", "--format", "json"]])
+def test_options_of_fix_need_it(options: list[str]) -> None:
+    ran = scan(".", *options)
+
+    assert (ran.returncode, ran.stderr) == (1, "trigger-shim: error: --unsafe and --force only go with --fix\n")
+
+
+@pytest.mark.parametrize("option", ["--diff", "--format=json"])
+def test_there_is_one_output(option: str) -> None:
+    assert scan(".", "--fix", option).returncode == 1
+
+
+def test_known_and_suppressed_findings_are_not_changed() -> None:
+    Path("ci.sh").write_text(CALL + CALL.replace("\n", " # trigger-shim: ignore it is a test\n"))
+    scan(".", "--write-baseline", "known.json")
+
+    assert scan(".", "--baseline", "known.json", "--fix", "--force").stdout == ""
+    assert scan("ci.sh", "--fix", "--force").stdout.count("changed") == 1
+    assert "ci_workflows" in Path("ci.sh").read_text().splitlines()[1]
+
+
+def test_a_reader_that_stops_early_does_not_stop_the_changes() -> None:
+    Path("more.sh").write_text(CALL)
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    with open(writing, "wb") as pipe:  # noqa: PTH123 - a descriptor
+        ran = subprocess.run(
+            [COMMAND, "scan", ".", "--fix", "--force"], stdout=pipe, stderr=subprocess.PIPE, check=False
+        )
+
+    assert ran.returncode == 0
+    assert "ci_workflows" not in Path("ci.sh").read_text() + Path("more.sh").read_text()

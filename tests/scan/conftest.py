@@ -2,7 +2,7 @@ import pytest
 
 from tests.scan.repositories import ENVIRONMENT
 
-collect_ignore = ["corpus"]
+collect_ignore = ["corpus", "fix/repositories"]
 
 
 @pytest.fixture(autouse=True)

@@ -42,3 +42,16 @@ def test_a_variable_that_may_hold_the_repository_is_looked_at(path: str) -> None
 @pytest.mark.parametrize("path", ["$REPOS/$A/$B/cicd/runs", "${reposUrl}/cicd/runs", "$API/repos/$SLUG/cicd/runs"])
 def test_a_successor_is_none(path: str) -> None:
     assert find(f"GET {path}") == []
+
+
+@pytest.mark.parametrize("name", ["${{ github.repository }}", "$GITHUB_REPOSITORY", "${CI_PROJECT_PATH}"])
+def test_a_variable_that_always_holds_organization_and_repository_is_certain(name: str) -> None:
+    [found] = find(f"GET https://api.sourcecraft.tech/{name}/cicd/runs")
+
+    assert found.hit.confidence is Confidence.CERTAIN
+
+
+def test_another_variable_may_hold_more() -> None:
+    [found] = find("GET https://api.sourcecraft.tech/$REPOSITORY/cicd/runs")
+
+    assert found.hit.confidence is Confidence.LIKELY

@@ -171,14 +171,16 @@ def test_the_quick_start_leads_to_a_forwarded_call_and_leaves_nothing_behind(tmp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_scan_that_the_readme_shows_gives_what_it_shows(tmp_path: Path) -> None:
-    shown = re.search(r"\$ (printf .*)\n\$ trigger-shim (scan \.)\n(.*?)```", SCAN, re.DOTALL)
-    assert shown is not None
-    script = f"{shown[1]}\nexec {Path(sys.executable).with_name('trigger-shim')} {shown[2]} 2>&1"
+@pytest.mark.parametrize("number", range(2))
+def test_the_scans_that_the_readme_shows_give_what_it_shows(number: int, tmp_path: Path) -> None:
+    shown = re.findall(r"\$ (printf .*)\n\$ trigger-shim (scan .*)\n((?:(?!```).*\n)*)```", SCAN)
+    assert len(shown) == 2
+    files, command, output = shown[number]
+    script = f"{files}\nexec {Path(sys.executable).with_name('trigger-shim')} {command} 2>&1"
 
     ran = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
 
-    assert (ran.returncode, ran.stdout) == (2, shown[3])
+    assert (ran.returncode, ran.stdout) == (2, output)
 
 
 def test_the_limits_that_the_pages_state_are_those_that_hold() -> None:

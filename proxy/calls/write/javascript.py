@@ -33,6 +33,16 @@ def write(call: Call) -> Written:
     return Written("\n".join(lines), on_url + notes + left_out(call, checks_status=True) + names.notes())
 
 
+def url_and_body(call: Call) -> tuple[str, str]:
+    """The expressions of the URL and of the value that the body is made of, for a call in this language.
+
+    Raises:
+        ValueError: the body is not JSON.
+    """
+    style = _style(call, Names(call, Language.JAVASCRIPT))
+    return style.text(call.url), literals.write(literals.parse(call.body), style, call)
+
+
 def _axios(call: Call, style: literals.Style, rest: list[str]) -> str:
     url, body = style.text(call.url), _body(call, style, "data")
     name = call.program.rpartition(".")[2]

@@ -34,6 +34,16 @@ def write(call: Call) -> Written:
     return Written(text, on_url + notes + left_out(call, checks_status=True) + names.notes())
 
 
+def url_and_body(call: Call) -> tuple[str, str]:
+    """The expressions of the URL and of the value that the body is made of, for a call in this language.
+
+    Raises:
+        ValueError: the body is not JSON.
+    """
+    style = _style(call, Names(call, Language.PYTHON))
+    return style.text(call.url), literals.write(literals.parse(call.body), style, call)
+
+
 def _called(program: str, arguments: list[str]) -> str:
     line = f"{program}({', '.join(arguments)})"
     if len(line) <= 100 and "\n" not in line:

@@ -1,0 +1,1 @@
+"""Changes old calls in files to new ones, where that is safe."""
