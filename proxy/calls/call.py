@@ -1,9 +1,9 @@
 """A call as it is written in source code."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from proxy.calls.embedding import Embedding, Places
 
@@ -235,6 +235,33 @@ def placed(reading: Reading, text: str, embedding: Embedding, places: Places | N
         calls.append(call._replace(span=Span(start, end), embedding=embedding))
     others = [Other(places.starts[start] if places else embedding.start, name) for start, name in reading.others]
     return in_order(text, calls, others)
+
+
+_String = TypeVar("_String")
+
+
+def read_each(text: str, strings: Iterable[_String], read: Callable[[_String], Reading]) -> Reading:
+    """What was read in the strings of a text. One that cannot be read is left out, if there is a call in another.
+
+    Args:
+        text: the whole text.
+        strings: the strings of another language in it.
+        read: reads one of them.
+
+    Raises:
+        NotRead: no call was read, for the reason of the first string that could not be.
+    """
+    found: list[Reading] = []
+    problems: list[NotRead] = []
+    for string in strings:
+        try:
+            found.append(read(string))
+        except NotRead as error:
+            problems.append(error)
+    calls = [call for reading in found for call in reading.calls]
+    if problems and not calls:
+        raise problems[0]
+    return in_order(text, calls, [other for reading in found for other in reading.others])
 
 
 def not_written_out(source: str) -> NotRead:

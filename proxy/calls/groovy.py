@@ -2,7 +2,7 @@
 
 import re
 
-from proxy.calls.call import Answer, Call, NotRead, Other, Reading, in_order, placed
+from proxy.calls.call import Answer, Reading, placed, read_each
 from proxy.calls.embedding import Embedding, Quoting, places
 from proxy.calls.shell import script
 
@@ -25,20 +25,7 @@ def read(text: str) -> Reading:
     Raises:
         NotRead: a command in it is no shell command.
     """
-    calls: list[Call] = []
-    others: list[Other] = []
-    problems: list[NotRead] = []
-    for step in STEP.finditer(text):
-        try:
-            found = _of_step(text, step)
-        except NotRead as error:
-            problems.append(error)
-        else:
-            calls += found.calls
-            others += found.others
-    if problems and not calls:
-        raise problems[0]
-    return in_order(text, calls, others)
+    return read_each(text, STEP.finditer(text), lambda step: _of_step(text, step))
 
 
 def _of_step(text: str, step: re.Match[str]) -> Reading:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from proxy.calls.call import Call, NotRead, Other, Reading, in_order, placed
+from proxy.calls.call import NotRead, Reading, placed, read_each
 from proxy.calls.embedding import Embedding, Quoting, places
 from proxy.calls.shell import script
 
@@ -26,20 +26,7 @@ def read(text: str) -> Reading:
         raise NotRead(f"{line}{getattr(error, 'problem', None) or 'it is not valid'}") from None
     except RecursionError:
         raise NotRead("it is nested too deeply") from None
-    calls: list[Call] = []
-    others: list[Other] = []
-    problems: list[NotRead] = []
-    for scalar in scalars:
-        try:
-            found = _of_scalar(text, scalar)
-        except NotRead as error:
-            problems.append(error)
-        else:
-            calls += found.calls
-            others += found.others
-    if problems and not calls:
-        raise problems[0]
-    return in_order(text, calls, others)
+    return read_each(text, scalars, lambda scalar: _of_scalar(text, scalar))
 
 
 def _scalars(text: str) -> Iterator[yaml.ScalarNode]:
