@@ -176,7 +176,7 @@ def test_the_readme_tells_of_no_alert_that_there_is_not() -> None:
 
 def test_the_commands_keys_and_panels_that_the_readme_names_exist(capsys: pytest.CaptureFixture[str]) -> None:
     commands = re.findall(r"`trigger-shim ([a-z]+)([^`]*)`", README)
-    assert {command for command, _ in commands} == {"check", "callers", "caller"}
+    assert {command for command, _ in commands} == {"check", "callers", "caller", "letters"}
     for command, arguments in commands:
         with pytest.raises(SystemExit):
             main([command, "--help"])

@@ -162,10 +162,11 @@ def test_no_call_fails_and_all_are_counted_afterwards(
 
     assert {answer.status if answer else None for answer in load.answers.values()} == {200}
     assert stored_calls(world.address) == len(load.answers)
-    gone, back = (line for line in printed.errors().splitlines() if "lost tries" not in line)
-    assert gone.startswith(f'{GONE}"PostgreSQL: ')
-    assert gone.endswith(": calls go on, and are counted once it is back")
-    assert back == BACK
+    lines = [line for line in printed.errors().splitlines() if "lost tries" not in line]
+    gone, back = lines[::2], lines[1::2]  # on a busy machine it may be too slow more than once
+    assert {line.partition('"')[0] for line in gone} == {GONE}
+    assert all(line.endswith(": calls go on, and are counted once it is back") for line in gone)
+    assert back == [BACK] * len(gone)
 
 
 class Printed:

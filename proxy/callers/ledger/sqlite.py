@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.callers.ledger.database import NO_TABLES, LedgerUnavailable, Row, TablesMissing, Transaction, wait_readable
+from proxy.callers.log.files import may_exist
 from proxy.output.sink import make_folder
 
 _MODE = 0o640
@@ -145,7 +146,7 @@ class SqliteFile:
         if not self._is_readonly:
             return "mode=rw"
         # Whoever may not write cannot create the files of the write-ahead log, which are there while anybody writes.
-        return "mode=ro" if Path(f"{self._path}-wal").exists() else "mode=ro&immutable=1"
+        return "mode=ro" if may_exist(f"{self._path}-wal") else "mode=ro&immutable=1"
 
     def _configure(self, connection: sqlite3.Connection) -> None:
         [[mode]] = connection.execute("PRAGMA journal_mode = WAL")
