@@ -36,6 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from proxy.output import terminal  # noqa: PLC0415 - slow to import
 
         terminal.stop_printing()
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        from proxy.output import messages, terminal  # noqa: PLC0415 - as above
+
+        terminal.stop_printing()  # or the interpreter would try to write the rest again
+        messages.error(f"standard output: {error.strerror}")
+        return ExitStatus.FAILED
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
     return status

@@ -100,6 +100,16 @@ def test_a_reader_that_has_enough_is_no_error(arguments: list[str]) -> None:
     assert b"Traceback" not in ran.stderr
 
 
+@pytest.mark.parametrize("arguments", [["check"], ["translate", "--help"]])
+def test_a_full_disk_behind_standard_output_is_said_in_a_line(arguments: list[str]) -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - as above
+        ran = subprocess.run([COMMAND, *arguments], env=environment(), stdout=full, stderr=subprocess.PIPE, check=False)
+
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1] == b"trigger-shim: error: standard output: No space left on device"
+    assert b"Traceback" not in ran.stderr
+
+
 def test_an_interrupt_ends_a_command_without_a_traceback(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
