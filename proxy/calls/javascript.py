@@ -5,8 +5,8 @@ import re
 from typing import Any
 
 from proxy.calls import urls
-from proxy.calls.call import Answer, Call, Language, NotRead, Parts, Reading, Variables, in_order, not_written_out
-from proxy.calls.syntax import Node, Tree
+from proxy.calls.call import Answer, Call, Language, NotRead, Parts, not_written_out
+from proxy.calls.syntax import Node, TreeReader
 
 _METHODS = frozenset("get post put patch delete".split())
 _OTHER_CLIENTS = frozenset("got ky request superagent needle http https $ jQuery".split())
@@ -16,24 +16,8 @@ _ENVIRONMENT = re.compile(r"""process\.env(?:\.(\w+)|\[["'](\w+)["']\])""")
 _LAST_NAME = re.compile(r"([A-Za-z_]\w*)(?:\(\))?\Z")
 
 
-def read(text: str) -> Reading:
-    """Read a file, or a piece of one.
-
-    Raises:
-        NotRead: the parser is not installed, or the text is nested too deeply.
-    """
-    try:
-        return in_order(text, _Reader(text).calls())
-    except RecursionError:
-        raise NotRead("it is nested too deeply") from None
-
-
-class _Reader:
-    def __init__(self, text: str) -> None:
-        self._tree = Tree(text, Language.JAVASCRIPT)
-        self._variables = Variables(text)
-        self._known = self._assigned_once()
-        self._resolved_names: list[str] = []
+class _Reader(TreeReader):
+    language = Language.JAVASCRIPT
 
     def calls(self) -> list[Call]:
         """The calls in the text."""
@@ -171,10 +155,6 @@ class _Reader:
             raise NotRead("its body is an object, which fetch sends as [object Object]: use JSON.stringify")
         return json.dumps(value, ensure_ascii=False)
 
-    def _text(self, node: Node | None) -> str | None:
-        value = self._value(node) if node is not None else None
-        return value if isinstance(value, str) else None
-
     def _set_to(self, node: Node) -> Node:
         """What a name is set to, if it is set once."""
         known = self._known.get(self._tree.source(node)) if _is_name(node) else None
@@ -282,3 +262,6 @@ def _unescaped(escape: str) -> str:
     if escape[:1] in {"u", "x"}:
         return chr(int(escape[1:].strip("{}"), 16))
     return _ESCAPES.get(escape, escape)
+
+
+read = _Reader.read

@@ -5,8 +5,8 @@ import re
 from typing import Any
 
 from proxy.calls import urls
-from proxy.calls.call import Answer, Call, Language, NotRead, Reading, Variables, in_order, not_written_out
-from proxy.calls.syntax import Node, Tree
+from proxy.calls.call import Answer, Call, Language, NotRead, not_written_out
+from proxy.calls.syntax import Node, TreeReader
 
 _PROGRAMS = {
     "invoke-restmethod": "Invoke-RestMethod", "irm": "Invoke-RestMethod",
@@ -23,24 +23,8 @@ _LITERALS = {"$true": True, "$false": False, "$null": None}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
 
 
-def read(text: str) -> Reading:
-    """Read a script, or a piece of one.
-
-    Raises:
-        NotRead: the parser is not installed, or the text is nested too deeply.
-    """
-    try:
-        return in_order(text, _Reader(text).calls())
-    except RecursionError:
-        raise NotRead("it is nested too deeply") from None
-
-
-class _Reader:
-    def __init__(self, text: str) -> None:
-        self._tree = Tree(text, Language.POWERSHELL)
-        self._variables = Variables(text)
-        self._known = self._assigned_once()
-        self._resolved_names: list[str] = []
+class _Reader(TreeReader):
+    language = Language.POWERSHELL
 
     def calls(self) -> list[Call]:
         """The calls in the text."""
@@ -144,10 +128,6 @@ class _Reader:
         """The URL, which needs no quotes and can have variables all the same."""
         source = self._tree.source(node) if node is not None else ""
         return self._bare(source) if _BARE.fullmatch(source) else self._text(node) or ""
-
-    def _text(self, node: Node | None) -> str | None:
-        value = self._value(node) if node is not None else None
-        return value if isinstance(value, str) else None
 
     def _set_to(self, node: Node) -> Node:
         node = _only(node)
@@ -270,3 +250,6 @@ _WHOLE = frozenset(
 def _unescaped(text: str) -> str:
     text = text.replace('""', '"')
     return re.sub("`(.)", lambda found: _ESCAPES.get(found[1], found[1]), text, flags=re.DOTALL)
+
+
+read = _Reader.read
