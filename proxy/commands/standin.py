@@ -30,11 +30,11 @@ def run(options: argparse.Namespace) -> ExitStatus:
     from proxy.gateway.server import listeners, server  # noqa: PLC0415
     from proxy.standin.app import StandIn  # noqa: PLC0415
 
-    signals.hold()
     try:
         listening = listeners.bind("--listen", options.listen)
     except listeners.ServeError as problem:
         raise CommandError(ExitStatus.FAILED, str(problem)) from None
+    signals.hold()
     with server.background(StandIn(), listening):
         print(f"stand-in for the service on http://{listeners.address(listening)}", flush=True)
         signal.sigwait(signals.STOP)

@@ -54,8 +54,16 @@ class Detour:
             near.close()
             return
         self._open |= {near, far}
-        for one, other in ((near, far), (far, near)):
-            threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
+        threading.Thread(target=self._connect, args=(near, far), daemon=True).start()
+
+    def _connect(self, near: socket.socket, far: socket.socket) -> None:
+        back = threading.Thread(target=self._pump, args=(far, near), daemon=True)
+        back.start()
+        self._pump(near, far)
+        back.join()  # a socket closed while it is read may be another's by then, which would lose its data
+        for end in (near, far):
+            end.close()
+            self._open.discard(end)
 
     def _pump(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -65,8 +73,6 @@ class Detour:
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            end.close()
-            self._open.discard(end)
 
 
 @contextlib.contextmanager

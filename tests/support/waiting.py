@@ -1,6 +1,9 @@
 """Waits for a condition, on however slow a machine."""
 
+import sys
+import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +12,22 @@ PATIENCE = 60
 
 
 def until(condition: Callable[[], Any]) -> Any:
-    """Wait until a condition is true, and return its value."""
+    """Wait until a condition is true, and return its value.
+
+    Raises:
+        AssertionError: it never was; with what each other thread does instead.
+    """
     deadline = time.monotonic() + PATIENCE
     while not (found := condition()):
-        assert time.monotonic() < deadline, "it never happened"
+        assert time.monotonic() < deadline, f"it never happened:\n{_other_threads()}"
         time.sleep(0.005)
     return found
+
+
+def _other_threads() -> str:
+    stacks = sys._current_frames()  # CPython's, as is the debugger's way to them
+    return "\n".join(
+        f"{thread.name}:\n{''.join(traceback.format_stack(stacks[thread.ident], limit=8))}"
+        for thread in threading.enumerate()
+        if thread is not threading.current_thread() and thread.ident in stacks
+    )

@@ -1,3 +1,5 @@
+import contextlib
+import fcntl
 import os
 import socket
 from collections.abc import Iterator
@@ -16,15 +18,17 @@ from proxy.gateway.server.listeners import ServeError, address, bind, listen, lo
 @pytest.fixture
 def passed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """The ports of two sockets that the service manager passes."""
-    sockets = [loopback(), loopback()]
-    first = sockets[0].fileno()
-    os.dup2(sockets[1].fileno(), first + 1) if sockets[1].fileno() != first + 1 else None
+    with loopback() as one, loopback() as other:
+        ports = [bound.getsockname()[1] for bound in (one, other)]
+        first = fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, 500)  # where no other thread opens anything
+        second = fcntl.fcntl(other, fcntl.F_DUPFD_CLOEXEC, first + 1)
     monkeypatch.setattr(listeners, "_FIRST_PASSED", first)
     monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
     monkeypatch.setenv("LISTEN_FDS", "2")
-    yield [bound.getsockname()[1] for bound in sockets]
-    for bound in sockets:
-        bound.detach()
+    yield ports
+    for descriptor in (first, second):
+        with contextlib.suppress(OSError):  # the test has closed it
+            os.close(descriptor)
 
 
 def settings(listen: str | None, admin: str | None) -> Config:
