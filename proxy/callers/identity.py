@@ -125,7 +125,7 @@ class Identity:
         self._known = tuple(known)
         self._known_names = frozenset(folded(rule.name) for rule in self._known)
         # Most calls come from the same few callers.
-        self._callers: dict[_IdentityInput, Caller] = {}
+        self._callers: dict[tuple[object, ...], Caller] = {}
         self._cache_key = os.urandom(32)
 
     def identify(
@@ -151,9 +151,10 @@ class Identity:
             workflow: name of the workflow, if the call has one.
         """
         digest = self._digest(authorization) if authorization else None
-        request = _IdentityInput(peer, tuple(forwarded_for), digest, user_agent, declared_name, repository, workflow)
-        caller = self._callers.get(request)
+        key = (peer, tuple(forwarded_for), digest, user_agent, declared_name, repository, workflow)
+        caller = self._callers.get(key)  # a tuple is faster to make
         if caller is None:
+            request = _IdentityInput(*key)
             caller = self._identify(request, authorization)
             length = sum(map(len, request.forwarded_for)) + sum([len(text) for text in request[2:] if text is not None])
             if length <= _MAX_CACHED_LENGTH:

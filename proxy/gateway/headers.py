@@ -5,7 +5,8 @@ import itertools
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple
+
+import msgspec
 
 from proxy import errors
 from proxy.callers.trusted_proxies import UNIX_PEER
@@ -108,7 +109,7 @@ _TRACEPARENT = re.compile(
 )
 
 
-class Hop(NamedTuple):
+class Hop(msgspec.Struct, frozen=True, gc=False):
     """Where a request came from.
 
     Attributes:

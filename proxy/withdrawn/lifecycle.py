@@ -9,6 +9,8 @@ from email.utils import format_datetime
 from itertools import islice, takewhile
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from proxy.withdrawn.brownouts import Brownout, Window
 
 Phase = Literal["announced", "deprecated", "brownout", "sunset"]
@@ -61,7 +63,7 @@ class Refusal(NamedTuple):
     until: datetime | None = None
 
 
-class Decision(NamedTuple):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """The phase that a caller is in, and why it is refused, if it is."""
 
     phase: Phase

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
@@ -71,7 +71,7 @@ class _RunCIWorkflowResponse(msgspec.Struct, frozen=True):
     trigger_status: TriggerStatus
 
 
-class SuccessorRequest(NamedTuple):
+class SuccessorRequest(msgspec.Struct, frozen=True, gc=False):
     """The body for the successor, and what the caller record says of the legacy one.
 
     Attributes:
@@ -84,8 +84,8 @@ class SuccessorRequest(NamedTuple):
     hint: Hint | None = None
 
 
-class LegacyResponse(NamedTuple):
-    """The response for the caller, and what the caller record needs from it."""
+class LegacyResponse(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The response for the caller, and what the caller record needs from it. Its JSON is an array (see `Tries`)."""
 
     status: int
     body: bytes
@@ -268,7 +268,7 @@ def taken_over(answer: LegacyResponse) -> LegacyResponse:
     if answer.trigger_status is None:
         return answer
     run = msgspec.structs.replace(_response.decode(answer.body), trigger_status="already_exists")
-    return answer._replace(body=_encode(run), trigger_status=run.trigger_status)
+    return msgspec.structs.replace(answer, body=_encode(run), trigger_status=run.trigger_status)
 
 
 def _error_to_legacy(status: int, body: bytes) -> LegacyResponse:

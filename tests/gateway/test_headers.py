@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from proxy.gateway import headers
@@ -16,7 +17,7 @@ from proxy.gateway.headers import (
 
 REQUEST_ID = b"r-1"
 TRUSTED = Hop("198.51.100.7", trusted=True, scheme="https", version="1.1")
-STRANGER = TRUSTED._replace(trusted=False)
+STRANGER = msgspec.structs.replace(TRUSTED, trusted=False)
 
 HOST = (b"host", b"shim.example:8080")
 
@@ -230,7 +231,9 @@ def test_chunks_cannot_be_taken_away_by_connection() -> None:
 @requests
 def test_this_proxy_is_added_to_the_way_of_a_request_with_the_version_that_it_came_in(passed: Pass) -> None:
     assert values(passed([]), b"via") == [b"1.1 trigger-shim"]
-    assert values(headers.forwarded([], {}, TRUSTED._replace(version="1.0")), b"via") == [b"1.0 trigger-shim"]
+    assert values(headers.forwarded([], {}, msgspec.structs.replace(TRUSTED, version="1.0")), b"via") == [
+        b"1.0 trigger-shim"
+    ]
 
 
 @both_ways

@@ -4,8 +4,8 @@ The loops delete each part before they wait for the next, or each slow caller wo
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any, cast
+from collections.abc import AsyncIterator
+from typing import Any
 
 from starlette.types import Message, Receive
 
@@ -82,11 +82,12 @@ async def read_body(receive: Receive, held: Held, declared: bytes | None, limit:
     # Most bodies are here already, and a timeout would cost more than reading one.
     first = poll_receive(receive)
     if first is not None and first["type"] == "http.request" and not first.get("more_body"):
-        if len(first["body"]) > limit:
+        body: bytes = first["body"]
+        if len(body) > limit:
             raise _too_large(limit)
-        if len(first["body"]) > UNCOUNTED:
-            held.keep(len(first["body"]))
-        return cast("bytes", first["body"])
+        if len(body) > UNCOUNTED:
+            held.keep(len(body))
+        return body
     try:
         async with asyncio.timeout(WHOLE_BODY_TIMEOUT):
             async for part in iter_body(receive, held, first):
@@ -104,10 +105,11 @@ def _too_large(limit: int) -> errors.BodyTooLarge:
 
 def poll_receive(receive: Receive) -> Message | None:
     """The next message if there is one already, or None."""
-    receiving = cast("Coroutine[Any, Any, Message]", receive())
+    receiving: Any = receive()  # a coroutine, which ASGI calls an awaitable
     try:
         receiving.send(None)
     except StopIteration as stop:
-        return cast("Message", stop.value)
+        message: Message = stop.value
+        return message
     receiving.close()
     return None

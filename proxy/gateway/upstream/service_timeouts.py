@@ -2,7 +2,7 @@
 
 import asyncio
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 
 class ServiceTimeouts:
@@ -45,7 +45,8 @@ class ServiceTimeout:
         self._timeouts = timeouts
 
     def __enter__(self) -> Self:
-        self._task = task = cast("asyncio.Task[Any]", asyncio.current_task())
+        task: Any = asyncio.current_task()  # not None: a coroutine runs the block
+        self._task = task
         self._cancelling = task.cancelling()
         self._timeouts.start(self, task.get_loop())  # asking for the running loop takes a system call each time
         return self

@@ -8,9 +8,10 @@ import ssl
 import zlib
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
 import httpx
+import msgspec
 
 from proxy import config, errors
 from proxy.gateway.headers import Header
@@ -31,7 +32,7 @@ ANSWER_LIMIT = 4 << 20
 """Bytes of the answer to a call that starts a run, encoded or not."""
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """The whole response of the service, the body as it was sent."""
 
     status: int
@@ -106,13 +107,14 @@ class Upstream:
         """
         framing = [(b"host", self._host), (b"content-length", b"%d" % len(body))]
         request = self._request("POST", target, [*framing, *headers], httpx.ByteStream(body))
-        response = stream = None
+        response = None
+        stream: Any = None  # httpx.AsyncByteStream
         try:
             with ServiceTimeout(self._timeouts):
                 response = await self._posts.handle_async_request(request)
                 if self.reachability.reason is not None:
                     self.reachability.worked()
-                stream = cast("httpx.AsyncByteStream", response.stream)
+                stream = response.stream
                 return Answer(response.status_code, response.headers.raw, await _read_all(stream))
         except (errors.ProxyError, httpx.HTTPError, TimeoutError) as error:
             raise self._mapped(error, response) from error
