@@ -126,7 +126,10 @@ class Keeper:
         deadline = time.monotonic() + _TURN
         while not self._pass() and time.monotonic() < deadline:
             time.sleep(0.02)
-        self._flush(True)
+        try:
+            self._flush(True)
+        except Exception as fault:
+            self._failed(_own(fault))
         self._feeder.close()
         self._ledger.close()
 
@@ -141,7 +144,7 @@ class Keeper:
         except LedgerUnavailable as problem:
             state = self._failed(str(problem))
         except Exception as fault:
-            state = self._failed(f"a fault of the proxy itself: {type(fault).__name__}")
+            state = self._failed(_own(fault))
         if self.state is State.UNAVAILABLE and state is State.UP_TO_DATE:
             log.info("ledger_available")
         if state is not State.IDLE or self.state is not State.UNAVAILABLE:
@@ -163,6 +166,10 @@ class Keeper:
             log.warning("ledger_unavailable", reason=reason, message="calls go on, and are counted once it is back")
         self._is_open = False  # when it is back, it may be another one
         return State.UNAVAILABLE
+
+
+def _own(fault: Exception) -> str:
+    return f"a fault of the proxy itself: {type(fault).__name__}"
 
 
 def _spread(seconds: float) -> float:

@@ -207,3 +207,21 @@ def test_each_process_flushes_after_each_pass_and_at_the_end(tmp_path: Path, has
     made.close()
 
     assert flushed.index(True) == len(flushed) - 1
+
+
+def test_a_fault_at_the_end_is_told_in_a_line_and_everything_is_closed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def flush(at_end: bool) -> None:
+        if at_end:
+            raise KeyError("secret")
+
+    feeder = Feeder()
+    made = Keeper(Ledger(SqliteFile(tmp_path / "callers.db")), feeder, lambda *_: None, flush=flush)
+    made.start()
+    until(lambda: feeder.fed)
+    made.close()
+
+    assert feeder.is_closed
+    [line] = capfd.readouterr().err.splitlines()
+    assert "a fault of the proxy itself: KeyError" in line
