@@ -73,8 +73,7 @@ class Load:
             try:
                 yield
             finally:
-                self._over.set()
-        self.stop()
+                self.stop()  # also if the block fails: perhaps since a caller did
 
     def stop(self) -> None:
         """Make no new calls, and wait for the last ones."""
