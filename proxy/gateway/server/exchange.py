@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Scope
 from proxy import errors
 from proxy.gateway.buffered import UNCOUNTED, Budget, Problem
 from proxy.gateway.delivery import State
+from proxy.gateway.event import Event
 from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.headers import Header, Headers, members
 from proxy.gateway.server.request import METHODS
@@ -60,7 +61,7 @@ class CallerConnection(Protocol):
     loop: asyncio.AbstractEventLoop
     server_state: ServerState
     transport: asyncio.Transport
-    writable: asyncio.Event
+    writable: Event
 
     def made_progress(self) -> None:
         """Restart the time limit for the body."""

@@ -6,7 +6,6 @@ accept framing that other servers refuse.
 
 import asyncio
 import enum
-from collections import deque
 from collections.abc import Callable
 from typing import cast
 from urllib.parse import unquote
@@ -17,6 +16,7 @@ from proxy import errors
 from proxy.callers.trusted_proxies import UNIX_PEER
 from proxy.gateway.buffered import UNCOUNTED, Held
 from proxy.gateway.delivery import Delivery, State, acknowledged
+from proxy.gateway.event import Event
 from proxy.gateway.head import EXTENSION, Head
 from proxy.gateway.server.exchange import MIN_RATE, Exchange, ServerState, refusal, reset
 from proxy.gateway.server.parser import RequestParser
@@ -88,16 +88,15 @@ class Protocol(asyncio.Protocol):
         self._connected = connected
         self._client = client
         # of the connection
-        self.writable = asyncio.Event()
-        self.writable.set()
-        self.closed = asyncio.Event()
+        self.writable = Event(is_set=True)
+        self.closed = Event(is_set=False)
         self._phase = _SERVING
         self._input_ended = False  # the caller has half-closed
         self._refusal: errors.ProxyError | None = None
         self._deadline = self.loop.time() + KEEPALIVE
         # of its requests
         self._parser = RequestParser(self)
-        self._exchanges: deque[Exchange] = deque()  # the first is being answered, the others were sent ahead
+        self._exchanges: list[Exchange] = []  # the first is being answered, the others were sent ahead
         self._incoming: Exchange | None = None  # the one whose body is still arriving
         self._held = Held(server_state.budget)  # of a head that is still arriving
 

@@ -16,6 +16,7 @@ import httpx
 
 from proxy import errors
 from proxy.gateway.certificates import end_of_peer
+from proxy.gateway.event import Event
 from proxy.gateway.upstream.response_parser import ResponseParser
 
 READ_SIZE = 32 << 10
@@ -95,8 +96,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         self.usable_until = math.inf
         self._expires_at = loop.time() + lifetime
         self._poll = select.poll()
-        self._writable = asyncio.Event()
-        self._writable.set()
+        self._writable = Event(is_set=True)
         # of the current exchange
         self.paused_at: float | None = None
         self.sending_at = 0.0

@@ -5,6 +5,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from proxy.gateway.event import Event
 from proxy.gateway.head import EXTENSION
 from proxy.gateway.server.exchange import Exchange, ServerState
 from proxy.gateway.server.protocol import Protocol
@@ -95,8 +96,7 @@ class Line:
         self.loop = asyncio.get_running_loop()
         self.server_state = ServerState()
         self.transport: asyncio.Transport = MemoryTransport()
-        self.writable = asyncio.Event()
-        self.writable.set()
+        self.writable = Event(is_set=True)
 
     def made_progress(self) -> None:
         pass
