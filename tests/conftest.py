@@ -5,6 +5,7 @@ import signal
 from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,6 +37,19 @@ def upstream() -> Iterator[Upstream]:
 def proxy(upstream: Upstream, tmp_path: Path) -> Iterator[Proxy]:
     with proxy_for(upstream.url, tmp_path) as running:
         yield running
+
+
+@pytest.fixture
+def stderr(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The file that takes the events of the proxy, to be read while it runs.
+
+    `capsys` and `capfd` lose what another thread writes at the moment when they are read.
+    """
+    path = tmp_path_factory.mktemp("stderr") / "lines"
+    with path.open("a", buffering=1) as file:
+        # Not `sys.stderr` itself, which pytest sets anew between a fixture and its test.
+        monkeypatch.setattr("proxy.output.stderr.sys", SimpleNamespace(stderr=file))
+        yield path
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

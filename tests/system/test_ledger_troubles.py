@@ -142,11 +142,10 @@ def test_no_call_fails_and_all_are_counted_afterwards(
     world: World,
     trouble: Trouble,
     log: str,
-    capfd: pytest.CaptureFixture[str],
+    stderr: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(postgresql, "_LIMITS", "SELECT set_config('statement_timeout', '300ms', true)")
-    printed = Printed(capfd)
     callers = {"log": str(world.folder / "callers.jsonl") if log == "file" else "-"}
     with watched(upstream.url, world.folder, ledger=world.address, callers=callers) as (proxy, admin):
         load = Load(proxy, [[TRIGGERED]] * 2)
@@ -154,31 +153,19 @@ def test_no_call_fails_and_all_are_counted_afterwards(
             until(lambda: stored_calls(world.address))
             with trouble(world):
                 load.more()  # or there may be nothing to write
-                until(lambda: GONE in printed.errors())
+                until(lambda: GONE in stderr.read_text())
                 assert proxy.call("/-/readyz", None, method="GET").status == 200
                 assert Scrape(admin)["ledger_failures_total"] > 0
-            until(lambda: BACK in printed.errors())
+            until(lambda: BACK in stderr.read_text())
             load.more()
 
     assert {answer.status if answer else None for answer in load.answers.values()} == {200}
     assert stored_calls(world.address) == len(load.answers)
-    lines = [line for line in printed.errors().splitlines() if "lost tries" not in line]
+    lines = [line for line in stderr.read_text().splitlines() if "lost tries" not in line]
     gone, back = lines[::2], lines[1::2]  # on a busy machine it may be too slow more than once
     assert {line.partition('"')[0] for line in gone} == {GONE}
     assert all(line.endswith(": calls go on, and are counted once it is back") for line in gone)
     assert back == [BACK] * len(gone)
-
-
-class Printed:
-    """What the proxy has printed so far."""
-
-    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
-        self._capfd = capfd
-        self._errors = ""
-
-    def errors(self) -> str:
-        self._errors += self._capfd.readouterr().err
-        return self._errors
 
 
 def test_a_slow_one_delays_nothing_but_the_counts(
@@ -197,10 +184,7 @@ def test_a_slow_one_delays_nothing_but_the_counts(
     assert capfd.readouterr().err == ""
 
 
-def test_a_full_disk_loses_no_call(
-    upstream: Upstream, world: World, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    printed = Printed(capfd)
+def test_a_full_disk_loses_no_call(upstream: Upstream, world: World, tmp_path: Path, stderr: Path) -> None:
     disk = world.server.folder.parent / "disk"
     with mounted(disk, "-t", "tmpfs", "-o", "size=16m,mode=777", "none"):
         with psycopg.connect(world.server.address(), autocommit=True) as connection:
@@ -215,17 +199,17 @@ def test_a_full_disk_loses_no_call(
                 while filler.write(bytes(1 << 12)):
                     pass
             calls = 5
-            while GONE not in printed.errors():
+            while GONE not in stderr.read_text():
                 call(proxy, 50, calls)
                 calls += 50
             (disk / "filler").unlink()
-            until(lambda: BACK in printed.errors())
+            until(lambda: BACK in stderr.read_text())
             until(lambda: stored_calls(address) == calls)
 
         with psycopg.connect(world.server.address(), autocommit=True) as connection:
             connection.execute("DROP DATABASE small WITH (FORCE)")
             connection.execute("DROP TABLESPACE small")
-    assert "No space left on device" in printed.errors()
+    assert "No space left on device" in stderr.read_text()
 
 
 def call(proxy: Proxy, count: int, begin: int = 0) -> None:

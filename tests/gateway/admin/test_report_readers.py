@@ -99,7 +99,7 @@ def test_a_report_that_hangs_does_not_keep_the_proxy_from_stopping(
 
 
 def test_the_admin_listener_has_a_limit_of_connections_of_its_own(
-    upstream: Upstream, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    upstream: Upstream, tmp_path: Path, stderr: Path
 ) -> None:
     with watched(upstream.url, tmp_path) as (proxy, admin):
         idle = [Wire(admin.connect()) for _ in range(ADMIN_CONNECTIONS)]
@@ -108,7 +108,7 @@ def test_the_admin_listener_has_a_limit_of_connections_of_its_own(
             assert wire.answer().status == 200
         waiting = Wire(admin.connect())
         waiting.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        said = until(lambda: capfd.readouterr().err)
+        said = until(stderr.read_text)
         assert proxy.call().status == 200
         waiting.socket.setblocking(False)
         with pytest.raises(BlockingIOError):

@@ -132,15 +132,13 @@ def test_a_caller_that_leaves_silently_does_no_harm(place: Secure, capfd: pytest
     assert capfd.readouterr().err == ""
 
 
-def test_a_caller_without_a_handshake_counts_as_a_connection(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_caller_without_a_handshake_counts_as_a_connection(tmp_path: Path, stderr: Path) -> None:
     async def scenario() -> None:
         limited = LimitedAcceptor(room=2, tls=context_of(tmp_path))
         with contextlib.ExitStack() as stack:
             callers = [stack.enter_context(socket.create_connection(limited.address)) for _ in range(3)]
             callers[0].sendall(GET)
-            await eventually(lambda: "too many connections" in capsys.readouterr().err)
+            await eventually(lambda: "too many connections" in stderr.read_text())
             limited.acceptor.close()
         assert limited.faults == []
 
