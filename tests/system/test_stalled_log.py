@@ -16,6 +16,7 @@ from proxy.output import writer
 from tests.callers.lines import ids, rescued, written
 from tests.support.disks import ext4
 from tests.support.load import Logged
+from tests.support.printed import standard_error
 from tests.support.proxy import Proxy, watched
 from tests.support.serving import command, forget_journals
 from tests.support.sockets import free_port
@@ -65,14 +66,6 @@ class Pipe:
 
     def close(self) -> None:
         os.close(self._reader)
-
-
-@contextlib.contextmanager
-def standard_error(folder: Path) -> Iterator[Path]:
-    """A file in its place: what pytest captures cannot be read while more is written."""
-    path = folder / "stderr"
-    with path.open("a") as file, contextlib.redirect_stderr(file):
-        yield path
 
 
 def said(stderr: Path, count: int) -> list[str]:
