@@ -5,6 +5,7 @@ the standard input of each command line. The exit statuses are printed; ``N.out`
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -20,6 +21,7 @@ from proxy.commands import COMMANDS
 def main(folder: Path) -> None:
     for command in COMMANDS:
         importlib.import_module(f"proxy.commands.{command}")
+    gc.freeze()  # or each fork would copy what its search for garbage looks at
     statuses = []
     for number, (words, text) in enumerate(json.loads((folder / "lines.json").read_text(encoding="ascii"))):
         (folder / f"{number}.in").write_bytes(text.encode())
