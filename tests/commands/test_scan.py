@@ -3,15 +3,12 @@
 import json
 import os
 import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from proxy import cli
-from tests.commands.running import COMMAND, Run
-from tests.support.terminals import Terminal
+from tests.commands.running import COMMAND, Run, Screen
 
 CALL = "curl -X POST $API/acme/shop/ci_workflows/build/trigger\n"
 LINE = "ci.sh:1:18: trigger (certain): /acme/shop/ci_workflows/build/trigger -> POST /repos/acme/shop/cicd/runs\n"
@@ -91,14 +88,9 @@ def test_a_reader_that_has_enough_does_not_make_it_clean() -> None:
 
 
 @pytest.mark.parametrize(("environment", "colored"), [({}, True), ({"NO_COLOR": "1"}, False)])
-def test_a_terminal_gets_a_table(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], colored: bool) -> None:
-    for name, value in {"TERM": "xterm-256color", "COLUMNS": "60", **environment}.items():
-        monkeypatch.setenv(name, value)
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stdout", terminal)
+def test_a_terminal_gets_a_table(screen: Screen, environment: dict[str, str], colored: bool) -> None:
+    shown = screen(60, "scan", ".", status=2, **environment)
 
-    assert cli.main(["scan", "."]) == 2
-    shown = terminal.shown()
     assert "ci.sh:1:18" in shown
     assert "│" in shown
     assert ("\x1b[" in shown) is colored

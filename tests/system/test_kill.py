@@ -90,6 +90,8 @@ def is_ready(proxy: Proxy) -> bool:
     return False
 
 
+# The log is standard output in containers, whose ledger is a server.
+@pytest.mark.parametrize("address", ["postgresql"], indirect=True)
 def test_what_a_killed_process_had_not_counted_is_a_gap_if_the_log_is_standard_output(
     upstream: Upstream, tmp_path: Path, address: str
 ) -> None:
