@@ -8,11 +8,11 @@ import yaml
 
 from proxy.commands import log_options
 from tests.callers.lines import DAY, NOW, beats, log
-from tests.commands.running import alone, run
+from tests.commands.running import alone, run, screen
 from tests.commands.samples import nightly
 from tests.support.ledgers import address, server
 
-__all__ = ["address", "alone", "run", "server"]
+__all__ = ["address", "alone", "run", "screen", "server"]
 
 
 @pytest.fixture

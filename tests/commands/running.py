@@ -15,6 +15,7 @@ import pytest
 
 from proxy import cli
 from proxy.config import sources
+from tests.support.terminals import Terminal
 
 COMMAND = str(Path(sys.executable).with_name("trigger-shim"))
 
@@ -32,6 +33,7 @@ class Ran(NamedTuple):
 
 
 Run = Callable[..., Ran]
+Screen = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +57,21 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         return Ran(status, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    """Shows what a command, in this process, prints on a terminal of some width."""
+
+    def show(columns: int, *arguments: str, status: int = 0, **variables: str) -> str:
+        for name, value in {"TERM": "xterm-256color", "COLUMNS": str(columns), **variables}.items():
+            monkeypatch.setenv(name, value)
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stdout", terminal)
+        assert cli.main(arguments) == status
+        return terminal.shown()
+
+    return show
 
 
 def environment(**more: str) -> dict[str, str]:

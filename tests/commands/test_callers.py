@@ -18,7 +18,7 @@ import yaml
 
 from proxy.callers.record import Record
 from tests.callers.lines import DAY, NOW, beats, call, log
-from tests.commands.running import COMMAND, Run, environment, on_a_terminal, plain
+from tests.commands.running import COMMAND, Run, Screen, environment, on_a_terminal, plain
 from tests.commands.samples import LOG, POLICY, RULES, UNTIL, nightly, rows
 from tests.support.ledgers import fill
 from tests.support.paths import ROOT
@@ -301,19 +301,22 @@ def test_the_gate_works_with_every_form(run: Run, file: str) -> None:
         assert run("callers", *UNTIL, "--fail-if-active", "14d", "--format", form, file).status == 1
 
 
-@pytest.mark.parametrize("columns", [60, 80, 140])
-def test_on_a_terminal_the_table_fits_and_has_colours(file: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_colours(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    shown = on_a_terminal(["callers", *UNTIL, file], columns)
+    assert re.search(r"\x1b\[1;31mactive *\x1b\[0m", on_a_terminal(["callers", *UNTIL, file], 80))
+
+
+@pytest.mark.parametrize("columns", [60, 80, 140])
+def test_on_a_terminal_the_table_fits_and_has_colours(screen: Screen, file: str, columns: int) -> None:
+    shown = screen(columns, "callers", *UNTIL, file)
 
     assert re.search(r"\x1b\[1;31mactive *\x1b\[0m", shown)
     assert max(len(line) for line in plain(shown) if not line.startswith("trigger-shim: ")) <= columns
     assert any(re.fullmatch(r"nightly .*active *", line) for line in plain(shown))
 
 
-def test_no_color_is_honoured(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    shown = on_a_terminal(["callers", *UNTIL, file], 100, {"NO_COLOR": "1"})
+def test_no_color_is_honoured(screen: Screen, file: str) -> None:
+    shown = screen(100, "callers", *UNTIL, file, NO_COLOR="1")
 
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", shown)
 
@@ -365,13 +368,13 @@ def test_the_gate_does_not_wait_for_who_is_refused(run: Run, planned: Any) -> No
     ],
 )
 def test_a_narrow_terminal_does_without_the_plans_before_it_cuts_names(
-    planned: Any, columns: int, callers: str, titles: set[str]
+    screen: Screen, planned: Any, columns: int, callers: str, titles: set[str]
 ) -> None:
     window = {"from": "2126-12-01T10:00:00Z", "to": "2126-12-01T10:10:00Z", "callers": callers}
     planned({"brownouts": [window]}, records=[*LOG, *([call(NOW - 2 * DAY, "zzz")] if callers == "zzz" else [])])
 
     options = ["--state", "active", "--sort", "calls", "--limit", "1", "--until", "2026-11-24"]
-    shown = plain(on_a_terminal(["callers", *options], columns))[2:]  # below what has changed
+    shown = plain(screen(columns, "callers", *options))[2:]  # below what has changed
 
     assert titles <= set(shown[0].split())
     assert ("next" in shown[0]) is ("next" in titles)
@@ -418,30 +421,40 @@ def test_both_gates_must_open(run: Run, tmp_path: Path) -> None:
     assert run("callers", *UNTIL, "--fail-if-active", "14d", "--fail-unless-safe", "log").status == 1
 
 
-@pytest.mark.parametrize("gate", [["--fail-unless-safe"], ["--fail-if-active", "14d"]])
-@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown", "html"])
-def test_a_reader_that_closes_early_does_not_open_the_gate(tmp_path: Path, gate: list[str], form: str) -> None:
-    (tmp_path / "log").write_bytes(log(*(call(caller=f"c{number}") for number in range(3000))))
+def read_by_nobody(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The command, into a pipe whose other end is closed."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing) as closed:
-        command = [COMMAND, "callers", *UNTIL, *gate, "--format", form, "log"]
-        ran = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, env=environment(), check=False)
+        command = [COMMAND, "callers", *UNTIL, *arguments, "log"]
+        return subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, env=environment(), check=False)
+
+
+@pytest.mark.parametrize(
+    ("form", "gate"),
+    [
+        ("table", ["--fail-unless-safe"]),
+        ("json", ["--fail-if-active", "14d"]),
+        ("csv", ["--fail-unless-safe"]),
+        ("markdown", ["--fail-if-active", "14d"]),
+        ("html", ["--fail-unless-safe"]),
+    ],
+)
+def test_a_reader_that_closes_early_does_not_open_the_gate(tmp_path: Path, form: str, gate: list[str]) -> None:
+    (tmp_path / "log").write_bytes(log(*(call(caller=f"c{number}") for number in range(3000))))
+    ran = read_by_nobody(*gate, "--format", form)
 
     assert ran.returncode == 1, ran.stderr
     assert "Traceback" not in ran.stderr
 
 
-@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown", "html"])
-def test_a_short_report_that_nobody_reads_does_not_open_the_gate(tmp_path: Path, form: str) -> None:
+def test_a_short_report_that_nobody_reads_does_not_open_the_gate(tmp_path: Path) -> None:
+    """Any is written when the process ends, whatever its format."""
     (tmp_path / "log").write_bytes(log(call()))
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing) as closed:
-        command = [COMMAND, "callers", *UNTIL, "--fail-unless-safe", "--format", form, "log"]
-        ran = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, env=environment(), check=False)
+    ran = read_by_nobody("--fail-unless-safe", "--format", "json")
 
     assert ran.returncode == 1, ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 @pytest.mark.parametrize("value", ["0d", "0m", "-1d"])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.callers.lines import DAY, NOW, call, log
-from tests.commands.running import Run, on_a_terminal, plain
+from tests.commands.running import Run, Screen, plain
 from tests.commands.samples import LOG, POLICY, RULES, SUNSET, nightly, rows
 from tests.system.golden import GOLDEN
 
@@ -163,8 +163,8 @@ def test_what_callers_have_written_stays_text(run: Run, form: str) -> None:
 
 @pytest.mark.parametrize(("columns", "titles"), [(160, 7), (130, 6), (100, 4), (70, 2)])
 @pytest.mark.usefixtures("policy")
-def test_a_narrow_terminal_shows_the_answers_in_full(columns: int, titles: int) -> None:
-    shown = plain(on_a_terminal(["lifecycle", "--at", "2026-12-01T10:00:05Z"], columns))
+def test_a_narrow_terminal_shows_the_answers_in_full(screen: Screen, columns: int, titles: int) -> None:
+    shown = plain(screen(columns, "lifecycle", "--at", "2026-12-01T10:00:05Z"))
 
     assert len(re.split(r"  +", shown[2].strip())) == titles
     assert max(map(len, shown)) <= columns

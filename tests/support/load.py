@@ -34,9 +34,9 @@ class Caller:
         self.answers: dict[str, Answer | None] = {}
         self._name = name
 
-    def run(self, proxy: Proxy, over: threading.Event, *, mortal: bool) -> None:
+    def run(self, proxy: Proxy, over: threading.Event, *, mortal: bool, pause: float) -> None:
         for number, (method, path) in enumerate(itertools.cycle(self.calls)):
-            if over.is_set():
+            if over.wait(pause if number else 0):
                 return
             request_id = f"{self._name}-{number}"
             body = b"{}" if method == "POST" else None
@@ -53,13 +53,20 @@ class Load:
         callers: the calls of each caller.
         name: prefix of the request IDs.
         mortal: whether the proxy may be killed, so that calls may get no answer.
+        pause: seconds that each caller waits between two calls.
     """
 
     def __init__(
-        self, proxy: Proxy, callers: Sequence[Sequence[Call]], *, name: str = "call", mortal: bool = False
+        self,
+        proxy: Proxy,
+        callers: Sequence[Sequence[Call]],
+        *,
+        name: str = "call",
+        mortal: bool = False,
+        pause: float = 0,
     ) -> None:
         self._proxy = proxy
-        self._mortal = mortal
+        self._mortal, self._pause = mortal, pause
         self._callers = [Caller(f"{name}-{number}", calls) for number, calls in enumerate(callers)]
         self._over = threading.Event()
         self._running: list[Future[None]] = []
@@ -68,7 +75,8 @@ class Load:
     def running(self) -> Iterator[None]:
         with ThreadPoolExecutor(len(self._callers)) as threads:
             self._running = [
-                threads.submit(caller.run, self._proxy, self._over, mortal=self._mortal) for caller in self._callers
+                threads.submit(caller.run, self._proxy, self._over, mortal=self._mortal, pause=self._pause)
+                for caller in self._callers
             ]
             try:
                 yield

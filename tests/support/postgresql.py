@@ -1,6 +1,8 @@
 """A real PostgreSQL server, for the ledgers of fleets."""
 
+import atexit
 import contextlib
+import functools
 import itertools
 import os
 import shutil
@@ -52,8 +54,8 @@ class Postgresql:
             shutil.chown(folder, _ACCOUNT)
 
     def initialize(self) -> None:
-        command = [_program("initdb"), "-D", str(self.folder), "-U", "lead", "--auth=trust", "--no-sync", "-E", "UTF8"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **_account())  # type: ignore[call-overload]
+        # Copying takes a fifth of the time of creating.
+        subprocess.run(["cp", "-a", str(_template()), str(self.folder)], check=True)
 
     @contextlib.contextmanager
     def started(self) -> Iterator[None]:
@@ -78,7 +80,7 @@ class Postgresql:
 def initialized() -> Iterator[Postgresql]:
     """A server that can be started."""
     _program("postgres")
-    folder = Path(tempfile.mkdtemp(prefix="ledger-"))  # pytest's own folders cannot be entered by other accounts
+    folder = Path(tempfile.mkdtemp(prefix="ledger-"))
     try:
         server = Postgresql(folder / "data")
         server.own(folder)
@@ -93,6 +95,18 @@ def postgresql() -> Iterator[Postgresql]:
     """A running server."""
     with initialized() as server, server.started():
         yield server
+
+
+@functools.cache
+def _template() -> Path:
+    """A data folder that was created once, for all servers of this process."""
+    folder = Path(tempfile.mkdtemp(prefix="ledger-"))  # pytest's own folders cannot be entered by other accounts
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    if os.geteuid() == 0:
+        shutil.chown(folder, _ACCOUNT)
+    command = [_program("initdb"), "-D", str(folder / "data"), "-U", "lead", "--auth=trust", "--no-sync", "-E", "UTF8"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **_account())  # type: ignore[call-overload]
+    return folder / "data"
 
 
 def _account() -> dict[str, str]:

@@ -58,10 +58,11 @@ class Proxy:
         connection.sock = self.connect()
         with contextlib.closing(connection):
             connection.request(method, path, body, {"Authorization": "Bearer secret-token", **(headers or {})})
-            response = connection.getresponse()
-            fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.getheaders()]
-            line = f"HTTP/1.1 {response.status} {response.reason}".encode()
-            return Answer(Head(line, fields), response.read())
+            # An answer that breaks off leaves its socket open, for a later test to warn of.
+            with connection.getresponse() as response:
+                fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.getheaders()]
+                line = f"HTTP/1.1 {response.status} {response.reason}".encode()
+                return Answer(Head(line, fields), response.read())
 
     def connect(self) -> socket.socket:
         if self.port:

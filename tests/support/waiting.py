@@ -18,10 +18,13 @@ def until(condition: Callable[[], Any]) -> Any:
         AssertionError: it never was; with what each other thread does instead.
     """
     deadline = time.monotonic() + PATIENCE
-    while not (found := condition()):
+    while True:
+        began = time.monotonic()
+        if found := condition():
+            return found
         assert time.monotonic() < deadline, f"it never happened:\n{_other_threads()}"
-        time.sleep(0.005)
-    return found
+        # What is waited for needs the processor more than a condition that takes long.
+        time.sleep(max(0.005, 2 * (time.monotonic() - began)))
 
 
 def _other_threads() -> str:

@@ -1,10 +1,12 @@
 """Commands and their outputs in a README."""
 
+import contextlib
+import io
 import re
-import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
+
+from proxy import cli
 
 DESK = ("What changed", "Brownouts", "The burn-down")
 """Parts of the README on callers that are about the month of forty callers (tests/callers/month.py)."""
@@ -29,5 +31,8 @@ def commands(page: str) -> list[tuple[str, str]]:
 
 def told(folder: Path, *arguments: str, until: datetime) -> str:
     """What a command says at the end of a month."""
-    command = [sys.executable, "-m", "proxy", *arguments, "--until", until.isoformat()]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=60).stdout
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out):
+        assert cli.main([*arguments, "--until", until.isoformat()]) == 0
+    out.seek(0)
+    return out.read()

@@ -131,10 +131,10 @@ BEGINNINGS = [
 ]
 
 
-def test_five_hundred_slow_connections_keep_nobody_waiting(upstream: Upstream, tmp_path: Path, count: int) -> None:
+def test_five_hundred_slow_connections_keep_nobody_waiting(upstream: Upstream, tmp_path: Path) -> None:
     needs(600)
     with (
-        crowded(upstream.url, tmp_path, count, limits={"in_flight": 100}) as crowding,
+        crowded(upstream.url, tmp_path, 2, limits={"in_flight": 100}) as crowding,
         connections(crowding.proxy, 500) as slow,
     ):
         for number, connection in enumerate(slow):
@@ -155,7 +155,7 @@ def answered(callers: list[socket.socket]) -> list[int]:
     return [descriptor for descriptor, _ in poll.poll(0)]
 
 
-# --- 3,000 at once
+# --- at once
 
 
 class Told(NamedTuple):
@@ -184,8 +184,10 @@ async def _one(proxy: Proxy, request_id: str) -> Told:
     return Told(answer, time.monotonic())
 
 
-def test_of_three_thousand_triggers_at_once_each_is_answered_and_recorded_once(
-    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+# Two workers with low limits are both full as soon as one with its usual limit is.
+@pytest.mark.parametrize(("count", "limit", "size"), [(1, 1_024, 3_000), (2, 100, 500)])
+def test_of_a_crowd_of_triggers_at_once_each_is_answered_and_recorded_once(
+    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, limit: int, size: int
 ) -> None:
     needs(3_100)
     monkeypatch.setenv("TRIGGER_SHIM__UPSTREAM__KEEPALIVE", "0.5")
@@ -193,16 +195,16 @@ def test_of_three_thousand_triggers_at_once_each_is_answered_and_recorded_once(
     release = threading.Event()
     upstream.script = held(release)
     told: dict[str, Told] = {}
-    with crowded(upstream.url, tmp_path, count) as crowding:
+    with crowded(upstream.url, tmp_path, count, limits={"in_flight": limit}) as crowding:
         before = crowding.sockets()
-        calling = threading.Thread(target=lambda: told.update(crowd(crowding.proxy, 3_000)))
+        calling = threading.Thread(target=lambda: told.update(crowd(crowding.proxy, size)))
         calling.start()
-        until(lambda: overloads(crowding) >= 3_000 - 1_024 * count)  # calls of which each worker may have 1,024
+        until(lambda: overloads(crowding) >= size - limit * count)
         assert crowding.running.admin.call("/healthz", None, method="GET").status == 200
         released = time.monotonic()
         release.set()
         calling.join(5 * PATIENCE)
-        assert len(told) == 3_000
+        assert len(told) == size
         assert max(at for _, at in told.values()) < released + PATIENCE
         assert {answer.status for answer, _ in told.values()} == {200, 503}
         for answer, _ in told.values():
@@ -239,11 +241,10 @@ def is_told_to_come_again(answer: Answer) -> bool:
 # --- idle
 
 
-def test_nine_and_a_half_thousand_idle_connections_leave_room_for_calls(
-    upstream: Upstream, tmp_path: Path, count: int
-) -> None:
+def test_nine_and_a_half_thousand_idle_connections_leave_room_for_calls(upstream: Upstream, tmp_path: Path) -> None:
+    """One worker has them all; two would share them."""
     needs(9_600)
-    with crowded(upstream.url, tmp_path, count) as crowding:
+    with crowded(upstream.url, tmp_path, 1) as crowding:
         assert crowding.proxy.call().status == 200
         before = crowding.memory()
         with connections(crowding.proxy, 9_500) as idle:
@@ -351,9 +352,7 @@ def called_on(connection: socket.socket) -> Answer:
     return Wire(connection).answer()
 
 
-def test_the_proxy_takes_as_many_descriptors_as_the_system_allows(
-    upstream: Upstream, tmp_path: Path, count: int
-) -> None:
-    with crowded(upstream.url, tmp_path, count, descriptors="160:4000") as crowding:
+def test_the_proxy_takes_as_many_descriptors_as_the_system_allows(upstream: Upstream, tmp_path: Path) -> None:
+    with crowded(upstream.url, tmp_path, 2, descriptors="160:4000") as crowding:
         assert {resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in crowding.pids} == {(4_000, 4_000)}
         assert crowding.said() == []

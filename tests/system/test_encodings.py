@@ -5,13 +5,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from proxy.commands import COMMANDS
 from tests.callers.lines import DAY, NOW, call, log
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 NAME = "Nächtlicher Bau 夜 😀"
 CONFIG = f"""
@@ -71,50 +74,75 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def ran(folder: Path, words: list[str], text: str, **variables: str) -> "subprocess.CompletedProcess[bytes]":
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-m", "proxy", *words],
-        cwd=folder,
-        env={**kept, "PYTHONPATH": str(ROOT), **variables},
-        input=text.encode(),
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
-
-
-@pytest.mark.parametrize(("words", "text", "status"), LINES, ids=[ascii(" ".join(line[0])) for line in LINES])
-def test_no_command_fails_because_of_an_encoding(folder: Path, words: list[str], text: str, status: int) -> None:
-    in_ascii, in_c = ran(folder, words, text, **ASCII), ran(folder, words, text, **C)
-
-    assert b"Traceback" not in in_ascii.stderr + in_c.stderr
-    assert in_ascii.returncode == status
-    assert in_ascii.stdout.isascii()
-    assert in_c.stdout.isascii()
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
+JSON = [
+    [*words, "--format", "json"]
+    for words in (
         ["callers", "--until", "2026-11-24"],
         ["caller", NAME, "--until", "2026-11-24"],
         ["lifecycle", "--at", "2026-12-01"],
         ["scan", "."],
-    ],
-    ids=lambda words: words[0],
-)
-def test_json_says_the_same_in_any_encoding(folder: Path, words: list[str]) -> None:
-    said, usual = (ran(folder, [*words, "--format", "json"], "", **more).stdout for more in (ASCII, UTF_8))
-
-    assert said.isascii()
-    assert not usual.isascii()
-    assert json.loads(said) == json.loads(usual)
+    )
+]
+PAGE = ["callers", "--format", "html"]
 
 
-def test_a_page_is_utf_8_in_any_encoding(folder: Path) -> None:
-    page = ran(folder, ["callers", "--format", "html"], "", PYTHONIOENCODING="latin-1:strict").stdout
-    in_ascii = ran(folder, ["callers", "--format", "html"], "", **ASCII).stdout
+class Ran(NamedTuple):
+    status: int
+    out: bytes
+    err: bytes
 
-    assert NAME in html.unescape(in_ascii.decode("utf-8"))
-    assert NAME in html.unescape(page.decode("utf-8"))
+
+Run = Callable[..., list[Ran]]
+
+
+@pytest.fixture(scope="module")
+def ran(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs command lines with such an environment."""
+
+    def run(lines: list[tuple[list[str], str]], **variables: str) -> list[Ran]:
+        files = tmp_path_factory.mktemp("ran")
+        (files / "lines.json").write_text(json.dumps(lines))
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        command = [sys.executable, "-m", "tests.system.commands", str(files)]
+        environment = {**kept, "PYTHONPATH": str(ROOT), **variables}
+        statuses = json.loads(subprocess.check_output(command, cwd=folder, env=environment, timeout=PATIENCE))
+        return [
+            Ran(status, (files / f"{number}.out").read_bytes(), (files / f"{number}.err").read_bytes())
+            for number, status in enumerate(statuses)
+        ]
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def in_ascii(ran: Run) -> list[Ran]:
+    return ran([(words, text) for words, text, _ in LINES], **ASCII)
+
+
+@pytest.fixture(scope="module")
+def in_c(ran: Run) -> list[Ran]:
+    return ran([(words, text) for words, text, _ in LINES], **C)
+
+
+@pytest.mark.parametrize("number", range(len(LINES)), ids=[ascii(" ".join(line[0])) for line in LINES])
+def test_no_command_fails_because_of_an_encoding(number: int, in_ascii: list[Ran], in_c: list[Ran]) -> None:
+    escaped, in_the_locale = in_ascii[number], in_c[number]
+
+    assert b"Traceback" not in escaped.err + in_the_locale.err
+    assert escaped.status == LINES[number][2]
+    assert escaped.out.isascii()
+    assert in_the_locale.out.isascii()
+
+
+def test_json_says_the_same_in_any_encoding(ran: Run) -> None:
+    lines = [(words, "") for words in JSON]
+    for said, usual in zip(ran(lines, **ASCII), ran(lines, **UTF_8), strict=True):
+        assert said.out.isascii()
+        assert not usual.out.isascii()
+        assert json.loads(said.out) == json.loads(usual.out)
+
+
+def test_a_page_is_utf_8_in_any_encoding(ran: Run, in_ascii: list[Ran]) -> None:
+    [page] = ran([(PAGE, "")], PYTHONIOENCODING="latin-1:strict")
+    for out in (page.out, in_ascii[[line[0] for line in LINES].index(PAGE)].out):
+        assert NAME in html.unescape(out.decode("utf-8"))

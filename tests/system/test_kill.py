@@ -27,10 +27,13 @@ from tests.support.upstream import Upstream, held
 from tests.support.waiting import until
 from tests.system.worlds import CALLS
 
-KILLS = int(os.environ.get("KILLS", "5"))
-"""How often the proxy is killed."""
+KILLS = int(os.environ.get("KILLS", "2"))
+"""How often the proxy is killed: once after a clean start, and once after it was killed."""
 
 CALLERS = [[CALLS["trigger"]], [CALLS["relayed"]]] * 4
+
+PAUSE = 0.01
+"""Seconds between two calls of a caller."""
 
 
 def forwarded(upstream: Upstream) -> Counter[str]:
@@ -44,7 +47,7 @@ def test_every_call_that_was_forwarded_has_one_record_and_is_counted_after_the_n
     for life in range(KILLS):
         with start() as running:
             before = len(upstream.received)
-            with Load(running.proxy, CALLERS, name=f"life-{life}", mortal=True).running():
+            with Load(running.proxy, CALLERS, name=f"life-{life}", mortal=True, pause=PAUSE).running():
                 until(lambda before=before: len(upstream.received) > before + 30)  # type: ignore[misc]
                 running.signal(signal.SIGKILL)
                 running.exit_status()
@@ -87,13 +90,15 @@ def is_ready(proxy: Proxy) -> bool:
     return False
 
 
+# The log is standard output in containers, whose ledger is a server.
+@pytest.mark.parametrize("address", ["postgresql"], indirect=True)
 def test_what_a_killed_process_had_not_counted_is_a_gap_if_the_log_is_standard_output(
     upstream: Upstream, tmp_path: Path, address: str
 ) -> None:
     for number in range(KILLS):
         with printing(upstream.url, tmp_path, address) as (process, proxy):
             before, counted = len(upstream.received), stored_calls(address)
-            with Load(proxy, CALLERS[:1], name=f"life-{number}", mortal=True).running():
+            with Load(proxy, CALLERS[:1], name=f"life-{number}", mortal=True, pause=PAUSE).running():
                 until(lambda counted=counted: stored_calls(address) > counted)  # type: ignore[misc]
                 until(lambda before=before: len(upstream.received) > before + 30)  # type: ignore[misc]
                 process.kill()

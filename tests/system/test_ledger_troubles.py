@@ -15,7 +15,7 @@ import pytest
 from proxy.callers.ledger import keeper, postgresql
 from tests.support.detour import Detour, detour
 from tests.support.disks import mounted
-from tests.support.ledgers import stored_calls
+from tests.support.ledgers import is_created, stored_calls
 from tests.support.load import TRIGGERED, Load
 from tests.support.postgresql import Postgresql, initialized
 from tests.support.processes import events, running
@@ -29,9 +29,11 @@ from tests.support.waiting import until
 GONE = "trigger-shim: warning: ledger unavailable reason="
 BACK = "trigger-shim: ledger available"
 
+PAUSE = 0.01
+"""Seconds between two calls of a caller: more calls would find nothing more."""
 
-WORKERS = 5 if "KILLS" in os.environ else 2
-"""Of each of two proxies that start at the same time: five in `make soak`."""
+WORKERS = 5 if "KILLS" in os.environ else 1
+"""Of each of three proxies that start at the same time: five in `make soak`."""
 
 
 class World(NamedTuple):
@@ -46,25 +48,26 @@ class World(NamedTuple):
     folder: Path
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[tuple[Postgresql, contextlib.ExitStack]]:
+    """A running server, and what it runs in: each test leaves it running."""
     with initialized() as server, contextlib.ExitStack() as running:
         running.enter_context(server.started())
-        database = server.new_database().rpartition("/")[2]
-        with detour(server.port) as way:
-            yield World(server, running, way, f"postgresql://lead@127.0.0.1:{way.port}/{database}", tmp_path)
+        yield server, running
+
+
+@pytest.fixture
+def world(cluster: tuple[Postgresql, contextlib.ExitStack], tmp_path: Path) -> Iterator[World]:
+    server, running = cluster
+    database = server.new_database().rpartition("/")[2]
+    with detour(server.port) as way:
+        yield World(server, running, way, f"postgresql://lead@127.0.0.1:{way.port}/{database}", tmp_path)
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper, "INTERVAL", 0.02)
+    monkeypatch.setattr(keeper, "INTERVAL", 0.05)
     monkeypatch.setattr(keeper, "_LONGEST_PAUSE", 0.1)
-
-
-@contextlib.contextmanager
-def another_connection(world: World) -> Iterator["psycopg.Connection[tuple[int]]"]:
-    with psycopg.connect(world.address, autocommit=True) as connection:
-        yield connection
 
 
 Trouble = Callable[[World], contextlib.AbstractContextManager[None]]
@@ -74,8 +77,10 @@ Trouble = Callable[[World], contextlib.AbstractContextManager[None]]
 @contextlib.contextmanager
 def it_is_stopped(world: World) -> Iterator[None]:
     world.running.close()
-    yield
-    world.running.enter_context(world.server.started())
+    try:
+        yield
+    finally:
+        world.running.enter_context(world.server.started())
 
 
 @contextlib.contextmanager
@@ -126,31 +131,28 @@ def its_table_is_locked(world: World) -> Iterator[None]:
         yield
 
 
-TROUBLES: list[Trouble] = [
-    it_is_stopped,
-    it_moves_to_another_port,
-    its_connections_are_cut_and_refused,
-    all_its_connections_are_taken,
-    its_table_is_locked,
+TROUBLES: list[tuple[Trouble, str]] = [
+    (it_is_stopped, "file"),
+    (it_is_stopped, "-"),
+    (it_moves_to_another_port, "file"),
+    (its_connections_are_cut_and_refused, "-"),
+    (all_its_connections_are_taken, "file"),
+    (its_table_is_locked, "-"),
 ]
+"""Each trouble, with one way to count or the other: neither sees more of it than that a pass fails."""
 
 
-@pytest.mark.parametrize("log", ["file", "-"])
-@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize(("trouble", "log"), TROUBLES)
 def test_no_call_fails_and_all_are_counted_afterwards(
-    upstream: Upstream,
-    world: World,
-    trouble: Trouble,
-    log: str,
-    stderr: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    upstream: Upstream, world: World, trouble: Trouble, log: str, stderr: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgresql, "_LIMITS", "SELECT set_config('statement_timeout', '300ms', true)")
     callers = {"log": str(world.folder / "callers.jsonl") if log == "file" else "-"}
     with watched(upstream.url, world.folder, ledger=world.address, callers=callers) as (proxy, admin):
-        load = Load(proxy, [[TRIGGERED]] * 2)
+        load = Load(proxy, [[TRIGGERED]] * 2, pause=PAUSE)
         with load.running():
-            until(lambda: stored_calls(world.address))
+            until(lambda: is_created(world.address))
+            load.more()
             with trouble(world):
                 load.more()  # or there may be nothing to write
                 until(lambda: GONE in stderr.read_text())
@@ -168,20 +170,18 @@ def test_no_call_fails_and_all_are_counted_afterwards(
     assert back == [BACK] * len(gone)
 
 
-def test_a_slow_one_delays_nothing_but_the_counts(
-    upstream: Upstream, world: World, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_slow_one_delays_nothing_but_the_counts(upstream: Upstream, world: World, stderr: Path) -> None:
     with proxy_for(upstream.url, world.folder, ledger=world.address) as proxy:
-        load = Load(proxy, [[TRIGGERED]] * 2)
+        load = Load(proxy, [[TRIGGERED]] * 2, pause=PAUSE)
         with load.running():
-            until(lambda: stored_calls(world.address))
+            until(lambda: is_created(world.address))
             world.way.delay = 0.1
             load.more()
             world.way.delay = 0.0
 
     assert {answer.status if answer else None for answer in load.answers.values()} == {200}
     assert stored_calls(world.address) == len(load.answers)
-    assert capfd.readouterr().err == ""
+    assert stderr.read_text() == ""
 
 
 def test_a_full_disk_loses_no_call(upstream: Upstream, world: World, tmp_path: Path, stderr: Path) -> None:
@@ -236,7 +236,7 @@ def test_the_clocks_of_two_hosts_may_differ_by_an_hour(upstream: Upstream, world
 
 
 def test_processes_that_start_at_once_share_an_empty_ledger(upstream: Upstream, world: World, tmp_path: Path) -> None:
-    folders = [tmp_path / str(number) for number in range(2)]
+    folders = [tmp_path / str(number) for number in range(3)]
     ports = [free_port() for _ in folders]
     with contextlib.ExitStack() as stack:
         for folder, port in zip(folders, ports, strict=True):
@@ -248,13 +248,13 @@ def test_processes_that_start_at_once_share_an_empty_ledger(upstream: Upstream, 
         proxies = [Proxy("127.0.0.1", port, folder) for port, folder in zip(ports, folders, strict=True)]
         for proxy in proxies:
             until(lambda proxy=proxy: is_ready(proxy))  # type: ignore[misc]
-        callers = [threading.Thread(target=call, args=(proxy, 20)) for proxy in proxies]
+        callers = [threading.Thread(target=call, args=(proxy, 10)) for proxy in proxies]
         for caller in callers:
             caller.start()
         for caller in callers:
             caller.join()
-        until(lambda: stored_calls(world.address) == 40)
-    assert [events((folder / "stderr").read_bytes()) for folder in folders] == [[], []]
+        until(lambda: stored_calls(world.address) == 30)
+    assert [events((folder / "stderr").read_bytes()) for folder in folders] == [[]] * 3
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from tests.support.waiting import until
 from tests.system.faults import RESTARTED, told
 from tests.system.worlds import CALLS
 
-CALLERS = [[CALLS[kind]] for kind in ["read", *["trigger"] * 3] * 6]
+CALLERS = [[CALLS[kind]] for kind in ["read", *["trigger"] * 3] * 3]
 
 
 class Service:
@@ -68,7 +68,7 @@ def test_every_call_has_one_record_and_none_is_received_twice_or_after_a_no(tmp_
     with contextlib.ExitStack() as stack:
         service = Service(tmp_path, stack)
         proxy = stack.enter_context(proxy_for(service.url, tmp_path))
-        load = Load(proxy, CALLERS)
+        load = Load(proxy, CALLERS, pause=0.02)
         service.start()
         with load.running():
             for last in (False, False, True):

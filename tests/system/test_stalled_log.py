@@ -67,14 +67,6 @@ class Pipe:
         os.close(self._reader)
 
 
-@contextlib.contextmanager
-def standard_error(folder: Path) -> Iterator[Path]:
-    """A file in its place: what pytest captures cannot be read while more is written."""
-    path = folder / "stderr"
-    with path.open("a") as file, contextlib.redirect_stderr(file):
-        yield path
-
-
 def said(stderr: Path, count: int) -> list[str]:
     """All lines on standard error, once there are so many."""
     return cast("list[str]", until(lambda: len(lines := stderr.read_text().splitlines()) >= count and lines))
@@ -88,9 +80,9 @@ def pipe(tmp_path: Path) -> Iterator[Pipe]:
 
 
 def test_while_nobody_reads_the_log_calls_and_pages_are_answered_and_every_record_comes_later(
-    upstream: Upstream, tmp_path: Path, pipe: Pipe
+    upstream: Upstream, tmp_path: Path, pipe: Pipe, stderr: Path
 ) -> None:
-    with standard_error(tmp_path) as stderr, watched(upstream.url, tmp_path) as (proxy, admin):
+    with watched(upstream.url, tmp_path) as (proxy, admin):
         logged = Logged(proxy, admin)
         first = logged.call(2)
         assert ids(pipe.read(2)) == first
@@ -110,10 +102,10 @@ def test_while_nobody_reads_the_log_calls_and_pages_are_answered_and_every_recor
 
 
 def test_what_is_too_much_to_wait_goes_to_standard_error_and_is_counted(
-    upstream: Upstream, tmp_path: Path, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+    upstream: Upstream, tmp_path: Path, pipe: Pipe, stderr: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "LINES", 5)
-    with standard_error(tmp_path) as stderr, watched(upstream.url, tmp_path) as (proxy, admin):
+    with watched(upstream.url, tmp_path) as (proxy, admin):
         logged = Logged(proxy, admin)
         logged.call(1)
         pipe.read(1)
@@ -128,12 +120,8 @@ def test_what_is_too_much_to_wait_goes_to_standard_error_and_is_counted(
         until(lambda: logged.counted() == (1 + 6, 7))
 
 
-def test_a_frozen_file_system_stops_no_call(upstream: Upstream, tmp_path: Path) -> None:
-    with (
-        standard_error(tmp_path) as stderr,
-        ext4(tmp_path / "disk") as disk,
-        watched(upstream.url, tmp_path / "disk") as (proxy, admin),
-    ):
+def test_a_frozen_file_system_stops_no_call(upstream: Upstream, tmp_path: Path, stderr: Path) -> None:
+    with ext4(tmp_path / "disk") as disk, watched(upstream.url, tmp_path / "disk") as (proxy, admin):
         logged = Logged(proxy, admin)
         logged.call(2)
         with disk.frozen():

@@ -1,5 +1,6 @@
 """Logs and the verdict that must come of each: `verdicts/README.md`."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -47,7 +48,7 @@ def asked(
 
 def reported(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
     status = cli.main(["callers", "--format", "json", "--fail-unless-safe", *arguments])
-    report: dict[str, Any] = yaml.safe_load(capsys.readouterr().out)
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
     return status, report
 
 

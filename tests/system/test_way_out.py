@@ -1,8 +1,9 @@
 """The way to the service: through real egress proxies, with a private authority, and with a certificate to show."""
 
 import contextlib
+import functools
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,13 @@ def asking() -> ssl.SSLContext:
     return context
 
 
+@pytest.fixture(scope="module")
+def through() -> Iterator[Callable[..., str]]:
+    """Starts egress proxies, each of a kind once: they take seconds to stop."""
+    with contextlib.ExitStack() as running:
+        yield functools.cache(lambda name, **settings: running.enter_context(egress.egress(name, **settings)))
+
+
 @contextlib.contextmanager
 def in_front(folder: Path, tls: ssl.SSLContext | None = None, **settings: Any) -> Iterator[tuple[Proxy, Upstream]]:
     """A proxy in front of a service."""
@@ -69,17 +77,11 @@ def refused(proxy: Proxy, upstream: Upstream) -> str:
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_calls_go_through_an_egress_proxy_and_the_service_sees_nothing_of_it(
-    tmp_path: Path, name: str, secure: bool, has_users: bool
+    through: Callable[..., str], tmp_path: Path, name: str, secure: bool, has_users: bool
 ) -> None:
     tls: dict[str, Any] = {"tls": server_context(), **authorities(tmp_path)} if secure else {}
     known: dict[str, Any] = written(tmp_path, f"{USER}:{PASSWORD}") if has_users else {}
-    with (
-        egress.egress(name, has_users=has_users) as url,
-        in_front(tmp_path, proxy=url, **tls, **known) as (
-            proxy,
-            upstream,
-        ),
-    ):
+    with in_front(tmp_path, proxy=through(name, has_users=has_users), **tls, **known) as (proxy, upstream):
         assert proxy.call().status == 200
         assert proxy.call("/repos/acme/shop/cicd/runs", None, method="GET").status == 200
         assert [proxy.call().status for _ in range(3)] == [200] * 3
@@ -96,25 +98,27 @@ def test_calls_go_through_an_egress_proxy_and_the_service_sees_nothing_of_it(
 )
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_an_egress_proxy_that_wants_other_credentials_is_named(
-    tmp_path: Path, name: str, credentials: str | None, reason: str
+    through: Callable[..., str], tmp_path: Path, name: str, credentials: str | None, reason: str
 ) -> None:
     known: dict[str, Any] = written(tmp_path, credentials) if credentials is not None else {}
-    with (
-        egress.egress(name, has_users=True) as url,
-        in_front(tmp_path, proxy=url, **known) as (proxy, upstream),
-    ):
+    with in_front(tmp_path, proxy=through(name, has_users=True), **known) as (proxy, upstream):
         assert f"the egress proxy {reason}." in refused(proxy, upstream)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_an_egress_proxy_that_may_not_connect_to_the_service_is_named(tmp_path: Path, name: str) -> None:
-    with egress.egress(name, allowed=1) as url, in_front(tmp_path, proxy=url) as (proxy, upstream):
+def test_an_egress_proxy_that_may_not_connect_to_the_service_is_named(
+    through: Callable[..., str], tmp_path: Path, name: str
+) -> None:
+    with in_front(tmp_path, proxy=through(name, allowed=1)) as (proxy, upstream):
         assert "the egress proxy refused to connect to it, with status 403." in refused(proxy, upstream)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_a_service_that_is_down_is_known_by_the_status_of_the_egress_proxy(tmp_path: Path, name: str) -> None:
-    with egress.egress(name) as url, proxy_for("http://127.0.0.1:1", tmp_path, upstream={"proxy": url}) as proxy:
+def test_a_service_that_is_down_is_known_by_the_status_of_the_egress_proxy(
+    through: Callable[..., str], tmp_path: Path, name: str
+) -> None:
+    settings = {"proxy": through(name, has_users=False)}
+    with proxy_for("http://127.0.0.1:1", tmp_path, upstream=settings) as proxy:
         proxy.patient()
         assert "the egress proxy refused to connect to it, with status 50" in proxy.call().json()["message"]
 
@@ -148,9 +152,7 @@ def test_a_service_that_does_not_accept_the_certificate_gets_no_call(
         assert f"{reason}." in refused(proxy, upstream)
 
 
-def test_a_certificate_is_shown_through_an_egress_proxy_too(tmp_path: Path) -> None:
-    with (
-        egress.egress("tinyproxy") as url,
-        in_front(tmp_path, asking(), proxy=url, **authorities(tmp_path), **shown(tmp_path)) as (proxy, _),
-    ):
+def test_a_certificate_is_shown_through_an_egress_proxy_too(through: Callable[..., str], tmp_path: Path) -> None:
+    url = through("tinyproxy", has_users=False)
+    with in_front(tmp_path, asking(), proxy=url, **authorities(tmp_path), **shown(tmp_path)) as (proxy, _):
         assert proxy.call().status == 200

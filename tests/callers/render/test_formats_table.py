@@ -29,6 +29,9 @@ NAMES = [
     "@team",
     "x" * 120,
 ]
+WIDTHS = [*range(80, 160, 3), 200]
+"""All other dimensions have the same columns but one, so the narrowest and the widest do."""
+
 ESSENTIAL = ["calls", "last seen", "state"]
 
 
@@ -58,7 +61,7 @@ def test_a_table_fits_and_names_what_it_leaves_out(
         *ESSENTIAL,
         *(["callers"] if by != "caller" else []),
     }
-    for width in range(80, 201):
+    for width in WIDTHS if by == "caller" else WIDTHS[:: len(WIDTHS) - 1]:
         monkeypatch.setenv("COLUMNS", str(width))
         out = Terminal()
         show_table(found, found.rows, out)
