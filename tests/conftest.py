@@ -23,6 +23,22 @@ settings.load_profile("repeatable")
 IMAGE = {"tests/deploy/test_compose.py", "tests/deploy/test_container.py"}
 """Files whose tests run the image, which takes minutes to build."""
 
+LONG = (
+    "image",
+    "tests/soak/",
+    "tests/operations/",
+    "tests/fleet/",
+    "tests/bench/",
+    "tests/system/",
+    "tests/contract/",
+    "tests/deploy/",
+    "tests/gateway/",
+    "tests/callers/render/test_html_page_in_browser.py",
+    "tests/scan/fix/",
+    "tests/commands/",
+)
+"""What is run first: files of a few tests that take long. One that came last would keep one process alone."""
+
 EXIT = 300
 """Seconds after the last test in which the run must be over."""
 
@@ -76,11 +92,19 @@ def pytest_unconfigure() -> None:
 
 
 class Scheduling(LoadFileScheduling):  # type: ignore[misc]
-    """Gives each process whole files, whose fixtures are made once, and the image to one process."""
+    """Gives each process whole files, the long ones first, so that a fixture is made once, and the image to one."""
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
         return "image" if file in IMAGE else file
+
+    def _assign_work_unit(self, node: Any) -> None:
+        self.workqueue.move_to_end(min(self.workqueue, key=_rank), last=False)
+        super()._assign_work_unit(node)
+
+
+def _rank(file: str) -> int:
+    return next((number for number, long in enumerate(LONG) if file.startswith(long)), len(LONG))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -6,9 +6,7 @@ import pytest
 from tests.commands.running import COMMAND
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--version"], ["translate", "--help"], ["start"], ["translate", "nowhere.json"]]
-)
+@pytest.mark.parametrize("arguments", [["translate", "--help"], ["translate", "nowhere.json"]])
 def test_python_m_proxy_is_the_command(arguments: list[str]) -> None:
     module, command = (
         subprocess.run([*start, *arguments], capture_output=True, check=False)

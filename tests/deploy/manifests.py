@@ -1,5 +1,6 @@
 """What is in deploy/kubernetes: the objects of each overlay, and what the README tells to do with them."""
 
+import functools
 import json
 import re
 import shutil
@@ -114,6 +115,7 @@ def _kustomize(folder: Path) -> str:
     return done.stdout
 
 
+@functools.cache
 def _kubectl_minor() -> int:
     command = [program("kubectl"), "version", "--client", "--output=json"]
     return int(json.loads(subprocess.check_output(command))["clientVersion"]["minor"].rstrip("+"))

@@ -6,7 +6,6 @@ import itertools
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +19,6 @@ import psycopg
 import pytest
 
 from tests.callers.lines import beats, call
-from tests.deploy.isolation import User
 from tests.deploy.manifests import FOLDER, OVERLAYS, README, Manifests, commands, monitor, quantity
 from tests.deploy.pods import OF_OPENSHIFT, OF_THE_IMAGE, Container, Pod, confined, serving
 from tests.support.disks import mounted
@@ -49,7 +47,7 @@ def manifests(request: pytest.FixtureRequest) -> Manifests:
     return found
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ledger(manifests: Manifests, request: pytest.FixtureRequest) -> str:
     """The address that the Secret has; empty where there is none."""
     if manifests.overlay == "single":
@@ -58,40 +56,31 @@ def ledger(manifests: Manifests, request: pytest.FixtureRequest) -> str:
     return database.new_database()
 
 
-@pytest.fixture
-def running(manifests: Manifests, upstream: Upstream, tmp_path: Path, ledger: str) -> Iterator[Container]:
-    with serving(manifests, tmp_path / "pod", upstream.url, ledger) as running:
+@pytest.fixture(scope="module")
+def service() -> Iterator[Upstream]:
+    with Upstream().running() as running:
         yield running
 
 
-@pytest.fixture
-def replicas(
-    fleet: Manifests, upstream: Upstream, tmp_path: Path, server: Postgresql
-) -> Iterator[tuple[Container, Container]]:
-    address = server.new_database()
-    with (
-        serving(fleet, tmp_path / "trigger-shim-1", upstream.url, address) as one,
-        serving(fleet, tmp_path / "trigger-shim-2", upstream.url, address) as other,
-    ):
-        yield one, other
+@pytest.fixture(scope="module")
+def running(
+    manifests: Manifests, service: Upstream, tmp_path_factory: pytest.TempPathFactory, ledger: str
+) -> Iterator[Container]:
+    """One that several tests call, each under a name of its own."""
+    with serving(manifests, tmp_path_factory.mktemp("pod") / "pod", service.url, ledger) as running:
+        yield running
 
 
-def test_a_pod_passes_its_probes_and_forwards_what_comes_by_the_service(running: Container, upstream: Upstream) -> None:
+def test_a_pod_passes_its_probes_and_forwards_what_comes_by_the_service(running: Container, service: Upstream) -> None:
     for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert running.probe(kind).status == 200
     [port] = running.manifests.spec("Service", "trigger-shim")["ports"]
-    answer = running.on(port["targetPort"]).call()
+    before = len(service.received)
+    answer = running.on(port["targetPort"]).call(headers={"User-Agent": "probed/1"})
     assert (answer.status, answer.json()["flux_id"]) == (200, "7")
-    [record] = running.records()
+    [record] = [record for record in running.records() if record["user_agent"] == "probed/1"]
     assert (record["outcome"], record["run"]) == ("forwarded", "7")
-    assert len(upstream.received) == 1
-
-
-def test_a_pod_that_stops_is_not_ready_and_still_takes_calls(running: Container) -> None:
-    running.process.send_signal(signal.SIGTERM)
-    until(lambda: running.probe("readinessProbe").status == 503)
-    assert running.probe("livenessProbe").status == 200
-    assert running.on("http").call().status == 200
+    assert len(service.received) == before + 1
 
 
 def test_each_way_for_prometheus_leads_to_the_metrics(running: Container) -> None:
@@ -108,12 +97,53 @@ def test_each_way_for_prometheus_leads_to_the_metrics(running: Container) -> Non
         assert b"trigger_shim_workers 1" in running.on(where).call(path, None, method="GET").body
 
 
+def test_both_overlays_have_the_same_limits(single: Manifests, fleet: Manifests, tmp_path: Path) -> None:
+    assert single.settings(tmp_path).limits == fleet.settings(tmp_path).limits
+    assert single.container["resources"]["limits"]["memory"] == fleet.container["resources"]["limits"]["memory"]
+    for probe in ("livenessProbe", "readinessProbe"):
+        assert single.container[probe] == fleet.container[probe]
+
+
+def test_the_largest_calls_fit_into_memory_and_a_pod_that_stops_still_takes_calls(
+    fleet: Manifests, upstream: Upstream, server: Postgresql, tmp_path: Path
+) -> None:
+    found = re.search(r"(\d+) MiB with as many\s+bodies as `limits.buffered` allows", README)
+    assert found is not None
+    with serving(fleet, tmp_path / "pod", upstream.url, server.new_database()) as running:
+        call_with_the_largest_bodies(running, upstream, tmp_path)
+        most = Path(f"/proc/{running.process.pid}/status").read_text().partition("VmHWM:")[2].split()[0]
+        limit = quantity(running.manifests.container["resources"]["limits"]["memory"])
+        limit -= quantity(running.manifests.volume("journal")[0]["emptyDir"]["sizeLimit"])
+        assert int(most) >> 10 < 1.15 * int(found[1])
+        assert int(most) << 10 < limit
+
+        running.process.send_signal(signal.SIGTERM)
+        until(lambda: running.probe("readinessProbe").status == 503)
+        assert running.probe("livenessProbe").status == 200
+        assert running.on("http").call().status == 200
+
+
+def call_with_the_largest_bodies(running: Container, upstream: Upstream, folder: Path) -> None:
+    limits = running.manifests.settings(folder).limits
+    number = limits.buffered // limits.body
+    release = threading.Event()
+    upstream.script = held(release)
+    body = b'{"input":{"values":[{"name":"a","value":"%s"}]}}' % (b"x" * (limits.body - 64))
+    head = b"POST /acme/shop/ci_workflows/build/trigger HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with contextlib.ExitStack() as calls:
+        for _ in range(number):
+            calls.enter_context(running.on("http").connect()).sendall(head + body)
+        until(lambda: len(upstream.received) == number)
+        release.set()
+
+
 # --- the migration
 
 
 def test_every_command_of_the_plan_and_the_page_work_in_a_pod(running: Container) -> None:
     assert running.on("http").call().status == 200
-    until(lambda: "token:" in running.run("callers", "--format", "csv").stdout)
+    ledger = running.pod.ledger or str(running.pod.folder / "callers" / "callers.db")
+    until(lambda: stored_calls(ledger) > 0)
     [caller] = csv.DictReader(running.run("callers", "--format", "csv").stdout.splitlines())
     plan = [command for command in commands("kubectl exec") if "-- trigger-shim " in command]
     assert len(plan) >= 4
@@ -133,63 +163,83 @@ def test_every_command_of_the_plan_and_the_page_work_in_a_pod(running: Container
     assert (answer.status, caller["caller"].encode() in answer.body) == (200, True)
 
 
-def test_leads_of_a_fleet_need_only_its_ledger(
-    replicas: tuple[Container, Container], fleet: Manifests, tmp_path: Path
-) -> None:
-    for pod in replicas:
-        assert pod.on("http").call().status == 200
-    address = replicas[0].pod.ledger
-    until(lambda: stored_calls(address) == 2)
-    (tmp_path / "config.yaml").write_text(fleet.config)  # where there are no Secrets
-    plan = commands("trigger-shim")
-    assert len(plan) >= 2
-    for command in plan:
-        arguments = re.sub(r"postgresql://\S+", address, command).split()[1:]
-        assert address in arguments
-        words = [sys.executable, "-m", "proxy", *arguments, *(["--format", "csv"] if "callers" in arguments else [])]
-        ran = subprocess.run(words, check=False, capture_output=True, text=True, cwd=tmp_path, timeout=60)
-        assert ran.returncode == 0, ran.stderr
-        if "callers" in arguments:
-            [row] = csv.DictReader(ran.stdout.splitlines())
-            assert (row["caller"][:6], row["calls"]) == ("token:", "2")
-    [number] = re.findall(r"A pod has (\w+) connections to PostgreSQL", README)
-    query = "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'trigger-shim' AND datname = %s"
-    with psycopg.connect(address, autocommit=True) as connection:
-        database = address.rpartition("/")[2]
-        expected = ({"three": 3}[number] * len(replicas),)
-        until(lambda: connection.execute(query, [database]).fetchone() == expected)
-
-
-def test_a_freeze_holds_in_every_pod(manifests: Manifests, upstream: Upstream, tmp_path: Path, ledger: str) -> None:
-    freeze = datetime.now(UTC) - timedelta(days=3)
-    place = ledger or str(tmp_path / "callers.db")
+def test_a_freeze_holds_in_every_pod(fleet: Manifests, upstream: Upstream, tmp_path: Path, server: Postgresql) -> None:
+    freeze, ledger = datetime.now(UTC) - timedelta(days=3), server.new_database()
     before = call(freeze - timedelta(days=35), user_agent="nightly/1")
-    fill(place, *beats(freeze - timedelta(days=40), freeze + timedelta(days=2)), before)
+    fill(ledger, *beats(freeze - timedelta(days=40), freeze + timedelta(days=2)), before)
     policy = {
         "TRIGGER_SHIM__LIFECYCLE__FREEZE": freeze.isoformat(),
         "TRIGGER_SHIM__CALLERS__KNOWN": '[{name: nightly, agent: "nightly/*"}]',
     }
-    for number in range(2 if ledger else 1):
-        pod = Pod(
-            manifests, tmp_path / f"pod-{number}", {"TRIGGER_SHIM__UPSTREAM__URL": upstream.url, **policy}, ledger
-        )
-        if not ledger:
-            shutil.copy(place, pod.folder / "callers" / "callers.db")
-        with pod.container() as running:
+    for number in range(2):
+        with serving(fleet, tmp_path / f"pod-{number}", upstream.url, ledger, **policy) as running:
             until(partial(is_refused, running, "new/1"))
             assert not is_refused(running, "nightly/1")
-        pod.remove()
 
 
 def is_refused(running: Container, agent: str) -> bool:
     return running.on("http").call(headers={"User-Agent": agent}).status == 410
 
 
-def test_a_retry_gets_the_run_of_its_first_try_in_another_pod(
-    replicas: tuple[Container, Container], upstream: Upstream
+# --- a fleet
+
+
+def test_two_pods_are_one_to_leads_to_reports_and_to_retries(
+    fleet: Manifests, upstream: Upstream, tmp_path: Path, server: Postgresql
 ) -> None:
-    # The other pod may still know nothing of the lost call at the moment when it has the retry.
-    until(partial(is_taken_over, *replicas, upstream, itertools.count()))
+    address, names = server.new_database(), ("trigger-shim-1", "trigger-shim-2")
+    with (
+        serving(fleet, tmp_path / names[0], upstream.url, address) as one,
+        serving(fleet, tmp_path / names[1], upstream.url, address) as other,
+    ):
+        for pod in (one, other):
+            assert pod.on("http").call().status == 200
+        until(lambda: stored_calls(address) == 2)
+        (tmp_path / "config.yaml").write_text(fleet.config)  # where there are no Secrets
+        leads_need_only_the_ledger(address, tmp_path)
+        pods_have_as_many_connections_as_the_readme_says(address)
+        the_report_reads_the_output_of_all(dict(zip(names, (one, other), strict=True)), tmp_path)
+        # The other pod may still know nothing of the lost call at the moment when it has the retry.
+        until(partial(is_taken_over, one, other, upstream, itertools.count()))
+
+
+def leads_need_only_the_ledger(address: str, folder: Path) -> None:
+    plan = commands("trigger-shim")
+    assert len(plan) >= 2
+    for command in plan:
+        arguments = re.sub(r"postgresql://\S+", address, command).split()[1:]
+        assert address in arguments
+        words = [sys.executable, "-m", "proxy", *arguments, *(["--format", "csv"] if "callers" in arguments else [])]
+        ran = subprocess.run(words, check=False, capture_output=True, text=True, cwd=folder, timeout=60)
+        assert ran.returncode == 0, ran.stderr
+        assert "callers" not in arguments or is_one_caller_with_two_calls(ran.stdout)
+
+
+def is_one_caller_with_two_calls(report: str) -> bool:
+    [row] = csv.DictReader(report.splitlines())
+    return (row["caller"][:6], row["calls"]) == ("token:", "2")
+
+
+def pods_have_as_many_connections_as_the_readme_says(address: str) -> None:
+    [number] = re.findall(r"A pod has (\w+) connections to PostgreSQL", README)
+    query = "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'trigger-shim' AND datname = %s"
+    with psycopg.connect(address, autocommit=True) as connection:
+        expected = ({"three": 3}[number] * 2,)
+        until(lambda: connection.execute(query, [address.rpartition("/")[2]]).fetchone() == expected)
+
+
+def the_report_reads_the_output_of_all(pods: dict[str, Container], folder: Path) -> None:
+    outputs = []
+    for name, running in pods.items():
+        (running.pod.folder / "config" / "config.yaml").unlink()
+        running.process.send_signal(signal.SIGHUP)  # it says so on standard error, which is in the same output
+        until(lambda output=running.output: "reload_refused" in output.read_text())  # type: ignore[misc]
+        outputs += [f"[pod/{name}/trigger-shim] {line}" for line in running.output.read_text().splitlines()]
+    [command] = commands("kubectl logs")
+    arguments = command.partition("| trigger-shim ")[2].split()
+    report = [sys.executable, "-m", "proxy", *arguments, "--format", "csv"]
+    said = subprocess.run(report, input="\n".join(outputs), check=True, capture_output=True, text=True, cwd=folder)
+    assert is_one_caller_with_two_calls(said.stdout)
 
 
 def is_taken_over(one: Container, other: Container, upstream: Upstream, numbers: Iterator[int]) -> bool:
@@ -215,24 +265,6 @@ def is_lost(ledger: str) -> bool:
 # --- what is left behind
 
 
-def test_replicas_give_a_caller_one_name_and_the_report_reads_the_output_of_all(
-    replicas: tuple[Container, Container], tmp_path: Path
-) -> None:
-    outputs = []
-    for name, running in zip(("trigger-shim-1", "trigger-shim-2"), replicas, strict=True):
-        assert running.on("http").call().status == 200
-        (running.pod.folder / "config" / "config.yaml").unlink()
-        running.process.send_signal(signal.SIGHUP)  # it says so on standard error, which is in the same output
-        until(lambda output=running.output: "reload_refused" in output.read_text())  # type: ignore[misc]
-        outputs += [f"[pod/{name}/trigger-shim] {line}" for line in running.output.read_text().splitlines()]
-    [command] = commands("kubectl logs")
-    arguments = command.partition("| trigger-shim ")[2].split()
-    report = [sys.executable, "-m", "proxy", *arguments, "--format", "csv"]
-    said = subprocess.run(report, input="\n".join(outputs), check=True, capture_output=True, text=True, cwd=tmp_path)
-    [row] = csv.DictReader(said.stdout.splitlines())
-    assert (row["caller"][:6], row["calls"]) == ("token:", "2")
-
-
 def test_the_volume_keeps_the_calls_for_the_next_pod_and_through_rotation(
     single: Manifests, upstream: Upstream, tmp_path: Path
 ) -> None:
@@ -252,10 +284,10 @@ def test_the_volume_keeps_the_calls_for_the_next_pod_and_through_rotation(
     assert len(list((pod.folder / "callers").glob("callers.jsonl*"))) == 2
 
 
-@pytest.mark.parametrize("user", [OF_THE_IMAGE, OF_OPENSHIFT], ids=["image", "openshift"])
 def test_a_container_that_is_killed_leaves_its_calls_to_the_next_one_in_its_pod(
-    manifests: Manifests, upstream: Upstream, tmp_path: Path, ledger: str, user: User
+    manifests: Manifests, upstream: Upstream, tmp_path: Path, ledger: str
 ) -> None:
+    user = OF_OPENSHIFT if manifests.overlay == "single" else OF_THE_IMAGE
     release = threading.Event()
     upstream.script = held(release)
     memory, folder = tmp_path / "memory", tmp_path / "pod"
@@ -282,24 +314,3 @@ def test_a_container_that_is_killed_leaves_its_calls_to_the_next_one_in_its_pod(
     assert f"Uid:\t{user.user}\t" in who
     assert len(re.findall(r"^(?:Cap(?:Eff|Bnd):\t0+|NoNewPrivs:\t1)$", who, re.MULTILINE)) == 3
     assert warnings == []
-
-
-def test_the_largest_calls_fit_into_memory(running: Container, upstream: Upstream, tmp_path: Path) -> None:
-    found = re.search(r"(\d+) MiB with as many\s+bodies as `limits.buffered` allows", README)
-    assert found is not None
-    limits = running.manifests.settings(tmp_path).limits
-    number = limits.buffered // limits.body
-    release = threading.Event()
-    upstream.script = held(release)
-    body = b'{"input":{"values":[{"name":"a","value":"%s"}]}}' % (b"x" * (limits.body - 64))
-    head = b"POST /acme/shop/ci_workflows/build/trigger HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
-    limit = quantity(running.manifests.container["resources"]["limits"]["memory"])
-    limit -= quantity(running.manifests.volume("journal")[0]["emptyDir"]["sizeLimit"])
-    with contextlib.ExitStack() as calls:
-        for _ in range(number):
-            calls.enter_context(running.on("http").connect()).sendall(head + body)
-        until(lambda: len(upstream.received) == number)
-        release.set()
-    most = Path(f"/proc/{running.process.pid}/status").read_text().partition("VmHWM:")[2].split()[0]
-    assert int(most) >> 10 < 1.15 * int(found[1])
-    assert int(most) << 10 < limit

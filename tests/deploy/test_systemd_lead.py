@@ -108,8 +108,9 @@ def test_a_member_of_the_group_can_run_what_only_reads(machine: Machine, argumen
         assert "nightly" in ran.stdout
 
 
-@pytest.mark.parametrize("arguments", READ_ONLY.values(), ids=READ_ONLY)
-def test_anybody_else_is_told_in_a_sentence(machine: Machine, arguments: list[str]) -> None:
+@pytest.mark.parametrize("name", [name for name in READ_ONLY if CONFIG in READ_ONLY[name]])
+def test_anybody_else_is_told_in_a_sentence(machine: Machine, name: str) -> None:
+    arguments = READ_ONLY[name]
     ran = machine.run(ANYBODY, *arguments)
     assert "Traceback" not in ran.stderr
     assert "internal" not in ran.stderr

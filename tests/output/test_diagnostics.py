@@ -1,4 +1,5 @@
 import ast
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -128,6 +129,7 @@ def test_structlog_can_capture_events() -> None:
 # --- the table of events
 
 
+@functools.cache
 def events_in_the_code() -> dict[str, tuple[set[str], set[str]]]:
     """The levels and keys of each event that any module logs."""
     found: dict[str, tuple[set[str], set[str]]] = {}

@@ -98,7 +98,7 @@ def test_rotations_leave_no_descriptor_behind(file: AppendedFile, path: Path) ->
 
 # --- several processes
 
-LINES = 60
+LINES = 30
 
 
 def write_many(path: str, writer: int, together: Barrier) -> None:

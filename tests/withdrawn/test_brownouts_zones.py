@@ -1,8 +1,9 @@
 """Brownouts by cron where the clocks change, in zones of each kind."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ from proxy.withdrawn.brownouts import Brownout, Recurring, Window
 from proxy.withdrawn.lifecycle import Policy, PolicySubject, decide, planned_changes
 
 FIRST, LAST = datetime(2027, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+MINUTE, HOUR, WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(weeks=1)
 AROUND = 4 * HOUR
 
 ZONES = [
@@ -44,12 +45,14 @@ def offset(moment: datetime, zone: ZoneInfo) -> timedelta:
 
 
 def changes(zone: ZoneInfo) -> Iterator[Change]:
-    day = FIRST
-    while day < LAST:
-        if (by := offset(day + DAY, zone) - offset(day, zone)) != timedelta(0):
-            at = next(day + n * MINUTE for n in range(1441) if offset(day + n * MINUTE, zone) != offset(day, zone))
-            yield Change(at, zone, by)
-        day += DAY
+    """Compare weeks, and halve one in which the clocks change: no zone changes them twice in a week."""
+    begins = [FIRST + n * WEEK for n in range((LAST - FIRST) // WEEK + 2)]
+    offsets = [offset(begin, zone) for begin in begins]
+    for begin, (before, after) in zip(begins, pairwise(offsets), strict=False):
+        if before != after:
+            minutes = range(WEEK // MINUTE)
+            minute = bisect_left(minutes, True, key=lambda n: offset(begin + n * MINUTE, zone) != before)
+            yield Change(begin + minute * MINUTE, zone, after - before)
 
 
 def all_changes() -> list[Change]:

@@ -27,24 +27,26 @@ class Browser:
     def __init__(self, driver: webdriver.Chrome) -> None:
         self._driver = driver
 
-    def show(
+    def show(self, url: str, *, scripts: bool = True, **view: Any) -> None:
+        """Load a page into a view; what was said and requested before is forgotten."""
+        self.messages()
+        self.requests()
+        self.view(**view)
+        self._command("Emulation.setScriptExecutionDisabled", {"value": not scripts})
+        self._driver.get(url)
+
+    def view(
         self,
-        url: str,
         *,
         width: int = 1280,
         scheme: Literal["light", "dark"] = "light",
         media: Literal["", "print"] = "",
-        scripts: bool = True,
     ) -> None:
-        """Load a page, as on a screen or as for paper; what was said and requested before is forgotten."""
-        self.messages()
-        self.requests()
+        """Show the page on a screen of another width or in other colors, or as on paper."""
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self._command("Emulation.setDeviceMetricsOverride", size)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self._command("Emulation.setEmulatedMedia", {"media": media, "features": features})
-        self._command("Emulation.setScriptExecutionDisabled", {"value": not scripts})
-        self._driver.get(url)
 
     def run(self, script: str) -> Any:
         """What a script returns, which stands outside of the page's policy."""

@@ -23,17 +23,18 @@ VIEWS: dict[str, dict[str, Any]] = {
 }
 
 
-def take(chromium: Browser, url: str, folder: Path) -> dict[str, int]:
-    """Save the page as it looks on a desk, in the dark, on a phone and on paper.
+def take(chromium: Browser, url: str, folder: Path, height: int | None) -> dict[str, int]:
+    """Save the page, as far down as a height, as it looks on a desk, in the dark, on a phone and on paper.
 
     Returns:
         The size of each picture in bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sizes = {}
+    chromium.show(url)
     for name, view in VIEWS.items():
-        chromium.show(url, **view)
-        sizes[name] = (folder / f"{name}.png").write_bytes(chromium.picture())
+        chromium.view(**view)
+        sizes[name] = (folder / f"{name}.png").write_bytes(chromium.picture(height=height))
     return sizes | {"pdf": (folder / "print.pdf").write_bytes(chromium.printed())}
 
 

@@ -1,16 +1,16 @@
 """Ten repositories are fixed, and then start the same runs without the proxy as they did through it."""
 
+import contextlib
+import io
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from proxy.cli import main
 from proxy.gateway.server import listeners, server
 from proxy.standin.app import StandIn
 from proxy.withdrawn import endpoints
@@ -19,7 +19,6 @@ from tests.scan.repositories import run_git
 from tests.support.proxy import proxy_for
 
 FOLDER = Path(__file__).with_name("repositories")
-COMMAND = str(Path(sys.executable).with_name("trigger-shim"))
 BASE = "https://api.sourcecraft.tech"
 
 
@@ -52,7 +51,7 @@ REPOSITORIES = [
 ]
 
 
-@contextmanager
+@contextlib.contextmanager
 def stand_in() -> Iterator[tuple[StandIn, str]]:
     service, listener = StandIn(), listeners.loopback()
     with server.background(service, listener):
@@ -88,8 +87,13 @@ def received(service: StandIn) -> list[tuple[Any, ...]]:
     ]
 
 
-def scan(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, "scan", ".", *options], cwd=folder, capture_output=True, text=True, check=False)
+def scan(folder: Path, *options: str) -> tuple[int, bytes, str]:
+    """What a scan of a folder returns and prints, in this process."""
+    out, errors = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+        status = main(["scan", ".", *options])
+    out.flush()
+    return status, out.buffer.getvalue(), errors.getvalue()
 
 
 @pytest.mark.parametrize("one", REPOSITORIES)
@@ -97,11 +101,11 @@ def test_a_repository_starts_the_same_runs_after_it_was_fixed(one: Repository, t
     name = one.run.__name__
     old, new = copy(name, tmp_path / "old"), copy(name, tmp_path / "new")
 
-    fixed = scan(new, "--fix", *one.options)
+    status, printed, errors = scan(new, "--fix", *one.options)
 
-    left = [line for line in fixed.stdout.splitlines() if ": not changed: " in line]
-    assert (left, fixed.returncode) == (list(one.left), 2 if left else 0), fixed.stderr
-    assert scan(new, "--fix", *one.options, "--force").stdout.splitlines() == left
+    left = [line for line in printed.decode().splitlines() if ": not changed: " in line]
+    assert (left, status) == (list(one.left), 2 if left else 0), errors
+    assert scan(new, "--fix", *one.options, "--force")[1].decode().splitlines() == left
     with stand_in() as (service, url), proxy_for(url, tmp_path) as proxy:
         run(one, old, f"http://127.0.0.1:{proxy.port}")
         through_the_proxy = received(service)
@@ -117,7 +121,7 @@ def test_git_applies_the_patch_and_comes_to_the_same(one: Repository, tmp_path: 
     name = one.run.__name__
     fixed, patched = copy(name, tmp_path / "fixed"), copy(name, tmp_path / "patched")
     scan(fixed, "--fix", "--unsafe")
-    made = subprocess.run([COMMAND, "scan", ".", "--diff"], cwd=patched, capture_output=True, check=False)
-    (tmp_path / "the.patch").write_bytes(made.stdout)
+    _, patch, _ = scan(patched, "--diff")
+    (tmp_path / "the.patch").write_bytes(patch)
     run_git(patched, "apply", str(tmp_path / "the.patch"))
     assert contents(patched) == contents(fixed) != contents(FOLDER / name)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from proxy.scan import calls
 from proxy.scan.finding import Confidence, Located
 from proxy.scan.fix.check import Check
 from proxy.scan.fix.plan import plan
@@ -101,8 +102,9 @@ def test_certain_is_what_is_changed_without_a_look() -> None:
     )
 
 
-def test_a_file_that_the_scan_has_not_examined_whole_is_left_alone() -> None:
-    text = "GET https://api.sourcecraft.tech/acme/shop/cicd/runs\n" * 9000
+def test_a_file_that_the_scan_has_not_examined_whole_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "LONGEST", calls.LONGEST // 10)
+    text = "GET https://api.sourcecraft.tech/acme/shop/cicd/runs\n" * 900
     assert set(refused(text, "a.md", unsafe=True)) == {"the file has too many such words to be examined whole"}
 
 
