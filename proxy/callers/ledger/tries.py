@@ -59,11 +59,6 @@ class Known(NamedTuple):
         return self.is_settled and self.claimant is None
 
     @property
-    def is_under_way(self) -> bool:
-        """Whether there may be a run later."""
-        return self.owner is not None and not self.is_settled
-
-    @property
     def is_orphan(self) -> bool:
         """Whether nobody knows if there is a run."""
         return self.owner is None and not self.is_settled
