@@ -32,7 +32,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of a new ledger."""
     if request.param == "sqlite":
         return str(tmp_path / "callers.db")
-    new: str = request.getfixturevalue("server").new_database()
+    new: str = request.getfixturevalue("server").new_schema()
     return new
 
 

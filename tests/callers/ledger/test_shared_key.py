@@ -14,7 +14,7 @@ from tests.support.postgresql import Postgresql
 
 
 def test_hosts_that_share_a_ledger_have_one_key(server: Postgresql, tmp_path: Path) -> None:
-    address = server.new_database()
+    address = server.new_schema()
     logs = [str(tmp_path / str(host) / "callers.jsonl") for host in range(5)]
     with ThreadPoolExecutor(10) as threads:
         keys = list(threads.map(lambda log: find_key(None, log, address), [*logs, *[STDOUT] * 5]))
@@ -24,7 +24,7 @@ def test_hosts_that_share_a_ledger_have_one_key(server: Postgresql, tmp_path: Pa
 
 
 def test_the_key_of_the_first_host_s_log_becomes_that_of_the_ledger(server: Postgresql, tmp_path: Path) -> None:
-    log, address = str(tmp_path / "callers.jsonl"), server.new_database()
+    log, address = str(tmp_path / "callers.jsonl"), server.new_schema()
     before = fingerprint_key(None, log)
 
     assert find_key(None, log, address) == find_key(None, STDOUT, address) == before
@@ -38,7 +38,7 @@ def test_a_ledger_in_a_file_has_its_key_beside_the_log_or_beside_itself(tmp_path
 
 
 def test_a_configured_key_wins(server: Postgresql) -> None:
-    assert find_key("configured", STDOUT, server.new_database()) == b"configured"
+    assert find_key("configured", STDOUT, server.new_schema()) == b"configured"
 
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
@@ -52,7 +52,7 @@ def test_without_the_ledger_the_key_of_the_log_is_used(tmp_path: Path, capsys: A
 
 
 def test_the_key_of_the_ledger_is_still_known_when_the_ledger_is_away(server: Postgresql, tmp_path: Path) -> None:
-    log, address = str(tmp_path / "callers.jsonl"), server.new_database()
+    log, address = str(tmp_path / "callers.jsonl"), server.new_schema()
     shared = find_key(None, STDOUT, address)
     assert fingerprint_key(None, log) != shared
     find_key(None, log, address)
