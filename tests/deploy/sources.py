@@ -21,10 +21,12 @@ SOURCES = [
 ]
 
 
-def copy_sources(folder: Path) -> Path:
-    """Copy the sources as they are into a new folder, and return it."""
+def copy_sources(folder: Path, *, without: str = "") -> Path:
+    """Copy the sources as they are, or but for one of them, into a new folder, and return it."""
     folder.mkdir()
     for name in SOURCES:
+        if name == without:
+            continue
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.tools import DEPLOY
-from tests.deploy.vector import CONFIG, Vector
+from tests.deploy.vector import CONFIG, Shipped, Vector
 from tests.system.month import END
 
 README = (DEPLOY / "logs" / "README.md").read_text(encoding="utf-8")
@@ -38,6 +38,19 @@ def reported(month: Path, log: bytes | str | list[str]) -> dict[str, Any]:
     return report
 
 
+@pytest.fixture(scope="module")
+def shipped(month: Path, vector: Vector) -> list[Shipped]:
+    """What becomes of the month's lines."""
+    found = [vector.ship(line) for line in (month / "callers.jsonl").read_bytes().splitlines()]
+    return [one for one in found if one is not None]
+
+
+@pytest.fixture(scope="module")
+def of_the_file(month: Path) -> dict[str, Any]:
+    """What the command says of the month's file."""
+    return reported(month, "callers.jsonl")
+
+
 def test_the_readme_pipes_whole_lines_of_each_store_into_callers() -> None:
     clickhouse, loki = exports()
 
@@ -58,40 +71,38 @@ def test_the_table_has_a_place_for_what_vector_sends() -> None:
     assert set(columns) - set(made) == {"line"}
 
 
-def test_what_vector_ships_is_reported_as_the_file_is(month: Path, vector: Vector) -> None:
-    shipped = [vector.ship(line) for line in (month / "callers.jsonl").read_bytes().splitlines()]
-    exported = b"".join(one.line + b"\n" for one in shipped if one is not None)
-
-    assert reported(month, exported) == reported(month, "callers.jsonl")
+def test_what_vector_ships_is_reported_as_the_file_is(
+    month: Path, shipped: list[Shipped], of_the_file: dict[str, Any]
+) -> None:
+    assert reported(month, b"".join(one.line + b"\n" for one in shipped)) == of_the_file
 
 
 @pytest.mark.parametrize("order", ["newest first", "any"])
-def test_the_order_of_an_export_does_not_matter(month: Path, order: str) -> None:
+def test_the_order_of_an_export_does_not_matter(month: Path, of_the_file: dict[str, Any], order: str) -> None:
     lines = (month / "callers.jsonl").read_bytes().splitlines(keepends=True)
     if order == "any":
         random.Random(1).shuffle(lines)  # noqa: S311
     else:
         lines.reverse()
-    assert reported(month, b"".join(lines)) == reported(month, "callers.jsonl")
+    assert reported(month, b"".join(lines)) == of_the_file
 
 
-def test_an_empty_ledger_is_made_again_from_an_export(month: Path, vector: Vector, tmp_path: Path) -> None:
-    lines = (month / "callers.jsonl").read_bytes().splitlines()
-    shipped = sorted((one for one in map(vector.ship, lines) if one is not None), key=lambda one: one.at)
-    (tmp_path / "lines.jsonl").write_bytes(b"".join(one.line + b"\n" for one in shipped))
+def test_an_empty_ledger_is_made_again_from_an_export(
+    month: Path, shipped: list[Shipped], of_the_file: dict[str, Any], tmp_path: Path
+) -> None:
+    ordered = sorted(shipped, key=lambda one: one.at)
+    (tmp_path / "lines.jsonl").write_bytes(b"".join(one.line + b"\n" for one in ordered))
     [command] = [shlex.split(line) for line in COMMANDS if line.startswith("trigger-shim ledger import")]
     words = [sys.executable, "-m", "proxy", *command[1:], "--ledger", "new.db"]
     subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
 
-    made, logged = (reported(month, log) for log in (["--ledger", str(tmp_path / "new.db")], "callers.jsonl"))
-    del made["read"], logged["read"]
-    assert made == logged
+    made = reported(month, ["--ledger", str(tmp_path / "new.db")])
+    assert {**made, "read": None} == {**of_the_file, "read": None}
 
 
-def test_the_queries_for_loki_use_the_labels_that_lines_have(month: Path, vector: Vector) -> None:
+def test_the_queries_for_loki_use_the_labels_that_lines_have(shipped: list[Shipped]) -> None:
     queries = re.findall(r"^\|.*`(.*\{service_name.*)` \|$", README, re.MULTILINE)
-    shipped = [vector.ship(line) for line in (month / "callers.jsonl").read_bytes().splitlines()]
-    labels = [one.labels | {"service_name": "trigger-shim"} for one in shipped if one is not None]
+    labels = [one.labels | {"service_name": "trigger-shim"} for one in shipped]
 
     assert len(queries) == 3
     for query in queries:

@@ -26,7 +26,7 @@ esac
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = copy_sources(tmp_path_factory.mktemp("clone") / "sources")
+    folder = copy_sources(tmp_path_factory.mktemp("clone") / "sources", without="tests")
     changelog = folder / "CHANGELOG.md"
     changelog.write_text(HEADING.sub(f"## {__version__} (2026-11-28)", changelog.read_text(), count=1))
     git(folder, "init", "--quiet")

@@ -101,15 +101,48 @@ def test_rotations_leave_no_descriptor_behind(file: AppendedFile, path: Path) ->
 LINES = 30
 
 
-def write_many(path: str, writer: int, together: Barrier) -> None:
-    file = AppendedFile(Path(path))
-    together.wait(60)
+def write_in_each_way(folder: str, writer: int, together: Barrier) -> None:
+    for write in (write_many, begin_many_times, write_many_to_a_pipe):
+        together.wait(60)
+        write(Path(folder), writer)
+
+
+def write_many(folder: Path, writer: int) -> None:
+    path = folder / "rotated" / "callers.jsonl"
+    file = AppendedFile(path)
     for number in range(LINES):
         size = (1, 5_000, 20_000, 200_000)[number % 4]
         file.append(line(f"{writer}-{number}", text=str(writer) * size))
         if writer == 0 and number % 10 == 9:
-            Path(path).rename(f"{path}.{number}")
+            path.rename(f"{path}.{number}")
     file.close()
+
+
+def begin_many_times(folder: Path, writer: int) -> None:
+    for number in range(LINES):
+        file = AppendedFile(folder / "begun")
+        file.append(line(f"{writer}-{number}", text=str(writer) * (1, 200_000)[number % 2]))
+        file.close()
+
+
+def write_many_to_a_pipe(folder: Path, writer: int) -> None:
+    os.dup2(os.open(folder / "pipe", os.O_WRONLY), 1)
+    output = StandardOutput()
+    for number in range(LINES):
+        output.append(line(f"{writer}-{number}", text=str(writer) * (1, 100_000)[number % 2]))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What several processes have written at once, in one way after the other."""
+    folder = tmp_path_factory.mktemp("together")
+    (folder / "rotated").mkdir()
+    os.mkfifo(folder / "pipe")
+    copying = ["cat", str(folder / "pipe")]
+    with (folder / "piped").open("wb") as copy, running(subprocess.Popen(copying, stdout=copy)) as reader:
+        run_together(write_in_each_way, str(folder))
+        assert reader.wait(60) == 0
+    return folder
 
 
 def assert_all_are_whole(events: list[dict[str, str]]) -> None:
@@ -119,44 +152,18 @@ def assert_all_are_whole(events: list[dict[str, str]]) -> None:
     )
 
 
-def test_processes_that_append_at_once_tear_and_lose_no_line_even_in_rotation(path: Path) -> None:
-    run_together(write_many, str(path))
-
-    files = list(path.parent.iterdir())
+def test_processes_that_append_at_once_tear_and_lose_no_line_even_in_rotation(folder: Path) -> None:
+    files = list((folder / "rotated").iterdir())
     assert len(files) >= LINES / 10
     assert_all_are_whole([event for file in files for event in written(file)])
 
 
-def begin_many_times(path: str, writer: int, together: Barrier) -> None:
-    together.wait(60)
-    for number in range(LINES):
-        file = AppendedFile(Path(path))
-        file.append(line(f"{writer}-{number}", text=str(writer) * (1, 200_000)[number % 2]))
-        file.close()
+def test_who_begins_while_another_writes_takes_no_line_for_a_fragment(folder: Path) -> None:
+    assert_all_are_whole(written(folder / "begun"))
 
 
-def test_who_begins_while_another_writes_takes_no_line_for_a_fragment(path: Path) -> None:
-    run_together(begin_many_times, str(path))
-
-    assert_all_are_whole(written(path))
-
-
-def write_many_to_a_pipe(path: str, writer: int, together: Barrier) -> None:
-    os.dup2(os.open(path, os.O_WRONLY), 1)
-    output = StandardOutput()
-    together.wait(60)
-    for number in range(LINES):
-        output.append(line(f"{writer}-{number}", text=str(writer) * (1, 100_000)[number % 2]))
-
-
-def test_processes_that_share_a_pipe_tear_no_line_though_the_pipe_is_smaller(path: Path, tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    with path.open("wb") as copy, running(subprocess.Popen(["cat", str(pipe)], stdout=copy)) as reader:
-        run_together(write_many_to_a_pipe, str(pipe))
-        assert reader.wait(60) == 0
-
-    assert_all_are_whole(written(path))
+def test_processes_that_share_a_pipe_tear_no_line_though_the_pipe_is_smaller(folder: Path) -> None:
+    assert_all_are_whole(written(folder / "piped"))
 
 
 # --- a full disk

@@ -80,18 +80,18 @@ def shown(monkeypatch: pytest.MonkeyPatch, width: int, shown: list[Column]) -> l
     return out.shown().splitlines()
 
 
-@pytest.mark.parametrize("width", range(40, 201))
-def test_a_table_fits_and_always_has_what_cannot_be_left_out(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
-    lines = [plain(line) for line in shown(monkeypatch, width, columns(*NAMES))]
-    table = lines[: len(NAMES) + 1]
+def test_a_table_fits_and_always_has_what_cannot_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    for width in range(40, 201):
+        lines = [plain(line) for line in shown(monkeypatch, width, columns(*NAMES))]
+        table = lines[: len(NAMES) + 1]
 
-    assert max(map(cell_len, lines)) <= width
-    assert table[0].split()[-1] == "state"
-    assert [re.split(r" {2,}", line)[-1] for line in table[1:]] == ["active"] * len(NAMES)
-    assert all(re.search(rf" {10**index}  ", line) for index, line in enumerate(table[1:]))
-    left_out = [title for title in ("owner", "trend") if title not in table[0].split()]
-    said = [f"Not shown at this width: {', '.join(left_out)}. --format json has them."] if left_out else []
-    assert " ".join(lines[len(table) :]) == "".join(said)
+        assert max(map(cell_len, lines)) <= width
+        assert table[0].split()[-1] == "state"
+        assert [re.split(r" {2,}", line)[-1] for line in table[1:]] == ["active"] * len(NAMES)
+        assert all(re.search(rf" {10**index}  ", line) for index, line in enumerate(table[1:]))
+        left_out = [title for title in ("owner", "trend") if title not in table[0].split()]
+        said = [f"Not shown at this width: {', '.join(left_out)}. --format json has them."] if left_out else []
+        assert " ".join(lines[len(table) :]) == "".join(said)
 
 
 @given(
