@@ -89,8 +89,9 @@ bench-ledger: install ## how fast a report is on a ledger with two years of 50 m
 bench-verdict: install ## how often the verdict is wrong, and how long it waits, in a simulation of two years
 	$(BIN)/python -m tests.bench.verdict $(FLAGS)
 
-fuzz: install ## half a minute of made-up input for each parser in turn; SECONDS and SEED set others
+fuzz: install ## half a minute of made-up input for each parser in turn, and 2,000 generated calls; SECONDS and SEED set others
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
+	CASES=200 $(PYTEST) tests/contract/test_conformance.py
 
 soak: install ## 200,000 calls with faults mixed in, 10,000 lost tries, 50 times kill -9, a ledger in trouble, and strangers; CALLS, TRIES, SEED and KILLS set others
 	$(BIN)/python -m tests.soak --calls $(CALLS) --seed $(SEED)

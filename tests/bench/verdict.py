@@ -10,7 +10,7 @@ import random
 import statistics
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -220,11 +220,16 @@ TOLD = "yearly, with `--expect`"
 
 
 def simulate(
-    count: int, seed: int, *, rules: Mapping[str, Rule] = RULES, is_forgotten: bool | None = None
+    count: int,
+    seed: int,
+    *,
+    rules: Mapping[str, Rule] = RULES,
+    rarest_of: Sequence[str] = tuple(RAREST),
+    is_forgotten: bool | None = None,
 ) -> dict[str, dict[str, Row]]:
-    """What each rule says of so many populations of each rarest rhythm, by rule and rhythm."""
+    """What each rule says of so many populations of each of these rarest rhythms, by rule and rhythm."""
     found: dict[str, dict[str, list[Answers]]] = defaultdict(lambda: defaultdict(list))
-    for rarest in RAREST:
+    for rarest in rarest_of:
         for number in range(count):
             chance = random.Random(zlib.crc32(f"{seed} {rarest} {number}".encode()))
             people = population(rarest, chance, is_forgotten=is_forgotten)

@@ -9,7 +9,7 @@ import itertools
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,8 +36,18 @@ WAYS = (
 )
 
 
-async def operate(way: Way, folder: Path, seconds: float, count: int = 40) -> list[str]:
-    """Do everything in turn for some time under load. Prints what was counted.
+Operation = Callable[[Served], Awaitable[None]]
+OPERATIONS = (Served.restart, Served.reload, Served.renew, Served.upgrade, Served.reload, Served.roll_back)
+
+
+async def operate(
+    way: Way,
+    folder: Path,
+    seconds: float,
+    count: int = 40,
+    operations: Sequence[Operation] = OPERATIONS,
+) -> list[str]:
+    """Do these operations in turn for some time under load. Prints what was counted.
 
     Returns:
         A sentence for each thing that is wrong.
@@ -50,9 +60,10 @@ async def operate(way: Way, folder: Path, seconds: float, count: int = 40) -> li
             callers = Callers(port, served.trust, count)
             load = asyncio.create_task(callers.run())
             end = asyncio.get_running_loop().time() + seconds
-            operations = (served.restart, served.reload, served.renew, served.upgrade, served.reload, served.roll_back)
             for operation in itertools.cycle(operations):
-                await operation()
+                while not callers.under_way:  # noqa: ASYNC110 - an event would have to be cleared
+                    await asyncio.sleep(0.001)
+                await operation(served)
                 done[operation.__name__] += 1
                 if asyncio.get_running_loop().time() > end and len(done) == len(set(operations)):
                     break

@@ -37,6 +37,11 @@ class Callers:
         """Call until `stop`."""
         await asyncio.gather(*(self._run(number) for number in range(self._count)))
 
+    @property
+    def under_way(self) -> int:
+        """How many calls have no answer yet."""
+        return len(self.sent) - sum(self.statuses().values()) - len(self.lost)
+
     def stop(self) -> None:
         """Make no new calls."""
         self._over.set()

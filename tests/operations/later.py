@@ -21,12 +21,14 @@ _CHANGES = {
 }
 
 
-def write(folder: Path) -> Path:
-    """Write the package of the later version into a folder, and return the folder."""
-    shutil.copytree(ROOT / "proxy", folder / "proxy", ignore=shutil.ignore_patterns("__pycache__"))
+def write(folder: Path) -> None:
+    """Write the package of the later version into a folder.
+
+    The compiled files are copied, too, so that only what has changed is compiled again.
+    """
+    shutil.copytree(ROOT / "proxy", folder / "proxy")
     for name, (before, after) in _CHANGES.items():
         file = folder / name
         text = file.read_text(encoding="utf-8")
         assert text.count(before) == 1, f"{name} has changed"
         file.write_text(text.replace(before, after), encoding="utf-8")
-    return folder

@@ -35,6 +35,7 @@ class Served:
 
     Attributes:
         starts: how many processes were started.
+        process: the one that serves.
         ledger: the path of its ledger.
     """
 
@@ -48,7 +49,6 @@ class Served:
         self._keeps_socket = keeps_socket
         self.ledger = str(folder / "callers.db")
         self._version, self._sources = __version__, ROOT
-        self._later = later.write(folder / "later")
         self._command = command(
             url,
             folder,
@@ -58,28 +58,30 @@ class Served:
             ledger=self.ledger,
         )
         self._config = folder / "config.yaml"
-        self._current: asyncio.subprocess.Process | None = None
+        self.process: asyncio.subprocess.Process | None = None
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve until the end of the block."""
-        self._current = await self._start()
+        await self.start()
         if not self._keeps_socket:
             self._kept.close()  # it only kept the port until now
         try:
             yield
         finally:
-            await self._stop(self._current)
+            assert self.process is not None
+            await self._stop(self.process)
             self._kept.close()
 
     async def restart(self) -> None:
         """Start another process in place of this one."""
-        assert self._current is not None
+        assert self.process is not None
         if self._keeps_socket:
-            await self._stop(self._current)
-            self._current = await self._start()
+            await self._stop(self.process)
+            await self.start()
         else:
-            before, self._current = self._current, await self._start()
+            before = self.process
+            await self.start()
             await self._stop(before)
 
     async def reload(self) -> None:
@@ -92,7 +94,9 @@ class Served:
 
     async def upgrade(self) -> None:
         """Start a later version in place of this one, with a configuration that this one does not know."""
-        self._version, self._sources = later.VERSION, self._later
+        if not (sources := self._folder / "later").exists():
+            later.write(sources)
+        self._version, self._sources = later.VERSION, sources
         self._config.write_text(f"{self._config.read_text()}{later.KEY}: 2\n")
         await self.restart()
 
@@ -114,7 +118,8 @@ class Served:
         process = await asyncio.create_subprocess_exec(*reload, cwd=self._sources, stdout=asyncio.subprocess.DEVNULL)
         assert await process.wait() == 0
 
-    async def _start(self) -> asyncio.subprocess.Process:
+    async def start(self) -> None:
+        """Start a process, and return when it serves."""
         self.starts += 1
         events = self._folder / f"events-{self.starts}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, events.open("wb") as stderr:
@@ -126,7 +131,7 @@ class Served:
                 command = ["bash", "-c", _PASSED, "bash", str(number), *command]
             else:
                 command = [*command, "--reuse-port"]
-            process = await asyncio.create_subprocess_exec(
+            self.process = await asyncio.create_subprocess_exec(
                 *command,
                 pass_fds=(number,) if self._keeps_socket else (),
                 env={**os.environ, "NOTIFY_SOCKET": str(address)},
@@ -136,7 +141,6 @@ class Served:
             said = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(manager, 4096), _LONGEST)
             assert said == b"READY=1"
         assert f'"version":"{self._version}"' in events.read_text()
-        return process
 
     async def _stop(self, process: asyncio.subprocess.Process) -> None:
         process.send_signal(signal.SIGTERM)

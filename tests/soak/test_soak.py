@@ -6,7 +6,7 @@ from tests.soak.audit import by_outcome
 from tests.soak.plan import FATES
 from tests.soak.soak import Order, Result, soak
 
-ORDER = Order(calls=2500, warm_up=800, seed=1, workers=1, silence=False)
+ORDER = Order(calls=1500, warm_up=300, seed=1, workers=1, silence=False)
 """Without calls that last until the time of the upstream is over: one takes longer than all the others."""
 
 
