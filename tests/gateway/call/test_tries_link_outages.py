@@ -112,7 +112,7 @@ def test_a_retry_that_waits_for_a_try_elsewhere_does_not_wait_for_the_ledger() -
 
 def test_nobody_is_taken_for_dead_because_the_ledger_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tries_threads, "BEAT", 0.02)
-    leases = Leases(monkeypatch)
+    leases, beats = Leases(monkeypatch), threading.Event()
 
     async def scenario(connect: Connect, server: contextlib.AbstractContextManager[None]) -> None:
         with contextlib.ExitStack() as running:
@@ -121,11 +121,20 @@ def test_nobody_is_taken_for_dead_because_the_ledger_was_away(monkeypatch: pytes
                 one, other = played.processes
                 first = one.begin_lost()
                 await other.knows(1)
+                beat = one.shared._tries.beat
+                monkeypatch.setattr(one.shared._tries, "beat", lambda to: beats.wait(PATIENCE) and beat(to))
+                for _ in range(2):
+                    await other.shared._link.refresh()  # it knows the last beat
                 running.close()
                 await happens(lambda: all(map(is_blind, played.processes)))
                 leases.move(2)
                 running.enter_context(cluster.started())
-                await happens(lambda: one.shared._link.works and other.shared._link.works)
+                await happens(lambda: other.shared._link.works)
+                for _ in range(2):  # the second reads after the first was judged
+                    await other.shared._link.refresh()
+                await other.shared._link.ask(0, lambda _: None)  # anybody who is dead is buried by now
+                beats.set()
+                await happens(lambda: one.shared._link.works)
                 retry = other.retry()
                 await one.knows(1, lambda row: row.claimant)
                 ends(first, "7")
