@@ -6,16 +6,11 @@ import pytest
 from proxy.callers.ledger.database import Database, Row
 from proxy.callers.ledger.sqlite import SqliteFile
 from proxy.callers.ledger.tries import Known, Snapshot
-from proxy.gateway.call import shared_tries, tries_threads
+from proxy.gateway.call import shared_tries
 from proxy.gateway.call.shared_tries import SharedTries
 from proxy.gateway.delivery import State
 from tests.support.fleet import KEY, Counting, Fleet, Process, ends, fleet, happens, plays
 from tests.support.ledgers import Connect
-
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tries_threads, "POLL", 0.05)
 
 
 def test_a_lost_run_goes_to_one_retry_in_any_process(connect: Connect) -> None:
