@@ -76,6 +76,8 @@ class Process:
     async def killed(self) -> None:
         """What it holds is left as it is, and adds no beat any more."""
         self.shared._owned.add(0)  # otherwise it says that it holds nothing
+        # Its retries hear of the stop, and would still release what they have claimed.
+        self.shared._link._writer.put = lambda *_: None  # type: ignore[method-assign]
         await self.shared.stop()
 
 
