@@ -40,6 +40,8 @@ def make_calls(upstream: Upstream, running: Serving) -> None:
     upstream.script = reply(200, RUN)
 
 
+# One worker's metrics are read by Prometheus in tests/deploy/test_monitoring.py.
+@pytest.mark.parametrize("running", [2], ids=["two workers"], indirect=True)
 def test_prometheus_scrapes_it_and_answers_with_the_right_numbers(
     upstream: Upstream, running: Serving, tmp_path: Path
 ) -> None:
@@ -62,10 +64,14 @@ def test_prometheus_scrapes_it_and_answers_with_the_right_numbers(
         assert prometheus.target()["lastError"] == ""
 
 
-@pytest.mark.parametrize("started", [False, True], ids=["before any call", "after calls"])
-def test_promtool_finds_no_problem(upstream: Upstream, running: Serving, started: bool) -> None:
-    if started:
-        make_calls(upstream, running)
+def test_promtool_finds_no_problem_before_any_call_and_after_calls(upstream: Upstream, running: Serving) -> None:
+    assert problems(running) == (0, b"", b"")
+    make_calls(upstream, running)
+    assert problems(running) == (0, b"", b"")
+
+
+def problems(running: Serving) -> tuple[int, bytes, bytes]:
+    """What promtool finds in the metrics."""
     text = running.admin.call("/metrics", None, method="GET").body
     checked = subprocess.run([program("promtool"), "check", "metrics"], input=text, capture_output=True, check=False)
-    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+    return checked.returncode, checked.stdout, checked.stderr

@@ -113,7 +113,7 @@ def _shows(leaf: trustme.LeafCert) -> ssl.SSLContext:
 
 def client_context() -> ssl.SSLContext:
     """Trusts `CA`."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     CA.configure_trust(context)
     return context
 

@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
+import pytest
+
 from proxy.callers.ledger import tries
-from proxy.callers.ledger.tries import Known
+from proxy.callers.ledger.tries import Known, Pulse
 from proxy.config import Config
+from proxy.gateway.call import tries_threads
 from proxy.gateway.call.retries import Retries, Try
 from proxy.gateway.call.shared_tries import SharedTries
 from proxy.gateway.call.tries_link import Connect
@@ -64,9 +67,17 @@ class Process:
         """Wait until it knows of this many rows."""
         await happens(lambda: sum(bool(of(row)) for row in self.shared.known.get(KEY, ())) == count)
 
+    def beats(self, processes: Sequence["Process"]) -> dict[str, int]:
+        """The last beat that it knows of each of these processes that holds something."""
+        found, names = self.shared._link.snapshot, {process.shared._instance for process in processes}
+        holders = set().union(*(row.holders for row in found.rows.values()))
+        return {holder: found.beats.get(holder, 0) for holder in names & holders}
+
     async def killed(self) -> None:
         """What it holds is left as it is, and adds no beat any more."""
         self.shared._owned.add(0)  # otherwise it says that it holds nothing
+        # Its retries hear of the stop, and would still release what they have claimed.
+        self.shared._link._writer.put = lambda *_: None  # type: ignore[method-assign]
         await self.shared.stop()
 
 
@@ -108,8 +119,37 @@ def ends(attempt: Try, run: str | None) -> None:
 async def happens(condition: Callable[[], Any]) -> None:
     """Wait for something that must happen."""
     async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - there is no event for everything
-            await asyncio.sleep(0.002)
+        began = time.monotonic()
+        while not condition():
+            # What is waited for needs the processor more than a condition that takes long.
+            await asyncio.sleep(max(0.002, 2 * (time.monotonic() - began)))
+            began = time.monotonic()
+
+
+class Leases:
+    """The clock by which processes are taken for dead. It stands still until a test moves it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._now = 0.0
+        monkeypatch.setattr(tries_threads, "Pulse", lambda lease, _: Pulse(lease, lambda: self._now))
+
+    def move(self, leases: float) -> None:
+        self._now += leases * tries_threads.LEASE
+
+    async def end(self, *alive: "Process") -> None:
+        """Let the leases of all other processes end. Those that are alive see each other's beats at every step."""
+        for _ in range(5):
+            for process in alive:
+                await process.shared._link.refresh()
+            before = [process.beats(alive) for process in alive]
+            self.move(0.3)
+            await happens(lambda before=before: _are_later([process.beats(alive) for process in alive], before))  # type: ignore[misc]
+
+
+def _are_later(beats: list[dict[str, int]], before: list[dict[str, int]]) -> bool:
+    return all(
+        beat > then.get(holder, 0) for now, then in zip(beats, before, strict=True) for holder, beat in now.items()
+    )
 
 
 class Fleet:

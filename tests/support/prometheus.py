@@ -94,5 +94,7 @@ def scraping(admin: Proxy, folder: Path, *rule_files: Path) -> Iterator[Promethe
 
 def _answers(prometheus: Prometheus) -> bool:
     with contextlib.suppress(OSError, AssertionError, ValueError):
-        return bool(prometheus.query("up") == {"up": 1})
+        if prometheus.query("up") == {"up": 1}:
+            return True
+    time.sleep(0.1)  # it begins to scrape after five seconds, and each question takes the processor from it
     return False

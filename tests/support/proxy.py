@@ -141,4 +141,4 @@ def watched(
     public, admin = _listener("listen", sections), _listener("admin", sections)
     app = App(settings, listeners.address(admin).name, transport)
     with server.background(app, public, admin, behind=_behind(settings)):
-        yield at(public, log), at(admin, log)
+        yield at(public, log, app), at(admin, log)

@@ -99,6 +99,7 @@ def test_beyond_the_budget_the_largest_body_is_503_and_small_ones_go_on(
         watched(upstream.url, tmp_path, limits=LIMITS) as (proxy, admin),
         contextlib.ExitStack() as stack,
     ):
+        budget = proxy.app._budget  # type: ignore[union-attr]
         large = [stack.enter_context(Wire(proxy.connect())) for _ in range(5)]
         small = stack.enter_context(Wire(proxy.connect()))
         small.send(line + b"Content-Length: 2\r\n\r\n{")
@@ -106,7 +107,9 @@ def test_beyond_the_budget_the_largest_body_is_503_and_small_ones_go_on(
             size = SIZE if number < 4 else LARGEST
             caller.send(line + b"Content-Length: %d\r\n\r\n{" % (size + 1) + b" " * (size - 1))
             if number < 4:
-                until(functools.partial(_holds, lambda: Scrape(admin)["buffered_bytes"], number + 1))
+                until(functools.partial(_holds, lambda: budget.total, number + 1))
+            if number == 3:
+                until(lambda: Scrape(admin)["buffered_bytes"] >= 4 * SIZE)
         head, body = large[4].answer()
         assert (head.status, head.all(b"retry-after"), b"Overloaded" in body) == (503, [b"1"], True)
         assert Scrape(admin).value("refusals_total", limit="buffered") == 1

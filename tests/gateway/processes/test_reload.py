@@ -11,45 +11,67 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.gateway.processes.reloading import ENDED, MOVED, READ, SUCCESS, SUCCESSFUL, one_and_several, reloading
+import pytest
+
+from tests.gateway.processes.reloading import (
+    ENDED,
+    MOVED,
+    READ,
+    SUCCESS,
+    SUCCESSFUL,
+    Reloading,
+    one_and_several,
+    reloading,
+)
 from tests.support.ledgers import stored_calls
 from tests.support.processes import next_event, running
 from tests.support.proxy import TRIGGER, Proxy
 from tests.support.serving import command
-from tests.support.upstream import Upstream, held
-from tests.support.waiting import until
+from tests.support.upstream import Upstream, held, reply
+from tests.support.waiting import PATIENCE, until
 from tests.support.wire import Answer
 from tests.support.workers import is_alive
 
 STAYS = {"name": "stays", "agent": "stays/*"}
 
 
+@pytest.fixture(scope="module", params=[1, 2], ids=["one worker", "two workers"])
+def shared(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Upstream, Reloading]]:
+    """A proxy for the tests that leave its processes alone."""
+    folder = tmp_path_factory.mktemp("shared")
+    with Upstream().running() as service, reloading(service, folder, request.param) as proxy:
+        yield service, proxy
+
+
+@pytest.fixture
+def proxy(shared: tuple[Upstream, Reloading]) -> Reloading:
+    """That proxy, with the configuration of its start."""
+    _, proxy = shared
+    proxy.file.unlink()
+    proxy.reload()
+    return proxy
+
+
 # --- what is read again
 
 
-@one_and_several
-def test_a_caller_that_has_moved_is_refused_at_once_and_no_other(
-    upstream: Upstream, tmp_path: Path, count: int
-) -> None:
-    with reloading(upstream, tmp_path, count) as proxy:
+def test_a_caller_that_has_moved_is_refused_at_once_and_no_other(proxy: Reloading) -> None:
+    assert proxy.statuses("moved", "stays") == [200, 200]
+    assert proxy.reload(callers={"known": [MOVED, STAYS]}) == [f"{READ}known_callers=2 brownouts=0"]
+    for _ in proxy.each():
+        assert proxy.statuses("moved", "stays") == [410, 200]
+    assert proxy.reload(callers={"known": [STAYS]}) == [f"{READ}known_callers=1 brownouts=0"]
+    for _ in proxy.each():
         assert proxy.statuses("moved", "stays") == [200, 200]
-        assert proxy.reload(callers={"known": [MOVED, STAYS]}) == [f"{READ}known_callers=2 brownouts=0"]
-        for _ in proxy.each():
-            assert proxy.statuses("moved", "stays") == [410, 200]
-        assert proxy.reload(callers={"known": [STAYS]}) == [f"{READ}known_callers=1 brownouts=0"]
-        for _ in proxy.each():
-            assert proxy.statuses("moved", "stays") == [200, 200]
 
 
-@one_and_several
-def test_callers_are_told_another_address_at_once(upstream: Upstream, tmp_path: Path, count: int) -> None:
-    with reloading(upstream, tmp_path, count) as proxy:
-        assert f"<{upstream.url}/repos/" in (proxy.call_as("stays").header("link") or "")
-        assert proxy.reload(lifecycle={"successor_url": "https://api.example"}) == [
-            f"{READ}known_callers=0 brownouts=0"
-        ]
-        for _ in proxy.each():
-            assert "<https://api.example/repos/" in (proxy.call_as("stays").header("link") or "")
+def test_callers_are_told_another_address_at_once(proxy: Reloading) -> None:
+    assert f"<{proxy.first['upstream']['url']}/repos/" in (proxy.call_as("stays").header("link") or "")
+    assert proxy.reload(lifecycle={"successor_url": "https://api.example"}) == [f"{READ}known_callers=0 brownouts=0"]
+    for _ in proxy.each():
+        assert "<https://api.example/repos/" in (proxy.call_as("stays").header("link") or "")
 
 
 class Called(NamedTuple):
@@ -77,64 +99,61 @@ def keeps_calling(proxy: Proxy, calls: list[Called], stop: threading.Event, *, f
     connection.close()
 
 
-@one_and_several
-def test_no_call_is_lost_and_each_that_begins_later_is_under_the_new_policy(
-    upstream: Upstream, tmp_path: Path, count: int
-) -> None:
+def test_no_call_is_lost_and_each_that_begins_later_is_under_the_new_policy(proxy: Reloading) -> None:
     calls: list[Called] = []
     stop = threading.Event()
-    spans = []
-    with reloading(upstream, tmp_path, count) as proxy:
-        arguments = [(proxy.proxy, calls, stop)] * 6
-        threads = [
-            threading.Thread(target=keeps_calling, args=given, kwargs={"fresh": number % 2 == 0})
-            for number, given in enumerate(arguments)
-        ]
+    spans, before = [], len(proxy.proxy.records())
+    arguments = [(proxy.proxy, calls, stop)] * 6
+    threads = [
+        threading.Thread(target=keeps_calling, args=given, kwargs={"fresh": number % 2 == 0})
+        for number, given in enumerate(arguments)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        for year in range(2040, 2043):
+            *_, line = proxy.reload(lifecycle={"sunset": f"{year}-01-01"})  # a busy machine may say that it stalls
+            assert line == f"{READ}known_callers=0 sunset={year}-01-01 brownouts=0"
+            begin, so_far = time.monotonic(), len(calls)
+            until(lambda so_far=so_far: len(calls) > so_far + 30)  # type: ignore[misc]
+            spans.append((begin, time.monotonic(), f" {year} "))
+    finally:
+        stop.set()
         for thread in threads:
-            thread.start()
-        try:
-            for year in range(2040, 2046):
-                *_, line = proxy.reload(lifecycle={"sunset": f"{year}-01-01"})  # a busy machine may say that it stalls
-                assert line == f"{READ}known_callers=0 sunset={year}-01-01 brownouts=0"
-                begin, so_far = time.monotonic(), len(calls)
-                until(lambda so_far=so_far: len(calls) > so_far + 30)  # type: ignore[misc]
-                spans.append((begin, time.monotonic(), f" {year} "))
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join(20)
-        assert {call.status for call in calls} == {200}
-        assert len(proxy.proxy.records()) == len(calls)
+            thread.join(20)
+    assert {call.status for call in calls} == {200}
+    assert len(proxy.proxy.records()) == before + len(calls)
     for begin, end, shown in spans:
         within = [call for call in calls if begin < call.began and call.ended < end]
         assert len(within) > 20
         assert all(call.sunset is not None and shown in call.sunset for call in within)
 
 
-@one_and_several
-def test_a_call_under_way_keeps_its_policy(upstream: Upstream, tmp_path: Path, count: int) -> None:
-    release = threading.Event()
-    upstream.script = held(release)
-    with reloading(
-        upstream, tmp_path, count, callers={"log": str(tmp_path / "callers.jsonl"), "known": [STAYS]}
-    ) as proxy:
-        answers: list[Answer] = []
-        call = threading.Thread(target=lambda: answers.append(proxy.call_as("stays")))
-        call.start()
-        assert upstream.arrived.wait(20)
-        proxy.reload(lifecycle=ENDED, callers={"known": []})
-        assert proxy.statuses("stays") == [410]
-        release.set()
-        call.join(20)
-        assert (answers[0].status, answers[0].all("sunset"), answers[0].all("deprecation")) == (
-            200,
-            [],
-            ["@1764547200"],
-        )
-        late = proxy.proxy.records()[-1]
-        assert (late["caller"], late["phase"], late["outcome"]) == ("stays", "deprecated", "forwarded")
-        assert proxy.scrape().value("caller_calls_total", caller="stays") == 1
-        assert proxy.scrape().value("caller_calls_total", caller="other") == 1
+def test_a_call_under_way_keeps_its_policy(shared: tuple[Upstream, Reloading], proxy: Reloading) -> None:
+    service, release = shared[0], threading.Event()
+    proxy.reload(callers={"known": [STAYS]})
+    before, first = counted(proxy), len(service.received)
+    service.script = held(release)
+    answers: list[Answer] = []
+    call = threading.Thread(target=lambda: answers.append(proxy.call_as("stays")))
+    call.start()
+    until(lambda: len(service.received) > first)
+    proxy.reload(lifecycle=ENDED, callers={"known": []})
+    assert proxy.statuses("stays") == [410]
+    service.script = reply()
+    release.set()
+    call.join(PATIENCE)
+    assert (answers[0].status, answers[0].all("sunset"), answers[0].all("deprecation")) == (200, [], ["@1764547200"])
+    late = proxy.proxy.records()[-1]
+    assert (late["caller"], late["phase"], late["outcome"]) == ("stays", "deprecated", "forwarded")
+    assert [now - then for now, then in zip(counted(proxy), before, strict=True)] == [1, 1]
+
+
+def counted(proxy: Reloading) -> list[float]:
+    """The calls so far of a known caller, and of others."""
+    scrape = proxy.scrape()
+    names = scrape.labels("caller_calls_total", "caller")
+    return [scrape.value("caller_calls_total", caller=name) if name in names else 0 for name in ("stays", "other")]
 
 
 @one_and_several
@@ -163,16 +182,15 @@ def test_metrics_and_the_live_report_know_the_new_policy(upstream: Upstream, tmp
         assert [proxy.scrape().sunsets() for _ in proxy.each()] == [{}] * count
 
 
-@one_and_several
-def test_a_file_that_has_not_changed_changes_nothing(upstream: Upstream, tmp_path: Path, count: int) -> None:
-    with reloading(upstream, tmp_path, count, lifecycle=ENDED) as proxy:
-        at_start = proxy.scrape()
-        assert at_start[SUCCESSFUL] == 1
-        assert proxy.reload() == [f"{READ}known_callers=0 sunset=2020-01-01 brownouts=0"]
-        after = proxy.scrape()
-        assert after[SUCCESSFUL] == 1
-        assert at_start[SUCCESS] < after[SUCCESS] <= time.time()
-        assert proxy.statuses("any") == [410]
+def test_a_file_that_has_not_changed_changes_nothing(proxy: Reloading) -> None:
+    proxy.reload(lifecycle=ENDED)
+    at_start = proxy.scrape()
+    assert at_start[SUCCESSFUL] == 1
+    assert proxy.reload(lifecycle=ENDED) == [f"{READ}known_callers=0 sunset=2020-01-01 brownouts=0"]
+    after = proxy.scrape()
+    assert after[SUCCESSFUL] == 1
+    assert at_start[SUCCESS] < after[SUCCESS] <= time.time()
+    assert proxy.statuses("any") == [410]
 
 
 # --- signals
@@ -204,19 +222,17 @@ class Pipe:
             return None
 
 
-@one_and_several
-def test_a_signal_in_the_middle_of_a_reload_leads_to_another(upstream: Upstream, tmp_path: Path, count: int) -> None:
-    with reloading(upstream, tmp_path, count) as proxy:
-        pipe = Pipe(proxy.file)
+def test_a_signal_in_the_middle_of_a_reload_leads_to_another(proxy: Reloading) -> None:
+    pipe = Pipe(proxy.file)
+    proxy.running.signal(signal.SIGHUP)
+    with pipe.being_read(proxy.content(lifecycle={"sunset": "2041-01-01"})):
         proxy.running.signal(signal.SIGHUP)
-        with pipe.being_read(proxy.content(lifecycle={"sunset": "2041-01-01"})):
-            proxy.running.signal(signal.SIGHUP)
-            assert proxy.statuses("any") == [200]  # calls do not wait for the file
-        with pipe.being_read(proxy.content(lifecycle={"sunset": "2042-01-01"})):
-            pass
-        proxy.said(f"{READ}known_callers=0 sunset=2042-01-01 brownouts=0")
-        for _ in proxy.each():
-            assert "2042" in proxy.call_as("any").all("sunset")[0]
+        assert proxy.statuses("any") == [200]  # calls do not wait for the file
+    with pipe.being_read(proxy.content(lifecycle={"sunset": "2042-01-01"})):
+        pass
+    proxy.said(f"{READ}known_callers=0 sunset=2042-01-01 brownouts=0")
+    for _ in proxy.each():
+        assert "2042" in proxy.call_as("any").all("sunset")[0]
 
 
 def test_a_signal_before_it_serves_is_not_lost(upstream: Upstream, tmp_path: Path) -> None:

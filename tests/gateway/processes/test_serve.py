@@ -47,17 +47,14 @@ def test_without_a_terminal_only_that_and_problems_are_logged(upstream: Upstream
     assert [json.loads(line)["at"] for line in log.read_text().splitlines()] == ["start", "stop"]
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_variables_that_name_an_egress_proxy_are_ignored_and_named_once(
-    upstream: Upstream, tmp_path: Path, count: int
-) -> None:
+def test_variables_that_name_an_egress_proxy_are_ignored_and_named_once(upstream: Upstream, tmp_path: Path) -> None:
     names = ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "http_proxy", "https_proxy"]
     port = free_port()
-    arguments = command(upstream.url, tmp_path, listen=f"127.0.0.1:{port}", workers=count)
+    arguments = command(upstream.url, tmp_path, listen=f"127.0.0.1:{port}")
     environment = {**os.environ, **dict.fromkeys(names, "http://user:secret@127.0.0.1:1"), "NO_PROXY": "none"}
     proxy = Proxy("127.0.0.1", port, tmp_path / "callers.jsonl")
     with running(subprocess.Popen(arguments, stderr=subprocess.PIPE, env=environment)) as process:
-        until(lambda: workers(proxy, count))
+        until(lambda: workers(proxy, 1))
         assert proxy.call().status == 200
         process.terminate()
         said = process.communicate(timeout=60)[1]
@@ -104,7 +101,10 @@ def test_problems_found_before_a_worker_starts_are_reported_once(tmp_path: Path,
     assert "worker" not in failed["message"]
 
 
-def test_all_workers_make_the_same_fingerprint_of_a_token(upstream: Upstream, tmp_path: Path) -> None:
+def test_all_workers_make_the_same_fingerprint_of_a_token_and_warn_together(
+    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://user:secret@127.0.0.1:1")
     log = tmp_path / "out.jsonl"
     port = free_port()
     arguments = command(upstream.url, tmp_path, workers=2, listen=f"127.0.0.1:{port}", callers={"log": "-"})
@@ -117,7 +117,9 @@ def test_all_workers_make_the_same_fingerprint_of_a_token(upstream: Upstream, tm
         errors = process.communicate(timeout=60)[1].decode()
     assert len({record["token"] for record in proxy.records()}) == 1
     assert len(proxy.records()) == 2
-    assert [event["event"] for event in events(errors)] == ["fingerprint_key_missing"]
+    named = sorted(event["event"] for event in events(errors))
+    assert named == ["environment_ignored", "fingerprint_key_missing"]
+    assert "secret" not in errors
 
 
 def test_one_worker_shares_no_folder(upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.gateway.processes import service_manager as notify
-from tests.support.serving import command, serving
+from tests.support.serving import Serving, command, serving
 from tests.support.upstream import Upstream, held
 from tests.support.waiting import until
 from tests.support.workers import paused, two_workers, workers
@@ -59,13 +59,23 @@ def test_a_manager_may_listen_in_the_abstract_namespace(monkeypatch: pytest.Monk
         assert manager.hears() == "READY=1"
 
 
-def test_a_single_process_reports_when_it_serves_and_stops(
+def reloads(manager: Manager, running: Serving, folder: Path) -> None:
+    """Reload a good file and a bad one; of both it is told when they are over."""
+    for content in ((folder / "config.yaml").read_text(), "listen: nowhere"):
+        (folder / "config.yaml").write_text(content)
+        running.signal(signal.SIGHUP)
+        assert manager.hears().startswith("RELOADING=1\n")
+        assert manager.hears() == "READY=1"
+
+
+def test_a_single_process_reports_when_it_serves_reloads_and_stops(
     manager: Manager, upstream: Upstream, tmp_path: Path
 ) -> None:
     release = threading.Event()
     upstream.script = held(release)
     with serving(upstream.url, tmp_path) as running:
         assert manager.hears() == "READY=1"
+        reloads(manager, running, tmp_path)
         under_way = running.call()
         until(lambda: upstream.received)
         running.signal(signal.SIGTERM)
@@ -78,13 +88,14 @@ def test_a_single_process_reports_when_it_serves_and_stops(
     assert manager.heard() == []
 
 
-def test_the_supervisor_reports_ready_once_all_workers_serve(
+def test_the_supervisor_reports_ready_once_all_workers_serve_and_after_a_reload(
     manager: Manager, upstream: Upstream, tmp_path: Path
 ) -> None:
-    with serving(upstream.url, tmp_path, workers=3) as running:
+    with serving(upstream.url, tmp_path, workers=2) as running:
         assert manager.hears() == "READY=1"
         begun = [event for event in running.proxy.events() if event.get("at") == "start"]
-        assert len(begun) == 3
+        assert len(begun) == 2
+        reloads(manager, running, tmp_path)
         running.signal(signal.SIGTERM)
         assert manager.hears() == "STOPPING=1"
         assert running.exit_status() == 0
@@ -139,21 +150,6 @@ def test_a_manager_that_no_longer_listens_stops_nothing(manager: Manager) -> Non
     telling.join(20)
     assert not telling.is_alive()
     assert manager.hears() == "READY=1"
-
-
-@pytest.mark.parametrize("count", [1, 2])
-def test_a_reload_is_told_whether_the_file_is_good_or_bad(
-    manager: Manager, upstream: Upstream, tmp_path: Path, count: int
-) -> None:
-    with serving(upstream.url, tmp_path, workers=count) as running:
-        assert manager.hears() == "READY=1"
-        running.signal(signal.SIGHUP)
-        assert manager.hears().startswith("RELOADING=1\n")
-        assert manager.hears() == "READY=1"
-        (tmp_path / "config.yaml").write_text("listen: nowhere")
-        running.signal(signal.SIGHUP)
-        assert manager.hears().startswith("RELOADING=1\n")
-        assert manager.hears() == "READY=1"
 
 
 @pytest.mark.parametrize("count", [1, 2])

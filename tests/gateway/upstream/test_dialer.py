@@ -174,7 +174,7 @@ def test_only_the_name_of_the_egress_proxy_is_resolved(monkeypatch: pytest.Monke
 
 # asyncio itself leaves the socket of a connect that is cancelled as it succeeds to the garbage collector.
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-@pytest.mark.parametrize("steps", range(0, 60, 3))
+@pytest.mark.parametrize("steps", range(0, 60, 6))
 def test_a_call_that_is_cancelled_at_any_step_of_a_tunnel_gives_its_place_back_once(steps: int) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
