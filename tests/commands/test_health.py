@@ -95,10 +95,10 @@ def test_the_environment_overrides_the_file_here_too(
         assert ask(admin="127.0.0.1:1") == (0, "")
 
 
-def test_nothing_slow_is_imported_to_ask(tmp_path: Path) -> None:
-    file = tmp_path / "config.yaml"
-    with found(sends(b"HTTP/1.1 200 OK\r\n\r\n")) as address:
-        file.write_text(yaml.safe_dump({"admin": address}))
+def test_nothing_slow_is_imported_to_ask(upstream: Upstream, tmp_path: Path) -> None:
+    file = tmp_path / "asked.yaml"
+    with watched(upstream.url, tmp_path) as (_, admin):
+        file.write_text(yaml.safe_dump({"admin": f"127.0.0.1:{admin.port}"}))
         imported = imported_by("health", "--config", str(file))
     assert "proxy.config" in imported
     assert not {"asyncio", "httpx", "jinja2", "msgspec", "rich", "ssl", "starlette", "structlog", "uvicorn"} & imported
