@@ -9,8 +9,6 @@ from email.utils import format_datetime
 from itertools import islice, takewhile
 from typing import Literal, NamedTuple
 
-import msgspec
-
 from proxy.withdrawn.brownouts import Brownout, Window
 
 Phase = Literal["announced", "deprecated", "brownout", "sunset"]
@@ -63,7 +61,7 @@ class Refusal(NamedTuple):
     until: datetime | None = None
 
 
-class Decision(msgspec.Struct, frozen=True, gc=False):
+class Decision(NamedTuple):
     """The phase that a caller is in, and why it is refused, if it is."""
 
     phase: Phase
