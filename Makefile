@@ -2,7 +2,8 @@
 SHELL := /bin/bash -o pipefail
 PYTHON ?= python3
 BIN := .venv/bin
-PYTEST := $(BIN)/pytest --numprocesses=auto --maxprocesses=4 --max-worker-restart=0
+# More than the cores of a small machine: many tests wait for a process or for a time to pass.
+PYTEST := $(BIN)/pytest --numprocesses=4 --max-worker-restart=0
 INSTALLED := .venv/installed
 CALLS ?= 200000
 SEED ?= 1
