@@ -147,6 +147,14 @@ class Tries:
             "DELETE FROM tries WHERE id = ? AND (run IS NULL OR claimant IS NULL OR claimant = ?)", [row, self.holder]
         )
 
+    def consume(self, transaction: Transaction, row: int) -> None:
+        """Forget a run that this process has taken over, claimed or not.
+
+        If another process has claimed it meanwhile, nobody gets the run once that claim is given up.
+        """
+        self.remove(transaction, row)
+        transaction.execute(f"UPDATE tries SET expires = {self._clock} - 1 WHERE id = ?", [row])
+
     def claim(self, transaction: Transaction, row: int) -> bool:
         """Take the run of a call, or the right to it.
 

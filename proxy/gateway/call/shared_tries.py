@@ -129,7 +129,7 @@ class SharedTries:
         if run is None:
             self.remove(row)
             if claimed is not None:  # and delivered: by then the response is on its way
-                self._link.put_after_response(partial(self.remove, claimed))
+                self._link.put_after_response(partial(self._consume, claimed))
             return None
         if row is None or len(run.body) > MAX_BODY:
             if row is not None:
@@ -141,7 +141,7 @@ class SharedTries:
         self._disown(row)
         changes = [Operation(row, partial(self._tries.settle, row=row, run=run))]
         if claimed is not None:  # one of the two is there at any moment
-            changes.append(Operation(claimed, partial(self._tries.remove, row=claimed)))
+            changes.append(Operation(claimed, partial(self._tries.consume, row=claimed)))
             self._forget(claimed)
         self._link.put_together(*changes)
         return row
@@ -151,6 +151,10 @@ class SharedTries:
         if row is not None:
             self._forget(row)
             self._link.put(row, partial(self._tries.remove, row=row))
+
+    def _consume(self, row: int) -> None:
+        self._forget(row)
+        self._link.put(row, partial(self._tries.consume, row=row))
 
     def release(self, row: int) -> None:
         """Let somebody else claim a row."""

@@ -118,6 +118,26 @@ def test_a_claim_that_is_given_up_is_for_the_next(one: Process, other: Process) 
     assert one.do(Tries.run_of, 1) == RUN
 
 
+def test_a_run_that_was_taken_over_is_for_nobody_even_if_a_claim_that_came_late_is_given_up(
+    one: Process, other: Process
+) -> None:
+    one.settled()
+    other.do(Tries.claim, 1)
+    one.do(Tries.consume, 1)  # it could not ask whether it may
+    assert other.do(Tries.run_of, 1) == RUN
+    other.do(Tries.release, 1)
+    assert one.row() is None
+    other.do(Tries.purge)
+    assert not one.do(Tries.claim, 1)
+
+
+def test_a_run_that_was_claimed_and_taken_over_is_gone(one: Process, other: Process) -> None:
+    one.settled()
+    other.do(Tries.claim, 1)
+    other.do(Tries.consume, 1)
+    assert not one.do(Tries.claim, 1)
+
+
 def test_what_a_dead_process_had_claimed_is_free_and_of_its_calls_nobody_knows(one: Process, other: Process) -> None:
     other.settled(1)
     one.do(Tries.claim, 1)
