@@ -44,8 +44,8 @@ test test-quick: export PYTHONDONTWRITEBYTECODE :=
 test: install ## run the tests
 	$(PYTEST)
 
-test-quick: install ## run the tests that need no socket and no other program, in half a minute
-	$(PYTEST) --quick
+test-quick: install ## run the tests that need no socket and no other program, in a minute
+	$(PYTEST) --numprocesses=auto --maxprocesses=4 --quick
 
 check: lint types imports test ## lint, types, import direction, tests
 

@@ -11,6 +11,10 @@ PATIENCE = 60
 """Seconds that a test waits for something that must happen: a busy machine takes ten times as long as an idle one."""
 
 
+is_in_vain = threading.Event()
+"""Set if what a test does was left out, and so may never happen: see `quick`."""
+
+
 def until(condition: Callable[[], Any]) -> Any:
     """Wait until a condition is true, and return its value.
 
@@ -22,7 +26,8 @@ def until(condition: Callable[[], Any]) -> Any:
         began = time.monotonic()
         if found := condition():
             return found
-        assert time.monotonic() < deadline, f"it never happened:\n{_other_threads()}"
+        is_over = time.monotonic() > deadline or is_in_vain.is_set()
+        assert not is_over, f"it never happened:\n{_other_threads()}"
         # What is waited for needs the processor more than a condition that takes long.
         time.sleep(max(0.005, 2 * (time.monotonic() - began)))
 
