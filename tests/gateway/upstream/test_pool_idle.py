@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import select
 import socket
 import ssl
 import threading
@@ -163,6 +164,8 @@ def test_an_idle_connection_on_which_something_waits_unread_is_not_used(
         pool = ConnectionPool(Dialer(url, client_context()), keepalive=60, max_connections=1)
         assert await body_of(pool, "POST") == b"ok"
         make_it_act()
+        [idle] = pool._idle
+        assert select.select([idle._descriptor], [], [], PATIENCE)[0]  # before the loop can see it
         assert await body_of(pool, "POST") == b"ok"
         await pool.aclose()
 
