@@ -184,9 +184,14 @@ def test_in_a_volume_the_log_is_there_for_the_reports(engine: Engine, upstream: 
     options = (volume, f"--user={user}")
     with proxy_in(engine, upstream.url, *options, CALLERS__LOG=log, LEDGER=ledger) as (container, proxy, admin):
         assert proxy.call().status == 200
-        ran = container.exec("trigger-shim", "callers", "--format", "json")
-        assert ran.returncode == 0, ran.stderr
-        assert json.loads(ran.stdout)["read"]["calls"] == 1
+
+        def reported() -> int:
+            ran = container.exec("trigger-shim", "callers", "--format", "json")
+            assert ran.returncode == 0, ran.stderr
+            calls: int = json.loads(ran.stdout)["read"]["calls"]
+            return calls
+
+        until(lambda: reported() == 1)
         page = admin.call("/callers.json", None, method="GET")
         assert (page.status, page.json()["read"]["calls"]) == (200, 1)
         assert container.stop() == 0
