@@ -103,10 +103,6 @@ class Load:
         """The request IDs of the callers that make this call."""
         return {request_id for caller in self._callers if call in caller.calls for request_id in caller.answers.copy()}
 
-    def waiting(self) -> set[str]:
-        """The request ID of the last call of each caller."""
-        return {request_id for caller in self._callers for request_id in list(caller.answers.copy())[-1:]}
-
     def more(self) -> None:
         """Wait for more answers."""
         target = len(self.answered) + MORE

@@ -1,7 +1,7 @@
 """An upstream in a process of its own, to be killed: the ids of the requests that it has got stand in a file.
 
 Called with the file and the port. The first line on its standard input has it listen, the second has it answer no
-more, and the end of that is its own.
+more, and the end of that is its own. It prints a line for each request that it does not answer.
 """
 
 import os
@@ -23,12 +23,17 @@ class Ledger(list[Received]):
         os.write(self._file, f"{request.all('x-request-id')[0]}\n".encode())
 
 
+def waits(connection: socket.socket) -> None:
+    os.write(1, b"no answer\n")
+    stays_silent(connection)
+
+
 def main(file: str, port: str) -> None:
     upstream = Upstream(received=Ledger(Path(file)))
     sys.stdin.readline()
     with upstream.running(socket.create_server(("127.0.0.1", int(port)))):
         sys.stdin.readline()
-        upstream.script = stays_silent
+        upstream.script = waits
         sys.stdin.read()
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from tests.support.load import Load
 from tests.support.paths import ROOT
 from tests.support.proxy import proxy_for
-from tests.support.waiting import until
 from tests.system.faults import RESTARTED, told
 from tests.system.worlds import CALLS
 
@@ -40,8 +39,12 @@ class Service:
         self._tell()
 
     def hold(self) -> None:
-        """Have it answer no more."""
+        """Have it answer no more, and wait until each caller waits for it."""
         self._tell()
+        waiting = self._processes[0].stdout
+        assert waiting is not None
+        for _ in CALLERS:
+            assert waiting.readline()
 
     def kill(self) -> None:
         """Kill the process that serves."""
@@ -61,7 +64,7 @@ class Service:
 
     def _spawned(self) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "tests.system.ledger", str(self._ledger), str(self._port)]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT)
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
 
 
 def test_every_call_has_one_record_and_none_is_received_twice_or_after_a_no(tmp_path: Path) -> None:
@@ -75,7 +78,6 @@ def test_every_call_has_one_record_and_none_is_received_twice_or_after_a_no(tmp_
                 load.until_each_gets(200)
                 if last:  # whatever the moment of the others was, in this one each call is under way
                     service.hold()
-                    until(lambda: load.waiting() <= set(service.received()))
                 service.kill()
                 load.until_each_gets(502)
                 service.start()
