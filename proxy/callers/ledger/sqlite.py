@@ -149,12 +149,26 @@ class SqliteFile:
         return "mode=ro" if may_exist(f"{self._path}-wal") else "mode=ro&immutable=1"
 
     def _configure(self, connection: sqlite3.Connection) -> None:
-        [[mode]] = connection.execute("PRAGMA journal_mode = WAL")
+        mode = self._journal(connection)
         if mode != "wal":
             self.close()
             raise _unshareable(self._path, "this file system")
         # After a power failure the last transactions may be missing. They are counted again, from the log.
         connection.execute("PRAGMA synchronous = NORMAL")
+
+    def _journal(self, connection: sqlite3.Connection) -> Any:
+        """Have a write-ahead log, and return the kind of log that there is."""
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                [[mode]] = connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                # Here SQLite itself does not wait, which would be for ever if two processes made one ledger.
+                if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() >= until:
+                    raise
+                time.sleep(_LOOK)
+            else:
+                return mode
 
 
 class _Transaction:

@@ -1,9 +1,11 @@
 import contextlib
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,6 +129,27 @@ def test_a_file_that_was_deleted_is_noticed_and_created_again(tmp_path: Path) ->
 
     assert keys(path) == 0
     ledger.close()
+
+
+def test_processes_that_make_one_ledger_at_the_same_time_wait_for_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "callers.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr(time, "sleep", lambda _: other.execute("ROLLBACK"))
+        created(path).close()
+
+    assert keys(path) == 0
+
+
+def test_who_makes_a_ledger_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "callers.db"
+    monkeypatch.setattr(sqlite, "_PATIENCE", 0.1)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerUnavailable, match="locked"):
+            created(path)
 
 
 def test_a_file_that_was_replaced_is_noticed(tmp_path: Path) -> None:
