@@ -83,6 +83,7 @@ def pytest_collection() -> None:
 
 def pytest_collection_finish() -> None:
     gc.freeze()  # or each search for garbage would go through all of them
+    gc.set_threshold(20_000)  # a test makes little of it
     gc.enable()
 
 

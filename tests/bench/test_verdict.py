@@ -5,11 +5,12 @@ import functools
 import pytest
 
 from tests.bench.verdict import TOLD, Row, new_rule, peers_rule, simulate
+from tests.support.examples import examples
 
 
 @functools.cache
 def forgotten() -> dict[str, dict[str, Row]]:
-    return simulate(3, 4, rules={"now": new_rule, "peers": peers_rule}, is_forgotten=True)
+    return simulate(examples(3), 4, rules={"now": new_rule, "peers": peers_rule}, is_forgotten=True)
 
 
 @functools.cache

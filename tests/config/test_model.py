@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from proxy import config
 from proxy.config import Config, ConfigError
 from tests.config.loading import READ, SECRET, Load, Problems, keys, lines, one, variable
+from tests.support.examples import examples
 from tests.support.paths import ROOT
 from tests.support.users import open_to_all, unprivileged
 
@@ -279,7 +280,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("config") / "config.yaml"
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(TREES)
 @example({"upstream": {"timeout": 10**400}})
 @example({"upstream\n": {"timeout": 1}})
@@ -287,7 +288,7 @@ def test_any_yaml_is_read_or_refused_in_sentences(scratch: Path, tree: Any) -> N
     read_or_refused(scratch, yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), {})
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(st.dictionaries(st.sampled_from(KNOWN), TREES | PLAUSIBLE, min_size=1, max_size=4))
 def test_any_value_under_a_known_key_is_read_or_refused_in_sentences(scratch: Path, values: dict[str, Any]) -> None:
     nested: dict[str, Any] = {}
@@ -300,7 +301,7 @@ def test_any_value_under_a_known_key_is_read_or_refused_in_sentences(scratch: Pa
     read_or_refused(scratch, yaml.safe_dump(nested), {})
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.lists(TOKENS, max_size=12).map("".join), st.sampled_from(KNOWN))
 def test_any_text_is_read_or_refused_in_sentences(scratch: Path, text: str, key: str) -> None:
     read_or_refused(scratch, text, {})

@@ -23,6 +23,7 @@ from proxy.gateway.server.protocol import KEEPALIVE
 from proxy.withdrawn import endpoints
 from proxy.withdrawn.current import FIRST_SEGMENTS, ID_PREFIX, PUBLISHED
 from tests.deploy.tools import DEPLOY, adapted
+from tests.support.examples import examples
 from tests.support.processes import running
 from tests.support.programs import program
 from tests.support.proxy import HEAD, TRIGGER, Proxy, proxy_for
@@ -235,7 +236,7 @@ def _near_calls(draw: st.DrawFn) -> tuple[str, str]:
     return method, "/" + "/".join(segments)
 
 
-@settings(max_examples=700)
+@settings(max_examples=examples(700))
 @given(_near_calls())
 def test_the_table_and_the_proxy_agree_on_every_path(call: tuple[str, str]) -> None:
     method, path = call

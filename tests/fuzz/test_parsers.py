@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.__main__ import FAILED
 from tests.fuzz.parsers import PARSERS
+from tests.support.examples import examples
 
 KEPT = sorted(FAILED.glob("*-*"))
 
@@ -18,7 +19,7 @@ def test_an_input_that_once_failed_does_not_fail_again(file: Path) -> None:
 
 
 @pytest.mark.parametrize("name", PARSERS)
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(data=st.data())
 def test_a_parser_holds_what_it_promises(name: str, data: st.DataObject) -> None:
     PARSERS[name].check(data.draw(PARSERS[name].inputs))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from proxy.scan import ignored
 from proxy.scan.scan import Scan
 from tests.scan.repositories import run_git
+from tests.support.examples import examples
 
 FOLDERS = ("", "a", "b", "build", "a/b", "a/build", "b/a", "build/a", "a/b/a")
 FILES = ("x.py", "k.txt", "c")
@@ -62,7 +63,7 @@ patterns = st.lists(st.sampled_from(PATTERNS), max_size=4).map("\n".join)
 
 @given(root=patterns, nested=patterns, exclude=patterns)
 @example(root="a/**\n!a/c", nested="", exclude="")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_what_git_ignores_is_left_out_and_nothing_else(
     one_repository: Path, root: str, nested: str, exclude: str
 ) -> None:

@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.addaudithook(_hear)
     multiprocessing.process.BaseProcess.start = _leave_out  # type: ignore[assignment]
     settings.register_profile(
-        "quick", parent=settings.get_profile("repeatable"), max_examples=20, verbosity=Verbosity.quiet
+        "quick", parent=settings.get_profile("repeatable"), max_examples=10, verbosity=Verbosity.quiet
     )
     settings.load_profile("quick")
 

@@ -12,6 +12,8 @@ import pytest
 from tests.conftest import LONG
 from tests.support.paths import ROOT
 
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+
 OF_THEIR_OWN = {"bench", "clients", "contract", "deploy", "fleet", "fuzz", "operations", "soak", "support", "system"}
 """Folders of tests that mirror no folder of `proxy/`."""
 
@@ -110,6 +112,13 @@ def test_what_is_missing_is_said_once_with_the_command_that_brings_it(said: list
 
 def test_a_quick_run_leaves_out_what_goes_beyond_the_process(said: list[str]) -> None:
     assert said.count("skipped 4 tests: they use sockets or other programs (make test)") == 1
+
+
+def test_a_quick_run_has_each_test_once() -> None:
+    patterns = re.findall(r"tests/\S+", " ".join(re.findall(r"^quick-\d: FOLDERS := (.*)$", MAKEFILE, re.MULTILINE)))
+    taken = [path for pattern in patterns for path in ROOT.glob(pattern)]
+    here = [path for path in (ROOT / "tests").iterdir() if path.is_dir() or path.match("test_*.py")]
+    assert sorted(taken) == sorted(path for path in here if path.name != "__pycache__")
 
 
 def test_each_place_of_long_tests_is_there() -> None:

@@ -5,6 +5,7 @@ one report and one profile show.
 """
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,8 +57,8 @@ def sources(case: Path, connect: Connect) -> Sources:
     counter = FileCounter(ledger, lambda: now)
     for log in without_copies(files(case), lambda _: None):
         counter.count(log.path, skip=log.skip)
-    path = case / "config.yaml"
-    return Sources(Logs(files(case)), StoredLogs(ledger), config.load(str(path) if path.exists() else None, {}), now)
+    path = file if (file := case / "config.yaml").exists() else os.devnull
+    return Sources(Logs(files(case)), StoredLogs(ledger), config.load(str(path), {}), now)
 
 
 @pytest.mark.parametrize("case", LOGS, ids=lambda case: case.name)

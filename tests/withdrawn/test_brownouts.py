@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.withdrawn.brownouts import Brownout, Once, Recurring, Window, cron_problem
+from tests.support.examples import examples
 
 TICK = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)
@@ -99,7 +100,7 @@ def test_the_windows_to_come_begin_after_now() -> None:
     assert list(ONCE.after(ONCE.window.begin - TICK)) == [ONCE.window]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC)))
 def test_the_window_that_is_open_is_one_that_was_to_come(now: datetime) -> None:
     daily = Recurring("15 2 * * *", timedelta(hours=6), BERLIN)

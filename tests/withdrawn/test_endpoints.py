@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from proxy.errors import InvalidPath
 from proxy.withdrawn.endpoints import match
+from tests.support.examples import examples
 from tests.withdrawn.paths import SLUGS, UNCLEAN, WAYS_OUT, matched, successor_readings, trigger, without_dot_segments
 
 
@@ -191,7 +192,7 @@ def test_the_normalisation_used_here_is_that_of_rfc_3986(path: str, normal: str)
     assert without_dot_segments(path) == normal
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(500))
 @given(SLUGS, SLUGS)
 @example("%25%32%65%25%32%65", "%252%65%252%65")
 @example(";a", "id:5")
@@ -204,7 +205,7 @@ def test_no_slug_leads_out_of_the_runs_of_a_repository(org: str, repo: str) -> N
         assert CONFINED.fullmatch(reading)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(500))
 @given(SLUGS)
 @example("%25%32%46..")
 def test_no_id_leads_out_of_the_runs_of_a_repository(repo_id: str) -> None:

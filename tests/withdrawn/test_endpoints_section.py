@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 
 from proxy.errors import InvalidPath
 from proxy.withdrawn.endpoints import ENDPOINTS, Match, match
+from tests.support.examples import examples
 from tests.withdrawn.paths import CUBE, SECTION, SLUGS, UNCLEAN, WAYS_OUT, matched, successor_readings
 
 
@@ -156,7 +157,7 @@ def test_a_name_that_is_encoded_again_and_again_costs_nothing_and_is_refused() -
         _ = logs_with("build", "%" + "25" * 30_000).successor
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(500))
 @given(SLUGS, SLUGS, SLUGS)
 @example("7", "a%2F..%2F..%2F..%2F..%2Fusers", "x")
 @example("7", "..%3Fx", "..%23")

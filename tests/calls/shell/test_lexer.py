@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.calls.call import Language, NotRead, Variables
 from proxy.calls.shell.lexer import Kind, Lexer, Token
+from tests.support.examples import examples
 
 
 def tokens(text: str, language: Language = Language.SHELL) -> list[Token]:
@@ -153,7 +154,7 @@ def test_what_is_never_closed_is_refused(text: str, language: Language) -> None:
             words(text, language)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(st.lists(st.text(st.sampled_from("$\\'\"`!#~ \t*?[]{}()|;&<>=%a\n")), min_size=1, max_size=8))
 @example(["*", "?", "~", "#", "!", "", "a=b", "$", "a b", "{a,b}", "-n", "'", '"', "\\"])
 def test_words_that_another_tool_quoted_are_read(given_words: list[str]) -> None:

@@ -7,6 +7,7 @@ from proxy.calls.call import Call, Language
 from proxy.calls.shell import script
 from proxy.calls.write import curl
 from tests.calls.reading import URL, arguments
+from tests.support.examples import examples
 
 JSON = ("Content-Type", "application/json")
 BODY = '{"revision": "main"}'
@@ -32,7 +33,7 @@ CALLS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(CALLS)
 def test_what_is_written_reads_back_to_the_same(call: Call) -> None:
     found = read(curl.write(call).text)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from proxy.calls.call import Call, Language, Variables
 from proxy.calls.write.shell import Words
+from tests.support.examples import examples
 
 CHARACTERS = st.characters(codec="utf-8", exclude_characters="\0\n\ue000")
 WORDS = st.text(st.sampled_from("$\\'\"`!#~ \t*?[]{}()|;&<>=%a") | CHARACTERS)
@@ -18,7 +19,7 @@ def call(language: Language = Language.SHELL, **sources: str | None) -> Call:
     return Call("curl", language, "POST", "", variables=variables.by_character)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.lists(WORDS, min_size=1, max_size=20))
 @example(["*", "?", "~", "#", "!", "", "a=b", "$", "a b", "{a,b}", "-n", "'", '"', "\\"])
 def test_a_quoted_word_comes_out_of_a_shell_as_it_was(words: list[str]) -> None:
@@ -27,7 +28,7 @@ def test_a_quoted_word_comes_out_of_a_shell_as_it_was(words: list[str]) -> None:
     assert shell("printf '%s\\0' " + " ".join(quoted)) == words
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=20))
 def test_a_variable_between_literal_text_is_expanded_and_nothing_else_is(pairs: list[tuple[str, str]]) -> None:
     quoted = [Words(call(VALUE="VALUE")).quote(f"{before}\ue000{after}") for before, after in pairs]

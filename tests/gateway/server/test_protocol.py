@@ -20,6 +20,7 @@ from proxy.gateway.server.exchange import ServerState
 from proxy.gateway.server.protocol import Protocol
 from tests.gateway.server.in_memory import MemoryTransport, fed
 from tests.gateway.server.samples import GET, H2C
+from tests.support.examples import examples
 from tests.support.programs import program
 from tests.support.proxy import HEAD, TRIGGER, Proxy, proxy_for
 from tests.support.upstream import RUN, Upstream, closes, held, reply, sends
@@ -432,7 +433,7 @@ def inputs(draw: st.DrawFn) -> bytes:
 
 
 @given(inputs(), st.lists(st.integers(0, 400), max_size=6))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_any_input_is_answered_and_closed_and_means_the_same_however_it_is_split(data: bytes, cuts: list[int]) -> None:
     edges = [0, *sorted({cut for cut in cuts if cut < len(data)}), len(data)]
     pieces = [data[start:end] for start, end in itertools.pairwise(edges)]
