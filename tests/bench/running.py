@@ -18,6 +18,9 @@ from tests.support.programs import packages
 PATIENCE = 30.0
 """Seconds in which a program serves, or ends."""
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends the benchmark."""
+
 TICKS = os.sysconf("SC_CLK_TCK")
 """How many of a process's units of time there are in a second."""
 
@@ -39,23 +42,30 @@ def on(cores: Sequence[int], command: Sequence[str]) -> list[str]:
 def started(command: Sequence[str], **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
     """A process, which is killed where the block fails.
 
-    Signals wait until the block has begun: one that came while the process starts would leave it to nobody.
+    A signal that comes while the process starts waits until the block has begun, or would leave the process to nobody.
+    A mask would not do: another thread, without one, takes the signal.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    caught: list[int] = []
+    handlers = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in ENDING}
 
-    def release() -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    def heed() -> None:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for signal_number in caught:
+            signal.raise_signal(signal_number)
 
     try:
-        with subprocess.Popen(command, preexec_fn=release, **options) as process:  # noqa: PLW1509 - no threads
-            try:
-                release()
-                yield process
-            except BaseException:
-                process.kill()
-                raise
-    finally:
-        release()
+        process = subprocess.Popen(command, **options)
+    except BaseException:
+        heed()
+        raise
+    with process:
+        try:
+            heed()
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 class Running:
