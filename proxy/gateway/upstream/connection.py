@@ -114,7 +114,13 @@ class UpstreamConnection(asyncio.BufferedProtocol):
     def is_reusable(self) -> bool:
         """Whether the last exchange is over and another may follow."""
         over = self.state is State.IDLE and not self.response.buffered and self._upload is None
-        return over and self.loop.time() < self.usable_until and not self._transport.is_closing()
+        # Reading goes on when the end of a response is read; whoever gave up before leaves it paused.
+        return (
+            over
+            and self.paused_at is None
+            and self.loop.time() < self.usable_until
+            and not self._transport.is_closing()
+        )
 
     @property
     def is_usable(self) -> bool:

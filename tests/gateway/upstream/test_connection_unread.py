@@ -45,3 +45,27 @@ def test_a_connection_that_was_paused_carries_the_next_request(
             assert server.connections == 1
 
     run(test(), new_loop)
+
+
+@LOOPS
+@SECURE
+def test_a_connection_on_which_reading_is_paused_carries_no_further_request(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], secure: bool
+) -> None:
+    tls, trust = (server_context(), client_context()) if secure else (None, None)
+    content = bytes(BUFFER_LIMIT)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % BUFFER_LIMIT + content
+
+    async def test() -> None:
+        async with pool_for(answers(answer), tls, trust) as (pool, server):
+            response = await begin(pool)
+            connection = response.stream._connection  # type: ignore[union-attr]
+            await until(lambda: connection.response.is_complete)
+            assert not connection._transport.is_reading()
+            assert await anext(aiter(response.stream)) == content  # type: ignore[arg-type]
+            await response.aclose()
+
+            assert await body_of(pool) == content
+            assert server.connections == 2
+
+    run(test(), new_loop)
