@@ -129,7 +129,7 @@ def test_a_ledger_that_cannot_be_read_is_asked_again(address: str) -> None:
         active.activate(await active.prepare(settings(address)))
         assert not refuses_new_ones(active, NOON)
         await asyncio.to_thread(fill, address, call(FREEZE - DAY, "young"))
-        await asyncio.to_thread(until, lambda: len(events) == 2)
+        await asyncio.to_thread(until, lambda: len(events) >= 2)  # three, if it is read while it is still empty
         await asyncio.to_thread(fill, address, *OLD)
         await asyncio.to_thread(until, lambda: not active.snapshot.must_read)
         assert refuses_new_ones(active, NOON)
@@ -138,7 +138,9 @@ def test_a_ledger_that_cannot_be_read_is_asked_again(address: str) -> None:
     with capture_logs() as events:
         asyncio.run(run())
 
-    assert [event["event"] for event in events] == ["freeze_not_applied", "freeze_not_applied", "freeze_applied"]
+    *before, last = [event["event"] for event in events]
+    assert set(before) == {"freeze_not_applied"}
+    assert last == "freeze_applied"
     assert events[0]["message"].startswith("the ledger cannot be read: ")
 
 
