@@ -1,6 +1,7 @@
 """What a connection to the service holds of an answer that nobody reads."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 
 import pytest
@@ -11,18 +12,20 @@ from tests.gateway.upstream.origin import LARGE, SIZE, answers, begin, body_of, 
 from tests.support.certificates import client_context, server_context
 
 LOOPS = pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-SECURE = pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+Contexts = tuple[ssl.SSLContext | None, ssl.SSLContext | None]
+
+
+@pytest.fixture(params=["plain", "TLS"])
+def contexts(request: pytest.FixtureRequest) -> Contexts:
+    return (server_context(), client_context()) if request.param == "TLS" else (None, None)
 
 
 @LOOPS
-@SECURE
 def test_an_answer_that_nobody_reads_is_held_up_to_a_limit(
-    new_loop: Callable[[], asyncio.AbstractEventLoop], secure: bool
+    new_loop: Callable[[], asyncio.AbstractEventLoop], contexts: Contexts
 ) -> None:
-    tls, trust = (server_context(), client_context()) if secure else (None, None)
-
     async def test() -> None:
-        async with pool_for(answers(LARGE), tls, trust) as (pool, _):
+        async with pool_for(answers(LARGE), *contexts) as (pool, _):
             unread = await begin(pool)
             connection = unread.stream._connection  # type: ignore[union-attr]
             await until(lambda: not connection._transport.is_reading())
@@ -33,14 +36,11 @@ def test_an_answer_that_nobody_reads_is_held_up_to_a_limit(
 
 
 @LOOPS
-@SECURE
 def test_a_connection_that_was_paused_carries_the_next_request(
-    new_loop: Callable[[], asyncio.AbstractEventLoop], secure: bool
+    new_loop: Callable[[], asyncio.AbstractEventLoop], contexts: Contexts
 ) -> None:
-    tls, trust = (server_context(), client_context()) if secure else (None, None)
-
     async def test() -> None:
-        async with pool_for(answers(LARGE), tls, trust, max_connections=1) as (pool, server):
+        async with pool_for(answers(LARGE), *contexts, max_connections=1) as (pool, server):
             assert [len(await body_of(pool)) for _ in range(3)] == [SIZE] * 3
             assert server.connections == 1
 
@@ -48,16 +48,14 @@ def test_a_connection_that_was_paused_carries_the_next_request(
 
 
 @LOOPS
-@SECURE
 def test_a_connection_on_which_reading_is_paused_carries_no_further_request(
-    new_loop: Callable[[], asyncio.AbstractEventLoop], secure: bool
+    new_loop: Callable[[], asyncio.AbstractEventLoop], contexts: Contexts
 ) -> None:
-    tls, trust = (server_context(), client_context()) if secure else (None, None)
     content = bytes(BUFFER_LIMIT)
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % BUFFER_LIMIT + content
 
     async def test() -> None:
-        async with pool_for(answers(answer), tls, trust) as (pool, server):
+        async with pool_for(answers(answer), *contexts) as (pool, server):
             response = await begin(pool)
             connection = response.stream._connection  # type: ignore[union-attr]
             await until(lambda: connection.response.is_complete)
