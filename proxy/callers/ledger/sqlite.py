@@ -163,7 +163,7 @@ class SqliteFile:
             try:
                 [[mode]] = connection.execute("PRAGMA journal_mode = WAL")
             except sqlite3.OperationalError as error:
-                # Here SQLite itself does not wait, which would be for ever if two processes made one ledger.
+                # SQLite does not wait here: two processes that make one ledger would wait for each other for ever.
                 if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() >= until:
                     raise
                 time.sleep(_LOOK)
