@@ -12,9 +12,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
+from proxy.output import writer
 from tests.support import quick
 from tests.support.proxy import Proxy, proxy_for
 from tests.support.upstream import Upstream
+from tests.support.waiting import PATIENCE
 
 # The same examples in every run: what they find is mended before anybody else can meet it. A machine may be slow.
 settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -41,6 +43,12 @@ LONG = (
 
 EXIT = 300
 """Seconds after the last test in which the run must be over."""
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no slow disk: what is written to a log in this process is waited for."""
+    monkeypatch.setattr(writer, "STALL", PATIENCE)
 
 
 @pytest.fixture

@@ -26,6 +26,11 @@ STALLS = "trigger-shim: warning: caller log stalled: until the disk recovers, re
 GOES_ON = re.compile(r"trigger-shim: caller log recovered late_records=(\d+)")
 
 
+@pytest.fixture(autouse=True)
+def patient() -> None:
+    """Here, a slow disk is noticed as soon as anywhere else."""
+
+
 class Pipe:
     """A named pipe in the place of the log, which nobody reads unless told to."""
 
