@@ -305,8 +305,12 @@ def test_an_answer_that_lies_unread_in_a_unix_socket_is_not_delivered_yet(
     monkeypatch: pytest.MonkeyPatch, line: Line, upstream: Upstream, *, reads: bool
 ) -> None:
     monkeypatch.setattr(delivery, "PATIENCE", PATIENCE)
+    release = threading.Event()
+    upstream.script = held(release)
     with line.caller(TRIGGERS) as caller:
         caller.half_close()
+        line.sees()  # or the answer may be sent before that
+        release.set()
         assert caller.socket.recv(1, socket.MSG_PEEK) == b"H"
         line.sees()
         if reads:
