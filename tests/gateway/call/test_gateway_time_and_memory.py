@@ -31,8 +31,13 @@ def sent_until_full(wire: Wire) -> int:
     return total
 
 
-# What the kernel holds of four sockets, at the most that Linux tunes them to, and the proxy's own buffers.
-HELD = 32 << 20
+def largest(buffer: str) -> int:
+    """Bytes to which Linux lets the buffer of a socket grow."""
+    return int(Path("/proc/sys/net/ipv4", buffer).read_text().split()[2])
+
+
+# What the kernel holds of four sockets, and the proxy's own buffers.
+HELD = 2 * (largest("tcp_rmem") + largest("tcp_wmem")) + (1 << 20)
 
 
 def test_a_slow_caller_slows_the_upstream_down(hands: ByHand) -> None:
