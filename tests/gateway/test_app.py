@@ -8,7 +8,7 @@ import pytest
 from tests.support.disks import read_only
 from tests.support.proxy import HEAD, TRIGGER, Proxy, proxy_for
 from tests.support.upstream import RUN, Upstream, closes, held, reply
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 
 def test_the_token_goes_through_untouched(upstream: Upstream, proxy: Proxy) -> None:
@@ -137,6 +137,8 @@ def test_a_deadline_covers_the_whole_exchange(upstream: Upstream, tmp_path: Path
     upstream.script = drips
     settings = {"timeout": 1.0, "connect_timeout": 0.9}
     with proxy_for(upstream.url, tmp_path, upstream=settings) as proxy:
+        assert proxy.app is not None
+        proxy.app.upstream._limits["connect"] = PATIENCE  # a slow connection is not what this is about
         answer = proxy.call()
         ended.set()
     assert (answer.status, answer.json()["error_code"]) == (504, "UpstreamTimeout")
@@ -147,9 +149,13 @@ def test_calls_wait_for_a_connection_only_so_long(upstream: Upstream, tmp_path: 
     upstream.script = held(release)
     settings = {"max_connections": 1, "connect_timeout": 1.0, "timeout": 30}
     with proxy_for(upstream.url, tmp_path, upstream=settings) as proxy:
+        assert proxy.app is not None
+        limits = proxy.app.upstream._limits
+        seconds, limits["connect"] = limits["connect"], PATIENCE  # the first call may be slow to connect
         first = threading.Thread(target=proxy.call)
         first.start()
         assert upstream.arrived.wait(20)
+        limits["connect"] = seconds
         answer = proxy.call()
         release.set()
         first.join()

@@ -8,10 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from proxy.gateway.call.body import FORWARDED_FROM
+from proxy.gateway.server import protocol
 from tests.gateway.server.in_memory import fed
 from tests.gateway.server.samples import GET, H2C
 from tests.support.proxy import HEAD, TRIGGER, Proxy
 from tests.support.upstream import RUN, Upstream
+from tests.support.waiting import PATIENCE
 
 BODY = b'{"revision":"GET /smuggled HTTP/1.1"}'
 FRAMED = {
@@ -41,8 +43,13 @@ def _in_bytes(data: bytes) -> list[bytes]:
 @pytest.mark.parametrize("split", [_in_one, _after_the_head, _in_the_body, _in_bytes])
 @pytest.mark.parametrize("framed", FRAMED.values(), ids=FRAMED)
 def test_a_call_that_asks_for_h2c_keeps_its_body_and_its_connection(
-    upstream: Upstream, proxy: Proxy, framed: bytes, split: Callable[[bytes], list[bytes]]
+    monkeypatch: pytest.MonkeyPatch,
+    upstream: Upstream,
+    proxy: Proxy,
+    framed: bytes,
+    split: Callable[[bytes], list[bytes]],
 ) -> None:
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 10 * PATIENCE)  # with another call after each byte of it
     with proxy.wire() as connection:
         for _ in range(2):
             for piece in split(HEAD.encode() + H2C + framed):

@@ -24,7 +24,7 @@ from tests.support.examples import examples
 from tests.support.programs import program
 from tests.support.proxy import HEAD, TRIGGER, Proxy, proxy_for
 from tests.support.upstream import RUN, Upstream, closes, held, reply, sends
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.support.wire import Wire
 
 
@@ -131,7 +131,10 @@ def test_connection_close_is_honoured(proxy: Proxy) -> None:
         assert (answer.status, answer.header("connection"), connection.rest()) == (200, "close", b"")
 
 
-def test_an_answer_before_the_end_of_the_body_closes_the_connection(upstream: Upstream, proxy: Proxy) -> None:
+def test_an_answer_before_the_end_of_the_body_closes_the_connection(
+    monkeypatch: pytest.MonkeyPatch, upstream: Upstream, proxy: Proxy
+) -> None:
+    monkeypatch.setattr(protocol, "LINGER", PATIENCE)  # the caller may be slow to send more
     with proxy.wire(f"{HEAD}Content-Length: 99999999\r\n\r\n{{".encode()) as connection:
         answer = connection.answer()
         assert (answer.status, answer.header("connection")) == (413, "close")
@@ -303,10 +306,10 @@ def test_half_a_body_that_is_passed_through_ends_the_forward(
 def test_a_body_that_makes_progress_is_not_cut_off(
     impatient: pytest.MonkeyPatch, upstream: Upstream, proxy: Proxy
 ) -> None:
-    impatient.setattr(protocol, "BODY_TIMEOUT", 1.0)
+    impatient.setattr(protocol, "BODY_TIMEOUT", 3.0)  # longer than this thread is held up between two bytes
     with proxy.wire(b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 20\r\n\r\n") as connection:
         for _ in range(20):
-            threading.Event().wait(0.06)  # a slow caller
+            threading.Event().wait(0.16)  # a slow caller
             connection.send(b"x")
         assert connection.answer().status == 200
     assert upstream.received[0].body == b"x" * 20
@@ -316,7 +319,13 @@ def test_a_body_that_makes_progress_is_not_cut_off(
 def test_an_idle_connection_is_closed(
     impatient: pytest.MonkeyPatch, upstream: Upstream, tmp_path: Path, sent: bytes
 ) -> None:
-    impatient.setattr(protocol, "KEEPALIVE", 0.3)
+    def answers(connection: socket.socket) -> None:
+        impatient.setattr(protocol, "KEEPALIVE", 0.3)  # not before: the call itself may be slow to come
+        reply()(connection)
+
+    upstream.script = answers
+    if sent != GET:
+        impatient.setattr(protocol, "KEEPALIVE", 3.0 if sent else 0.3)  # what is unread at the end resets it
     with proxy_for(upstream.url, tmp_path) as proxy, proxy.wire(sent) as connection:
         if sent == GET:
             assert connection.answer().status == 200
@@ -353,23 +362,27 @@ def test_what_an_answer_leaves_unread_does_not_keep_the_connection(
     values = {"callers": {"log": str(tmp_path / "callers.jsonl")}, "ledger": None, "upstream": {"url": upstream.url}}
     with contextlib.closing(socket.socket()) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        with server.background(App(config.load(None, {}, values)), public, drain=60):
+        with server.background(App(config.load(None, {}, values)), public, drain=2 * PATIENCE):
             connection.connect(public.getsockname())
             connection.sendall(GET)
             connection.settimeout(20)
             assert connection.recv(1) == b"H"
             stopping = time.monotonic()
-    assert time.monotonic() - stopping < 10
+    assert time.monotonic() - stopping < PATIENCE
 
 
-def test_a_hundred_slow_connections_do_not_keep_others_from_being_served(proxy: Proxy) -> None:
+def test_a_hundred_slow_connections_do_not_keep_others_from_being_served(
+    monkeypatch: pytest.MonkeyPatch, proxy: Proxy
+) -> None:
+    for limit in ("HEAD_TIMEOUT", "BODY_TIMEOUT", "KEEPALIVE"):  # none of them makes room by its end
+        monkeypatch.setattr(protocol, limit, 10 * PATIENCE)
     kinds = [b"", b"P", HEAD.encode(), f"{HEAD}Content-Length: 9\r\n\r\n{{".encode()]
     with contextlib.ExitStack() as stack:
         for number in range(100):
             stack.enter_context(proxy.wire(kinds[number % len(kinds)]))
         started = time.monotonic()
         assert [proxy.call().status for _ in range(20)] == [200] * 20
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < PATIENCE
 
 
 # --- anything at all

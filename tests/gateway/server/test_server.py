@@ -1,4 +1,5 @@
 import contextlib
+import functools
 import http.client
 import os
 import signal
@@ -16,9 +17,9 @@ from proxy.gateway.server.listeners import ServeError
 from tests.support.certificates import certified
 from tests.support.processes import events
 from tests.support.proxy import HEAD, TRIGGER, Proxy, proxy_for
-from tests.support.serving import command, serving
+from tests.support.serving import Serving, command, serving
 from tests.support.upstream import Upstream, held
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.support.wire import Wire, reset_on_close
 
 
@@ -37,6 +38,15 @@ def test_a_signal_lets_the_calls_under_way_end(upstream: Upstream, tmp_path: Pat
         assert running.exit_status() == 0
         assert [record["outcome"] for record in running.proxy.records()] == ["forwarded"]
         assert running.proxy.events()[-1]["at"] == "stop"
+
+
+def printed(running: Serving) -> list[str]:
+    """The lines that a proxy has printed by its end, but for those that say that a busy machine is a slow disk."""
+    shown = bytearray()
+    with contextlib.suppress(OSError):  # how a terminal ends
+        while piece := os.read(running.terminal, 4096):
+            shown += piece
+    return [line for line in shown.decode().splitlines() if "caller log" not in line]
 
 
 def readiness(proxy: Proxy) -> int:
@@ -97,7 +107,7 @@ def test_a_call_that_outlasts_the_drain_is_cut_off_and_recorded(upstream: Upstre
         assert running.exit_status() == 0
         call.answer()
         assert [record["outcome"] for record in running.proxy.records()] == ["interrupted"]
-        assert b"calls cut off calls=1" in os.read(running.terminal, 4096)
+        assert any("calls cut off calls=1" in line for line in printed(running))
     release.set()
 
 
@@ -120,12 +130,13 @@ def test_a_stop_waits_for_a_call_whose_caller_has_left(upstream: Upstream, tmp_p
 def test_time_limits_hold_while_it_stops(monkeypatch: pytest.MonkeyPatch, upstream: Upstream, tmp_path: Path) -> None:
     monkeypatch.setattr(server, "TICK", 0.01)
     monkeypatch.setattr(protocol, "BODY_TIMEOUT", 0.1)
+    monkeypatch.setattr(server, "background", functools.partial(server.background, drain=2 * PATIENCE))
     with contextlib.ExitStack() as callers:
         with proxy_for(upstream.url, tmp_path) as proxy:
             callers.enter_context(proxy.wire(f"{HEAD}Content-Length: 9\r\n\r\n{{}}".encode()))
-            assert proxy.call().status == 200
+            proxy.has_read()  # by a call without a body, which could be late
             stopping = time.monotonic()
-        assert time.monotonic() - stopping < 4  # of the five that it would wait
+        assert time.monotonic() - stopping < PATIENCE  # half of what it would wait
 
 
 def test_an_answer_after_the_signal_is_the_last_on_its_connection(upstream: Upstream, tmp_path: Path) -> None:
@@ -155,8 +166,7 @@ def test_a_caller_that_hung_up_before_it_was_accepted_does_no_harm(upstream: Ups
         assert running.proxy.call().status == 200
         running.signal(signal.SIGTERM)
         assert running.exit_status() == 0
-        with contextlib.suppress(OSError):
-            assert os.read(running.terminal, 4096) == b""
+        assert printed(running) == []
 
 
 def test_https_is_served_where_a_certificate_is_given(upstream: Upstream, tmp_path: Path) -> None:

@@ -21,8 +21,10 @@ RUN = f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode()
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop waits for callers however slow they are."""
     monkeypatch.setattr(protocol, "IDLE_GRACE", PATIENCE)
+    monkeypatch.setattr(server, "background", functools.partial(server.background, drain=PATIENCE))
 
 
 @contextlib.contextmanager
@@ -43,7 +45,7 @@ def refuses(proxy: Proxy) -> bool:
     return False
 
 
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("before", [b"", GET], ids=["new", "used"])
 @pytest.mark.parametrize("begun", [0, 20], ids=["idle", "in the middle of a request"])
 @pytest.mark.parametrize("tls", [False, True])
@@ -68,7 +70,7 @@ def test_a_connection_is_open_for_the_next_call(
         assert [record["outcome"] for record in proxy.records()] == ["forwarded"]
 
 
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("unhurried")
 def test_an_answer_that_said_nothing_about_the_end_is_followed_by_another(upstream: Upstream, tmp_path: Path) -> None:
     goes_on = threading.Event()
 
