@@ -2,10 +2,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from proxy.gateway.call import tries_link
 from tests.support.by_hand import ByHand, by_hand
 from tests.support.ledgers import address, connect, server
+from tests.support.waiting import PATIENCE
 
 __all__ = ["address", "connect", "server"]
+
+
+@pytest.fixture(autouse=True)
+def patient_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no ledger that is down: a retry waits for it."""
+    monkeypatch.setattr(tries_link, "GRACE", PATIENCE)
 
 
 @pytest.fixture(scope="module")

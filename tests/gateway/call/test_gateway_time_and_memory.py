@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from proxy.gateway.app import App
 from tests.gateway.call.relaying import OK, begun, begun_at, get, pour, record_of
 from tests.support.by_hand import ByHand, by_hand
 from tests.support.processes import running
 from tests.support.proxy import Proxy
 from tests.support.sockets import free_port
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.support.wire import Broken, Wire
 
 
@@ -60,13 +61,21 @@ def test_a_slow_upstream_slows_the_caller_down(hands: ByHand) -> None:
     upstream.body(total)
 
 
-IMPATIENT = {"timeout": 1.0, "connect_timeout": 0.9}
+TIMEOUT = 2.0
+LONGER = TIMEOUT + 0.2
+IMPATIENT = {"timeout": TIMEOUT, "connect_timeout": TIMEOUT - 0.1}
 
 
 @pytest.fixture
 def impatient(tmp_path: Path) -> Iterator[ByHand]:
     with by_hand(tmp_path, upstream=IMPATIENT) as hands:
+        app(hands).upstream._limits["connect"] = PATIENCE  # none of these tests is about that
         yield hands
+
+
+def app(hands: ByHand) -> App:
+    assert hands.proxy.app is not None
+    return hands.proxy.app
 
 
 def pause(seconds: float) -> None:
@@ -109,7 +118,7 @@ def test_a_long_steady_answer_is_not_cut_off(impatient: ByHand) -> None:
     upstream.head()
     upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n")
     for _ in range(8):
-        pause(0.2)
+        pause(LONGER / 8)
         upstream.send(b"x")
     assert caller.answer().body == b"x" * 8
 
@@ -118,7 +127,7 @@ def test_a_long_steady_request_is_not_cut_off(impatient: ByHand) -> None:
     caller = impatient.caller(begun(8))
     upstream = begun_at(impatient)
     for _ in range(8):
-        pause(0.2)
+        pause(LONGER / 8)
         caller.send(b"x")
     assert upstream.body(8) == b"x" * 8
     upstream.send(OK)
@@ -128,17 +137,27 @@ def test_a_long_steady_request_is_not_cut_off(impatient: ByHand) -> None:
 def test_the_time_in_which_the_caller_rests_is_not_the_upstreams(impatient: ByHand) -> None:
     caller = impatient.caller(begun(2))
     upstream = begun_at(impatient)
-    pause(1.2)
+    pause(LONGER)
     caller.send(b"ab")
     assert upstream.body(2) == b"ab"
     length = 64 << 20
     upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length)
     total = sent_until_full(upstream)
-    pause(1.2)
+    while not waits_for_the_caller(impatient):  # a proxy that was only held up would soon wait for the upstream
+        total += sent_until_full(upstream)
+    pause(LONGER)
     sending = threading.Thread(target=upstream.send, args=(bytes(length - total),))
     sending.start()
     assert len(caller.answer().body) == length
     sending.join()
+
+
+def waits_for_the_caller(hands: ByHand) -> bool:
+    """Whether the proxy reads no more of an answer, because its caller takes no more."""
+    [connection] = app(hands).upstream._pools[1]._connections
+    since = connection.paused_at
+    hands.proxy.has_read()  # by then it would have gone on
+    return since is not None and connection.paused_at == since
 
 
 SIZE = 200 << 20

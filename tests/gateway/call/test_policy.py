@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -87,16 +86,18 @@ def test_a_freeze_to_come_is_awaited_and_one_that_is_put_off_is_not(
     log.write_text(HEARTBEAT)
     now = datetime(2026, 1, 1, tzinfo=UTC)
     monkeypatch.setattr(policy, "SETTLING", timedelta(seconds=0.05))
-    started = time.monotonic()
+    clock = Clock()  # its own time: on a busy machine, the freeze would be settled before it was looked at
+    clock.now = now
 
     async def run() -> None:
-        active = ActivePolicy(settings(log, None), b"key", lambda: now + timedelta(seconds=time.monotonic() - started))
+        active = ActivePolicy(settings(log, None), b"key", clock)
         later = now + timedelta(days=1)
         active.activate(await active.prepare(settings(log, now)))
         put_off = active.snapshot
         assert not refuses_new_ones(active, now)  # it is only just decided
         active.activate(await active.prepare(settings(log, later)))
         active.activate(await active.prepare(settings(log, now)))
+        clock.now = now + policy.SETTLING
         await asyncio.to_thread(until, lambda: not active.snapshot.must_read)
         assert refuses_new_ones(active, now)
         assert put_off.must_read

@@ -159,4 +159,4 @@ def test_while_the_file_is_copied_and_cut_no_line_is_torn_and_none_is_glued_to_a
     for copy in copies:
         *whole, last = copy.read_bytes().split(b"\n")  # of which the copy may have only the beginning
         assert set(ids([json.loads(line) for line in whole])) <= calls.answered
-        assert last == b"" or last.startswith(b'{"event":')
+        assert b'{"event":'.startswith(last[:9])

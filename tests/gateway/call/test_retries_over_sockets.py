@@ -35,15 +35,16 @@ def call_and_hang_up(proxy: Proxy, when: Callable[[], object]) -> None:
 @contextlib.contextmanager
 def lost_call(proxy: Proxy, upstream: Upstream, answer: Script | None = None) -> Iterator[None]:
     """In the block, the upstream still works on a call whose caller has hung up; after it, that has its record."""
-    release = threading.Event()
+    begun, release = threading.Event(), threading.Event()
 
     def script(connection: socket.socket) -> None:
+        begun.set()
         assert release.wait(20)
         (answer or reply())(connection)
 
     upstream.script = script
-    calls, records = len(upstream.received), len(proxy.records())
-    call_and_hang_up(proxy, lambda: len(upstream.received) == calls + 1)
+    records = len(proxy.records())
+    call_and_hang_up(proxy, begun.is_set)  # once it has arrived, it might still get the script of the next call
     yield
     release.set()
     until(lambda: len(proxy.records()) > records)

@@ -23,7 +23,6 @@ from tests.support.waiting import PATIENCE
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tries_threads, "RETRY", 0.05)
     monkeypatch.setattr(tries_threads, "POLL", 0.05)
-    monkeypatch.setattr(tries_link, "GRACE", PATIENCE)
 
 
 @pytest.fixture
@@ -91,8 +90,7 @@ def test_a_server_that_is_stopped_fails_no_call_and_is_caught_up_with(
         assert sum(event in line for line in lines) == 2, lines  # one of each process
 
 
-@pytest.mark.usefixtures("impatient")
-def test_a_retry_that_waits_for_a_try_elsewhere_does_not_wait_for_the_ledger() -> None:
+def test_a_retry_that_waits_for_a_try_elsewhere_does_not_wait_for_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(connect: Connect, server: contextlib.AbstractContextManager[None]) -> None:
         with contextlib.ExitStack() as running:
             running.enter_context(server)
@@ -102,6 +100,8 @@ def test_a_retry_that_waits_for_a_try_elsewhere_does_not_wait_for_the_ledger() -
                 await other.knows(1)
                 retry = other.retry()
                 await one.knows(1, lambda row: row.claimant)
+                monkeypatch.setattr(tries_link, "GRACE", 0.1)  # not before: a slow claim would be given up
+                await other.shared._link.refresh()  # it waits anew, and no longer than that
                 running.close()
                 assert await retry.delivers() is None
                 assert other.metrics.unshared == 1
@@ -229,7 +229,9 @@ def test_a_row_that_nobody_can_read_ends_no_thread(connect: Connect, capfd: pyte
     assert "lost tries not shared reason=ValueError" in capfd.readouterr().err
 
 
-def test_a_stop_writes_what_is_left_and_ends_both_threads(connect: Connect) -> None:
+def test_a_stop_writes_what_is_left_and_ends_both_threads(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tries_threads, "STOP", PATIENCE)  # a busy machine is no slow ledger
+
     async def scenario() -> None:
         async with fleet(connect, 2) as played:
             one, other = played.processes
