@@ -115,11 +115,14 @@ class Member:
         file = self.folder / "config.yaml"
         file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **sections}))
         self.process.send_signal(signal.SIGHUP)
-        until(lambda: self._count("configuration_reloaded"))
-        until(lambda: self._count("freeze_applied") == self._count("freeze_not_applied"))
+        until(lambda: self._said("configuration_reloaded"))
+        # There may be several reasons, one after the other, why it cannot be applied yet.
+        until(lambda: self._said("freeze_applied", "freeze_not_applied")[-1:] != ["freeze_not_applied"])
 
-    def _count(self, event: str) -> int:
-        return sum(line["event"] == event for line in events((self.folder / "stderr").read_text()))
+    def _said(self, *names: str) -> list[str]:
+        """Which of some events it has logged, in their order."""
+        found = [line["event"] for line in events((self.folder / "stderr").read_text())]
+        return [name for name in found if name in names]
 
 
 class Stage(NamedTuple):

@@ -107,12 +107,12 @@ def cut(data: bytes) -> Script:
 
 
 def drips(at_once: bytes, data: bytes) -> Script:
-    """Send some bytes, and others one by one, fifty times as fast as one a second."""
+    """Send some bytes, and others one by one, twenty times as fast as one a second."""
 
     def script(connection: socket.socket) -> None:
         connection.sendall(at_once)
         for byte in data:
-            threading.Event().wait(0.03)
+            threading.Event().wait(0.05)
             connection.sendall(bytes([byte]))
 
     return script
@@ -249,7 +249,7 @@ FAULTS = {
     },
     "says nothing in the handshake": Fault(
         HANDSHAKE,
-        partial(shows, cut_off(waits_for_more), patience=IMPATIENT),
+        partial(shows, cut_off(waits_for_more), patience={"connect_timeout": 0.9}),  # as in `accepts_none`
         unreachable("connection_timeout"),
         begun=0,
     ),

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from proxy.gateway.server.protocol import HEAD_TIMEOUT
 from tests.support.certificates import certified
 from tests.support.programs import lack
 from tests.support.proxy import HEAD, Proxy
@@ -24,14 +25,14 @@ from tests.support.scrape import Scrape
 from tests.support.serving import Serving, serving
 from tests.support.sockets import links
 from tests.support.upstream import Upstream, held
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.support.wire import Answer, Wire, dripping, read_answer
 from tests.support.workers import workers
 
 CURRENT = "/repos/acme/shop/cicd/runs"
 CALL = f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode()
-PATIENCE = 15
-"""Seconds in which each of a crowd is answered, once the upstream answers."""
+STALLS = ("trigger-shim: warning: caller log stalled", "trigger-shim: caller log recovered")
+"""What is said of a slow disk, for which a proxy takes a busy machine."""
 
 
 class Crowded(NamedTuple):
@@ -69,19 +70,23 @@ class Crowded(NamedTuple):
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (count, most))
 
     def said(self, count: int = 0) -> list[str]:
-        """Lines on standard error since the last look, once there are so many."""
+        """Lines on standard error since the last look, but for `STALLS`, once there are so many."""
         os.set_blocking(self.running.terminal, False)
         text = b""
+
+        def lines() -> list[str]:
+            # A terminal may pass on the end of a line after the line.
+            return [line for line in text.decode().splitlines() if line and not line.startswith(STALLS)]
 
         def enough() -> bool:
             nonlocal text
             with contextlib.suppress(BlockingIOError):
                 while piece := os.read(self.running.terminal, 4096):
                     text += piece
-            return text.count(b"\n") >= count
+            return len(lines()) >= count and text[-1:] in {b"", b"\n"}
 
         until(enough)
-        return text.decode().splitlines()
+        return lines()
 
 
 @pytest.fixture(params=[1, 2], ids=["one worker", "two workers"])
@@ -137,13 +142,15 @@ def test_five_hundred_slow_connections_keep_nobody_waiting(upstream: Upstream, t
         crowded(upstream.url, tmp_path, 2, limits={"in_flight": 100}) as crowding,
         connections(crowding.proxy, 500) as slow,
     ):
+        began = time.monotonic()
         for number, connection in enumerate(slow):
             connection.sendall(BEGINNINGS[number % len(BEGINNINGS)])
         until(lambda: Scrape(crowding.running.admin)["connections"] >= 500)
         with dripping(slow):
             assert [crowding.proxy.call().status for _ in range(50)] == [200] * 50
             assert [crowding.proxy.call(CURRENT, None, method="GET").status for _ in range(50)] == [200] * 50
-            assert not answered(slow)  # they have been there all the while
+            # They have been there all the while, as long as a head may take.
+            assert not answered(slow) or time.monotonic() - began > HEAD_TIMEOUT
         assert len(crowding.proxy.records()) == 50
 
 
@@ -169,7 +176,7 @@ def crowd(proxy: Proxy, size: int) -> dict[str, Told]:
     """Calls at once, each on a connection of its own, by their request IDs."""
 
     async def all_of_them() -> list[Told]:
-        async with asyncio.timeout(4 * PATIENCE):
+        async with asyncio.timeout(2 * PATIENCE):
             return await asyncio.gather(*(_one(proxy, f"crowd-{number}") for number in range(size)))
 
     told = asyncio.run(all_of_them())
@@ -191,7 +198,9 @@ def test_of_a_crowd_of_triggers_at_once_each_is_answered_and_recorded_once(
 ) -> None:
     needs(3_100)
     monkeypatch.setenv("TRIGGER_SHIM__UPSTREAM__KEEPALIVE", "0.5")
-    monkeypatch.setenv("TRIGGER_SHIM__UPSTREAM__CONNECT_TIMEOUT", "20")  # the upstream waits for the crowd here
+    # The upstream waits for the crowd here, and so do the calls that have no connection to it.
+    monkeypatch.setenv("TRIGGER_SHIM__UPSTREAM__CONNECT_TIMEOUT", str(PATIENCE))
+    monkeypatch.setenv("TRIGGER_SHIM__UPSTREAM__TIMEOUT", str(2 * PATIENCE))
     release = threading.Event()
     upstream.script = held(release)
     told: dict[str, Told] = {}
@@ -203,7 +212,7 @@ def test_of_a_crowd_of_triggers_at_once_each_is_answered_and_recorded_once(
         assert crowding.running.admin.call("/healthz", None, method="GET").status == 200
         released = time.monotonic()
         release.set()
-        calling.join(5 * PATIENCE)
+        calling.join(3 * PATIENCE)
         assert len(told) == size
         assert max(at for _, at in told.values()) < released + PATIENCE
         assert {answer.status for answer, _ in told.values()} == {200, 503}
@@ -218,8 +227,7 @@ def test_of_a_crowd_of_triggers_at_once_each_is_answered_and_recorded_once(
         assert sorted(reached) == sorted(request_id for request_id in outcomes if outcomes[request_id] == "forwarded")
         assert crowding.proxy.call().status == 200
         until(lambda: crowding.sockets() <= before)
-        stalls = ("trigger-shim: warning: caller log stalled", "trigger-shim: caller log recovered")  # a slow machine
-        said = [line for line in crowding.said() if not line.startswith(stalls)]
+        said = crowding.said()
         # One for each worker that was full, however many calls it refused.
         assert 1 <= len(said) <= count
         assert {line.partition(": calls")[0] for line in said} == {
@@ -281,7 +289,8 @@ def test_callers_who_take_every_descriptor_leave_enough_for_the_calls(
         crowded(upstream.url, tmp_path, count, descriptors="160") as crowding,
         connections(crowding.proxy, 5) as kept,
     ):
-        [warning] = crowding.running.announced[1:] or crowding.said(1)
+        announced = [line for line in crowding.running.announced[1:] if not line.startswith(STALLS)]
+        [warning] = announced or crowding.said(1)
         assert warning.startswith(TOO_LOW)
         assert [called_on(connection).status for connection in kept] == [200] * 5
         upstream.script = held(release)

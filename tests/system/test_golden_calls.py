@@ -18,7 +18,7 @@ from tests.support.proxy import TRIGGER, Proxy, proxy_for
 from tests.support.upstream import RUN, Script, Upstream, closes, reply, resets, sends
 from tests.support.upstream import stays_silent as silent
 from tests.support.wire import Answer
-from tests.system.worlds import full
+from tests.system.worlds import IMPATIENT, full
 
 GOLDEN = Path(__file__).parent / "golden_calls"
 KEYS = {"why", "call", "forwarded", "upstream", "answer", "record"}
@@ -218,9 +218,6 @@ class World:
         with Upstream(tls=context).running() as upstream:
             yield upstream.url.replace("http:", "https:")
             assert upstream.received == []
-
-
-IMPATIENT = {"timeout": 1.0, "connect_timeout": 0.9}
 
 
 @pytest.fixture(scope="module")

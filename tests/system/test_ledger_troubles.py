@@ -29,6 +29,8 @@ from tests.support.waiting import until
 GONE = "trigger-shim: warning: ledger unavailable reason="
 BACK = "trigger-shim: ledger available"
 
+LIMITS = postgresql._LIMITS
+
 PAUSE = 0.01
 """Seconds between two calls of a caller: more calls would find nothing more."""
 
@@ -159,6 +161,8 @@ def test_no_call_fails_and_all_are_counted_afterwards(
                 assert proxy.call("/-/readyz", None, method="GET").status == 200
                 until(lambda: Scrape(admin)["ledger_failures_total"])  # counted after it was said
             until(lambda: BACK in stderr.read_text())
+            # After the last pass, which a busy machine may make slow, there is none that would count the rest.
+            monkeypatch.setattr(postgresql, "_LIMITS", LIMITS)
             load.more()
 
     assert {answer.status if answer else None for answer in load.answers.values()} == {200}

@@ -69,9 +69,9 @@ def test_a_service_that_has_moved_is_found_even_by_a_connection_that_is_never_id
         load = Load(proxy, [[TRIGGERED]])
         with load.running():
             load.until_each_gets(200)
+            until(lambda: len(old.received) > old.connections)  # a connection was used twice
             names[NAME] = [SECOND]
             until(lambda: new.received)
-            assert len(old.received) > old.connections, "no connection was used twice"
             moved = len(old.received)
             load.until_each_gets(200)
             assert len(old.received) == moved

@@ -26,9 +26,15 @@ STALLS = "trigger-shim: warning: caller log stalled: until the disk recovers, re
 GOES_ON = re.compile(r"trigger-shim: caller log recovered late_records=(\d+)")
 
 
-@pytest.fixture(autouse=True)
-def patient() -> None:
-    """Here, a slow disk is noticed as soon as anywhere else."""
+NOTICED = writer.STALL  # before `patient` changes it
+
+
+@contextlib.contextmanager
+def slow_disks_are_noticed() -> Iterator[None]:
+    """In this block, as soon as anywhere else: in others, a busy machine would be taken for a slow disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writer, "STALL", NOTICED)
+        yield
 
 
 class Pipe:
@@ -92,7 +98,8 @@ def test_while_nobody_reads_the_log_calls_and_pages_are_answered_and_every_recor
         first = logged.call(2)
         assert ids(pipe.read(2)) == first
         pipe.fill()
-        later = logged.call(300)
+        with slow_disks_are_noticed():
+            later = logged.call(300)
         assert admin.call("/healthz", None, method="GET").status == 200
         assert logged.counted() == (1 + 2, 0)
         assert said(stderr, 1) == [STALLS]
@@ -115,7 +122,8 @@ def test_what_is_too_much_to_wait_goes_to_standard_error_and_is_counted(
         logged.call(1)
         pipe.read(1)
         pipe.fill()
-        calls = logged.call(12)
+        with slow_disks_are_noticed():
+            calls = logged.call(12)
         stalls, *lines = said(stderr, 8)
         assert stalls == STALLS
         assert rescued("\n".join(lines)) == calls[5:]
@@ -130,7 +138,8 @@ def test_a_frozen_file_system_stops_no_call(upstream: Upstream, tmp_path: Path, 
         logged = Logged(proxy, admin)
         logged.call(2)
         with disk.frozen():
-            logged.call(200)
+            with slow_disks_are_noticed():
+                logged.call(200)
             assert admin.call("/healthz", None, method="GET").status == 200
             assert ids(proxy.events()) == logged.calls[:2]
             assert logged.counted() == (1 + 2, 0)
@@ -195,9 +204,11 @@ def test_a_standard_output_that_nobody_reads_stops_no_call(upstream: Upstream, t
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     assert json.loads(output)["at"] == "stop"
-    stalls, goes_on = after_start(errors)
-    assert stalls == STALLS
-    assert GOES_ON.fullmatch(goes_on)
+    lines = after_start(errors)
+    stalls, go_on = lines[::2], lines[1::2]  # a busy machine is a slow disk, too
+    assert len(stalls) == len(go_on) > 0
+    assert set(stalls) == {STALLS}
+    assert all(map(GOES_ON.fullmatch, go_on))
 
 
 def test_a_stop_does_not_wait_for_who_does_not_read_and_the_rest_goes_to_standard_error(
@@ -237,7 +248,7 @@ def test_a_standard_error_that_nobody_reads_stops_no_call_though_every_record_go
 ) -> None:
     with piped(upstream.url, tmp_path, "/dev/full") as (process, logged):
         calls = logged.call(300)  # more than a pipe holds
-        assert logged.counted() == (0, 1 + 300)
+        until(lambda: logged.counted() == (0, 1 + 300))  # on a busy machine, later than they are answered
         process.terminate()
         _, errors = process.communicate(timeout=60)
     assert rescued(errors.decode()) == calls

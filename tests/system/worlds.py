@@ -28,8 +28,8 @@ CALLS = {
 
 Patience = Mapping[str, float]
 PATIENT: Patience = {}
-IMPATIENT: Patience = {"timeout": 1.0, "connect_timeout": 0.9}
-"""For what a proxy would wait for in vain."""
+IMPATIENT: Patience = {"timeout": 2.5, "connect_timeout": 2.4}
+"""For what a proxy would wait for in vain; on a busy machine, it takes a second to send a request."""
 
 NAME = "service.test"
 
