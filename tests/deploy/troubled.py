@@ -72,7 +72,7 @@ def troubled(folder: Path) -> Iterator[tuple[Serving, Prometheus]]:
             lose_records(running, folder)
             refuse_a_reload(running, folder)
             last = Scrape(running.admin)["caller_log_write_failures_total"]
-            until(lambda: prometheus.query("max(trigger_shim_caller_log_write_failures_total)")[""] == last)
+            until(lambda: prometheus.query("max(trigger_shim_caller_log_write_failures_total)").get("") == last)
             yield running, prometheus
         running.signal(signal.SIGTERM)
         assert running.exit_status() == 0
