@@ -142,10 +142,10 @@ def test_five_hundred_slow_connections_keep_nobody_waiting(upstream: Upstream, t
         crowded(upstream.url, tmp_path, 2, limits={"in_flight": 100}) as crowding,
         connections(crowding.proxy, 500) as slow,
     ):
+        until(lambda: Scrape(crowding.running.admin)["connections"] >= 500)
         began = time.monotonic()
         for number, connection in enumerate(slow):
             connection.sendall(BEGINNINGS[number % len(BEGINNINGS)])
-        until(lambda: Scrape(crowding.running.admin)["connections"] >= 500)
         with dripping(slow):
             assert [crowding.proxy.call().status for _ in range(50)] == [200] * 50
             assert [crowding.proxy.call(CURRENT, None, method="GET").status for _ in range(50)] == [200] * 50
