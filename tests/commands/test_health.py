@@ -19,10 +19,16 @@ from tests.support.proxy import proxy_for, watched
 from tests.support.serving import serving
 from tests.support.sockets import free_port
 from tests.support.upstream import Script, Upstream, closes, sends
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 Ran = tuple[int, str]
 Ask = Callable[..., Ran]
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who answers has its time, however busy the machine is."""
+    monkeypatch.setattr(health, "TIMEOUT", PATIENCE)
 
 
 @pytest.fixture

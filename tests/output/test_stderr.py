@@ -17,7 +17,7 @@ import asyncio, sys
 from proxy.output import writer
 from proxy.output.diagnostics import log
 
-writer.FLUSH = 0.1
+writer.FLUSH, writer.STALL = 0.1, 2  # a busy machine is no reader that is gone
 async def many():
     for number in range({LINES}):
         log.error("line", number=number, rest="x" * 200)

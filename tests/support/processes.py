@@ -10,6 +10,7 @@ from typing import IO, Any, AnyStr
 from tests.support.waiting import PATIENCE
 
 _EXPECTED = {"listening", "caller_log_stalled", "caller_log_recovered"}
+_BUSY = ("trigger-shim: warning: caller log stalled: ", "trigger-shim: caller log recovered ")
 
 
 @contextlib.contextmanager
@@ -39,6 +40,11 @@ def events(printed: str | bytes) -> list[dict[str, Any]]:
     """The events that a proxy has logged as JSON, but for where it listens, and that a busy machine is a slow disk."""
     found = [json.loads(line) for line in printed.splitlines()]
     return [event for event in found if event["event"] not in _EXPECTED]
+
+
+def shown_lines(shown: bytes) -> list[str]:
+    """The lines that a proxy has shown on a terminal, but for those that a busy machine is a slow disk."""
+    return [line for line in shown.decode().splitlines() if not line.startswith(_BUSY)]
 
 
 def next_event(stream: IO[Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from proxy.callers.log.journal import journal_prefix, memory_folder
+from tests.support.processes import shown_lines
 from tests.support.proxy import Proxy
 from tests.support.waiting import until
 from tests.support.wire import Answer
@@ -102,7 +103,7 @@ def serving(
             shown = b""
             while b"\n" not in shown:
                 shown += os.read(terminal, 4096)
-            announced = shown.decode().splitlines()
+            announced = shown_lines(shown)
             ports = re.findall(r"(?:url|admin)=https?://[\d.]+:(\d+)", announced[0])
             public, admin = (Proxy("127.0.0.1", int(ports[at]), folder / "callers.jsonl") for at in (0, -1))
             yield Serving(public, admin, process, terminal, announced)

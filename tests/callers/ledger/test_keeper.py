@@ -11,7 +11,7 @@ from proxy.callers.ledger.database import LedgerUnavailable
 from proxy.callers.ledger.keeper import Keeper, State
 from proxy.callers.ledger.ledger import Ledger
 from proxy.callers.ledger.sqlite import SqliteFile
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 REASON = "PostgreSQL: connection refused"
 
@@ -49,6 +49,7 @@ class Feeder:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("INTERVAL", "_LONGEST_PAUSE", "_TURN"):
         monkeypatch.setattr(keeper, name, 0.01)
+    monkeypatch.setattr(keeper, "_FLUSH", PATIENCE)
 
 
 @contextlib.contextmanager
@@ -87,9 +88,10 @@ def test_it_waits_for_its_turn_and_then_counts(tmp_path: Path) -> None:
 def test_it_waits_at_the_end_for_another_process_that_ends_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "_TURN", 60.0)
     feeder, passes = Feeder(), []  # type: ignore[var-annotated]
-    feeder.has_it = False
-    with keeping(feeder, tmp_path, passes):
-        threading.Timer(0.1, setattr, (feeder, "has_it", True)).start()
+    feeder.has_it, turns = False, iter([False] * 3 + [True])
+    with keeping(feeder, tmp_path, passes) as kept:
+        # However late this thread comes to the end, the other process is there until then.
+        feeder.has_turn = lambda: kept._stop.is_set() and next(turns)  # type: ignore[method-assign]
 
     assert (feeder.fed, passes[-1]) == (1, (State.UP_TO_DATE, 7))
 
@@ -174,6 +176,7 @@ def test_a_database_that_hangs_does_not_keep_the_process(tmp_path: Path, monkeyp
 
 def test_a_line_is_counted_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "INTERVAL", 600)
+    monkeypatch.setattr(keeper, "_SHARE", 0)  # or a pass that the machine held up would put off the next one
     feeder = Feeder()
     with keeping(feeder, tmp_path) as kept:
         until(lambda: feeder.fed == 1)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.processes import shown_lines
 from tests.support.scrape import Scrape
 from tests.support.serving import Serving, serving
 from tests.support.upstream import Upstream
@@ -78,12 +79,13 @@ class Reloading:
                     others.enter_context(paused(other))
                 yield pid
 
-    def is_silent(self) -> bool:
+    def has_said(self) -> bool:
+        """Whether there is something on standard error that was not returned yet."""
         self._read(0)
-        return not self._said
+        return bool(shown_lines(self._said))
 
     def _lines(self) -> list[str]:
-        return self._said.decode().rpartition("\n")[0].splitlines()
+        return shown_lines(self._said.rpartition(b"\n")[0])
 
     def _read(self, seconds: float) -> bool:
         ready, _, _ = select.select([self.running.terminal], [], [], seconds)

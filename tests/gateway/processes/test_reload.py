@@ -112,7 +112,7 @@ def test_no_call_is_lost_and_each_that_begins_later_is_under_the_new_policy(prox
         thread.start()
     try:
         for year in range(2040, 2043):
-            *_, line = proxy.reload(lifecycle={"sunset": f"{year}-01-01"})  # a busy machine may say that it stalls
+            [line] = proxy.reload(lifecycle={"sunset": f"{year}-01-01"})
             assert line == f"{READ}known_callers=0 sunset={year}-01-01 brownouts=0"
             begin, so_far = time.monotonic(), len(calls)
             until(lambda so_far=so_far: len(calls) > so_far + 30)  # type: ignore[misc]
@@ -265,7 +265,7 @@ def test_a_signal_while_it_stops_is_ignored(upstream: Upstream, tmp_path: Path, 
         assert answer is not None
         assert answer.status == 200
         assert proxy.running.exit_status() == 0
-        assert proxy.is_silent()
+        assert not proxy.has_said()
 
 
 # --- the freeze

@@ -59,7 +59,7 @@ def test_a_renewed_certificate_is_shown_to_the_service_after_a_reload_and_a_wron
     def note(connection: socket.socket) -> None:
         assert isinstance(connection, ssl.SSLSocket)
         seen.append(str((connection.getpeercert() or {})["serialNumber"]))
-        reply()(connection)
+        reply(headers={"Connection": "close"})(connection)  # or the next call might come on it before it is closed
         closes()(connection)
 
     files, _ = certified(tmp_path)

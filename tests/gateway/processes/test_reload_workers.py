@@ -1,7 +1,6 @@
 """A reload while workers start, die or hang."""
 
 import os
-import select
 import signal
 from pathlib import Path
 
@@ -136,7 +135,7 @@ def test_a_worker_that_delays_the_reload_is_named(upstream: Upstream, tmp_path: 
         with paused(first):
             proxy.file.write_text(proxy.content(callers={"known": [MOVED]}))
             proxy.running.signal(signal.SIGHUP)
-            until(lambda: select.select([proxy.running.terminal], [], [], 0)[0])
+            until(proxy.has_said)
             assert proxy.statuses("moved") == [410]
         waits, verdict = proxy.said()
         assert waits == f"trigger-shim: warning: reload waiting worker={first}"

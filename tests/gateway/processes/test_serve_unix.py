@@ -45,7 +45,8 @@ def test_it_serves_there_and_removes_the_socket_at_the_end(upstream: Upstream, t
         process.terminate()
         said = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 0
-    listening = json.loads(said)
+    assert events(said) == []
+    listening = json.loads(said.splitlines()[0])
     assert listening["url"] == f"http://unix:{tmp_path}/socket"
     assert listening["admin"] == f"http://unix:{tmp_path}/admin"
     assert not {path for path in tmp_path.iterdir() if path.is_socket()}
