@@ -46,7 +46,7 @@ EXIT = 300
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is no slow disk: what is written to a log in this process is waited for."""
     monkeypatch.setattr(writer, "STALL", PATIENCE)
 

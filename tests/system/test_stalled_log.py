@@ -26,7 +26,7 @@ STALLS = "trigger-shim: warning: caller log stalled: until the disk recovers, re
 GOES_ON = re.compile(r"trigger-shim: caller log recovered late_records=(\d+)")
 
 
-NOTICED = writer.STALL  # before `patient` changes it
+NOTICED = writer.STALL  # before `patient_log` changes it
 
 
 @contextlib.contextmanager

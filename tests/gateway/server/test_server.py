@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from proxy.gateway.server import listeners, protocol, server
 from proxy.gateway.server.listeners import ServeError
 from tests.support.certificates import certified
-from tests.support.processes import events
+from tests.support.processes import events, shown_lines
 from tests.support.proxy import HEAD, TRIGGER, Proxy, proxy_for
 from tests.support.serving import Serving, command, serving
 from tests.support.upstream import Upstream, held
@@ -41,12 +41,12 @@ def test_a_signal_lets_the_calls_under_way_end(upstream: Upstream, tmp_path: Pat
 
 
 def printed(running: Serving) -> list[str]:
-    """The lines that a proxy has printed by its end, but for those that say that a busy machine is a slow disk."""
+    """The lines that a proxy has printed by its end."""
     shown = bytearray()
     with contextlib.suppress(OSError):  # how a terminal ends
         while piece := os.read(running.terminal, 4096):
             shown += piece
-    return [line for line in shown.decode().splitlines() if "caller log" not in line]
+    return shown_lines(bytes(shown))
 
 
 def readiness(proxy: Proxy) -> int:
