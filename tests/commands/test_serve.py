@@ -64,7 +64,9 @@ def test_serve_tells_a_terminal_where_it_listens_forwards_and_logs() -> None:
 def test_events_are_json_on_a_terminal_if_the_configuration_says_so() -> None:
     terminal, inner = pty.openpty()
     with serving("--listen", "127.0.0.1:0", stderr=inner, TRIGGER_SHIM__ADMIN="null", TRIGGER_SHIM__LOG__FORMAT="json"):
-        event = json.loads(os.read(terminal, 4096).splitlines()[0])
+        shown = os.read(terminal, 4096)
+    assert events(shown) == []
+    event = json.loads(shown.splitlines()[0])
     assert (event["level"], event["event"], event["caller_log"]) == ("info", "listening", "-")
     os.close(terminal)
     os.close(inner)

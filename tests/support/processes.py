@@ -37,13 +37,13 @@ def heeding(number: signal.Signals) -> Iterator[None]:
 
 
 def events(printed: str | bytes) -> list[dict[str, Any]]:
-    """The events that a proxy has logged as JSON, but for where it listens, and that a busy machine is a slow disk."""
+    """The events that a proxy has logged as JSON, but for where it listens, and for slow writes on a busy machine."""
     found = [json.loads(line) for line in printed.splitlines()]
     return [event for event in found if event["event"] not in _EXPECTED]
 
 
 def shown_lines(shown: bytes) -> list[str]:
-    """The lines that a proxy has shown on a terminal, but for those that a busy machine is a slow disk."""
+    """The lines that a proxy has shown on a terminal, but for those about slow writes on a busy machine."""
     return [line for line in shown.decode().splitlines() if not line.startswith(_BUSY)]
 
 

@@ -100,10 +100,10 @@ def serving(
     with subprocess.Popen(arguments, stderr=theirs, stdout=theirs) as process:
         os.close(theirs)
         try:
-            shown = b""
-            while b"\n" not in shown:
+            shown, announced = b"", list[str]()
+            while b"\n" not in shown or not announced:
                 shown += os.read(terminal, 4096)
-            announced = shown_lines(shown)
+                announced = shown_lines(shown)
             ports = re.findall(r"(?:url|admin)=https?://[\d.]+:(\d+)", announced[0])
             public, admin = (Proxy("127.0.0.1", int(ports[at]), folder / "callers.jsonl") for at in (0, -1))
             yield Serving(public, admin, process, terminal, announced)
