@@ -41,6 +41,7 @@ class Supervisor:
         self._config = config
         self._listeners = listeners
         self._workers: dict[int, WorkerProcess] = {}
+        self._starting = asyncio.Lock()  # held while a worker starts or a reload asks them, so that none is left out
         self._stopping = asyncio.Event()
         self._not_ready: int = config.workers
         self._killed = 0
@@ -82,8 +83,8 @@ class Supervisor:
         Raises:
             ConfigError: a worker refuses it.
         """
-        before, self._config = self._config, config
-        asked = {asyncio.create_task(worker.adopt(config)): worker for worker in self._workers.values()}
+        before = self._config
+        asked = await self._ask(config)
         if not asked:
             return
         _, late = await asyncio.wait(asked, timeout=PATIENCE)
@@ -91,9 +92,14 @@ class Supervisor:
             log.warning("reload_waiting", worker=asked[task].pid)
         await asyncio.wait(asked)
         if problems := [f"{worker}: {problem}" for task, worker in asked.items() if (problem := task.result())]:
-            self._config = before
-            await asyncio.gather(*(worker.adopt(before) for worker in asked.values()))
+            await asyncio.gather(*await self._ask(before))
             raise ConfigError(problems)
+
+    async def _ask(self, config: Config) -> dict[asyncio.Task[str | None], WorkerProcess]:
+        """Send a configuration to every worker, and have those that start later begin with it."""
+        async with self._starting:
+            self._config = config
+            return {asyncio.create_task(worker.adopt(config)): worker for worker in self._workers.values()}
 
     async def _run_slot(self, slot: int) -> None:
         """Run one worker after the other until the stop.
@@ -103,22 +109,29 @@ class Supervisor:
         """
         loop = asyncio.get_running_loop()
         first, pause = True, 0.0
-        while not self._stopping.is_set():
+        while worker := await self._start_worker(slot):
             started = loop.time()
-            pid, reason = await self._run_worker(slot, first=first)
+            reason = await self._run_worker(worker, slot, first=first)
             if self._stopping.is_set():
                 return
             first, pause = False, next_pause(pause, loop.time() - started)
-            log.warning("worker_ended", worker=pid, reason=reason, restart_in=int(pause))
+            log.warning("worker_ended", worker=worker.pid, reason=reason, restart_in=int(pause))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
-    async def _run_worker(self, slot: int, *, first: bool) -> tuple[int, str]:
-        """Run one worker from its start to its end. Returns its process ID, and how it ended."""
-        sockets = tuple(bound.fileno() for bound in self._listeners.sockets)
-        worker = self._workers[slot] = await WorkerProcess.start(Work(self._config, slot, self._folder, sockets))
-        if self._stopping.is_set():
+    async def _start_worker(self, slot: int) -> WorkerProcess | None:
+        """Start a worker, unless the stop has come."""
+        async with self._starting:
+            if self._stopping.is_set():  # the sockets are closed
+                return None
+            sockets = tuple(bound.fileno() for bound in self._listeners.sockets)
+            worker = self._workers[slot] = await WorkerProcess.start(Work(self._config, slot, self._folder, sockets))
+        if self._stopping.is_set():  # while it started
             worker.order("drain")
+        return worker
+
+    async def _run_worker(self, worker: WorkerProcess, slot: int, *, first: bool) -> str:
+        """Run one worker to its end. Returns how it ended."""
         problem = await worker.problem()
         if problem is not None and first and not self._stopping.is_set():
             raise ServeError(f"a worker does not start: {problem}")
@@ -128,7 +141,7 @@ class Supervisor:
         how = await worker.end()
         del self._workers[slot]
         metrics.worker_ended(slot, self._folder)
-        return worker.pid, how if problem is None else f"did not start: {problem}"
+        return how if problem is None else f"did not start: {problem}"
 
     def _stop(self) -> None:
         self._reload.stop()

@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -17,6 +18,7 @@ from proxy.config import Config, ConfigError
 from proxy.gateway.metrics import FOLDER
 from proxy.gateway.processes import service_manager as notify
 from proxy.gateway.processes.supervisor import LONGEST_PAUSE, STEADY, Supervisor, next_pause
+from proxy.gateway.processes.worker import Work
 from proxy.gateway.processes.worker_process import WorkerProcess
 from proxy.gateway.server.listeners import Listeners
 from tests.support.processes import events, running, shown_lines
@@ -265,13 +267,111 @@ class Adopter:
         return "worker"
 
 
+class Replacement(Adopter):
+    """A worker whose start takes as long as a test likes, and that ends with the test.
+
+    Args:
+        monkeypatch: has it take the place of the worker that is started.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.begins = asyncio.Event()
+        self.may_start = asyncio.Event()
+        monkeypatch.setattr(WorkerProcess, "start", self._start)
+
+    async def _start(self, work: Work) -> "Replacement":
+        self.begins.set()
+        await self.may_start.wait()
+        self.in_force = work.config
+        return self
+
+    async def problem(self) -> None:
+        return None
+
+    async def end(self) -> str:
+        return await asyncio.Future()
+
+
+class Hesitant(Adopter):
+    """A worker that refuses a configuration as soon as another is started."""
+
+    def __init__(self, refused: Config, other: Replacement) -> None:
+        super().__init__(refused)
+        self._other = other
+
+    async def adopt(self, config: Config) -> str | None:
+        if config is self._refused:
+            self._other.may_start.set()
+            await self._other.begins.wait()
+        return await super().adopt(config)
+
+
+def supervisor_of(config: Config, *adopters: Adopter) -> Supervisor:
+    """A supervisor without sockets, whose workers are these."""
+    supervisor = Supervisor(config, cast("Listeners", SimpleNamespace(sockets=[])))
+    supervisor._folder = ""
+    supervisor._workers = cast("dict[int, WorkerProcess]", dict(enumerate(adopters)))
+    return supervisor
+
+
 def test_a_configuration_that_one_worker_refuses_is_in_force_in_none() -> None:
     before, after = Config(), Config(workers=2)
-    supervisor = Supervisor(before, cast("Listeners", None))
     adopters = Adopter(), Adopter(refused=after)
-    supervisor._workers = cast("dict[int, WorkerProcess]", dict(enumerate(adopters)))
+    supervisor = supervisor_of(before, *adopters)
     with pytest.raises(ConfigError) as refused:
         asyncio.run(supervisor.adopt(after))
     assert refused.value.problems == ["worker: it cannot be used"]
     assert supervisor._config is before
     assert [adopter.in_force for adopter in adopters] == [before, before]
+
+
+def test_a_worker_that_starts_during_a_reload_gets_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after = Config(), Config(workers=2)
+
+    async def reload() -> Config | None:
+        replacement = Replacement(monkeypatch)
+        supervisor = supervisor_of(before, Adopter())
+        slot = asyncio.create_task(supervisor._run_slot(1))
+        await replacement.begins.wait()
+        adoption = asyncio.create_task(supervisor.adopt(after))
+        await asyncio.sleep(0)  # the reload begins
+        replacement.may_start.set()
+        await adoption
+        slot.cancel()
+        return replacement.in_force
+
+    assert asyncio.run(reload()) is after
+
+
+def test_a_worker_that_starts_with_what_another_refuses_does_not_keep_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after = Config(), Config(workers=2)
+
+    async def reload() -> Config | None:
+        replacement = Replacement(monkeypatch)
+        supervisor = supervisor_of(before, Hesitant(after, replacement))
+        adoption = asyncio.create_task(supervisor.adopt(after))
+        await asyncio.sleep(0)  # the reload begins
+        slot = asyncio.create_task(supervisor._run_slot(1))
+        with pytest.raises(ConfigError):
+            await adoption
+        slot.cancel()
+        return replacement.in_force
+
+    assert asyncio.run(reload()) is before
+
+
+def test_a_stop_that_comes_before_a_worker_may_start_has_none_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stop() -> bool:
+        replacement = Replacement(monkeypatch)
+        replacement.may_start.set()
+        supervisor = supervisor_of(Config())
+        await supervisor._starting.acquire()
+        slot = asyncio.create_task(supervisor._run_slot(0))
+        await asyncio.sleep(0)  # it waits for its turn
+        supervisor._stopping.set()
+        supervisor._starting.release()
+        await asyncio.wait([slot])
+        return replacement.begins.is_set()
+
+    assert not asyncio.run(stop())
