@@ -151,7 +151,7 @@ def test_the_quick_start_leads_to_a_forwarded_call_and_leaves_nothing_behind(tmp
     commands = commands.replace("127.0.0.1:9000", f"127.0.0.1:{upstream}").replace(
         "127.0.0.1:8080", f"127.0.0.1:{public}"
     )
-    # A record is written after its answer, for which nobody who types commands has to wait.
+    # A record is written after its answer. Who types the next command gives it time; a script may not.
     until_shown = "until trigger-shim callers >report; grep -q active report; do :; done; cat report"
     commands = commands.replace("trigger-shim callers\n", f"{until_shown}\n")
     settings = {

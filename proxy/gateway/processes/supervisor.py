@@ -41,7 +41,7 @@ class Supervisor:
         self._config = config
         self._listeners = listeners
         self._workers: dict[int, WorkerProcess] = {}
-        self._starting = asyncio.Lock()  # held while a worker starts or a reload asks them, so that none is left out
+        self._starting = asyncio.Lock()  # held while a worker starts, and while a reload picks whom to ask: all of them
         self._stopping = asyncio.Event()
         self._not_ready: int = config.workers
         self._killed = 0
